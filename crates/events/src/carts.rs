@@ -1,0 +1,21 @@
+//! Events of carts.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Event, Id};
+
+/// The cart was handed over as an order.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Event)]
+#[event("cart.checked_out", version = 1, about = cart(cart_id), key = cart_id)]
+pub struct CartCheckedOut {
+    pub cart_id: Id,
+    pub order_id: Id,
+    pub customer_id: Id,
+}
+
+/// Nobody touched the cart for too long.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Event)]
+#[event("cart.expired", version = 1, about = cart(cart_id), key = cart_id)]
+pub struct CartExpired {
+    pub cart_id: Id,
+}

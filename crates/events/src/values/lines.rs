@@ -1,0 +1,139 @@
+//! The lines of an order, a cart or a claim on stock: what, how many, at which price, from where.
+
+use std::{collections::HashMap, ops::Deref, sync::Arc};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Id, column::json_columns};
+
+/// The most lines that an order has, after lines of one SKU are merged.
+pub const LINES_MAX: usize = 500;
+
+/// The largest quantity of one line; the smallest is 1.
+pub const QUANTITY_MAX: u32 = 1_000_000;
+
+/// So many of one SKU.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Line {
+    pub product_id: Id,
+    pub sku: Id,
+    /// 1 to [`QUANTITY_MAX`].
+    pub quantity: u32,
+    /// For one, in the currency of the order; absent until it is priced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit_price_minor: Option<i64>,
+    /// Where it is taken from; reservations always say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub location_id: Option<Id>,
+    /// Of this line alone, where a reservation came in pieces.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reservation_id: Option<Id>,
+}
+
+/// Lines, shared: a clone costs a counter.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Lines(Arc<[Line]>);
+
+/// Why lines cannot stand in an order.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidLines {
+    #[error("an order has at most {max} lines, not {count}", max = LINES_MAX)]
+    TooMany { count: usize },
+    #[error("the quantity of {sku} must be 1 to {max}, all its lines together", max = QUANTITY_MAX)]
+    Quantity { sku: Id },
+    #[error("the lines of {sku} name different products")]
+    ProductsDiffer { sku: Id },
+    #[error("the lines of {sku} name different prices")]
+    PricesDiffer { sku: Id },
+}
+
+impl Lines {
+    /// One line a SKU, in the order in which the SKUs came first.
+    ///
+    /// A price that only some lines of a SKU name holds for all; a location or reservation is kept only if all
+    /// lines of the SKU agree on it. Checks both limits, but not that there is a line at all.
+    pub fn merged(&self) -> Result<Self, InvalidLines> {
+        let mut merged: Vec<Line> = Vec::with_capacity(self.len().min(LINES_MAX));
+        let mut places: HashMap<&Id, usize> = HashMap::with_capacity(self.len().min(LINES_MAX));
+        for line in self {
+            if let Some(place) = places.get(&line.sku) {
+                merged[*place].absorb(line)?;
+            } else {
+                places.insert(&line.sku, merged.len());
+                merged.push(line.clone());
+            }
+        }
+        if let Some(line) = merged.iter().find(|line| !(1..=QUANTITY_MAX).contains(&line.quantity)) {
+            return Err(InvalidLines::Quantity { sku: line.sku.clone() });
+        }
+        match merged.len() {
+            count if count > LINES_MAX => Err(InvalidLines::TooMany { count }),
+            count if count == self.len() => Ok(self.clone()),
+            _ => Ok(merged.into()),
+        }
+    }
+}
+
+impl Line {
+    /// Takes another line of the same SKU in.
+    fn absorb(&mut self, other: &Self) -> Result<(), InvalidLines> {
+        let sku = || self.sku.clone();
+        // A line of nothing is an error of its own: it must not hide in the sum.
+        if self.quantity == 0 || other.quantity == 0 {
+            return Err(InvalidLines::Quantity { sku: sku() });
+        }
+        if self.product_id != other.product_id {
+            return Err(InvalidLines::ProductsDiffer { sku: sku() });
+        }
+        let price_minor = match (self.unit_price_minor, other.unit_price_minor) {
+            (Some(one), Some(another)) if one != another => return Err(InvalidLines::PricesDiffer { sku: sku() }),
+            (one, another) => one.or(another),
+        };
+        let sum = self.quantity.checked_add(other.quantity).ok_or_else(|| InvalidLines::Quantity { sku: sku() })?;
+        self.quantity = sum;
+        self.unit_price_minor = price_minor;
+        if self.location_id != other.location_id {
+            self.location_id = None;
+        }
+        if self.reservation_id != other.reservation_id {
+            self.reservation_id = None;
+        }
+        Ok(())
+    }
+}
+
+impl Default for Lines {
+    fn default() -> Self {
+        Self(Arc::from([]))
+    }
+}
+
+impl Deref for Lines {
+    type Target = [Line];
+    fn deref(&self) -> &[Line] {
+        &self.0
+    }
+}
+
+impl From<Vec<Line>> for Lines {
+    fn from(lines: Vec<Line>) -> Self {
+        Self(lines.into())
+    }
+}
+
+impl FromIterator<Line> for Lines {
+    fn from_iter<I: IntoIterator<Item = Line>>(lines: I) -> Self {
+        Self(lines.into_iter().collect())
+    }
+}
+
+impl<'a> IntoIterator for &'a Lines {
+    type Item = &'a Line;
+    type IntoIter = std::slice::Iter<'a, Line>;
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.iter()
+    }
+}
+
+json_columns!(Lines: |lines| size_of_val(&**lines));
