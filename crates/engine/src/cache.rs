@@ -1,0 +1,112 @@
+//! The cache: the newest state of every row that is in memory, committed or not. What is not committed is pinned.
+//!
+//! Two generations: a row that is used moves to the young one; when the young one holds half of the bound, the old
+//! one is dropped and the young one becomes old. So rows leave by age, at the cost of one look-up.
+
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+
+use crate::{AnyEntity, EntityRef, StoredRow};
+
+/// What is known of a row.
+pub(crate) enum Slot {
+    /// There is none.
+    Absent,
+    /// As the store gave it; nobody has asked for it by type yet.
+    Raw(StoredRow),
+    Typed(Arc<dyn AnyEntity>),
+}
+
+pub(crate) struct Entry {
+    pub slot: Slot,
+    pub version: u64,
+    pub events: u64,
+    /// The batch that wrote it last; zero for a row that is as the store has it.
+    pub dirty: u64,
+    pub bytes: usize,
+}
+
+pub(crate) struct Cache {
+    young: FxHashMap<EntityRef, Entry>,
+    old: FxHashMap<EntityRef, Entry>,
+    young_bytes: usize,
+    half_bytes: usize,
+    /// The last batch that is committed: what it or an earlier one wrote is no longer pinned.
+    committed: u64,
+}
+
+/// What an entry takes beside its content, in bytes: two map slots, the key and the counters.
+const ENTRY_BYTES: usize = 160;
+
+impl Cache {
+    pub fn new(bytes_max: usize) -> Self {
+        Self {
+            young: FxHashMap::default(),
+            old: FxHashMap::default(),
+            young_bytes: 0,
+            half_bytes: bytes_max / 2,
+            committed: 0,
+        }
+    }
+
+    pub fn get(&mut self, row: &EntityRef) -> Option<&mut Entry> {
+        if !self.young.contains_key(row) {
+            let entry = self.old.remove(row)?;
+            self.young_bytes += entry.bytes;
+            self.young.insert(row.clone(), entry);
+        }
+        self.young.get_mut(row)
+    }
+
+    pub fn insert(&mut self, row: EntityRef, entry: Entry) {
+        self.old.remove(&row);
+        self.young_bytes += entry.bytes;
+        if let Some(before) = self.young.insert(row, entry) {
+            self.young_bytes -= before.bytes.min(self.young_bytes);
+        }
+    }
+
+    /// Replaces the content of an entry that is there, and accounts for its size.
+    pub fn grow(&mut self, before: usize, after: usize) {
+        self.young_bytes = (self.young_bytes + after).saturating_sub(before);
+    }
+
+    pub fn remove(&mut self, row: &EntityRef) {
+        if let Some(entry) = self.young.remove(row) {
+            self.young_bytes = self.young_bytes.saturating_sub(entry.bytes);
+        } else {
+            self.old.remove(row);
+        }
+    }
+
+    /// Batches up to `batch` are durable.
+    pub fn committed(&mut self, batch: u64) {
+        self.committed = batch;
+    }
+
+    /// Forgets all that is not committed: the next look-up reads what the store has.
+    pub fn discard_uncommitted(&mut self) {
+        let committed = self.committed;
+        self.young.retain(|_, entry| entry.dirty <= committed);
+        self.old.retain(|_, entry| entry.dirty <= committed);
+        self.young_bytes = self.young.values().map(|entry| entry.bytes).sum();
+    }
+
+    /// Makes room. Call it between batches, never inside one: a handler may rely on what was loaded for it.
+    pub fn evict(&mut self) {
+        if self.young_bytes + self.young.len() * ENTRY_BYTES <= self.half_bytes {
+            return;
+        }
+        let committed = self.committed;
+        let next_old = std::mem::take(&mut self.young);
+        let pinned = std::mem::replace(&mut self.old, next_old);
+        self.young.extend(pinned.into_iter().filter(|(_, entry)| entry.dirty > committed));
+        self.young_bytes = self.young.values().map(|entry| entry.bytes).sum();
+    }
+
+    /// Rows in memory.
+    pub fn len(&self) -> usize {
+        self.young.len() + self.old.len()
+    }
+}

@@ -1,0 +1,557 @@
+//! One attempt at one message: look at what guards it (inbox, idempotency key), run its handlers, and merge what they
+//! did, or nothing of it.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
+
+use tradewind_events::{AsKey, Envelope, Id, Key};
+
+use super::{Core, Forming, Logged};
+use crate::{
+    Address, AnyAnswer, Cause, Entity, EventCause, OrRefuse, Problem, Stop, StoredAnswer, Table,
+    operator::{Done, IDEMPOTENCY_KEY_REUSED, INTERNAL},
+    segment::event_id,
+    service::JobResult,
+    tables::{
+        CounterRow, DeadLetterRow, DeadLetterState, EffectRow, EffectState, IdempotencyRow, InboxRow, ParkedRow,
+        RelayRow, TimerRow,
+    },
+    uow::Said,
+    work::{Answered, CommandMessage, Heard, Message, Prune, Target, TriedJob, TryOutcome},
+};
+
+/// Something to do in the batch that is forming.
+pub(super) struct Task {
+    pub kind: TaskKind,
+    /// Set when it has failed: what becomes of it now.
+    pub verdict: Option<Verdict>,
+    /// How many events led to it inside this batch.
+    pub depth: u16,
+    /// The root message that it follows from.
+    pub item: usize,
+}
+
+pub(super) enum TaskKind {
+    Root,
+    Deliver(Delivery),
+    Unpark(Id),
+}
+
+/// An event on its way to one service.
+#[derive(Clone)]
+pub(super) struct Delivery {
+    pub service: usize,
+    pub envelope: Arc<Envelope>,
+    pub address: Option<Address>,
+    pub via: Via,
+}
+
+/// How an event came to its service.
+#[derive(Clone)]
+pub(super) enum Via {
+    /// Said in this batch by a service of this store.
+    Local,
+    /// From a broker.
+    Heard,
+    Parked(Arc<ParkedRow>),
+    Redriven(Arc<DeadLetterRow>),
+}
+
+/// What becomes of a message that failed.
+#[derive(Debug, Clone)]
+pub(super) enum Verdict {
+    Park(Arc<str>),
+    Dead(String),
+}
+
+/// What an attempt has come to, beside what is in the unit of work.
+#[derive(Default)]
+pub(super) struct Success {
+    pub answer: Option<(Option<AnyAnswer>, StoredAnswer)>,
+    pub then: Vec<TaskKind>,
+    /// Keep this event of another store in the log.
+    pub log: Option<Arc<Envelope>>,
+    pub notes: Vec<Note>,
+}
+
+/// What the core itself must know of, once the attempt is merged.
+pub(super) enum Note {
+    /// A message is parked; it waits for this row, if for one.
+    Parked {
+        id: Id,
+        waits_for: Option<Arc<str>>,
+    },
+    /// A parked message is gone.
+    Unparked,
+    /// A service has a new dead letter.
+    Died {
+        service: usize,
+    },
+    Paused {
+        consumer: &'static str,
+    },
+    Resumed {
+        consumer: &'static str,
+    },
+    /// A job's try has ended: it may be tried again.
+    Tried(Id),
+}
+
+/// In whose name a handler speaks, and why.
+pub(super) struct Speaker {
+    source: Arc<str>,
+    correlation_id: Id,
+    causation_id: Id,
+    traceparent: Option<Arc<str>>,
+}
+
+impl Success {
+    pub fn then(kind: TaskKind) -> Self {
+        Self { then: vec![kind], ..Self::default() }
+    }
+
+    pub fn note(note: Note) -> Self {
+        Self { notes: vec![note], ..Self::default() }
+    }
+}
+
+type Missing = Vec<(&'static Table, Key)>;
+
+impl Core {
+    /// Runs a task until it succeeds, is refused or fails for good. Gives it back with the rows that it lacks.
+    pub(super) fn run(&mut self, forming: &mut Forming, mut task: Task) -> Option<(Task, Missing)> {
+        loop {
+            let outcome = self.attempt(forming, &task);
+            let missing = self.work.take_missing();
+            if !missing.is_empty() {
+                self.work.discard();
+                return Some((task, missing));
+            }
+            let merged = outcome.and_then(|success| Ok((success, self.merge()?)));
+            match merged {
+                Ok((success, (said, written))) => {
+                    self.succeed(forming, &task, success, said, &written);
+                    return None;
+                }
+                Err(stop) => {
+                    self.work.discard();
+                    // Going on would lose the message; the process ends, and a restart finds it where it was.
+                    assert!(
+                        !matches!(task.verdict, Some(Verdict::Dead(_))),
+                        "a dead letter cannot be written: {stop:?}"
+                    );
+                    if let Some(problem) = self.refusal(forming, &task, &stop) {
+                        forming.answers.push((task.item, Err(problem)));
+                        return None;
+                    }
+                    task.verdict = Some(Self::verdict(&task, stop));
+                }
+            }
+        }
+    }
+
+    /// What orders this task among others: its consumer and its key.
+    pub(super) fn lane(&self, forming: &Forming, task: &Task) -> Option<(usize, Id)> {
+        match &task.kind {
+            TaskKind::Deliver(delivery) => Some((delivery.service, delivery.envelope.key.clone())),
+            TaskKind::Unpark(_) => None,
+            TaskKind::Root => match &forming.items[task.item].message {
+                Message::Command(CommandMessage {
+                    target: Target::Service { service, key: Some(key), .. }, ..
+                }) => {
+                    let service = self.services.iter().position(|known| known.name == *service)?;
+                    Some((service, key.clone()))
+                }
+                Message::Heard(heard) => Some((usize::MAX, heard.envelope.key.clone())),
+                _ => None,
+            },
+        }
+    }
+
+    fn attempt(&mut self, forming: &Forming, task: &Task) -> Result<Success, Stop> {
+        // Unwinding leaves nothing behind but the overlay, which is discarded.
+        let attempt = AssertUnwindSafe(|| self.attempt_unguarded(forming, task));
+        catch_unwind(attempt).unwrap_or_else(|panic| Err(Stop::Broken(format!("panic: {}", panic_text(&*panic)))))
+    }
+
+    fn attempt_unguarded(&mut self, forming: &Forming, task: &Task) -> Result<Success, Stop> {
+        let message = &forming.items[task.item].message;
+        match (&task.kind, &task.verdict) {
+            (TaskKind::Deliver(delivery), None) => self.deliver(delivery, task.depth),
+            (TaskKind::Deliver(delivery), Some(Verdict::Park(waits_for))) => self.park(delivery, Some(waits_for)),
+            (TaskKind::Deliver(delivery), Some(Verdict::Dead(reason))) => self.bury(delivery, reason),
+            (TaskKind::Unpark(id), verdict) => self.unpark(id, verdict.as_ref()),
+            (TaskKind::Root, Some(Verdict::Dead(reason))) => self.bury_root(message, reason),
+            (TaskKind::Root, Some(Verdict::Park(_))) => self.postpone(message),
+            (TaskKind::Root, None) => match message {
+                Message::Command(command) => self.command(command),
+                Message::Heard(heard) => self.hear(heard),
+                Message::Undecodable { incoming, reason, .. } => self.bury_undecodable(incoming, reason),
+                Message::Timer(key) => self.fire(key),
+                Message::Tried(tried) => self.tried(tried),
+                Message::Unpark(id) => Ok(Success::then(TaskKind::Unpark(id.clone()))),
+                Message::Published { segment } => self.published(*segment),
+                Message::Prune(prune) => self.prune(prune),
+            },
+        }
+    }
+
+    fn command(&mut self, message: &CommandMessage) -> Result<Success, Stop> {
+        if let Some(idempotency) = &message.idempotency {
+            let key = (&*idempotency.scope, &idempotency.key).as_key();
+            if let Some(before) = self.work.get::<IdempotencyRow>(key)? {
+                if before.fingerprint != idempotency.fingerprint {
+                    return Err(IDEMPOTENCY_KEY_REUSED.problem().into());
+                }
+                let stored = StoredAnswer {
+                    status: before.status,
+                    location: before.location.as_deref().map(str::to_owned),
+                    body: before.body.to_vec(),
+                };
+                return Ok(Success { answer: Some((None, stored)), ..Success::default() });
+            }
+        }
+        let (answer, success) = match &message.target {
+            Target::Service { service, name, command, .. } => {
+                let handler = self
+                    .services
+                    .iter()
+                    .find(|known| known.name == *service)
+                    .and_then(|service| service.commands.get(name).cloned())
+                    .or_refuse(|| INTERNAL.because(format!("{service} is not served here")))?;
+                let cause = Cause {
+                    id: message.context.request_id.clone(),
+                    correlation_id: message.context.correlation_id.clone(),
+                    traceparent: message.context.traceparent.clone(),
+                    event: None,
+                };
+                self.speak(service, &cause);
+                (handler(&mut self.work, &cause, &**command)?, Success::default())
+            }
+            Target::Operator(operator) => {
+                let success = self.operate(operator)?;
+                let done = Done { action: operator.action.name(), target: operator.action.target().clone() };
+                (Box::new(done) as AnyAnswer, success)
+            }
+        };
+        let stored = message.stored(&*answer);
+        if let Some(idempotency) = &message.idempotency {
+            let now = self.work.now;
+            self.work.put(IdempotencyRow {
+                scope: Arc::clone(&idempotency.scope),
+                key: idempotency.key.clone(),
+                fingerprint: Arc::clone(&idempotency.fingerprint),
+                status: stored.status,
+                location: stored.location.as_deref().map(Arc::from),
+                body: Arc::from(stored.body.as_slice()),
+                created_at: now,
+            });
+        }
+        Ok(Success { answer: Some((Some(answer), stored)), ..success })
+    }
+
+    /// An event of another store: once in effect, whatever the broker repeats.
+    fn hear(&mut self, heard: &Heard) -> Result<Success, Stop> {
+        let envelope = &heard.envelope;
+        if self.work.get::<InboxRow>(envelope.id.as_key())?.is_some() {
+            return Ok(Success::default());
+        }
+        if self.services.iter().any(|service| service.name == &*envelope.source) {
+            return Err(Stop::Broken(format!("{} is a service of this store", envelope.source)));
+        }
+        let received_at = self.work.now;
+        self.work.put(InboxRow { event_id: envelope.id.clone(), received_at });
+        let routes = self.routes.get(envelope.event.name()).cloned().unwrap_or_default();
+        let then = routes.iter().map(|route| {
+            TaskKind::Deliver(Delivery {
+                service: route.service,
+                envelope: Arc::clone(envelope),
+                address: None,
+                via: Via::Heard,
+            })
+        });
+        Ok(Success { then: then.collect(), log: self.log_heard.then(|| Arc::clone(envelope)), ..Success::default() })
+    }
+
+    fn deliver(&mut self, delivery: &Delivery, depth: u16) -> Result<Success, Stop> {
+        if depth > self.limits.cascade_depth_max {
+            return Err(Stop::Broken(format!("a chain of more than {} events", self.limits.cascade_depth_max)));
+        }
+        let consumer = self.services[delivery.service].name;
+        if !self.is_running(consumer) && matches!(delivery.via, Via::Local | Via::Heard) {
+            return self.park(delivery, None);
+        }
+        if !self.is_still_owed(delivery)? {
+            return Ok(Success::default());
+        }
+        let envelope = &delivery.envelope;
+        let cause = Cause {
+            id: envelope.id.clone(),
+            correlation_id: envelope.correlation_id.clone(),
+            traceparent: envelope.traceparent.clone(),
+            event: Some(EventCause {
+                name: envelope.event.name(),
+                source: Arc::clone(&envelope.source),
+                subject: envelope.subject.clone(),
+                key: envelope.key.clone(),
+                time: envelope.time,
+                sequence: envelope.sequence,
+                address: delivery.address,
+            }),
+        };
+        self.speak(consumer, &cause);
+        let routes = self.routes.get(envelope.event.name()).cloned().unwrap_or_default();
+        for route in routes.iter().filter(|route| route.service == delivery.service) {
+            for reaction in &route.reactions {
+                let run = Arc::clone(&self.services[route.service].reactions[*reaction].run);
+                run(&mut self.work, &cause, &*envelope.event)?;
+            }
+        }
+        let mut success = Success::default();
+        match &delivery.via {
+            Via::Local => {}
+            Via::Heard => self.count(delivery, |counter| counter.handled += 1)?,
+            Via::Parked(row) => {
+                self.forget_parked(row);
+                success.notes.push(Note::Unparked);
+                self.count(delivery, |counter| {
+                    counter.parked = counter.parked.saturating_sub(1);
+                    counter.handled += 1;
+                })?;
+            }
+            Via::Redriven(row) => {
+                self.mark_redriven(row);
+                self.count(delivery, |counter| {
+                    counter.dead = counter.dead.saturating_sub(1);
+                    counter.handled += 1;
+                })?;
+            }
+        }
+        Ok(success)
+    }
+
+    /// A parked or dead message may have been handled since it was put in line.
+    fn is_still_owed(&mut self, delivery: &Delivery) -> Result<bool, Stop> {
+        Ok(match &delivery.via {
+            Via::Local | Via::Heard => true,
+            Via::Parked(row) => self.work.get::<ParkedRow>(row.key())?.is_some(),
+            Via::Redriven(row) => {
+                self.work.get::<DeadLetterRow>(row.key())?.is_some_and(|row| row.state == DeadLetterState::Dead)
+            }
+        })
+    }
+
+    fn speak(&mut self, service: &str, cause: &Cause) {
+        let source = self.services.iter().position(|known| known.name == service);
+        self.speaker = source.map(|service| Speaker {
+            source: Arc::clone(&self.names[service]),
+            correlation_id: cause.correlation_id.clone(),
+            causation_id: cause.id.clone(),
+            traceparent: cause.traceparent.clone(),
+        });
+    }
+
+    /// Counts for the books of what went between two stores; nothing is kept for what stays in one.
+    pub(super) fn count(&mut self, delivery: &Delivery, change: impl FnOnce(&mut CounterRow)) -> Result<(), Stop> {
+        let source = &delivery.envelope.source;
+        if self.services.iter().any(|service| service.name == &**source) {
+            return Ok(());
+        }
+        let consumer = self.services[delivery.service].name;
+        let mut counter = self.work.get::<CounterRow>((consumer, source).as_key())?.unwrap_or_else(|| CounterRow {
+            consumer: consumer.into(),
+            source: Arc::clone(source),
+            ..CounterRow::default()
+        });
+        change(&mut counter);
+        self.work.put(counter);
+        Ok(())
+    }
+
+    fn fire(&mut self, key: &Key) -> Result<Success, Stop> {
+        let Some(timer) = self.work.get::<TimerRow>(key.clone())? else { return Ok(Success::default()) };
+        if timer.due_at > self.work.now {
+            return Ok(Success::default());
+        }
+        if &*timer.service == PARKED_TIMER_SERVICE {
+            self.work.delete::<TimerRow>(key.clone());
+            return Ok(Success::then(TaskKind::Unpark(timer.key)));
+        }
+        let service = self.services.iter().find(|service| service.name == &*timer.service);
+        let handler = service.and_then(|service| service.timers.get(&*timer.name).cloned());
+        let handler =
+            handler.ok_or_else(|| Stop::Broken(format!("{} has no timer named {}", timer.service, timer.name)))?;
+        if !self.is_running(&timer.service) {
+            return self.postpone(&Message::Timer(key.clone()));
+        }
+        self.work.delete::<TimerRow>(key.clone());
+        let id = Id::new(format!("{}.{}", timer.service, timer.name)).map_err(Stop::broken)?;
+        let cause = Cause { id, correlation_id: timer.correlation_id, traceparent: None, event: None };
+        self.speak(&timer.service, &cause);
+        handler(&mut self.work, &cause, &timer.key)?;
+        Ok(Success::default())
+    }
+
+    fn tried(&mut self, tried: &TriedJob) -> Result<Success, Stop> {
+        let success = Success::note(Note::Tried(tried.id.clone()));
+        let Some(mut job) = self.work.get::<EffectRow>(tried.id.as_key())? else { return Ok(success) };
+        if job.state == EffectState::Exhausted {
+            return Ok(success);
+        }
+        job.attempts += 1;
+        match &tried.outcome {
+            TryOutcome::Unknown(reason) => {
+                job.last_error = Some(reason.as_str().into());
+                job.due_at = self.work.now.plus(crate::Backoff::JOB.after(job.attempts, job.id.as_str()));
+                if job.attempts >= self.limits.job_attempts_max {
+                    job.state = EffectState::Exhausted;
+                }
+                self.work.put(job);
+            }
+            TryOutcome::Done(reply) => {
+                // Before it is told, so that its service can ask again under the same key.
+                self.work.delete::<EffectRow>(job.key());
+                self.finish(&job, reply)?;
+            }
+        }
+        Ok(success)
+    }
+
+    /// Tells the service that asked how its job ended.
+    pub(super) fn finish(&mut self, job: &EffectRow, reply: &str) -> Result<(), Stop> {
+        let service = self.services.iter().find(|service| service.name == &*job.service);
+        let handler = service
+            .and_then(|service| service.finished.get(&*job.kind).cloned())
+            .ok_or_else(|| Stop::Broken(format!("{} has no job named {}", job.service, job.kind)))?;
+        let cause = Cause {
+            id: job.id.clone(),
+            correlation_id: job.correlation_id.clone(),
+            traceparent: job.traceparent.clone(),
+            event: None,
+        };
+        self.speak(&job.service, &cause);
+        let result = JobResult { key: &job.id, request: &job.request, reply, attempts: job.attempts };
+        handler(&mut self.work, &cause, &result)
+    }
+
+    fn published(&mut self, segment: u64) -> Result<Success, Stop> {
+        let before = self.work.get::<RelayRow>(RELAY.as_key())?;
+        if before.is_none_or(|row| row.segment < segment) {
+            self.work.put(RelayRow { name: RELAY.into(), segment });
+        }
+        Ok(Success::default())
+    }
+
+    fn prune(&mut self, prune: &Prune) -> Result<Success, Stop> {
+        for key in &prune.inbox {
+            self.work.delete::<InboxRow>(key.clone());
+        }
+        for key in &prune.idempotency {
+            self.work.delete::<IdempotencyRow>(key.clone());
+        }
+        Ok(Success::default())
+    }
+
+    fn merge(&mut self) -> Result<(Vec<Said>, Vec<Arc<str>>), Stop> {
+        let watch = !self.parked.waiting.is_empty();
+        let rows = if watch { self.work.written() } else { Vec::new() };
+        let said = self.work.merge()?;
+        Ok((said, rows))
+    }
+
+    fn succeed(&mut self, forming: &mut Forming, task: &Task, success: Success, said: Vec<Said>, written: &[Arc<str>]) {
+        if let Some((typed, stored)) = success.answer {
+            forming.answers.push((task.item, Ok(Answered { typed, stored })));
+        }
+        for note in success.notes {
+            self.take_note(forming, note);
+        }
+        let heard_at = success.log.map(|envelope| self.log(forming, envelope, true));
+        let next = |kind: TaskKind| Task { kind, verdict: None, depth: task.depth + 1, item: task.item };
+        for mut kind in success.then {
+            if let (TaskKind::Deliver(delivery), Some(address)) = (&mut kind, heard_at) {
+                delivery.address = Some(address);
+            }
+            forming.queue.push_back(next(kind));
+        }
+        let speaker = self.speaker.take();
+        for said in said {
+            let Some(speaker) = &speaker else { continue };
+            let address = self.next_address(forming);
+            let envelope = Arc::new(Envelope {
+                id: event_id(&self.store_name, address),
+                source: Arc::clone(&speaker.source),
+                key: said.event.key().clone(),
+                subject: said.subject,
+                time: self.work.now,
+                sequence: said.sequence,
+                correlation_id: speaker.correlation_id.clone(),
+                causation_id: Some(speaker.causation_id.clone()),
+                traceparent: speaker.traceparent.clone(),
+                event: said.event,
+            });
+            self.log(forming, Arc::clone(&envelope), false);
+            let routes = self.routes.get(envelope.event.name()).cloned().unwrap_or_default();
+            for route in routes.iter() {
+                let envelope = Arc::clone(&envelope);
+                let delivery = Delivery { service: route.service, envelope, address: Some(address), via: Via::Local };
+                forming.queue.push_back(next(TaskKind::Deliver(delivery)));
+            }
+        }
+        for row in written {
+            for id in self.parked.waiting.remove(row).unwrap_or_default() {
+                forming.queue.push_back(next(TaskKind::Unpark(id)));
+            }
+        }
+    }
+
+    fn next_address(&self, forming: &Forming) -> Address {
+        Address { segment: self.next_segment, index: u32::try_from(forming.events.len()).unwrap_or(u32::MAX) }
+    }
+
+    fn log(&self, forming: &mut Forming, envelope: Arc<Envelope>, heard: bool) -> Address {
+        let address = self.next_address(forming);
+        forming.events.push(Logged { envelope, address, heard });
+        address
+    }
+
+    /// A command's refusal goes to whoever asked; so does a defect, without its details.
+    fn refusal(&self, forming: &Forming, task: &Task, stop: &Stop) -> Option<Problem> {
+        let asked =
+            matches!(task.kind, TaskKind::Root) && matches!(forming.items[task.item].message, Message::Command(_));
+        match stop {
+            _ if !asked => None,
+            Stop::Refused(problem) => Some(problem.clone()),
+            Stop::NotYet(row) => Some(crate::operator::UNAVAILABLE.because(format!("{row} is not known yet"))),
+            Stop::Broken(reason) => {
+                tracing::error!(reason, "a command met a defect");
+                Some(INTERNAL.problem())
+            }
+            Stop::Missing => Some(INTERNAL.problem()),
+        }
+    }
+
+    fn verdict(task: &Task, stop: Stop) -> Verdict {
+        // Burying cannot be too early: whatever stops it is said instead of what stopped the handler.
+        match (stop, &task.verdict) {
+            (Stop::NotYet(row), None) => Verdict::Park(row.to_string().into()),
+            (Stop::Broken(reason), _) => Verdict::Dead(reason),
+            (Stop::Refused(problem), _) => Verdict::Dead(format!("refused: {problem}")),
+            (Stop::NotYet(row), Some(_)) => Verdict::Dead(format!("{row} is not there")),
+            (Stop::Missing, _) => Verdict::Dead("it stopped for rows without naming one".to_owned()),
+        }
+    }
+}
+
+/// The name of the relay's mark.
+pub(super) const RELAY: &str = "broker";
+
+/// Timers of this service belong to parked messages. No service can have this name: it is no identifier.
+pub(super) const PARKED_TIMER_SERVICE: &str = "(parked)";
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("without a message")
+}

@@ -1,0 +1,368 @@
+//! What becomes of a message that cannot be handled: it waits for what it lacks, or it is a dead letter. Never neither.
+
+use std::sync::Arc;
+
+use tradewind_events::{AsKey, Id, RawEnvelope};
+
+use super::{
+    Core, Forming,
+    attempt::{Delivery, Note, PARKED_TIMER_SERVICE, Success, TaskKind, Verdict, Via},
+};
+use crate::{
+    Address, Backoff, Entity, Stop,
+    operator::{Action, Operator},
+    ports::Incoming,
+    tables::{
+        DeadLetterKind, DeadLetterRow, DeadLetterState, EffectRow, EffectState, InboxRow, ParkedReason, ParkedRow,
+        TimerRow,
+    },
+    work::{CommandMessage, Context, Heard, Message, TryOutcome},
+};
+
+impl Core {
+    /// Puts a message aside: until the row `waits_for` is written, or until its consumer is resumed.
+    pub(super) fn park(&mut self, delivery: &Delivery, waits_for: Option<&Arc<str>>) -> Result<Success, Stop> {
+        let now = self.work.now;
+        let mut row = match &delivery.via {
+            Via::Parked(row) if now >= row.deadline => {
+                let waited = waits_for.map_or("its consumer", |row| row);
+                return Err(Stop::Broken(format!("it waited for {waited} until its deadline")));
+            }
+            Via::Parked(row) => ParkedRow { reason: ParkedReason::NotYet, ..(**row).clone() },
+            Via::Local | Via::Heard | Via::Redriven(_) => self.new_parked(delivery)?,
+        };
+        row.waits_for = waits_for.cloned();
+        let mut success = Success::default();
+        if waits_for.is_some() {
+            row.attempts += 1;
+            row.due_at = now.plus(Backoff::PARKED.after(row.attempts, row.id.as_str())).min(row.deadline);
+            self.work.put(TimerRow {
+                service: PARKED_TIMER_SERVICE.into(),
+                name: row.consumer.clone(),
+                key: row.id.clone(),
+                due_at: row.due_at,
+                correlation_id: delivery.envelope.correlation_id.clone(),
+                attempts: 0,
+            });
+        } else {
+            row.reason = ParkedReason::Paused;
+        }
+        match &delivery.via {
+            Via::Parked(_) => success.notes.push(Note::Unparked),
+            Via::Redriven(dead) => {
+                self.mark_redriven(dead);
+                self.count(delivery, |counter| {
+                    counter.dead = counter.dead.saturating_sub(1);
+                    counter.parked += 1;
+                })?;
+            }
+            Via::Local | Via::Heard => self.count(delivery, |counter| counter.parked += 1)?,
+        }
+        success.notes.push(Note::Parked { id: row.id.clone(), waits_for: row.waits_for.clone() });
+        self.work.put(row);
+        Ok(success)
+    }
+
+    fn new_parked(&mut self, delivery: &Delivery) -> Result<ParkedRow, Stop> {
+        let envelope = &delivery.envelope;
+        let message = envelope.to_json().map_err(Stop::broken)?;
+        let (now, address) = (self.work.now, delivery.address.unwrap_or_default());
+        Ok(ParkedRow {
+            id: self.work.new_id(),
+            consumer: self.services[delivery.service].name.into(),
+            event_id: envelope.id.clone(),
+            event: envelope.event.name().into(),
+            message_key: envelope.key.clone(),
+            reason: ParkedReason::NotYet,
+            waits_for: None,
+            attempts: 0,
+            due_at: now,
+            deadline: now.plus(self.limits.park_deadline),
+            parked_at: now,
+            message: String::from_utf8(message).map_err(Stop::broken)?.into(),
+            segment: address.segment,
+            segment_index: address.index,
+        })
+    }
+
+    /// Tries a parked message again.
+    pub(super) fn unpark(&mut self, id: &Id, verdict: Option<&Verdict>) -> Result<Success, Stop> {
+        let Some(row) = self.work.get::<ParkedRow>(id.as_key())? else { return Ok(Success::default()) };
+        if let Some(Verdict::Dead(reason)) = verdict {
+            return self.bury_parked(&row, reason);
+        }
+        let service = self.services.iter().position(|service| service.name == &*row.consumer);
+        let service = service.ok_or_else(|| Stop::Broken(format!("{} is not served here", row.consumer)))?;
+        let consumer = self.services[service].name;
+        let paused = self.consumers.get(consumer) == Some(&super::ConsumerState::Paused);
+        if paused {
+            // It keeps its place among what waits for the consumer.
+            self.work.put(ParkedRow { reason: ParkedReason::Paused, waits_for: None, ..row });
+            return Ok(Success::default());
+        }
+        let envelope = RawEnvelope::from_json(row.message.as_bytes())
+            .and_then(|raw| raw.decode(&self.registry))
+            .map_err(Stop::broken)?;
+        let address = address_of(row.segment, row.segment_index);
+        Ok(Success::then(TaskKind::Deliver(Delivery {
+            service,
+            envelope: Arc::new(envelope),
+            address,
+            via: Via::Parked(Arc::new(row)),
+        })))
+    }
+
+    /// The parked message is handled or dead.
+    pub(super) fn forget_parked(&mut self, row: &ParkedRow) {
+        self.work.delete::<ParkedRow>(row.key());
+        self.work.delete::<TimerRow>(TimerRow::key_of(PARKED_TIMER_SERVICE, &row.consumer, &row.id));
+    }
+
+    pub(super) fn mark_redriven(&mut self, row: &DeadLetterRow) {
+        self.work.put(DeadLetterRow { state: DeadLetterState::Redriven, ..row.clone() });
+    }
+
+    /// Makes a dead letter of an event that one service could not handle.
+    pub(super) fn bury(&mut self, delivery: &Delivery, reason: &str) -> Result<Success, Stop> {
+        let mut success = Success::note(Note::Died { service: delivery.service });
+        let dead = match &delivery.via {
+            Via::Redriven(row) => DeadLetterRow {
+                reason: reason.into(),
+                attempts: row.attempts + 1,
+                died_at: self.work.now,
+                ..(**row).clone()
+            },
+            Via::Local | Via::Heard => {
+                self.count(delivery, |counter| counter.dead += 1)?;
+                self.new_dead(self.services[delivery.service].name, delivery, reason)?
+            }
+            Via::Parked(row) => {
+                self.forget_parked(row);
+                success.notes.push(Note::Unparked);
+                self.count(delivery, |counter| {
+                    counter.parked = counter.parked.saturating_sub(1);
+                    counter.dead += 1;
+                })?;
+                let dead = self.new_dead(self.services[delivery.service].name, delivery, reason)?;
+                DeadLetterRow { attempts: row.attempts + 1, ..dead }
+            }
+        };
+        self.work.put(dead);
+        Ok(success)
+    }
+
+    fn new_dead(&mut self, consumer: &str, delivery: &Delivery, reason: &str) -> Result<DeadLetterRow, Stop> {
+        let envelope = &delivery.envelope;
+        let address = delivery.address.unwrap_or_default();
+        Ok(DeadLetterRow {
+            event_id: Some(envelope.id.clone()),
+            correlation_id: Some(envelope.correlation_id.clone()),
+            message: envelope.to_json().map_err(Stop::broken)?.into(),
+            segment: address.segment,
+            segment_index: address.index,
+            ..self.blank_dead(consumer, DeadLetterKind::Event, envelope.event.name(), envelope.key.as_str(), reason)
+        })
+    }
+
+    fn blank_dead(
+        &mut self,
+        consumer: &str,
+        kind: DeadLetterKind,
+        name: &str,
+        message_key: &str,
+        reason: &str,
+    ) -> DeadLetterRow {
+        DeadLetterRow {
+            id: self.work.new_id(),
+            consumer: consumer.into(),
+            kind,
+            name: name.into(),
+            message_key: message_key.into(),
+            event_id: None,
+            correlation_id: None,
+            reason: reason.into(),
+            attempts: 1,
+            died_at: self.work.now,
+            state: DeadLetterState::Dead,
+            message: Arc::from([]),
+            headers: None,
+            position: None,
+            edited_from: None,
+            segment: 0,
+            segment_index: 0,
+        }
+    }
+
+    fn bury_parked(&mut self, row: &ParkedRow, reason: &str) -> Result<Success, Stop> {
+        self.forget_parked(row);
+        let dead = DeadLetterRow {
+            event_id: Some(row.event_id.clone()),
+            attempts: row.attempts + 1,
+            message: row.message.as_bytes().into(),
+            segment: row.segment,
+            segment_index: row.segment_index,
+            ..self.blank_dead(&row.consumer, DeadLetterKind::Event, &row.event, row.message_key.as_str(), reason)
+        };
+        self.work.put(dead);
+        Ok(Success::note(Note::Unparked))
+    }
+
+    /// A message that a broker brought and nobody can read: kept as it came.
+    pub(super) fn bury_undecodable(&mut self, incoming: &Incoming, reason: &str) -> Result<Success, Stop> {
+        let headers: serde_json::Map<String, serde_json::Value> =
+            incoming.headers.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect();
+        let key = incoming.key.as_deref().unwrap_or_default();
+        let dead = DeadLetterRow {
+            message: incoming.body.as_slice().into(),
+            headers: Some(serde_json::Value::Object(headers).to_string().into()),
+            position: Some(incoming.position.0.as_str().into()),
+            ..self.blank_dead(BROKER, DeadLetterKind::Event, &incoming.topic, key, reason)
+        };
+        self.work.put(dead);
+        Ok(Success::default())
+    }
+
+    /// A root message that failed for good.
+    pub(super) fn bury_root(&mut self, message: &Message, reason: &str) -> Result<Success, Stop> {
+        match message {
+            Message::Heard(heard) => return self.bury_heard(heard, reason),
+            Message::Unpark(id) => {
+                if let Some(row) = self.work.get::<ParkedRow>(id.as_key())? {
+                    return self.bury_parked(&row, reason);
+                }
+            }
+            Message::Undecodable { incoming, .. } => return self.bury_undecodable(incoming, reason),
+            Message::Timer(key) => {
+                if let Some(timer) = self.work.get::<TimerRow>(key.clone())? {
+                    self.work.delete::<TimerRow>(key.clone());
+                    let dead = DeadLetterRow {
+                        correlation_id: Some(timer.correlation_id.clone()),
+                        ..self.blank_dead(
+                            &timer.service,
+                            DeadLetterKind::Timer,
+                            &timer.name,
+                            timer.key.as_str(),
+                            reason,
+                        )
+                    };
+                    self.work.put(dead);
+                    let service = self.services.iter().position(|service| service.name == &*timer.service);
+                    return Ok(service.map_or_else(Success::default, |service| Success::note(Note::Died { service })));
+                }
+            }
+            Message::Tried(tried) => {
+                if let Some(job) = self.work.get::<EffectRow>(tried.id.as_key())? {
+                    let last_error = Some(self.job_error(&tried.outcome, reason));
+                    self.work.put(EffectRow { state: EffectState::Exhausted, last_error, ..job });
+                }
+                return Ok(Success::note(Note::Tried(tried.id.clone())));
+            }
+            Message::Command(_) => return Err(crate::operator::INTERNAL.problem().into()),
+            Message::Published { .. } | Message::Prune(_) => tracing::error!(reason, "housekeeping failed"),
+        }
+        Ok(Success::default())
+    }
+
+    #[expect(clippy::unused_self, reason = "reads like its siblings")]
+    fn job_error(&self, outcome: &TryOutcome, reason: &str) -> Arc<str> {
+        match outcome {
+            TryOutcome::Done(_) => format!("its outcome could not be handled: {reason}").into(),
+            TryOutcome::Unknown(error) => format!("{error}; {reason}").into(),
+        }
+    }
+
+    fn bury_heard(&mut self, heard: &Heard, reason: &str) -> Result<Success, Stop> {
+        let envelope = &heard.envelope;
+        if self.work.get::<InboxRow>(envelope.id.as_key())?.is_some() {
+            return Ok(Success::default());
+        }
+        let received_at = self.work.now;
+        self.work.put(InboxRow { event_id: envelope.id.clone(), received_at });
+        let routes = self.routes.get(envelope.event.name()).cloned().unwrap_or_default();
+        for route in routes.iter() {
+            let envelope = Arc::clone(envelope);
+            let delivery = Delivery { service: route.service, envelope, address: None, via: Via::Heard };
+            self.bury(&delivery, reason)?;
+        }
+        Ok(Success::default())
+    }
+
+    /// A timer that is too early for its handler, or whose service is paused: later.
+    pub(super) fn postpone(&mut self, message: &Message) -> Result<Success, Stop> {
+        match message {
+            Message::Timer(key) => {
+                if let Some(mut timer) = self.work.get::<TimerRow>(key.clone())? {
+                    timer.attempts += 1;
+                    timer.due_at = self.work.now.plus(Backoff::TIMER.after(timer.attempts, timer.key.as_str()));
+                    self.work.put(timer);
+                }
+                Ok(Success::default())
+            }
+            Message::Tried(tried) => {
+                if let Some(mut job) = self.work.get::<EffectRow>(tried.id.as_key())? {
+                    job.attempts += 1;
+                    job.due_at = self.work.now.plus(Backoff::JOB.after(job.attempts, job.id.as_str()));
+                    self.work.put(job);
+                }
+                Ok(Success::note(Note::Tried(tried.id.clone())))
+            }
+            other => self.bury_root(other, "it cannot wait"),
+        }
+    }
+
+    /// What the core itself must know of a merged attempt.
+    pub(super) fn take_note(&mut self, forming: &mut Forming, note: Note) {
+        match note {
+            Note::Tried(id) => forming.tried.push(id),
+            Note::Unparked => self.parked.count = self.parked.count.saturating_sub(1),
+            Note::Parked { id, waits_for } => {
+                self.parked.count += 1;
+                if let Some(waits_for) = waits_for {
+                    self.parked.waiting.entry(waits_for).or_default().push(id);
+                }
+            }
+            Note::Paused { consumer } => {
+                self.consumers.insert(consumer, super::ConsumerState::Paused);
+            }
+            Note::Resumed { consumer } => {
+                self.consumers.insert(consumer, super::ConsumerState::Draining);
+            }
+            Note::Died { service } => self.note_death(service),
+        }
+    }
+
+    /// A consumer with too many dead letters is paused: most likely it is the consumer, not the messages.
+    fn note_death(&mut self, service: usize) {
+        let (name, now) = (self.services[service].name, self.work.now);
+        let deaths = self.deaths.entry(name).or_default();
+        if now.since(deaths.since) >= DEATHS_WINDOW {
+            *deaths = super::Deaths { since: now, count: 0 };
+        }
+        deaths.count += 1;
+        if deaths.count != self.limits.dead_letters_a_minute_max + 1 || !self.is_running(name) {
+            return;
+        }
+        tracing::error!(consumer = name, "too many dead letters: the consumer is paused");
+        let Ok(consumer) = Id::new(name) else { return };
+        let reason = format!("more than {} dead letters a minute", self.limits.dead_letters_a_minute_max);
+        let action = Action::Pause { consumer: consumer.clone(), reason: reason.into() };
+        let context = Context { request_id: consumer.clone(), correlation_id: consumer, traceparent: None };
+        let pause = Operator { actor: "engine".into(), action };
+        self.intake.push_front(crate::work::Item::new(Message::Command(CommandMessage::operator(
+            pause,
+            context,
+            |_| crate::StoredAnswer::default(),
+        ))));
+    }
+}
+
+/// Dead letters are counted over this time.
+const DEATHS_WINDOW: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// The consumer of what could not be decoded.
+pub(super) const BROKER: &str = "broker";
+
+/// An address as rows keep it: segments count from 1, so 0 is none.
+pub(super) fn address_of(segment: u64, index: u32) -> Option<Address> {
+    (segment > 0).then_some(Address { segment, index })
+}

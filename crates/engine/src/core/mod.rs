@@ -1,0 +1,463 @@
+//! The batch loop without threads: forms batches, hands them to whoever commits, and takes the outcome back. Pure of
+//! time and chance but for its ports, so that a simulator can drive it step by step. `runtime.rs` gives it threads.
+
+mod attempt;
+mod failure;
+mod operator;
+mod settle;
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
+
+use rustc_hash::{FxHashMap, FxHashSet};
+use tradewind_events::{Envelope, Id, Key, Registry, TextEnum, Timestamp, Value};
+
+use crate::{
+    Address, AnyService, Entity, Problem, StoredRow, Table,
+    cache::{Entry, Slot},
+    due::DueWindow,
+    limits::Limits,
+    operator::UNAVAILABLE,
+    ports::{Clock, Ids, List, Reader, StoreError},
+    tables::{ConsumerRow, EffectRow, ParkedReason, ParkedRow, TimerRow},
+    uow::UnitOfWork,
+    work::{Answered, Item, Message, Receipt},
+};
+
+use attempt::{Speaker, Task, TaskKind, Verdict};
+use settle::InFlight;
+pub use settle::{Committed, Sealed};
+
+/// What an engine is made of.
+pub struct Setup {
+    /// The store's short name: it stands in the ids of its events.
+    pub store_name: Arc<str>,
+    /// The ownership epoch that every commit carries.
+    pub epoch: u64,
+    pub services: Vec<AnyService>,
+    pub registry: Registry,
+    pub reader: Arc<dyn Reader>,
+    pub clock: Arc<dyn Clock>,
+    pub ids: Box<dyn Ids>,
+    pub limits: Limits,
+    /// Keep in the log what other stores say, for rebuilding: where `query` lives.
+    pub log_heard: bool,
+}
+
+/// The batch loop.
+pub struct Core {
+    store_name: Arc<str>,
+    epoch: u64,
+    services: Vec<AnyService>,
+    /// Event name to the services that hear it, in their order, each with its reactions.
+    routes: FxHashMap<&'static str, Arc<[Route]>>,
+    registry: Registry,
+    reader: Arc<dyn Reader>,
+    clock: Arc<dyn Clock>,
+    limits: Limits,
+    log_heard: bool,
+    work: UnitOfWork,
+    intake: VecDeque<Item>,
+    /// What is left of a batch that the store refused: each is a batch of its own.
+    groups: VecDeque<Vec<Item>>,
+    in_flight: VecDeque<InFlight>,
+    next_batch: u64,
+    next_segment: u64,
+    timers: DueWindow<()>,
+    jobs: DueWindow<Arc<EffectRow>>,
+    running: FxHashSet<Id>,
+    parked: Parked,
+    consumers: BTreeMap<&'static str, ConsumerState>,
+    /// Names of the services, shared by the envelopes of what they say.
+    names: Vec<Arc<str>>,
+    speaker: Option<Speaker>,
+    deaths: BTreeMap<&'static str, Deaths>,
+    /// Why deadlines are held, if they are.
+    held: Option<&'static str>,
+}
+
+/// One service that hears an event.
+#[derive(Debug, Clone)]
+struct Route {
+    service: usize,
+    reactions: Vec<usize>,
+}
+
+/// What is known of parked messages without asking the store.
+#[derive(Default)]
+struct Parked {
+    /// The row that is waited for, as text, to the parked messages that wait for it.
+    waiting: BTreeMap<Arc<str>, Vec<Id>>,
+    count: usize,
+}
+
+/// What a service does with events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ConsumerState {
+    Running,
+    /// What it would hear is parked.
+    Paused,
+    /// It is resumed, and goes through what is parked; until then what comes is parked behind it.
+    Draining,
+}
+
+/// Dead letters of one consumer within a minute.
+#[derive(Default)]
+struct Deaths {
+    since: Timestamp,
+    count: u32,
+}
+
+/// What a batch has come to while it forms.
+struct Forming {
+    items: Vec<Item>,
+    answers: Vec<(usize, Result<Answered, Problem>)>,
+    events: Vec<Logged>,
+    queue: VecDeque<Task>,
+    /// Jobs whose try ended in this batch: they may be tried again once it is durable.
+    tried: Vec<Id>,
+}
+
+/// An event of a batch.
+#[derive(Debug, Clone)]
+pub struct Logged {
+    pub envelope: Arc<Envelope>,
+    pub address: Address,
+    /// It was said by another store.
+    pub heard: bool,
+}
+
+/// What [`Core::form`] has made.
+pub enum Formed {
+    /// There was nothing to do.
+    Nothing,
+    /// A batch that changes nothing: its answers are given as soon as the batches before it are durable.
+    Unchanged,
+    /// A batch to be committed, after those before it.
+    Batch(Sealed),
+}
+
+impl Core {
+    /// Reads what it must know from the store.
+    pub fn new(setup: Setup) -> Result<Self, StoreError> {
+        let next_segment = setup.reader.last_segment()? + 1;
+        let routes = routes(&setup.services, &setup.registry);
+        let mut core = Self {
+            store_name: setup.store_name,
+            epoch: setup.epoch,
+            routes,
+            registry: setup.registry,
+            clock: setup.clock,
+            work: UnitOfWork::new(setup.limits.cache_bytes_max, setup.ids),
+            limits: setup.limits,
+            log_heard: setup.log_heard,
+            intake: VecDeque::new(),
+            groups: VecDeque::new(),
+            in_flight: VecDeque::new(),
+            next_batch: 1,
+            next_segment,
+            timers: DueWindow::new::<TimerRow>(Vec::new(), |row| {
+                let row = TimerRow::from_row(&row.values).ok()?;
+                Some((row.due_at, row.key(), ()))
+            }),
+            jobs: DueWindow::new::<EffectRow>(vec![("state", Value::Text("waiting".into()))], |row| {
+                let row = EffectRow::from_row(&row.values).ok()?;
+                Some((row.due_at, row.key(), Arc::new(row)))
+            }),
+            running: FxHashSet::default(),
+            parked: Parked::default(),
+            consumers: BTreeMap::new(),
+            names: setup.services.iter().map(|service| Arc::from(service.name)).collect(),
+            speaker: None,
+            deaths: BTreeMap::new(),
+            held: None,
+            services: setup.services,
+            reader: setup.reader,
+        };
+        core.read_consumers()?;
+        core.read_parked()?;
+        Ok(core)
+    }
+
+    /// Puts a message in line. The caller has checked [`Core::is_full`].
+    pub fn accept(&mut self, message: Message) {
+        self.intake.push_back(Item::new(message));
+    }
+
+    /// Messages that wait for a batch.
+    pub fn waiting(&self) -> usize {
+        self.intake.len() + self.groups.iter().map(Vec::len).sum::<usize>()
+    }
+
+    /// Nothing more is taken in until some of it is done.
+    pub fn is_full(&self) -> bool {
+        self.waiting() >= self.limits.intake_max || self.parked.count >= self.limits.parked_max
+    }
+
+    /// Batches that are formed and not durable.
+    pub fn in_flight(&self) -> usize {
+        self.in_flight.len()
+    }
+
+    pub fn services(&self) -> &[AnyService] {
+        &self.services
+    }
+
+    pub fn parked(&self) -> usize {
+        self.parked.count
+    }
+
+    /// Holds or lets go deadlines; `None` lets them fire.
+    pub fn hold_deadlines(&mut self, reason: Option<&'static str>) {
+        self.held = reason;
+    }
+
+    pub fn deadlines_held(&self) -> Option<&'static str> {
+        self.held
+    }
+
+    /// Takes what is waiting, runs its handlers in memory, finishes the cascade. After an error nothing of the batch
+    /// stands, and the engine must not go on.
+    pub fn form(&mut self) -> Result<Formed, StoreError> {
+        self.drain()?;
+        self.take_due_timers()?;
+        let group = self.groups.pop_front();
+        if group.is_none() && self.intake.is_empty() {
+            return Ok(Formed::Nothing);
+        }
+        self.open();
+        let alone = group.is_some();
+        let mut forming = Forming {
+            items: Vec::new(),
+            answers: Vec::new(),
+            events: Vec::new(),
+            queue: VecDeque::new(),
+            tried: Vec::new(),
+        };
+        for item in group.into_iter().flatten() {
+            forming.take(item);
+        }
+        loop {
+            let mut again = VecDeque::new();
+            let mut missing = Vec::new();
+            let mut blocked = FxHashSet::default();
+            while let Some(task) = self.next_task(&mut forming, alone) {
+                let lane = self.lane(&forming, &task);
+                if lane.as_ref().is_some_and(|lane| blocked.contains(lane)) {
+                    again.push_back(task);
+                    continue;
+                }
+                if let Some((task, rows)) = self.run(&mut forming, task) {
+                    blocked.extend(lane);
+                    missing.extend(rows);
+                    again.push_back(task);
+                }
+            }
+            if again.is_empty() {
+                break;
+            }
+            self.load(missing)?;
+            forming.queue = again;
+        }
+        Ok(self.seal(forming))
+    }
+
+    /// Jobs that are due, to be tried now; each is out until its [`Message::Tried`] is committed.
+    pub fn take_jobs(&mut self) -> Result<Vec<Arc<EffectRow>>, StoreError> {
+        let now = self.clock.now();
+        self.jobs.refill(now, &*self.reader)?;
+        let mut due = Vec::new();
+        while self.running.len() < self.limits.jobs_running_max
+            && let Some((_, job)) = self.jobs.pop(now)
+        {
+            if self.running.insert(job.id.clone()) {
+                due.push(job);
+            }
+        }
+        Ok(due)
+    }
+
+    /// When there will be something to do without a new message.
+    pub fn next_due(&self) -> Timestamp {
+        let timers = if self.held.is_some() { Timestamp::from_millis(i64::MAX) } else { self.timers.next_due() };
+        if self.running.len() < self.limits.jobs_running_max { timers.min(self.jobs.next_due()) } else { timers }
+    }
+
+    /// Stops for good: whoever waits is told that nothing of his was done.
+    pub fn abandon(&mut self, reason: &str) {
+        let waiting = std::mem::take(&mut self.intake);
+        let groups = std::mem::take(&mut self.groups).into_iter().flatten();
+        let flying = std::mem::take(&mut self.in_flight).into_iter().flat_map(|batch| batch.items);
+        for mut item in flying.chain(groups).chain(waiting) {
+            item.answer(Err(UNAVAILABLE.because(reason)));
+        }
+    }
+
+    fn open(&mut self) {
+        let batch = self.next_batch;
+        self.next_batch += 1;
+        self.work.cache.evict();
+        self.work.open(batch, self.clock.now());
+    }
+
+    fn take_due_timers(&mut self) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        let before = self.work.now;
+        if before != Timestamp::default() && now.since(before) > self.limits.clock_jump_max && self.held.is_none() {
+            self.held = Some("the clock has jumped");
+        }
+        if self.held.is_some() {
+            return Ok(());
+        }
+        self.timers.refill(now, &*self.reader)?;
+        while self.intake.len() < self.limits.intake_max
+            && let Some((key, ())) = self.timers.pop(now)
+        {
+            self.intake.push_back(Item::new(Message::Timer(key)));
+        }
+        Ok(())
+    }
+
+    /// The cascade first; then further messages, as long as the batch has room.
+    fn next_task(&mut self, forming: &mut Forming, alone: bool) -> Option<Task> {
+        if let Some(task) = forming.queue.pop_front() {
+            return Some(task);
+        }
+        let full = alone
+            || forming.items.len() >= self.limits.batch_messages_max
+            || self.work.changes.len() >= self.limits.batch_rows_max
+            || forming.events.len() >= self.limits.batch_events_max;
+        if full {
+            return None;
+        }
+        let item = self.intake.pop_front()?;
+        forming.take(item);
+        forming.queue.pop_front()
+    }
+
+    /// Loads rows, one query a table.
+    fn load(&mut self, missing: Vec<(&'static Table, Key)>) -> Result<(), StoreError> {
+        let mut by_table: BTreeMap<&'static str, (&'static Table, Vec<Key>)> = BTreeMap::new();
+        for (table, key) in missing {
+            by_table.entry(table.name).or_insert_with(|| (table, Vec::new())).1.push(key);
+        }
+        for (table, mut keys) in by_table.into_values() {
+            keys.sort_unstable();
+            keys.dedup();
+            let rows = self.reader.load(table, &keys)?;
+            for (key, row) in keys.into_iter().zip(rows) {
+                let row_ref = crate::EntityRef { table: table.name, key };
+                // What was written since the load was asked for is newer than what the load has found.
+                if self.work.cache.get(&row_ref).is_none() {
+                    self.work.cache.insert(row_ref, entry(row));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn read_parked(&mut self) -> Result<(), StoreError> {
+        self.parked = Parked::default();
+        let mut after = None;
+        loop {
+            let rows = self.reader.list(&List { after, ..List::of(ParkedRow::TABLE, 1_000) })?;
+            let rows: Vec<_> = rows.iter().filter_map(|row| ParkedRow::from_row(&row.values).ok()).collect();
+            let Some(last) = rows.last() else { return Ok(()) };
+            after = Some((Value::Null, last.key()));
+            for row in rows {
+                self.parked.count += 1;
+                let consumer = self.consumers.iter_mut().find(|(name, _)| ***name == *row.consumer);
+                if let (ParkedReason::Paused, Some((_, state @ ConsumerState::Running))) = (row.reason, consumer) {
+                    *state = ConsumerState::Draining;
+                }
+                if let Some(waits_for) = row.waits_for {
+                    self.parked.waiting.entry(waits_for).or_default().push(row.id);
+                }
+            }
+        }
+    }
+
+    fn read_consumers(&mut self) -> Result<(), StoreError> {
+        let names: Vec<&'static str> = self.services.iter().map(|service| service.name).collect();
+        let keys: Vec<Key> = names.iter().map(|name| Key::of(&[name])).collect();
+        let rows = self.reader.load(ConsumerRow::TABLE, &keys)?;
+        for (name, row) in names.into_iter().zip(rows) {
+            let row = row.and_then(|row| ConsumerRow::from_row(&row.values).ok());
+            let paused = row.is_some_and(|row| row.paused);
+            self.consumers.insert(name, if paused { ConsumerState::Paused } else { ConsumerState::Running });
+        }
+        Ok(())
+    }
+
+    fn is_running(&self, service: &str) -> bool {
+        self.consumers.get(service).is_none_or(|state| *state == ConsumerState::Running)
+    }
+
+    /// Puts in line what is parked for consumers that were resumed, in order. Only rows that are durable are seen, so
+    /// it waits until nothing is in flight.
+    fn drain(&mut self) -> Result<(), StoreError> {
+        if !self.in_flight.is_empty() || !self.intake.is_empty() {
+            return Ok(());
+        }
+        let draining = self.consumers.iter().filter(|(_, state)| **state == ConsumerState::Draining);
+        for consumer in draining.map(|(name, _)| *name).collect::<Vec<_>>() {
+            let list = List::of(ParkedRow::TABLE, DRAIN_ROWS_MAX)
+                .equal("consumer", Value::Text(consumer.into()))
+                .equal("reason", Value::Text(ParkedReason::Paused.as_str().into()));
+            let rows = self.reader.list(&list)?;
+            if rows.is_empty() {
+                self.consumers.insert(consumer, ConsumerState::Running);
+            }
+            for row in rows.iter().filter_map(|row| ParkedRow::from_row(&row.values).ok()) {
+                self.intake.push_back(Item::new(Message::Unpark(row.id)));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How many parked messages of a resumed consumer go into one batch.
+const DRAIN_ROWS_MAX: u32 = 500;
+
+impl Forming {
+    fn take(&mut self, item: Item) {
+        let verdict = item.condemned.clone().map(Verdict::Dead);
+        self.queue.push_back(Task { kind: TaskKind::Root, verdict, depth: 0, item: self.items.len() });
+        self.items.push(item);
+    }
+
+    fn receipts(&self) -> Vec<Receipt> {
+        self.items.iter().filter_map(Item::receipt).collect()
+    }
+}
+
+fn entry(row: Option<StoredRow>) -> Entry {
+    match row {
+        None => Entry { slot: Slot::Absent, version: 0, events: 0, dirty: 0, bytes: 0 },
+        Some(row) => {
+            let bytes = row.values.len() * 48;
+            Entry { version: row.version, events: row.events, slot: Slot::Raw(row), dirty: 0, bytes }
+        }
+    }
+}
+
+fn routes(services: &[AnyService], registry: &Registry) -> FxHashMap<&'static str, Arc<[Route]>> {
+    let mut routes = FxHashMap::default();
+    for kind in registry.kinds() {
+        let heard_by: Vec<Route> = services
+            .iter()
+            .enumerate()
+            .filter_map(|(service, table)| {
+                let hears = |(nth, reaction): (usize, &crate::Reaction)| {
+                    (reaction.event.is_none() || reaction.event == Some(kind.name)).then_some(nth)
+                };
+                let reactions: Vec<usize> = table.reactions.iter().enumerate().filter_map(hears).collect();
+                (!reactions.is_empty()).then_some(Route { service, reactions })
+            })
+            .collect();
+        routes.insert(kind.name, heard_by.into());
+    }
+    routes
+}

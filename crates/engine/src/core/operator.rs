@@ -1,0 +1,165 @@
+//! An operator's action, as a command on the engine's own rows.
+
+use std::sync::Arc;
+
+use tradewind_events::{AsKey, Id, RawEnvelope};
+
+use super::{
+    Core,
+    attempt::{Delivery, Note, Success, TaskKind, Via},
+    failure::{BROKER, address_of},
+};
+use crate::{
+    Entity, OrRefuse, Stop,
+    operator::{
+        Action, CONSUMER_UNKNOWN, DEAD_LETTER_NOT_FOUND, DEAD_LETTER_SETTLED, DEAD_LETTER_UNREADABLE, JOB_NOT_FOUND,
+        Operator, PARKED_NOT_FOUND,
+    },
+    tables::{
+        AuditRow, ConsumerRow, DeadLetterKind, DeadLetterRow, DeadLetterState, EffectRow, EffectState, ParkedRow,
+        TimerRow,
+    },
+};
+
+impl Core {
+    pub(super) fn operate(&mut self, operator: &Operator) -> Result<Success, Stop> {
+        let success = match &operator.action {
+            Action::Pause { consumer, reason } => {
+                let consumer = self.set_paused(consumer, Some(reason))?;
+                Success::note(Note::Paused { consumer })
+            }
+            Action::Resume { consumer } => {
+                let consumer = self.set_paused(consumer, None)?;
+                Success::note(Note::Resumed { consumer })
+            }
+            Action::Redrive { dead_letter } => {
+                let row = self.dead_letter(dead_letter)?;
+                self.redrive(row)?
+            }
+            Action::EditAndRedrive { dead_letter, message } => self.edit_and_redrive(dead_letter, message)?,
+            Action::Discard { dead_letter, .. } => self.discard_dead_letter(dead_letter)?,
+            Action::RetryParked { parked } => {
+                self.work.get::<ParkedRow>(parked.as_key())?.or_refuse(|| PARKED_NOT_FOUND.because(parked))?;
+                Success::then(TaskKind::Unpark(parked.clone()))
+            }
+            Action::RetryJob { job } => {
+                let row = self.work.get::<EffectRow>(job.as_key())?.or_refuse(|| JOB_NOT_FOUND.because(job))?;
+                let due_at = self.work.now;
+                self.work.put(EffectRow { state: EffectState::Waiting, attempts: 0, due_at, ..row });
+                Success::default()
+            }
+            Action::SettleJob { job, reply, .. } => {
+                let row = self.work.get::<EffectRow>(job.as_key())?.or_refuse(|| JOB_NOT_FOUND.because(job))?;
+                self.work.delete::<EffectRow>(row.key());
+                self.finish(&row, reply)?;
+                Success::default()
+            }
+        };
+        self.audit(operator);
+        Ok(success)
+    }
+
+    fn audit(&mut self, operator: &Operator) {
+        let detail = operator
+            .action
+            .reason()
+            .map_or_else(|| serde_json::json!({}), |reason| serde_json::json!({ "reason": reason }));
+        let row = AuditRow {
+            id: self.work.new_id(),
+            at: self.work.now,
+            actor: Arc::clone(&operator.actor),
+            action: operator.action.name().into(),
+            target: operator.action.target().shared(),
+            detail: detail.to_string().into(),
+        };
+        self.work.put(row);
+    }
+
+    fn set_paused(&mut self, consumer: &Id, reason: Option<&Arc<str>>) -> Result<&'static str, Stop> {
+        let service = self.services.iter().find(|service| service.name == consumer.as_str());
+        let name = service.or_refuse(|| CONSUMER_UNKNOWN.because(consumer))?.name;
+        // Read first: a row that is there is updated, not inserted.
+        self.work.get::<ConsumerRow>(name.as_key())?;
+        let since = self.work.now;
+        self.work.put(ConsumerRow { name: name.into(), paused: reason.is_some(), reason: reason.cloned(), since });
+        Ok(name)
+    }
+
+    fn dead_letter(&mut self, id: &Id) -> Result<DeadLetterRow, Stop> {
+        let row = self.work.get::<DeadLetterRow>(id.as_key())?.or_refuse(|| DEAD_LETTER_NOT_FOUND.because(id))?;
+        if row.state == DeadLetterState::Dead {
+            Ok(row)
+        } else {
+            Err(DEAD_LETTER_SETTLED.because(format!("{id} was {}", row.state)).into())
+        }
+    }
+
+    fn redrive(&mut self, row: DeadLetterRow) -> Result<Success, Stop> {
+        match row.kind {
+            DeadLetterKind::Event => self.redrive_event(row),
+            DeadLetterKind::Timer | DeadLetterKind::Job => {
+                let key = Id::new(&*row.message_key).map_err(Stop::broken)?;
+                let timer = TimerRow {
+                    service: Arc::clone(&row.consumer),
+                    name: Arc::clone(&row.name),
+                    key,
+                    due_at: self.work.now,
+                    correlation_id: row.correlation_id.clone().unwrap_or_else(|| row.id.clone()),
+                    attempts: 0,
+                };
+                self.work.put(timer);
+                self.mark_redriven(&row);
+                Ok(Success::default())
+            }
+        }
+    }
+
+    fn redrive_event(&mut self, row: DeadLetterRow) -> Result<Success, Stop> {
+        let envelope = RawEnvelope::from_json(&row.message)
+            .and_then(|raw| raw.decode(&self.registry))
+            .map_err(|error| DEAD_LETTER_UNREADABLE.because(error))?;
+        let envelope = Arc::new(envelope);
+        let services: Vec<usize> = if &*row.consumer == BROKER {
+            // Nobody has heard it yet.
+            self.mark_redriven(&row);
+            let routes = self.routes.get(envelope.event.name()).cloned().unwrap_or_default();
+            routes.iter().map(|route| route.service).collect()
+        } else {
+            self.services.iter().position(|service| service.name == &*row.consumer).into_iter().collect()
+        };
+        let via = if &*row.consumer == BROKER { Via::Heard } else { Via::Redriven(Arc::new(row.clone())) };
+        let address = address_of(row.segment, row.segment_index);
+        let deliver = |service| {
+            TaskKind::Deliver(Delivery { service, envelope: Arc::clone(&envelope), address, via: via.clone() })
+        };
+        Ok(Success { then: services.into_iter().map(deliver).collect(), ..Success::default() })
+    }
+
+    fn edit_and_redrive(&mut self, id: &Id, message: &Arc<[u8]>) -> Result<Success, Stop> {
+        let original = self.dead_letter(id)?;
+        self.mark_redriven(&original);
+        let edited = DeadLetterRow {
+            id: self.work.new_id(),
+            message: Arc::clone(message),
+            edited_from: Some(original.id.clone()),
+            ..original
+        };
+        self.work.put(edited.clone());
+        self.redrive(edited)
+    }
+
+    fn discard_dead_letter(&mut self, id: &Id) -> Result<Success, Stop> {
+        let row = self.dead_letter(id)?;
+        let envelope = RawEnvelope::from_json(&row.message).and_then(|raw| raw.decode(&self.registry));
+        let service = self.services.iter().position(|service| service.name == &*row.consumer);
+        if let (Ok(envelope), Some(service)) = (envelope, service) {
+            let delivery = Delivery { service, envelope: Arc::new(envelope), address: None, via: Via::Local };
+            self.count(&delivery, |counter| {
+                counter.dead = counter.dead.saturating_sub(1);
+                counter.discarded += 1;
+            })?;
+        }
+        self.work.put(DeadLetterRow { state: DeadLetterState::Discarded, ..row });
+        Ok(Success::default())
+    }
+}

@@ -1,0 +1,261 @@
+//! What happens to a batch after its handlers: it is sealed, committed by whoever drives the core, and then settled:
+//! answers go out, its events go on. Or it failed, and the one bad message is looked for.
+
+use std::sync::Arc;
+
+use tradewind_events::{Id, Key, Timestamp};
+
+use super::{Core, Formed, Forming, Logged};
+use crate::{
+    AnyEntity, Entity, EntityRef, Problem, StoredRow, Table,
+    cache::Slot,
+    ports::{Commit, CommitError, RowChange, RowWrite, StoreError},
+    segment::SegmentBuilder,
+    tables::{EffectRow, EffectState, TimerRow},
+    work::{Answered, Item, Receipt},
+};
+
+/// A batch whose handlers have run.
+pub(super) struct InFlight {
+    number: u64,
+    pub(super) items: Vec<Item>,
+    answers: Vec<(usize, Result<Answered, Problem>)>,
+    receipts: Vec<Receipt>,
+    tried: Vec<Id>,
+    changed: Option<Changed>,
+}
+
+/// What a batch changes in the store.
+struct Changed {
+    rows: Arc<[PendingRow]>,
+    events: Arc<[Logged]>,
+    segment: u64,
+}
+
+/// A changed row, not encoded yet.
+struct PendingRow {
+    table: &'static Table,
+    key: Key,
+    /// Zero for a row that is not in the store.
+    base: u64,
+    version: u64,
+    events: u64,
+    /// None: deleted.
+    entity: Option<Arc<dyn AnyEntity>>,
+}
+
+/// A batch on its way to the store. Encoding it is work for the thread that writes.
+pub struct Sealed {
+    pub number: u64,
+    epoch: u64,
+    at: Timestamp,
+    segment: u64,
+    rows: Arc<[PendingRow]>,
+    events: Arc<[Logged]>,
+}
+
+/// A batch that is durable.
+pub struct Committed {
+    pub number: u64,
+    /// Its events, in the order of the log; empty when it said nothing.
+    pub events: Arc<[Logged]>,
+    /// The number of its segment; zero when it said nothing.
+    pub segment: u64,
+    /// To be acknowledged at their brokers.
+    pub receipts: Vec<Receipt>,
+    /// The answers, to be given now.
+    pub(crate) items: Vec<Item>,
+    pub(crate) answers: Vec<(usize, Result<Answered, Problem>)>,
+}
+
+impl Committed {
+    /// Answers whoever asked.
+    pub fn answer(&mut self) {
+        for (item, answer) in self.answers.drain(..) {
+            self.items[item].answer(answer);
+        }
+    }
+}
+
+impl Sealed {
+    /// Rows and events in the form that stores take.
+    pub fn encode(&self) -> Result<Commit, StoreError> {
+        let rows = self.rows.iter().map(PendingRow::encode).collect();
+        let mut segment = SegmentBuilder::default();
+        for event in self.events.iter() {
+            let name = event.envelope.event.name();
+            segment
+                .push(&event.envelope, event.heard)
+                .map_err(|error| StoreError::Unusable(format!("{name} cannot be encoded: {error}")))?;
+        }
+        Ok(Commit { epoch: self.epoch, at: self.at, rows, segment: segment.finish(self.segment, self.at) })
+    }
+
+    /// Events in the batch.
+    pub fn events(&self) -> usize {
+        self.events.len()
+    }
+
+    /// Rows that it changes.
+    pub fn rows(&self) -> usize {
+        self.rows.len()
+    }
+}
+
+impl PendingRow {
+    fn encode(&self) -> RowChange {
+        let row = |entity: &Arc<dyn AnyEntity>| StoredRow {
+            values: entity.row(),
+            version: self.version,
+            events: self.events,
+        };
+        let write = match &self.entity {
+            None => RowWrite::Delete { expected_version: self.base },
+            Some(entity) if self.base == 0 => RowWrite::Insert(row(entity)),
+            Some(entity) => RowWrite::Update { expected_version: self.base, row: row(entity) },
+        };
+        RowChange { table: self.table, key: self.key.clone(), write }
+    }
+}
+
+impl Core {
+    pub(super) fn seal(&mut self, mut forming: Forming) -> Formed {
+        let rows: Arc<[PendingRow]> =
+            std::mem::take(&mut self.work.changes).into_iter().filter_map(|change| self.pending(change)).collect();
+        let events: Arc<[Logged]> = std::mem::take(&mut forming.events).into();
+        let number = self.work.batch;
+        let mut batch = InFlight {
+            number,
+            receipts: forming.receipts(),
+            items: forming.items,
+            answers: forming.answers,
+            tried: forming.tried,
+            changed: None,
+        };
+        if rows.is_empty() && events.is_empty() {
+            self.in_flight.push_back(batch);
+            return Formed::Unchanged;
+        }
+        let segment = if events.is_empty() { 0 } else { self.next_segment };
+        if segment > 0 {
+            self.next_segment += 1;
+        }
+        let sealed = Sealed {
+            number,
+            epoch: self.epoch,
+            at: self.work.now,
+            segment,
+            rows: Arc::clone(&rows),
+            events: Arc::clone(&events),
+        };
+        batch.changed = Some(Changed { rows, events, segment });
+        self.in_flight.push_back(batch);
+        Formed::Batch(sealed)
+    }
+
+    fn pending(&mut self, change: crate::uow::Change) -> Option<PendingRow> {
+        let entry = self.work.cache.get(&change.row)?;
+        let entity = match &entry.slot {
+            Slot::Typed(entity) => Some(Arc::clone(entity)),
+            Slot::Absent | Slot::Raw(_) => None,
+        };
+        // Written and deleted within the batch: the store never hears of it.
+        if entity.is_none() && change.base == 0 {
+            return None;
+        }
+        let (version, events) = (entry.version, entry.events);
+        Some(PendingRow { table: change.table, key: change.row.key, base: change.base, version, events, entity })
+    }
+
+    /// Batches that are complete without a commit, because all before them are durable.
+    pub fn settled(&mut self) -> Vec<Committed> {
+        let mut settled = Vec::new();
+        while self.in_flight.front().is_some_and(|batch| batch.changed.is_none()) {
+            settled.extend(self.in_flight.pop_front().map(|batch| self.settle(batch)));
+        }
+        settled
+    }
+
+    /// The oldest batch in flight is durable. Gives it back, with those after it that changed nothing.
+    pub fn committed(&mut self) -> Vec<Committed> {
+        let first = self.in_flight.pop_front().map(|batch| self.settle(batch));
+        first.into_iter().chain(self.settled()).collect()
+    }
+
+    fn settle(&mut self, batch: InFlight) -> Committed {
+        self.work.cache.committed(batch.number);
+        for id in &batch.tried {
+            self.running.remove(id);
+        }
+        let (events, segment) = match &batch.changed {
+            None => (Arc::from([]), 0),
+            Some(changed) => {
+                for row in changed.rows.iter() {
+                    self.settle_row(row, batch.number);
+                }
+                (Arc::clone(&changed.events), changed.segment)
+            }
+        };
+        Committed {
+            number: batch.number,
+            events,
+            segment,
+            receipts: batch.receipts,
+            items: batch.items,
+            answers: batch.answers,
+        }
+    }
+
+    /// A committed timer or job falls due one day; a row that nobody reads again leaves the cache.
+    fn settle_row(&mut self, row: &PendingRow, batch: u64) {
+        if !row.table.cached {
+            let row_ref = EntityRef { table: row.table.name, key: row.key.clone() };
+            if self.work.cache.get(&row_ref).is_some_and(|entry| entry.dirty <= batch) {
+                self.work.cache.remove(&row_ref);
+            }
+        }
+        let Some(entity) = &row.entity else { return };
+        if let Some(timer) = entity.as_any().downcast_ref::<TimerRow>() {
+            self.timers.insert(timer.due_at, timer.key(), ());
+        } else if let Some(job) = entity.as_any().downcast_ref::<EffectRow>()
+            && job.state == EffectState::Waiting
+        {
+            self.jobs.insert(job.due_at, job.key(), Arc::new(job.clone()));
+        }
+    }
+
+    /// The oldest batch was not applied, and so none of those after it. What to do depends on why: a bad message is
+    /// looked for by halving the batch; any other error is given back, and the engine must stop.
+    pub fn failed(&mut self, error: CommitError) -> Result<(), CommitError> {
+        let CommitError::Constraint { table, reason } = error else { return Err(error) };
+        let mut batches = std::mem::take(&mut self.in_flight).into_iter();
+        let Some(failed) = batches.next() else { return Ok(()) };
+        tracing::warn!(table, reason, messages = failed.items.len(), "the store refused a batch");
+        // Later batches stand on what was refused: their messages are new again, in their order.
+        for batch in batches.rev() {
+            for item in batch.items.into_iter().rev() {
+                self.intake.push_front(item);
+            }
+        }
+        let mut items = failed.items;
+        if let [alone] = items.as_mut_slice() {
+            alone.condemned = Some(format!("the store refused a row of {table}: {reason}"));
+            self.groups.push_front(items);
+        } else {
+            let second = items.split_off(items.len() / 2);
+            self.groups.push_front(second);
+            self.groups.push_front(items);
+        }
+        self.forget_uncommitted().map_err(CommitError::Store)
+    }
+
+    /// Goes back to what the store has.
+    fn forget_uncommitted(&mut self) -> Result<(), StoreError> {
+        self.work.cache.discard_uncommitted();
+        self.timers.reset();
+        self.jobs.reset();
+        self.next_segment = self.reader.last_segment()? + 1;
+        self.read_consumers()?;
+        self.read_parked()
+    }
+}

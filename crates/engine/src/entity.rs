@@ -1,0 +1,114 @@
+//! Entities: one struct is one table is one row of typed columns. Derived, so that no mapping is written by hand.
+
+use std::{any::Any, fmt};
+
+use tradewind_events::{ColumnError, ColumnKind, Key, Value};
+
+/// A row that a service owns. Derive it: `#[derive(Clone, Entity)] #[entity(owner = Inventory, table = "stock",
+/// key = (sku, location_id))]`.
+///
+/// A clone is what a handler works on, so fields share their text ([`tradewind_events::Id`], `Arc<str>`, `Lines`).
+pub trait Entity: Clone + Send + Sync + 'static {
+    /// The service that may name it in its unit of work; any other does not compile.
+    type Owner;
+    const TABLE: &'static Table;
+
+    fn key(&self) -> Key;
+    /// The columns, in the order of [`Table::columns`].
+    fn to_row(&self) -> Vec<Value>;
+    fn from_row(row: &[Value]) -> Result<Self, ColumnError>;
+    /// About how many bytes it takes in memory, for the bound of the cache.
+    fn weight(&self) -> usize;
+}
+
+/// What a store must know of a table. Beside these columns every table has `version` (counts the commits that
+/// changed the row, from 1) and `events` (counts the events that are about the row).
+#[derive(Debug, PartialEq, Eq)]
+pub struct Table {
+    pub name: &'static str,
+    /// Columns of the primary key, all text.
+    pub key: &'static [&'static str],
+    pub columns: &'static [ColumnDef],
+    /// Rows stay in memory once they are written. Not for what is written once and hardly read.
+    pub cached: bool,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub struct ColumnDef {
+    pub name: &'static str,
+    pub kind: ColumnKind,
+    pub nullable: bool,
+}
+
+impl Table {
+    /// The place of a column in a row.
+    pub fn position(&self, column: &str) -> Option<usize> {
+        self.columns.iter().position(|known| known.name == column)
+    }
+}
+
+/// A row as a store keeps it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredRow {
+    pub values: Vec<Value>,
+    pub version: u64,
+    pub events: u64,
+}
+
+/// Which row of which table.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EntityRef {
+    pub table: &'static str,
+    pub key: Key,
+}
+
+impl fmt::Display for EntityRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.table, self.key)
+    }
+}
+
+impl fmt::Debug for EntityRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// An [`Entity`] behind a pointer, as it waits for its commit.
+pub trait AnyEntity: Send + Sync + 'static {
+    fn table(&self) -> &'static Table;
+    fn row_key(&self) -> Key;
+    fn row(&self) -> Vec<Value>;
+    fn bytes(&self) -> usize;
+    fn as_any(&self) -> &dyn Any;
+}
+
+impl<E: Entity> AnyEntity for E {
+    fn table(&self) -> &'static Table {
+        E::TABLE
+    }
+    fn row_key(&self) -> Key {
+        self.key()
+    }
+    fn row(&self) -> Vec<Value> {
+        self.to_row()
+    }
+    fn bytes(&self) -> usize {
+        self.weight()
+    }
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+/// Reads one column; the error says which.
+#[doc(hidden)]
+pub fn read_column<T>(
+    row: &[Value],
+    nth: usize,
+    name: &str,
+    read: fn(&Value) -> Result<T, ColumnError>,
+) -> Result<T, ColumnError> {
+    let value = row.get(nth).ok_or_else(|| ColumnError(format!("column {name} is missing")))?;
+    read(value).map_err(|error| ColumnError(format!("column {name}: {error}")))
+}

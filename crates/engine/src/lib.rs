@@ -1,0 +1,34 @@
+//! The engine: messages, unit of work, batch loop, inbox, outbox, timers, effects, parking, dead letters, and the
+//! ports to stores and brokers. It knows no domain.
+//!
+//! A service sees [`Service`], [`Uow`], [`Entity`] and [`Stop`]; `crates/server` and the test kit run it all.
+
+// The derives name this crate by its full name, also from inside it.
+extern crate self as tradewind_engine;
+
+mod cache;
+mod core;
+mod due;
+mod entity;
+mod limits;
+mod message;
+pub mod operator;
+pub mod ports;
+pub mod segment;
+mod service;
+mod stop;
+pub mod tables;
+mod uow;
+mod work;
+
+pub use core::{Committed, Core, Formed, Logged, Sealed, Setup};
+pub use entity::{AnyEntity, ColumnDef, Entity, EntityRef, StoredRow, Table, read_column};
+pub use limits::{Backoff, Limits};
+pub use message::{
+    Address, AnyAnswer, Cause, Command, Effect, EventCause, Events, Finished, Idempotency, StoredAnswer, Timer,
+};
+pub use service::{AnyService, Reaction, Service, Settings};
+pub use stop::{AMOUNT_TOO_LARGE, Answer, OrRefuse, Outcome, Problem, Refusal, RefusalKind, Stop};
+pub use tradewind_macros::{Command, Entity};
+pub use uow::{UnitOfWork, Uow};
+pub use work::{Answered, CommandMessage, Context, Heard, Message, Prune, Receipt, Reply, TriedJob, TryOutcome};

@@ -1,0 +1,99 @@
+//! Every bound of the engine, in one place.
+
+use std::time::Duration;
+
+/// Bounds of one engine.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Messages that one batch takes in.
+    pub batch_messages_max: usize,
+    /// Rows that a batch has changed when it takes no further message.
+    pub batch_rows_max: usize,
+    /// Events that a batch has said when it takes no further message.
+    pub batch_events_max: usize,
+    /// How long a chain of events may be inside one batch.
+    pub cascade_depth_max: u16,
+    /// Messages that wait for a batch; more are refused.
+    pub intake_max: usize,
+    /// Rows kept in memory, in bytes.
+    pub cache_bytes_max: usize,
+    /// Messages that are parked; more stop the intake.
+    pub parked_max: usize,
+    /// A parked message is a dead letter after this.
+    pub park_deadline: Duration,
+    /// A job's outcome is owed by an operator after this many tries.
+    pub job_attempts_max: u32,
+    /// Jobs that are tried at the same time.
+    pub jobs_running_max: usize,
+    /// A consumer with more dead letters than this within a minute is paused.
+    pub dead_letters_a_minute_max: u32,
+    /// How long the answer under an idempotency key is kept.
+    pub idempotency_kept: Duration,
+    /// How long an inbox row is kept at least: no shorter than a broker can deliver again.
+    pub inbox_kept: Duration,
+    /// A jump of the clock beyond this holds deadlines until it is confirmed.
+    pub clock_jump_max: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            batch_messages_max: 1_024,
+            batch_rows_max: 16_384,
+            batch_events_max: 16_384,
+            cascade_depth_max: 64,
+            intake_max: 8_192,
+            cache_bytes_max: 64 * 1024 * 1024,
+            parked_max: 100_000,
+            park_deadline: Duration::from_secs(3_600),
+            job_attempts_max: 12,
+            jobs_running_max: 32,
+            dead_letters_a_minute_max: 100,
+            idempotency_kept: Duration::from_secs(24 * 3_600),
+            inbox_kept: Duration::from_secs(7 * 24 * 3_600),
+            clock_jump_max: Duration::from_secs(3_600),
+        }
+    }
+}
+
+/// Waits between tries of what failed: `first × 2^(attempt - 1)`, at most `most`, and up to a quarter less by
+/// jitter, so that what failed together does not come back together. The jitter depends on `salt` and the attempt
+/// alone: a moment that was told does not move when it is asked for again.
+#[derive(Debug, Clone, Copy)]
+pub struct Backoff {
+    pub first: Duration,
+    pub most: Duration,
+}
+
+impl Backoff {
+    pub const PARKED: Self = Self { first: Duration::from_millis(200), most: Duration::from_secs(60) };
+    pub const JOB: Self = Self { first: Duration::from_millis(500), most: Duration::from_secs(300) };
+    pub const TIMER: Self = Self { first: Duration::from_millis(500), most: Duration::from_secs(60) };
+
+    /// The wait after the attempt of this number, from 1.
+    pub fn after(self, attempt: u32, salt: &str) -> Duration {
+        let doubled = self.first.saturating_mul(1_u32.checked_shl(attempt.saturating_sub(1)).unwrap_or(u32::MAX));
+        let full = doubled.min(self.most);
+        let hash = salt.bytes().fold(u64::from(attempt), |hash, byte| {
+            // FNV-1a: any even spread will do.
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+        let quarter_permille = u32::try_from(hash % 250).unwrap_or(0);
+        full.saturating_sub(full.mul_f64(f64::from(quarter_permille) / 1_000.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_backoff_grows_stays_bounded_and_does_not_move_when_asked_again() {
+        let backoff = Backoff::JOB;
+        let waits: Vec<_> = (1..40).map(|attempt| backoff.after(attempt, "job")).collect();
+        assert_eq!(waits, (1..40).map(|attempt| backoff.after(attempt, "job")).collect::<Vec<_>>());
+        assert!(waits.iter().all(|wait| *wait <= backoff.most && *wait >= backoff.first.mul_f64(0.75)));
+        assert!(waits[3] > waits[0] && waits[8] > waits[3]);
+        assert_ne!(backoff.after(5, "one"), backoff.after(5, "another"));
+    }
+}

@@ -1,0 +1,154 @@
+//! Messages: commands that want an answer, timers to oneself, jobs for the world outside. Events are in `events`.
+
+use std::{any::Any, marker::PhantomData, sync::Arc};
+
+use serde::{Serialize, de::DeserializeOwned};
+use tradewind_events::{AnyEvent, Event, Id, Subject, Timestamp};
+
+/// A wish that a service may refuse. Derive it: `#[derive(Command)] #[command(owner = Inventory,
+/// name = "adjust_stock", answer = StockLevel, key = sku)]`.
+pub trait Command: Send + Sync + 'static {
+    type Owner: crate::Settings;
+    type Answer: Send + 'static;
+    /// Stable name, snake case, unique in its service: metrics and the audit trail show it.
+    const NAME: &'static str;
+
+    /// What orders it among messages of the same service; none for a command that makes something new.
+    fn key(&self) -> Option<&Id>;
+}
+
+/// A kind of deadline of a service: a message to itself, later. One per key: setting it again moves it.
+pub struct Timer<S> {
+    pub name: &'static str,
+    owner: PhantomData<fn() -> S>,
+}
+
+impl<S> Timer<S> {
+    /// `name` is stable: it stands in stores.
+    pub const fn new(name: &'static str) -> Self {
+        Self { name, owner: PhantomData }
+    }
+}
+
+/// A kind of job that is done outside (a mail, a payment provider), at least once, under a stable key.
+pub trait Effect: 'static {
+    type Owner: crate::Settings;
+    /// A wire type of `events`.
+    type Request: Serialize + DeserializeOwned + Send + Sync + 'static;
+    /// A wire type of `events`.
+    type Reply: Serialize + DeserializeOwned + Send + Sync + 'static;
+    /// Stable name, snake case, unique in the product.
+    const NAME: &'static str;
+}
+
+/// How a job ended, as the service that asked hears it.
+pub struct Finished<K: Effect> {
+    /// The idempotency key of the job.
+    pub key: Id,
+    pub request: K::Request,
+    pub reply: K::Reply,
+    /// How often it was tried, from 1.
+    pub attempts: u32,
+}
+
+/// Events of one transition, of whatever types, in their order.
+#[derive(Debug, Clone, Default)]
+pub struct Events(Vec<Arc<dyn AnyEvent>>);
+
+impl Events {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    pub fn push<E: Event>(&mut self, event: E) {
+        self.0.push(Arc::new(event));
+    }
+
+    pub fn extend(&mut self, more: Self) {
+        self.0.extend(more.0);
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<dyn AnyEvent>> {
+        self.0.iter()
+    }
+}
+
+impl<E: Event> From<E> for Events {
+    fn from(event: E) -> Self {
+        Self(vec![Arc::new(event)])
+    }
+}
+
+impl IntoIterator for Events {
+    type Item = Arc<dyn AnyEvent>;
+    type IntoIter = std::vec::IntoIter<Self::Item>;
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
+/// Where an event stands in the log of a store: the segment (one a commit, from 1) and its place in it (from 0).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Address {
+    pub segment: u64,
+    pub index: u32,
+}
+
+/// What a handler may know of the message that it handles.
+#[derive(Debug, Clone)]
+pub struct Cause {
+    /// The event's id, the request's id, the timer's name with its key.
+    pub id: Id,
+    /// The same for all that follows from one request.
+    pub correlation_id: Id,
+    /// W3C trace context.
+    pub traceparent: Option<Arc<str>>,
+    /// Set when the cause is an event.
+    pub event: Option<EventCause>,
+}
+
+/// Of an event that is handled.
+#[derive(Debug, Clone)]
+pub struct EventCause {
+    pub name: &'static str,
+    pub source: Arc<str>,
+    pub subject: Subject,
+    pub key: Id,
+    pub time: Timestamp,
+    /// Counts the events of one source and subject from 1.
+    pub sequence: u64,
+    /// Where it stands in this store's log; none in a store that does not log what it hears from others.
+    pub address: Option<Address>,
+}
+
+/// A command's answer as it goes to a client, kept with its effect and replayed byte for byte.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct StoredAnswer {
+    /// HTTP status.
+    pub status: u16,
+    /// The `Location` header, if any.
+    pub location: Option<String>,
+    /// The body, JSON.
+    pub body: Vec<u8>,
+}
+
+/// The idempotency key of one request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Idempotency {
+    /// Principal and route: the same key of another principal or on another route is another key.
+    pub scope: Arc<str>,
+    pub key: Id,
+    /// Hash of the body: the same key with another body is refused.
+    pub fingerprint: Arc<str>,
+}
+
+/// A typed answer behind a pointer.
+pub type AnyAnswer = Box<dyn Any + Send>;

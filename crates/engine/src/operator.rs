@@ -1,0 +1,105 @@
+//! What an operator may do to the engine. Every action is a command: idempotent, committed and audited.
+
+use std::sync::Arc;
+
+use tradewind_events::Id;
+
+use crate::{Refusal, RefusalKind};
+
+/// An action with who does it.
+#[derive(Debug, Clone)]
+pub struct Operator {
+    /// A user id, or `cli`.
+    pub actor: Arc<str>,
+    pub action: Action,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Stop a consumer: what it would hear is parked, in order.
+    Pause { consumer: Id, reason: Arc<str> },
+    /// Let a consumer go on, from what is parked for it.
+    Resume { consumer: Id },
+    /// Send a dead letter again to the consumer that failed, and to no other.
+    Redrive { dead_letter: Id },
+    /// The same with other content; the original is kept.
+    EditAndRedrive { dead_letter: Id, message: Arc<[u8]> },
+    /// Decide that a dead letter needs no effect.
+    Discard { dead_letter: Id, reason: Arc<str> },
+    /// Try a parked message now.
+    RetryParked { parked: Id },
+    /// Give a job whose attempts are used up new ones, under its key.
+    RetryJob { job: Id },
+    /// Say how a job ended; `reply` is JSON of the effect's reply.
+    SettleJob { job: Id, reply: Arc<str>, reason: Arc<str> },
+}
+
+/// What was done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Done {
+    pub action: &'static str,
+    pub target: Id,
+}
+
+impl Action {
+    /// As it stands in the audit trail.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Pause { .. } => "consumer.pause",
+            Self::Resume { .. } => "consumer.resume",
+            Self::Redrive { .. } => "dead_letter.redrive",
+            Self::EditAndRedrive { .. } => "dead_letter.edit_and_redrive",
+            Self::Discard { .. } => "dead_letter.discard",
+            Self::RetryParked { .. } => "parked.retry",
+            Self::RetryJob { .. } => "job.retry",
+            Self::SettleJob { .. } => "job.settle",
+        }
+    }
+
+    pub const fn target(&self) -> &Id {
+        match self {
+            Self::Pause { consumer, .. } | Self::Resume { consumer } => consumer,
+            Self::Redrive { dead_letter }
+            | Self::EditAndRedrive { dead_letter, .. }
+            | Self::Discard { dead_letter, .. } => dead_letter,
+            Self::RetryParked { parked } => parked,
+            Self::RetryJob { job } | Self::SettleJob { job, .. } => job,
+        }
+    }
+
+    pub(crate) fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Pause { reason, .. } | Self::Discard { reason, .. } | Self::SettleJob { reason, .. } => Some(reason),
+            _ => None,
+        }
+    }
+}
+
+pub const INTERNAL: Refusal =
+    Refusal::new("internal", RefusalKind::Internal, "The request met a defect of Tradewind. Nothing was changed.");
+pub const UNAVAILABLE: Refusal =
+    Refusal::new("unavailable", RefusalKind::Unavailable, "The shop cannot take the request now.");
+pub const IDEMPOTENCY_KEY_REUSED: Refusal =
+    Refusal::invalid("idempotency_key_reused", "The idempotency key was used before, with another body.");
+pub const CONSUMER_UNKNOWN: Refusal = Refusal::not_found("consumer_unknown", "There is no such consumer.");
+pub const DEAD_LETTER_NOT_FOUND: Refusal = Refusal::not_found("dead_letter_not_found", "There is no such dead letter.");
+pub const DEAD_LETTER_SETTLED: Refusal =
+    Refusal::conflict("dead_letter_settled", "The dead letter was redriven or discarded before.");
+pub const DEAD_LETTER_UNREADABLE: Refusal =
+    Refusal::invalid("dead_letter_unreadable", "The message cannot be decoded, so it cannot be sent again.");
+pub const PARKED_NOT_FOUND: Refusal = Refusal::not_found("parked_not_found", "There is no such parked message.");
+pub const JOB_NOT_FOUND: Refusal = Refusal::not_found("job_not_found", "There is no such job: it may be done.");
+
+/// Every refusal of the engine.
+pub const PROBLEMS: &[Refusal] = &[
+    crate::AMOUNT_TOO_LARGE,
+    INTERNAL,
+    UNAVAILABLE,
+    IDEMPOTENCY_KEY_REUSED,
+    CONSUMER_UNKNOWN,
+    DEAD_LETTER_NOT_FOUND,
+    DEAD_LETTER_SETTLED,
+    DEAD_LETTER_UNREADABLE,
+    PARKED_NOT_FOUND,
+    JOB_NOT_FOUND,
+];

@@ -1,0 +1,13 @@
+//! The ports: what the engine needs of the world. Each has a real adapter and one in memory for tests.
+
+mod broker;
+mod clock;
+mod ids;
+mod store;
+
+pub use broker::{Broker, BrokerError, Incoming, Outgoing, Position, Subscription};
+pub use clock::{Clock, SystemClock};
+pub use ids::{Ids, UuidV7};
+pub use store::{
+    Commit, CommitError, Direction, List, Reader, RowChange, RowWrite, SEGMENT_BLOCK_BYTES_MAX, StoreError, Writer,
+};

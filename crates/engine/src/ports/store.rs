@@ -1,0 +1,155 @@
+//! The store port: load many by key, apply one batch, list, search, read the log. An adapter is small, because all
+//! that it sees is tables and rows: the engine's own (`tables.rs`) like those of services.
+
+use tradewind_events::{Key, Timestamp, Value};
+
+use crate::{StoredRow, Table, segment::Segment};
+
+pub use crate::segment::SEGMENT_BLOCK_BYTES_MAX;
+
+/// The one writer of a store.
+pub trait Writer: Send {
+    /// Applies a batch in one transaction, durable when it returns.
+    fn commit(&mut self, commit: &Commit) -> Result<(), CommitError>;
+}
+
+/// Reads what is committed. Used beside the writer, from several threads.
+pub trait Reader: Send + Sync {
+    /// The rows of these keys, in their order; `None` where there is none.
+    fn load(&self, table: &'static Table, keys: &[Key]) -> Result<Vec<Option<StoredRow>>, StoreError>;
+
+    /// A page of rows.
+    fn list(&self, list: &List) -> Result<Vec<StoredRow>, StoreError>;
+
+    /// Rows that hold all words of `text`, best first: only for tables that the store keeps a text index of.
+    fn search(&self, table: &'static Table, text: &str, offset: u32, limit: u32) -> Result<Vec<StoredRow>, StoreError>;
+
+    /// Segments from number `from` on, at most `limit`, in order, without a gap.
+    fn segments(&self, from: u64, limit: u32) -> Result<Vec<Segment>, StoreError>;
+
+    /// The number of the last segment; zero when there is none.
+    fn last_segment(&self) -> Result<u64, StoreError>;
+}
+
+/// One batch: everything that it changes, in one transaction.
+#[derive(Debug, Clone)]
+pub struct Commit {
+    /// The owner's epoch: a store that has a later one refuses with [`CommitError::NotOwner`].
+    pub epoch: u64,
+    pub at: Timestamp,
+    /// Changed rows, in the order in which they were first touched.
+    pub rows: Vec<RowChange>,
+    /// The events; none when the batch has said nothing.
+    pub segment: Option<Segment>,
+}
+
+#[derive(Debug, Clone)]
+pub struct RowChange {
+    pub table: &'static Table,
+    pub key: Key,
+    pub write: RowWrite,
+}
+
+/// Each checks that it changed exactly one row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RowWrite {
+    Insert(StoredRow),
+    Update { expected_version: u64, row: StoredRow },
+    Delete { expected_version: u64 },
+}
+
+/// Which rows of a table, and in which order.
+#[derive(Debug, Clone)]
+pub struct List {
+    pub table: &'static Table,
+    /// Rows whose columns have these values.
+    pub equal: Vec<(&'static str, Value)>,
+    /// Rows whose column is at most this.
+    pub at_most: Option<(&'static str, Value)>,
+    /// Rows whose column is at least this.
+    pub at_least: Option<(&'static str, Value)>,
+    /// Sorted by this column, then by key; by key alone when `None`.
+    pub order_by: Option<&'static str>,
+    pub direction: Direction,
+    /// After this row of the same order: the value of `order_by` (`Null` without it) and the key.
+    pub after: Option<(Value, Key)>,
+    pub limit: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Direction {
+    #[default]
+    Ascending,
+    Descending,
+}
+
+impl List {
+    /// All rows of a table by key, the first `limit`.
+    pub fn of(table: &'static Table, limit: u32) -> Self {
+        Self {
+            table,
+            equal: Vec::new(),
+            at_most: None,
+            at_least: None,
+            order_by: None,
+            direction: Direction::Ascending,
+            after: None,
+            limit,
+        }
+    }
+
+    #[must_use]
+    pub fn equal(mut self, column: &'static str, value: Value) -> Self {
+        self.equal.push((column, value));
+        self
+    }
+
+    #[must_use]
+    pub fn at_most(mut self, column: &'static str, value: Value) -> Self {
+        self.at_most = Some((column, value));
+        self
+    }
+
+    #[must_use]
+    pub fn at_least(mut self, column: &'static str, value: Value) -> Self {
+        self.at_least = Some((column, value));
+        self
+    }
+
+    #[must_use]
+    pub fn order_by(mut self, column: &'static str, direction: Direction) -> Self {
+        self.order_by = Some(column);
+        self.direction = direction;
+        self
+    }
+
+    #[must_use]
+    pub fn after(mut self, value: Value, key: Key) -> Self {
+        self.after = Some((value, key));
+        self
+    }
+}
+
+/// Why a batch was not applied. Nothing of it is there.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CommitError {
+    /// A row breaks a rule of its table, or was not as the batch took it to be: some message in the batch is bad.
+    #[error("a row of {table} was refused: {reason}")]
+    Constraint { table: String, reason: String },
+    /// Another process owns the store now.
+    #[error("another process owns the store: its epoch is {theirs}, ours was {ours}")]
+    NotOwner { ours: u64, theirs: u64 },
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// The store does not answer as it should: full, corrupt, unreachable. The engine stops taking messages in.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    #[error("the store is full: {0}")]
+    Full(String),
+    #[error("the store is corrupt: {0}")]
+    Corrupt(String),
+    #[error("the store cannot be used: {0}")]
+    Unusable(String),
+}

@@ -1,0 +1,295 @@
+//! The event log: one segment a commit.
+//!
+//! A segment holds blocks of at most [`SEGMENT_BLOCK_BYTES_MAX`] bytes of events, each compressed alone with LZ4
+//! (block format), and a directory. An event is a JSON array `[name, version, source, subject, key, time_ms,
+//! sequence, correlation_id, causation_id, traceparent, heard_id, data]` behind its length (u32, little endian). Its id
+//! is its address; only what was heard from another store carries its own as `heard_id`. The directory is an array of
+//! `(first index, offset, bytes when plain)`, u32 each, little endian.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use tradewind_events::{DecodeError, Envelope, Id, RawEnvelope, Registry, Subject, Timestamp};
+
+use crate::Address;
+
+/// The most that one block holds before compression; a larger event has a block of its own.
+pub const SEGMENT_BLOCK_BYTES_MAX: usize = 64 * 1024;
+
+const DIRECTORY_ENTRY_BYTES: usize = 12;
+
+/// The events of one commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Segment {
+    /// Counts from 1, without a gap.
+    pub number: u64,
+    pub committed_at: Timestamp,
+    pub events: u32,
+    pub directory: Vec<u8>,
+    pub blocks: Vec<u8>,
+}
+
+/// An event in the log.
+#[derive(Debug, Clone)]
+pub struct LogEvent {
+    pub address: Address,
+    /// It was said by another store and is here for rebuilding; the relay passes over it.
+    pub heard: bool,
+    pub envelope: RawEnvelope,
+}
+
+/// The log cannot be read: it was damaged or written by something else.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("segment {segment} of the log cannot be read: {reason}")]
+pub struct SegmentError {
+    pub segment: u64,
+    pub reason: String,
+}
+
+/// The id of an event of our own: where it stands.
+pub fn event_id(store: &str, address: Address) -> Id {
+    use std::fmt::Write;
+    let mut text = String::with_capacity(store.len() + 16);
+    // Writing to a string does not fail.
+    let _written = write!(text, "{store}-{}-{}", address.segment, address.index);
+    Id::new(text).unwrap_or_else(|_| unreachable!("a store's name is short and visible"))
+}
+
+/// The reverse of [`event_id`], for events of this store.
+pub fn event_address(store: &str, id: &Id) -> Option<Address> {
+    let (segment, index) = id.as_str().strip_prefix(store)?.strip_prefix('-')?.split_once('-')?;
+    Some(Address { segment: segment.parse().ok()?, index: index.parse().ok()? })
+}
+
+#[derive(Serialize)]
+struct Meta<'a>(
+    &'a str,
+    u16,
+    &'a str,
+    &'a str,
+    &'a Id,
+    i64,
+    u64,
+    &'a Id,
+    Option<&'a Id>,
+    Option<&'a str>,
+    Option<&'a Id>,
+);
+
+#[derive(Deserialize)]
+struct StoredEvent<'a>(
+    #[serde(borrow)] std::borrow::Cow<'a, str>,
+    u16,
+    #[serde(borrow)] std::borrow::Cow<'a, str>,
+    #[serde(borrow)] std::borrow::Cow<'a, str>,
+    Id,
+    i64,
+    u64,
+    Id,
+    Option<Id>,
+    #[serde(borrow)] Option<std::borrow::Cow<'a, str>>,
+    Option<Id>,
+    #[serde(borrow)] &'a RawValue,
+);
+
+/// Writes a segment.
+#[derive(Default)]
+pub struct SegmentBuilder {
+    block: Vec<u8>,
+    block_first: u32,
+    events: u32,
+    directory: Vec<u8>,
+    blocks: Vec<u8>,
+}
+
+impl SegmentBuilder {
+    /// Appends an event; it gets the next index.
+    pub fn push(&mut self, envelope: &Envelope, heard: bool) -> Result<(), serde_json::Error> {
+        let start = self.block.len();
+        self.block.extend([0; 4]);
+        let subject = envelope.subject.to_string();
+        let meta = Meta(
+            envelope.event.name(),
+            envelope.event.version(),
+            &envelope.source,
+            &subject,
+            &envelope.key,
+            envelope.time.as_millis(),
+            envelope.sequence,
+            &envelope.correlation_id,
+            envelope.causation_id.as_ref(),
+            envelope.traceparent.as_deref(),
+            heard.then_some(&envelope.id),
+        );
+        serde_json::to_writer(&mut self.block, &meta)?;
+        // The data is the array's last element.
+        self.block.pop();
+        self.block.push(b',');
+        envelope.event.encode(&mut self.block)?;
+        self.block.push(b']');
+        let bytes = u32::try_from(self.block.len() - start - 4).map_err(serde::ser::Error::custom)?;
+        self.block[start..start + 4].copy_from_slice(&bytes.to_le_bytes());
+        self.events += 1;
+        if start > 0 && self.block.len() > SEGMENT_BLOCK_BYTES_MAX {
+            let next = self.block.split_off(start);
+            self.events -= 1;
+            self.close_block();
+            self.block = next;
+            self.events += 1;
+        }
+        Ok(())
+    }
+
+    pub fn events(&self) -> u32 {
+        self.events
+    }
+
+    fn close_block(&mut self) {
+        let plain = u32::try_from(self.block.len()).unwrap_or(u32::MAX);
+        let offset = u32::try_from(self.blocks.len()).unwrap_or(u32::MAX);
+        for number in [self.block_first, offset, plain] {
+            self.directory.extend(number.to_le_bytes());
+        }
+        self.blocks.extend(lz4_flex::block::compress(&self.block));
+        self.block.clear();
+        self.block_first = self.events;
+    }
+
+    /// The segment, or `None` when nothing was said.
+    pub fn finish(mut self, number: u64, committed_at: Timestamp) -> Option<Segment> {
+        if self.events == 0 {
+            return None;
+        }
+        self.close_block();
+        Some(Segment { number, committed_at, events: self.events, directory: self.directory, blocks: self.blocks })
+    }
+}
+
+impl Segment {
+    /// Every event, in order. `store` is the store's name, which stands in the ids.
+    pub fn read(&self, store: &str) -> Result<Vec<LogEvent>, SegmentError> {
+        let mut events = Vec::with_capacity(usize::try_from(self.events).unwrap_or(0));
+        for block in self.blocks()? {
+            let plain = self.plain(&block)?;
+            self.read_block(&plain, block.first, store, &mut events)?;
+        }
+        if events.len() == usize::try_from(self.events).unwrap_or(usize::MAX) {
+            Ok(events)
+        } else {
+            Err(self.damaged(format!("{} events where {} were written", events.len(), self.events)))
+        }
+    }
+
+    /// The events at these places; only their blocks are unpacked. Places that are not there are left out.
+    pub fn read_at(&self, indexes: &[u32], store: &str) -> Result<Vec<LogEvent>, SegmentError> {
+        let mut found = Vec::with_capacity(indexes.len());
+        let blocks = self.blocks()?;
+        for (nth, block) in blocks.iter().enumerate() {
+            let end = blocks.get(nth + 1).map_or(self.events, |next| next.first);
+            if indexes.iter().any(|index| (block.first..end).contains(index)) {
+                let mut events = Vec::new();
+                self.read_block(&self.plain(block)?, block.first, store, &mut events)?;
+                found.extend(events.into_iter().filter(|event| indexes.contains(&event.address.index)));
+            }
+        }
+        Ok(found)
+    }
+
+    fn blocks(&self) -> Result<Vec<Block>, SegmentError> {
+        if !self.directory.len().is_multiple_of(DIRECTORY_ENTRY_BYTES) {
+            return Err(self.damaged("the directory is cut off"));
+        }
+        let mut blocks: Vec<Block> = self
+            .directory
+            .chunks_exact(DIRECTORY_ENTRY_BYTES)
+            .map(|entry| Block {
+                first: number(&entry[..4]),
+                offset: number(&entry[4..8]),
+                plain: number(&entry[8..]),
+                end: 0,
+            })
+            .collect();
+        let mut end = u32::try_from(self.blocks.len()).unwrap_or(u32::MAX);
+        for block in blocks.iter_mut().rev() {
+            block.end = end;
+            end = block.offset;
+        }
+        Ok(blocks)
+    }
+
+    fn plain(&self, block: &Block) -> Result<Vec<u8>, SegmentError> {
+        let range =
+            usize::try_from(block.offset).unwrap_or(usize::MAX)..usize::try_from(block.end).unwrap_or(usize::MAX);
+        let packed = self.blocks.get(range).ok_or_else(|| self.damaged("a block is cut off"))?;
+        let plain = usize::try_from(block.plain).unwrap_or(usize::MAX);
+        // LZ4 makes at most 255 bytes of one: a larger claim is damage, not a reason to take memory.
+        if plain > packed.len().saturating_mul(255) {
+            return Err(self.damaged("a block claims an impossible size"));
+        }
+        lz4_flex::block::decompress(packed, plain).map_err(|error| self.damaged(error))
+    }
+
+    fn read_block(&self, plain: &[u8], first: u32, store: &str, out: &mut Vec<LogEvent>) -> Result<(), SegmentError> {
+        let mut rest = plain;
+        let mut index = first;
+        while let Some((length, tail)) = rest.split_at_checked(4) {
+            let length = usize::try_from(number(length)).unwrap_or(usize::MAX);
+            let (event, tail) = tail.split_at_checked(length).ok_or_else(|| self.damaged("an event is cut off"))?;
+            let stored: StoredEvent<'_> = serde_json::from_slice(event).map_err(|error| self.damaged(error))?;
+            out.push(stored.at(Address { segment: self.number, index }, store));
+            index += 1;
+            rest = tail;
+        }
+        if rest.is_empty() { Ok(()) } else { Err(self.damaged("a block has a loose end")) }
+    }
+
+    fn damaged(&self, reason: impl ToString) -> SegmentError {
+        SegmentError { segment: self.number, reason: reason.to_string() }
+    }
+}
+
+struct Block {
+    first: u32,
+    offset: u32,
+    end: u32,
+    plain: u32,
+}
+
+fn number(bytes: &[u8]) -> u32 {
+    bytes.try_into().map_or(0, u32::from_le_bytes)
+}
+
+impl StoredEvent<'_> {
+    fn at(self, address: Address, store: &str) -> LogEvent {
+        let Self(name, version, source, subject, key, time, sequence, correlation, causation, traceparent, heard, data) =
+            self;
+        let envelope = RawEnvelope {
+            specversion: tradewind_events::SPEC_VERSION.to_owned(),
+            id: heard.clone().unwrap_or_else(|| event_id(store, address)),
+            name: name.into_owned(),
+            version,
+            source: Arc::from(source),
+            subject: subject.into_owned(),
+            key,
+            time: Timestamp::from_millis(time),
+            sequence,
+            correlation_id: correlation,
+            causation_id: causation,
+            traceparent: traceparent.map(Arc::from),
+            data: data.to_owned(),
+        };
+        LogEvent { address, heard: heard.is_some(), envelope }
+    }
+}
+
+impl LogEvent {
+    /// Decoded, and upcast if it is of an older version.
+    pub fn decode(self, registry: &Registry) -> Result<Envelope, DecodeError> {
+        self.envelope.decode(registry)
+    }
+
+    pub fn subject(&self) -> Option<Subject> {
+        Subject::parse(&self.envelope.subject)
+    }
+}

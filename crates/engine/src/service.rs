@@ -1,0 +1,169 @@
+//! A service: its name, its entities, and a table of handlers.
+
+use std::{any::Any, collections::BTreeMap, sync::Arc};
+
+use tradewind_events::{AnyEvent, Event, Id};
+
+use crate::{
+    Answer, Cause, Command, Effect, Entity, Finished, Outcome, Stop, Table, Timer, UnitOfWork, Uow, message::AnyAnswer,
+};
+
+/// What names a service and holds its configuration. Handlers read it with [`Uow::settings`].
+pub trait Settings: Send + Sync + 'static {
+    /// Stable: it stands in events (as their source), stores and metrics.
+    const SERVICE: &'static str;
+}
+
+/// A service under construction: the list of what it owns and what it does on one page.
+pub struct Service<S> {
+    settings: Arc<S>,
+    any: AnyService,
+}
+
+/// A complete service, its types forgotten.
+pub struct AnyService {
+    pub name: &'static str,
+    pub tables: Vec<&'static Table>,
+    pub(crate) commands: BTreeMap<&'static str, CommandHandler>,
+    pub(crate) reactions: Vec<Reaction>,
+    pub(crate) timers: BTreeMap<&'static str, TimerHandler>,
+    pub(crate) finished: BTreeMap<&'static str, FinishedHandler>,
+}
+
+/// One "when this event, do that".
+pub struct Reaction {
+    /// The event's name; `None` hears every event.
+    pub event: Option<&'static str>,
+    pub(crate) run: EventHandler,
+}
+
+pub(crate) type CommandHandler =
+    Arc<dyn Fn(&mut UnitOfWork, &Cause, &dyn Any) -> Result<AnyAnswer, Stop> + Send + Sync>;
+pub(crate) type EventHandler = Arc<dyn Fn(&mut UnitOfWork, &Cause, &dyn AnyEvent) -> Outcome + Send + Sync>;
+pub(crate) type TimerHandler = Arc<dyn Fn(&mut UnitOfWork, &Cause, &Id) -> Outcome + Send + Sync>;
+pub(crate) type FinishedHandler = Arc<dyn Fn(&mut UnitOfWork, &Cause, &JobResult<'_>) -> Outcome + Send + Sync>;
+
+/// How a job ended, undecoded.
+pub(crate) struct JobResult<'a> {
+    pub key: &'a Id,
+    pub request: &'a str,
+    pub reply: &'a str,
+    pub attempts: u32,
+}
+
+impl<S: Settings> Service<S> {
+    pub fn new(settings: S) -> Self {
+        let any = AnyService {
+            name: S::SERVICE,
+            tables: Vec::new(),
+            commands: BTreeMap::new(),
+            reactions: Vec::new(),
+            timers: BTreeMap::new(),
+            finished: BTreeMap::new(),
+        };
+        Self { settings: Arc::new(settings), any }
+    }
+
+    #[must_use]
+    pub fn owns<E: Entity<Owner = S>>(mut self) -> Self {
+        self.any.tables.push(E::TABLE);
+        self
+    }
+
+    /// # Panics
+    /// When another command has this name.
+    #[must_use]
+    pub fn command<C: Command<Owner = S>>(mut self, run: fn(&mut Uow<'_, S>, &C) -> Answer<C::Answer>) -> Self {
+        let settings = Arc::clone(&self.settings);
+        let handler: CommandHandler = Arc::new(move |work, cause, command| {
+            let command = command.downcast_ref::<C>().ok_or_else(|| wrong_type(C::NAME))?;
+            let answer = run(&mut Uow::new(work, &settings, cause), command)?;
+            Ok(Box::new(answer))
+        });
+        let before = self.any.commands.insert(C::NAME, handler);
+        assert!(before.is_none(), "{} has two commands named {}", S::SERVICE, C::NAME);
+        self
+    }
+
+    #[must_use]
+    pub fn on<E: Event>(mut self, run: fn(&mut Uow<'_, S>, &E) -> Outcome) -> Self {
+        let settings = Arc::clone(&self.settings);
+        let run: EventHandler = Arc::new(move |work, cause, event| {
+            let event = event.as_any().downcast_ref::<E>().ok_or_else(|| wrong_type(E::NAME))?;
+            run(&mut Uow::new(work, &settings, cause), event)
+        });
+        self.any.reactions.push(Reaction { event: Some(E::NAME), run });
+        self
+    }
+
+    /// Hears every event, before the reactions to single ones: for projections of the whole log.
+    #[must_use]
+    pub fn on_every(mut self, run: fn(&mut Uow<'_, S>, &dyn AnyEvent) -> Outcome) -> Self {
+        let settings = Arc::clone(&self.settings);
+        let run: EventHandler = Arc::new(move |work, cause, event| run(&mut Uow::new(work, &settings, cause), event));
+        self.any.reactions.insert(0, Reaction { event: None, run });
+        self
+    }
+
+    /// # Panics
+    /// When another timer has this name.
+    #[must_use]
+    pub fn timer(mut self, timer: Timer<S>, run: fn(&mut Uow<'_, S>, &Id) -> Outcome) -> Self {
+        let settings = Arc::clone(&self.settings);
+        let handler: TimerHandler = Arc::new(move |work, cause, key| run(&mut Uow::new(work, &settings, cause), key));
+        let before = self.any.timers.insert(timer.name, handler);
+        assert!(before.is_none(), "{} has two timers named {}", S::SERVICE, timer.name);
+        self
+    }
+
+    /// What to do when a job has ended.
+    ///
+    /// # Panics
+    /// When another job has this name.
+    #[must_use]
+    pub fn finished<K: Effect<Owner = S>>(mut self, run: fn(&mut Uow<'_, S>, &Finished<K>) -> Outcome) -> Self {
+        let settings = Arc::clone(&self.settings);
+        let handler: FinishedHandler = Arc::new(move |work, cause, job| {
+            let finished = Finished {
+                key: job.key.clone(),
+                request: serde_json::from_str(job.request).map_err(Stop::broken)?,
+                reply: serde_json::from_str(job.reply).map_err(Stop::broken)?,
+                attempts: job.attempts,
+            };
+            run(&mut Uow::new(work, &settings, cause), &finished)
+        });
+        let before = self.any.finished.insert(K::NAME, handler);
+        assert!(before.is_none(), "{} has two jobs named {}", S::SERVICE, K::NAME);
+        self
+    }
+
+    pub fn build(self) -> AnyService {
+        self.any
+    }
+}
+
+impl AnyService {
+    /// The events that it hears, in the order of its table; `None` stands for every event.
+    pub fn hears(&self) -> impl Iterator<Item = Option<&'static str>> {
+        self.reactions.iter().map(|reaction| reaction.event)
+    }
+
+    pub fn command_names(&self) -> impl Iterator<Item = &'static str> {
+        self.commands.keys().copied()
+    }
+
+    pub fn timer_names(&self) -> impl Iterator<Item = &'static str> {
+        self.timers.keys().copied()
+    }
+}
+
+impl<S: Settings> From<Service<S>> for AnyService {
+    fn from(service: Service<S>) -> Self {
+        service.build()
+    }
+}
+
+/// Two types share one name: a defect of the build, not of a message.
+fn wrong_type(name: &str) -> Stop {
+    Stop::Broken(format!("two types are named {name}"))
+}

@@ -1,0 +1,224 @@
+//! The engine's own rows: timers, jobs, inbox, idempotency keys, parked messages, dead letters, consumers, audit.
+//! They are entities like those of services, written in the same commit as the effect that they belong to.
+
+use std::sync::Arc;
+
+use tradewind_events::{Id, Key, TextEnum, Timestamp};
+use tradewind_macros::Entity;
+
+use crate::Table;
+
+/// Owns the engine's rows. No service can name it in its unit of work.
+pub enum EngineOwned {}
+
+/// Every table of the engine, for migrations and audits.
+pub const ENGINE_TABLES: &[&Table] = &[
+    <TimerRow as crate::Entity>::TABLE,
+    <EffectRow as crate::Entity>::TABLE,
+    <InboxRow as crate::Entity>::TABLE,
+    <IdempotencyRow as crate::Entity>::TABLE,
+    <ParkedRow as crate::Entity>::TABLE,
+    <DeadLetterRow as crate::Entity>::TABLE,
+    <ConsumerRow as crate::Entity>::TABLE,
+    <CounterRow as crate::Entity>::TABLE,
+    <RelayRow as crate::Entity>::TABLE,
+    <AuditRow as crate::Entity>::TABLE,
+];
+
+/// A message to oneself, later.
+#[derive(Debug, Clone, PartialEq, Eq, Entity)]
+#[entity(owner = EngineOwned, table = "timer", key = (service, name, key))]
+pub struct TimerRow {
+    pub service: Arc<str>,
+    pub name: Arc<str>,
+    pub key: Id,
+    pub due_at: Timestamp,
+    pub correlation_id: Id,
+    /// How often it was too early for its handler.
+    pub attempts: u32,
+}
+
+/// A job for a worker.
+#[derive(Debug, Clone, PartialEq, Eq, Entity)]
+#[entity(owner = EngineOwned, table = "effect", key = id)]
+pub struct EffectRow {
+    /// The idempotency key under which the world knows it.
+    pub id: Id,
+    pub service: Arc<str>,
+    pub kind: Arc<str>,
+    /// JSON of a wire type.
+    pub request: Arc<str>,
+    pub state: EffectState,
+    /// How often it was tried.
+    pub attempts: u32,
+    pub due_at: Timestamp,
+    pub asked_at: Timestamp,
+    pub last_error: Option<Arc<str>>,
+    pub correlation_id: Id,
+    pub traceparent: Option<Arc<str>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, TextEnum)]
+pub enum EffectState {
+    #[text("waiting")]
+    Waiting,
+    /// Its attempts are used up: its outcome is unknown, and an operator owes it a decision.
+    #[text("exhausted")]
+    Exhausted,
+}
+
+/// A message from a broker whose effect is committed.
+#[derive(Debug, Clone, PartialEq, Eq, Entity)]
+#[entity(owner = EngineOwned, table = "inbox", key = event_id, transient)]
+pub struct InboxRow {
+    pub event_id: Id,
+    pub received_at: Timestamp,
+}
+
+/// The answer to a request that carried an idempotency key.
+#[derive(Debug, Clone, PartialEq, Eq, Entity)]
+#[entity(owner = EngineOwned, table = "idempotency", key = (scope, key), transient)]
+pub struct IdempotencyRow {
+    pub scope: Arc<str>,
+    pub key: Id,
+    pub fingerprint: Arc<str>,
+    pub status: u16,
+    pub location: Option<Arc<str>>,
+    pub body: Arc<[u8]>,
+    pub created_at: Timestamp,
+}
+
+/// A message that waits: for a fact of another key, or for its consumer to be resumed.
+#[derive(Debug, Clone, PartialEq, Eq, Entity)]
+#[entity(owner = EngineOwned, table = "parked", key = id)]
+pub struct ParkedRow {
+    pub id: Id,
+    /// The service.
+    pub consumer: Arc<str>,
+    pub event_id: Id,
+    pub event: Arc<str>,
+    pub message_key: Id,
+    pub reason: ParkedReason,
+    /// The row that it waits for, `table key`.
+    pub waits_for: Option<Arc<str>>,
+    pub attempts: u32,
+    pub due_at: Timestamp,
+    /// After this it is a dead letter.
+    pub deadline: Timestamp,
+    pub parked_at: Timestamp,
+    /// The envelope on the wire, JSON.
+    pub message: Arc<str>,
+    /// Where the event stands in this store's log, for projections that keep it.
+    pub segment: u64,
+    pub segment_index: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, TextEnum)]
+pub enum ParkedReason {
+    #[text("not_yet")]
+    NotYet,
+    #[text("paused")]
+    Paused,
+}
+
+/// A message that could not be handled, with all that is needed to look into it and to send it again.
+#[derive(Debug, Clone, PartialEq, Eq, Entity)]
+#[entity(owner = EngineOwned, table = "dead_letter", key = id)]
+pub struct DeadLetterRow {
+    pub id: Id,
+    /// The service that failed; `broker` when nothing could be decoded.
+    pub consumer: Arc<str>,
+    pub kind: DeadLetterKind,
+    /// The event's name, the timer's, the job's.
+    pub name: Arc<str>,
+    pub message_key: Arc<str>,
+    pub event_id: Option<Id>,
+    pub correlation_id: Option<Id>,
+    pub reason: Arc<str>,
+    pub attempts: u32,
+    pub died_at: Timestamp,
+    pub state: DeadLetterState,
+    /// Bytes as they came: the envelope in JSON for an event.
+    pub message: Arc<[u8]>,
+    /// JSON object of the broker's headers.
+    pub headers: Option<Arc<str>>,
+    /// Where it stood at the broker.
+    pub position: Option<Arc<str>>,
+    /// The dead letter that this one is an edit of.
+    pub edited_from: Option<Id>,
+    pub segment: u64,
+    pub segment_index: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, TextEnum)]
+pub enum DeadLetterKind {
+    #[text("event")]
+    Event,
+    #[text("timer")]
+    Timer,
+    #[text("job")]
+    Job,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, TextEnum)]
+pub enum DeadLetterState {
+    #[text("dead")]
+    Dead,
+    /// Sent again with success, or replaced by an edit: kept as history.
+    #[text("redriven")]
+    Redriven,
+    /// An operator has decided that it needs no effect.
+    #[text("discarded")]
+    Discarded,
+}
+
+/// A consumer (a service) that is or was paused.
+#[derive(Debug, Clone, PartialEq, Eq, Entity)]
+#[entity(owner = EngineOwned, table = "consumer", key = name)]
+pub struct ConsumerRow {
+    pub name: Arc<str>,
+    pub paused: bool,
+    pub reason: Option<Arc<str>>,
+    pub since: Timestamp,
+}
+
+/// What a consumer has done with the events of one producing service of another store.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Entity)]
+#[entity(owner = EngineOwned, table = "counter", key = (consumer, source))]
+pub struct CounterRow {
+    pub consumer: Arc<str>,
+    pub source: Arc<str>,
+    pub handled: u64,
+    pub parked: u64,
+    pub dead: u64,
+    pub discarded: u64,
+}
+
+/// How far the relay has published: the broker has acknowledged everything up to this address.
+#[derive(Debug, Clone, PartialEq, Eq, Entity)]
+#[entity(owner = EngineOwned, table = "relay", key = name)]
+pub struct RelayRow {
+    pub name: Arc<str>,
+    pub segment: u64,
+}
+
+/// What an operator did, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Entity)]
+#[entity(owner = EngineOwned, table = "audit", key = id, transient)]
+pub struct AuditRow {
+    pub id: Id,
+    pub at: Timestamp,
+    /// Who: a user id, or `cli`.
+    pub actor: Arc<str>,
+    /// What, as in `consumer.resume`.
+    pub action: Arc<str>,
+    pub target: Arc<str>,
+    /// JSON with whatever belongs to the action; no personal data.
+    pub detail: Arc<str>,
+}
+
+impl TimerRow {
+    pub fn key_of(service: &str, name: &str, key: &Id) -> Key {
+        Key::of(&[service, name, key.as_str()])
+    }
+}

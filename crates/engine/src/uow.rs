@@ -1,0 +1,358 @@
+//! The unit of work: all that a handler sees of the world.
+//!
+//! [`Uow`] is the typed view of one service; [`UnitOfWork`] is what is behind it: an overlay of what this handler
+//! has written, over the cache. A handler that succeeds is merged into the cache, one that stops leaves no trace.
+
+use std::sync::Arc;
+
+use rustc_hash::{FxHashMap, FxHashSet};
+use tradewind_events::{AnyEvent, AsKey, Event, Id, Key, Timestamp};
+
+use crate::{
+    AnyEntity, Cause, Effect, Entity, EntityRef, Events, Settings, Stop, Table, Timer,
+    cache::{Cache, Entry, Slot},
+    ports::Ids,
+    tables::{EffectRow, EffectState, TimerRow},
+};
+
+/// One service's view of the unit of work.
+pub struct Uow<'a, S> {
+    work: &'a mut UnitOfWork,
+    settings: &'a S,
+    cause: &'a Cause,
+}
+
+impl<'a, S: Settings> Uow<'a, S> {
+    pub(crate) fn new(work: &'a mut UnitOfWork, settings: &'a S, cause: &'a Cause) -> Self {
+        Self { work, settings, cause }
+    }
+
+    /// The row, or `None` when there is none. `?` on it is all that an author sees of loading: a row that is not in
+    /// memory yet stops the handler, which runs again when it is.
+    pub fn get<E: Entity<Owner = S>>(&mut self, key: impl AsKey) -> Result<Option<E>, Stop> {
+        self.work.get(key.as_key())
+    }
+
+    /// The rows of these keys, in their order. Those that are not in memory yet are loaded together, where one `get`
+    /// after another would stop the handler as often as there are rows.
+    pub fn get_all<E: Entity<Owner = S>>(
+        &mut self,
+        keys: impl IntoIterator<Item = impl AsKey>,
+    ) -> Result<Vec<Option<E>>, Stop> {
+        // Every key is asked for before the first that is missing stops the handler.
+        let rows: Vec<Result<Option<E>, Stop>> = keys.into_iter().map(|key| self.work.get(key.as_key())).collect();
+        rows.into_iter().collect()
+    }
+
+    /// The row, which must be there: when it is not, the message is broken.
+    pub fn load<E: Entity<Owner = S>>(&mut self, key: impl AsKey) -> Result<E, Stop> {
+        let key = key.as_key();
+        self.work.get(key.clone())?.ok_or_else(|| Stop::Broken(format!("there is no {} {key}", E::TABLE.name)))
+    }
+
+    /// The row, which a fact of another key will bring: until then the message is parked.
+    pub fn wait_for<E: Entity<Owner = S>>(&mut self, key: impl AsKey) -> Result<E, Stop> {
+        let key = key.as_key();
+        self.work.get(key.clone())?.ok_or_else(|| Stop::NotYet(EntityRef { table: E::TABLE.name, key }))
+    }
+
+    pub fn put<E: Entity<Owner = S>>(&mut self, entity: E) {
+        self.work.put(entity);
+    }
+
+    /// Deletes a row. Not for what events were told about: their numbers would start again.
+    pub fn delete<E: Entity<Owner = S>>(&mut self, entity: &E) {
+        self.work.delete::<E>(entity.key());
+    }
+
+    /// Says an event about an entity that this unit of work has read or written.
+    pub fn emit<E: Event>(&mut self, event: E) {
+        self.work.emitted.push(event);
+    }
+
+    /// Says the events of a transition, in their order.
+    pub fn emit_all(&mut self, events: impl Into<Events>) {
+        self.work.emitted.extend(events.into());
+    }
+
+    /// Asks a worker for a job outside. `key` is the idempotency key under which the world knows it: asking again
+    /// under the same key gives a job that had used up its attempts new ones, and changes nothing for one that waits.
+    pub fn effect<K: Effect<Owner = S>>(&mut self, key: &Id, request: &K::Request) {
+        self.effect_at::<K>(key, request, self.work.now);
+    }
+
+    /// The same, but not before a moment: for asking again what the world had not decided yet.
+    pub fn effect_at<K: Effect<Owner = S>>(&mut self, key: &Id, request: &K::Request, not_before: Timestamp) {
+        self.work.ask(EffectRow {
+            id: key.clone(),
+            service: S::SERVICE.into(),
+            kind: K::NAME.into(),
+            request: serde_json::to_string(request).unwrap_or_default().into(),
+            state: EffectState::Waiting,
+            attempts: 0,
+            due_at: not_before,
+            asked_at: self.work.now,
+            last_error: None,
+            correlation_id: self.cause.correlation_id.clone(),
+            traceparent: self.cause.traceparent.clone(),
+        });
+    }
+
+    /// Arms the timer for this key, or moves it.
+    pub fn set_timer(&mut self, timer: &Timer<S>, key: &Id, at: Timestamp) {
+        self.work.put(TimerRow {
+            service: S::SERVICE.into(),
+            name: timer.name.into(),
+            key: key.clone(),
+            due_at: at,
+            correlation_id: self.cause.correlation_id.clone(),
+            attempts: 0,
+        });
+    }
+
+    /// Disarms the timer for this key; nothing happens when it is not armed.
+    pub fn cancel_timer(&mut self, timer: &Timer<S>, key: &Id) {
+        self.work.delete::<TimerRow>(TimerRow::key_of(S::SERVICE, timer.name, key));
+    }
+
+    /// The time of the batch: the same for all its handlers, and never earlier than that of the batch before.
+    pub fn now(&self) -> Timestamp {
+        self.work.now
+    }
+
+    /// A new id, unique for ever. What is keyed by it needs no look-up.
+    pub fn new_id(&mut self) -> Id {
+        self.work.new_id()
+    }
+
+    /// The service's configuration. It outlives the unit of work: reading it does not borrow that.
+    pub fn settings(&self) -> &'a S {
+        self.settings
+    }
+
+    /// What is being handled.
+    pub fn cause(&self) -> &'a Cause {
+        self.cause
+    }
+}
+
+/// A row that a handler has written.
+enum Written {
+    Put(Arc<dyn AnyEntity>),
+    Deleted(&'static Table),
+}
+
+/// What a batch has done to a row so far; its content is in the cache.
+pub(crate) struct Change {
+    pub row: EntityRef,
+    pub table: &'static Table,
+    /// The row's version in the store below this batch; zero when there is none.
+    pub base: u64,
+}
+
+/// What is behind [`Uow`]: the rows in memory, and what the running handler has done.
+pub struct UnitOfWork {
+    pub(crate) cache: Cache,
+    pub(crate) now: Timestamp,
+    /// The number of the batch that is forming.
+    pub(crate) batch: u64,
+    pub(crate) changes: Vec<Change>,
+    ids: Box<dyn Ids>,
+    minted: FxHashSet<Arc<str>>,
+    overlay: FxHashMap<EntityRef, Written>,
+    /// The order in which `overlay` was written, so that a commit does not depend on how a map hashes.
+    order: Vec<EntityRef>,
+    missing: Vec<(&'static Table, Key)>,
+    pub(crate) emitted: Events,
+}
+
+/// An event that a handler has said, with its number among the events of its subject.
+pub(crate) struct Said {
+    pub event: Arc<dyn AnyEvent>,
+    pub subject: tradewind_events::Subject,
+    pub sequence: u64,
+}
+
+impl UnitOfWork {
+    pub(crate) fn new(cache_bytes_max: usize, ids: Box<dyn Ids>) -> Self {
+        Self {
+            cache: Cache::new(cache_bytes_max),
+            now: Timestamp::default(),
+            batch: 0,
+            changes: Vec::new(),
+            ids,
+            minted: FxHashSet::default(),
+            overlay: FxHashMap::default(),
+            order: Vec::new(),
+            missing: Vec::new(),
+            emitted: Events::new(),
+        }
+    }
+
+    /// Opens a batch. Its time does not go back.
+    pub(crate) fn open(&mut self, batch: u64, now: Timestamp) {
+        self.batch = batch;
+        self.now = self.now.max(now);
+        self.minted.clear();
+        self.changes.clear();
+    }
+
+    pub(crate) fn get<E: Entity>(&mut self, key: Key) -> Result<Option<E>, Stop> {
+        let row = EntityRef { table: E::TABLE.name, key };
+        if let Some(written) = self.overlay.get(&row) {
+            return match written {
+                Written::Put(entity) => typed(&**entity).map(Some),
+                Written::Deleted(_) => Ok(None),
+            };
+        }
+        let Some(entry) = self.cache.get(&row) else {
+            if self.is_minted(&row.key) {
+                return Ok(None);
+            }
+            self.missing.push((E::TABLE, row.key));
+            return Err(Stop::Missing);
+        };
+        match &entry.slot {
+            Slot::Absent => Ok(None),
+            Slot::Typed(entity) => typed(&**entity).map(Some),
+            Slot::Raw(stored) => {
+                let entity = E::from_row(&stored.values)
+                    .map_err(|error| Stop::Broken(format!("{row} cannot be read: {error}")))?;
+                entry.slot = Slot::Typed(Arc::new(entity.clone()));
+                Ok(Some(entity))
+            }
+        }
+    }
+
+    pub(crate) fn put<E: Entity>(&mut self, entity: E) {
+        self.write(E::TABLE, entity.key(), Written::Put(Arc::new(entity)));
+    }
+
+    pub(crate) fn delete<E: Entity>(&mut self, key: Key) {
+        self.write(E::TABLE, key, Written::Deleted(E::TABLE));
+    }
+
+    /// What is written must be known, or its version cannot be checked: a row that was never read is loaded first.
+    fn write(&mut self, table: &'static Table, key: Key, written: Written) {
+        let row = EntityRef { table: table.name, key };
+        if self.overlay.insert(row.clone(), written).is_none() {
+            if self.cache.get(&row).is_none() && !self.is_minted(&row.key) {
+                self.missing.push((table, row.key.clone()));
+            }
+            self.order.push(row);
+        }
+    }
+
+    fn ask(&mut self, job: EffectRow) {
+        let Ok(before) = self.get::<EffectRow>(job.id.as_key()) else { return };
+        if before.is_none_or(|before| before.state == EffectState::Exhausted) {
+            self.put(job);
+        }
+    }
+
+    pub(crate) fn new_id(&mut self) -> Id {
+        let id = self.ids.next(self.now);
+        self.minted.insert(id.shared());
+        id
+    }
+
+    fn is_minted(&self, key: &Key) -> bool {
+        !self.minted.is_empty() && key.parts().any(|part| self.minted.contains(part))
+    }
+
+    /// The rows that the handler asked for in vain. Not empty: run it again once they are there.
+    pub(crate) fn take_missing(&mut self) -> Vec<(&'static Table, Key)> {
+        std::mem::take(&mut self.missing)
+    }
+
+    /// The handler leaves no trace.
+    pub(crate) fn discard(&mut self) {
+        self.overlay.clear();
+        self.order.clear();
+        self.missing.clear();
+        self.emitted = Events::new();
+    }
+
+    /// The rows that the handler has written, as `table key`.
+    pub(crate) fn written(&self) -> Vec<Arc<str>> {
+        self.order.iter().map(|row| row.to_string().into()).collect()
+    }
+
+    /// The handler has succeeded: its writes are merged into the cache, its events get their numbers.
+    pub(crate) fn merge(&mut self) -> Result<Vec<Said>, Stop> {
+        let emitted = std::mem::take(&mut self.emitted);
+        // An event may be about a row that was only read: its count of events is a change of the row too.
+        for event in emitted.iter() {
+            let subject = event.subject();
+            if !self.is_there(event.subject_table(), &subject.key) {
+                let told = event.name();
+                return Err(Stop::Broken(format!("{told} was said about {subject}, which is not there")));
+            }
+        }
+        for row in std::mem::take(&mut self.order) {
+            let Some(written) = self.overlay.remove(&row) else { continue };
+            let (table, slot, bytes) = match written {
+                Written::Put(entity) => (entity.table(), Slot::Typed(Arc::clone(&entity)), entity.bytes()),
+                Written::Deleted(table) => (table, Slot::Absent, 0),
+            };
+            self.touch(&row, Some(table));
+            if let Some(entry) = self.cache.get(&row) {
+                entry.slot = slot;
+                let before = std::mem::replace(&mut entry.bytes, bytes);
+                self.cache.grow(before, bytes);
+            }
+        }
+        let mut said = Vec::with_capacity(emitted.len());
+        for event in emitted {
+            let subject = event.subject();
+            let row = EntityRef { table: event.subject_table(), key: subject.key.clone() };
+            self.touch(&row, None);
+            let sequence = self.cache.get(&row).map_or(0, |entry| {
+                entry.events += 1;
+                entry.events
+            });
+            said.push(Said { event, subject, sequence });
+        }
+        Ok(said)
+    }
+
+    /// An event can be about a row that this handler writes, or that is in memory and present.
+    fn is_there(&mut self, table: &'static str, key: &Key) -> bool {
+        let row = EntityRef { table, key: key.clone() };
+        match self.overlay.get(&row) {
+            Some(Written::Put(_)) => true,
+            Some(Written::Deleted(_)) => false,
+            None => self.cache.get(&row).is_some_and(|entry| matches!(entry.slot, Slot::Typed(_))),
+        }
+    }
+
+    /// This batch changes the row: remember what it was below the batch, and count its version once.
+    fn touch(&mut self, row: &EntityRef, table: Option<&'static Table>) {
+        if self.cache.get(row).is_none() {
+            let absent = Entry { slot: Slot::Absent, version: 0, events: 0, dirty: 0, bytes: 0 };
+            self.cache.insert(row.clone(), absent);
+        }
+        let batch = self.batch;
+        let Some(entry) = self.cache.get(row) else { return };
+        if entry.dirty == batch {
+            return;
+        }
+        let table = table.or(match &entry.slot {
+            Slot::Typed(entity) => Some(entity.table()),
+            Slot::Absent | Slot::Raw(_) => None,
+        });
+        let Some(table) = table else { return };
+        let base = if matches!(entry.slot, Slot::Absent) { 0 } else { entry.version };
+        if base == 0 {
+            entry.events = 0;
+        }
+        entry.version = base + 1;
+        entry.dirty = batch;
+        self.changes.push(Change { row: row.clone(), table, base });
+    }
+}
+
+fn typed<E: Entity>(entity: &dyn AnyEntity) -> Result<E, Stop> {
+    let name = E::TABLE.name;
+    entity.as_any().downcast_ref::<E>().cloned().ok_or_else(|| Stop::Broken(format!("two types are tables {name}")))
+}

@@ -1,0 +1,191 @@
+//! What waits for a batch: messages from outside, with whoever wants an answer.
+
+use std::{any::Any, sync::Arc};
+
+use tradewind_events::{Envelope, Id, Key};
+
+use crate::{
+    AnyAnswer, Command, Idempotency, Problem, Settings, StoredAnswer,
+    operator::Operator,
+    ports::{Incoming, Position},
+};
+
+/// Where a request comes from.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// The request's id: the causation of what it causes.
+    pub request_id: Id,
+    /// The same for all that follows from it.
+    pub correlation_id: Id,
+    /// W3C trace context.
+    pub traceparent: Option<Arc<str>>,
+}
+
+/// What whoever asked is told, once the batch is durable.
+pub struct Answered {
+    /// The typed answer; none when an earlier answer was replayed.
+    pub typed: Option<AnyAnswer>,
+    pub stored: StoredAnswer,
+}
+
+impl Answered {
+    pub fn is_replay(&self) -> bool {
+        self.typed.is_none()
+    }
+}
+
+/// Called once, after the commit.
+pub type Reply = Box<dyn FnOnce(Result<Answered, Problem>) + Send>;
+
+type Render = Box<dyn Fn(&dyn Any) -> StoredAnswer + Send>;
+
+/// A root message.
+pub enum Message {
+    Command(CommandMessage),
+    /// From a broker.
+    Heard(Heard),
+    /// From a broker, and nothing that we understand.
+    Undecodable {
+        incoming: Incoming,
+        reason: String,
+        subscription: usize,
+    },
+    /// A timer may be due: its row's key.
+    Timer(Key),
+    /// A worker has tried a job.
+    Tried(TriedJob),
+    /// A parked message may be retried: the id of its row.
+    Unpark(Id),
+    /// The relay has got the broker's acknowledgement for everything up to this segment.
+    Published {
+        segment: u64,
+    },
+    /// Delete old rows of the inbox and of idempotency keys.
+    Prune(Prune),
+}
+
+/// A command on its way to its service, or an operator's action on the engine.
+pub struct CommandMessage {
+    pub(crate) target: Target,
+    pub(crate) context: Context,
+    pub(crate) idempotency: Option<Idempotency>,
+    render: Render,
+    pub(crate) reply: Option<Reply>,
+}
+
+pub(crate) enum Target {
+    Service { service: &'static str, name: &'static str, key: Option<Id>, command: Box<dyn Any + Send + Sync> },
+    Operator(Operator),
+}
+
+/// An event from another store.
+pub struct Heard {
+    pub envelope: Arc<Envelope>,
+    /// Given back to the subscription when the effect is committed.
+    pub receipt: Option<Receipt>,
+}
+
+/// Which message of which subscription.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receipt {
+    pub subscription: usize,
+    pub position: Position,
+}
+
+/// What came of one try of a job.
+#[derive(Debug, Clone)]
+pub struct TriedJob {
+    pub id: Id,
+    pub outcome: TryOutcome,
+}
+
+#[derive(Debug, Clone)]
+pub enum TryOutcome {
+    /// JSON of the effect's reply.
+    Done(String),
+    /// Not known to be done: it will be asked again under the same key.
+    Unknown(String),
+}
+
+/// Rows that are too old to be needed.
+#[derive(Debug, Clone)]
+pub struct Prune {
+    pub inbox: Vec<Key>,
+    pub idempotency: Vec<Key>,
+}
+
+/// A message as it waits, or as it is part of a batch that is not durable yet.
+pub(crate) struct Item {
+    pub message: Message,
+    /// It was alone in a batch that the store refused: it is not handled, but dead-lettered or refused.
+    pub condemned: Option<String>,
+}
+
+impl CommandMessage {
+    /// A command. `render` makes the answer that is kept under the idempotency key and goes to the client.
+    pub fn new<C: Command>(
+        command: C,
+        context: Context,
+        render: impl Fn(&C::Answer) -> StoredAnswer + Send + 'static,
+    ) -> Self {
+        let target = Target::Service {
+            service: C::Owner::SERVICE,
+            name: C::NAME,
+            key: command.key().cloned(),
+            command: Box::new(command),
+        };
+        let render: Render =
+            Box::new(move |answer| answer.downcast_ref::<C::Answer>().map(&render).unwrap_or_default());
+        Self { target, context, idempotency: None, render, reply: None }
+    }
+
+    /// An operator's action on the engine itself.
+    pub fn operator(
+        action: Operator,
+        context: Context,
+        render: impl Fn(&crate::operator::Done) -> StoredAnswer + Send + 'static,
+    ) -> Self {
+        let render: Render = Box::new(move |answer| answer.downcast_ref().map(&render).unwrap_or_default());
+        Self { target: Target::Operator(action), context, idempotency: None, render, reply: None }
+    }
+
+    #[must_use]
+    pub fn idempotent(mut self, idempotency: Option<Idempotency>) -> Self {
+        self.idempotency = idempotency;
+        self
+    }
+
+    #[must_use]
+    pub fn reply(mut self, reply: impl FnOnce(Result<Answered, Problem>) + Send + 'static) -> Self {
+        self.reply = Some(Box::new(reply));
+        self
+    }
+
+    pub(crate) fn stored(&self, answer: &dyn Any) -> StoredAnswer {
+        (self.render)(answer)
+    }
+}
+
+impl Item {
+    pub fn new(message: Message) -> Self {
+        Self { message, condemned: None }
+    }
+
+    pub fn answer(&mut self, answer: Result<Answered, Problem>) {
+        if let Message::Command(command) = &mut self.message
+            && let Some(reply) = command.reply.take()
+        {
+            reply(answer);
+        }
+    }
+
+    pub fn receipt(&self) -> Option<Receipt> {
+        match &self.message {
+            Message::Heard(heard) => heard.receipt.clone(),
+            Message::Undecodable { incoming, subscription, .. } => {
+                Some(Receipt { subscription: *subscription, position: incoming.position.clone() })
+            }
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! The world that tests run in: a store and a broker in memory with faults, a clock moved by hand, ids that replay,
+//! and the conformance suites that every adapter passes. The engine and the services in it are the real ones.
+
+mod broker;
+mod clock;
+mod ids;
+mod memory;
+mod stage;
+
+pub use broker::{BrokerFaults, MemoryBroker};
+pub use clock::ManualClock;
+pub use ids::CountedIds;
+pub use memory::MemoryStore;
+pub use stage::Stage;
