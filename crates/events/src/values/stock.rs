@@ -10,7 +10,8 @@ pub struct StockLevel {
     pub sku: Id,
     pub product_id: Id,
     pub location_id: Id,
-    /// Of the row: grows with every change, so that a reader can tell old from new.
+    /// The number of this change among all changes of the SKU, at whatever location: a reader can tell old from new,
+    /// also where it sums over locations.
     pub version: u64,
     pub on_hand: i64,
     /// Of `on_hand`, what is claimed.

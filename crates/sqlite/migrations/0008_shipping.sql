@@ -1,0 +1,49 @@
+-- Shipping: the one shipment of each order, and which orders carry an address of a customer.
+
+CREATE TABLE shipment (
+    order_id     TEXT NOT NULL,
+    shipment_id  TEXT,
+    state        TEXT NOT NULL,
+    -- JSON: the summary of the order, what is sent, and where it goes (personal, erased with its customer).
+    summary      TEXT NOT NULL,
+    lines        TEXT NOT NULL,
+    address      TEXT,
+    -- order.priced, reservation.made, order.confirmed, payment.captured was heard.
+    priced       INTEGER NOT NULL CHECK (priced IN (0, 1)),
+    reserved     INTEGER NOT NULL CHECK (reserved IN (0, 1)),
+    confirmed    INTEGER NOT NULL CHECK (confirmed IN (0, 1)),
+    captured     INTEGER NOT NULL CHECK (captured IN (0, 1)),
+    carrier      TEXT,
+    tracking     TEXT,
+    -- When it came into its state.
+    changed_at   INTEGER NOT NULL,
+    version      INTEGER NOT NULL,
+    events       INTEGER NOT NULL,
+    PRIMARY KEY (order_id),
+    CHECK ((shipment_id IS NULL) = (state IN ('unheard', 'ended', 'refused'))),
+    CHECK (address IS NULL OR state NOT IN ('ended', 'refused', 'released')),
+    CHECK (state NOT IN ('ready', 'dispatched', 'delivered') OR (priced AND reserved AND confirmed AND captured))
+) STRICT, WITHOUT ROWID;
+-- For listing what waits in a state, the longest first.
+CREATE INDEX shipment_state ON shipment (state, changed_at);
+
+CREATE TABLE shipping_customer (
+    customer_id  TEXT NOT NULL,
+    -- No address is kept any more.
+    deleted      INTEGER NOT NULL CHECK (deleted IN (0, 1)),
+    -- JSON array of the latest orders with an address; earlier ones stand in pieces, numbered from 0.
+    orders       TEXT NOT NULL,
+    pieces       INTEGER NOT NULL CHECK (pieces >= 0),
+    version      INTEGER NOT NULL,
+    events       INTEGER NOT NULL,
+    PRIMARY KEY (customer_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE shipping_customer_piece (
+    customer_id  TEXT NOT NULL,
+    piece        TEXT NOT NULL,
+    orders       TEXT NOT NULL,
+    version      INTEGER NOT NULL,
+    events       INTEGER NOT NULL,
+    PRIMARY KEY (customer_id, piece)
+) STRICT, WITHOUT ROWID;
