@@ -28,7 +28,6 @@ pub struct CartSnapshot {
     pub lines: Lines,
     pub expires_at: Timestamp,
     /// HMAC-SHA-256 over all other fields, in lower-case hexadecimal digits; empty until it is signed.
-    #[serde(default)]
     pub signature: Arc<str>,
 }
 

@@ -1,6 +1,7 @@
 //! What is for sale: products, their variants and prices, and how a change of them is told.
 
-use std::{collections::BTreeMap, fmt, ops::Deref, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet}, fmt, ops::Deref, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
@@ -40,6 +41,14 @@ pub struct Price {
     pub amount_minor: i64,
     pub currency: Currency,
     pub effective_at: Timestamp,
+}
+
+/// A price that is not there yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScheduledPrice {
+    pub price: Price,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Arc<str>>,
 }
 
 /// A picture or film of a product.
@@ -89,10 +98,28 @@ pub struct Change {
     pub new_value: serde_json::Value,
 }
 
+impl Change {
+    /// What changed of a field; `None` when nothing did.
+    pub fn of<T: Serialize + PartialEq + ?Sized>(field: &str, old: &T, new: &T) -> Option<Self> {
+        // Our wire types have string keys and no failing serializer: there is nothing that JSON cannot hold.
+        let value = |side: &T| serde_json::to_value(side).unwrap_or_default();
+        (old != new).then(|| Self { field: field.into(), old_value: value(old), new_value: value(new) })
+    }
+}
+
 /// Names the field only: the values may be about a person.
 impl fmt::Debug for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Change").field("field", &self.field).finish_non_exhaustive()
+    }
+}
+
+impl Attributes {
+    /// What changed from these to `new`, one change an attribute: `attributes.colour`.
+    pub fn changes(&self, new: &Self) -> Vec<Change> {
+        let names: BTreeSet<&String> = self.keys().chain(new.keys()).collect();
+        let change = |name: &String| Change::of(&format!("attributes.{name}"), &self.get(name), &new.get(name));
+        names.into_iter().filter_map(change).collect()
     }
 }
 
@@ -116,3 +143,21 @@ impl<K: Into<String>, V: Into<serde_json::Value>> FromIterator<(K, V)> for Attri
 }
 
 json_columns!(Attributes: |attributes| attributes.len() * JSON_COLUMN_WEIGHT);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_has_both_values_and_null_where_there_is_none() {
+        let old: Attributes = [("colour", "blue"), ("size", "M")].into_iter().collect();
+        let new: Attributes = [("organic", "yes"), ("size", "M")].into_iter().collect();
+        let told = serde_json::to_value(old.changes(&new)).unwrap();
+        let expected = serde_json::json!([
+            {"field": "attributes.colour", "old_value": "blue", "new_value": null},
+            {"field": "attributes.organic", "old_value": null, "new_value": "yes"},
+        ]);
+        assert_eq!(told, expected);
+        assert_eq!(Change::of("name", "Tea", "Tea"), None);
+    }
+}
