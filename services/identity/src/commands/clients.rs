@@ -1,0 +1,52 @@
+//! Service clients: programs with an id and a secret of their own. The edge draws the secret and shows it once.
+
+use std::sync::Arc;
+
+use tradewind_engine::{Answer, Command, OrRefuse, Uow};
+use tradewind_events::Id;
+
+use crate::model::{CLIENT_NAME_CHARS_MAX, CLIENT_NAME_INVALID, CLIENT_UNKNOWN, Client, Identity};
+
+#[derive(Debug, Clone, Command)]
+#[command(owner = Identity, name = "create_client", answer = Client)]
+pub struct CreateClient {
+    pub name: Arc<str>,
+    /// SHA-256 of the secret.
+    pub secret_hash: Id,
+    /// Who makes it: a user id, or `cli`.
+    pub actor: Id,
+}
+
+/// The secret of a client is good for nothing any more. Doing it twice changes nothing.
+#[derive(Debug, Clone, Command)]
+#[command(owner = Identity, name = "revoke_client", answer = Client, key = client_id)]
+pub struct RevokeClient {
+    pub client_id: Id,
+}
+
+pub fn create_client(uow: &mut Uow<'_, Identity>, create: &CreateClient) -> Answer<Client> {
+    let name = create.name.trim();
+    if name.is_empty() || name.chars().count() > CLIENT_NAME_CHARS_MAX || name.chars().any(char::is_control) {
+        let what = format!("A name has 1 to {CLIENT_NAME_CHARS_MAX} characters and no control characters.");
+        return Err(CLIENT_NAME_INVALID.because(what).at("name").into());
+    }
+    let client = Client {
+        client_id: uow.new_id(),
+        name: name.into(),
+        secret_hash: create.secret_hash.clone(),
+        created_at: uow.now(),
+        created_by: create.actor.clone(),
+        revoked_at: None,
+    };
+    uow.put(client.clone());
+    Ok(client)
+}
+
+pub fn revoke_client(uow: &mut Uow<'_, Identity>, revoke: &RevokeClient) -> Answer<Client> {
+    let mut client = uow.get::<Client>(&revoke.client_id)?.or_refuse(|| CLIENT_UNKNOWN.problem())?;
+    if client.revoked_at.is_none() {
+        client.revoked_at = Some(uow.now());
+        uow.put(client.clone());
+    }
+    Ok(client)
+}

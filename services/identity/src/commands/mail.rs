@@ -1,0 +1,47 @@
+//! Mails with a token in them. The token is in no event: only in the job, which is deleted when it is done.
+
+use std::time::Duration;
+
+use tradewind_engine::{Effect, Stop, Uow};
+use tradewind_events::jobs::{IdentityMail, IdentityMailKind, MailReceipt};
+
+use crate::model::{Identity, MailedToken, OneTimeToken, Purpose, User};
+
+/// A worker sends a mail of identity.
+pub struct SendIdentityMail;
+
+impl Effect for SendIdentityMail {
+    type Owner = Identity;
+    type Request = IdentityMail;
+    type Reply = MailReceipt;
+    const NAME: &'static str = "identity_mail";
+}
+
+/// Whether a mail of this kind went out so short a time ago that another one would be a nuisance.
+pub(super) fn too_soon(uow: &mut Uow<'_, Identity>, user: &User, kind: IdentityMailKind) -> Result<bool, Stop> {
+    let last = uow.get::<OneTimeToken>((Purpose::from(kind), &user.user_id))?;
+    Ok(last.is_some_and(|last| uow.now().since(last.issued_at) < uow.settings().mail_interval))
+}
+
+/// Makes the token the one that is good, and asks for the mail.
+pub(super) fn send(uow: &mut Uow<'_, Identity>, user: &User, kind: IdentityMailKind, mailed: &MailedToken) {
+    let now = uow.now();
+    uow.put(OneTimeToken {
+        purpose: kind.into(),
+        holder: user.user_id.clone(),
+        token_hash: mailed.hash.clone(),
+        email: user.email.clone(),
+        issued_at: now,
+        expires_at: now.plus(ttl(uow.settings(), kind)),
+    });
+    let key = uow.new_id();
+    let mail = IdentityMail { kind, to: user.address(), token: mailed.token.clone(), user_id: user.user_id.clone() };
+    uow.effect::<SendIdentityMail>(&key, &mail);
+}
+
+fn ttl(settings: &Identity, kind: IdentityMailKind) -> Duration {
+    match kind {
+        IdentityMailKind::VerifyEmail => settings.verification_ttl,
+        IdentityMailKind::ResetPassword => settings.reset_ttl,
+    }
+}

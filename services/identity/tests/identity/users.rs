@@ -1,0 +1,133 @@
+//! What users change about themselves, and leaving.
+
+use tradewind_events::{
+    Id,
+    identity::{UserDeleted, UserEmailChanged, UserProfileUpdated},
+    jobs::IdentityMailKind,
+};
+use tradewind_identity::{
+    commands::{ChangeEmail, ChangeProfile, DeleteUser, VerifyEmail},
+    model::{Credential, EmailAddress, Field, OneTimeToken, ProfileChange, Session, User, UserSessions, UserState},
+};
+
+use super::{code, expect_quiet, fail, hash, mailed, mails, new_user, personal, refresh, registered, sign_in, stage};
+
+fn change_email(user: &User, email: &str) -> ChangeEmail {
+    ChangeEmail {
+        user_id: user.user_id.clone(),
+        email: personal(email),
+        generation: Some(1),
+        verification: Some(mailed("verify-2")),
+    }
+}
+
+fn delete(user_id: &Id) -> DeleteUser {
+    DeleteUser { user_id: user_id.clone(), generation: Some(1) }
+}
+
+#[test]
+fn a_profile_changes_field_by_field() {
+    let mut stage = stage();
+    let user = registered(&mut stage, "ada@example.org");
+    let change = ProfileChange {
+        last_name: Field::Set(personal("King")),
+        avatar_url: Field::Set(personal("https://media.example.org/ada.jpg")),
+        ..ProfileChange::default()
+    };
+    let change = ChangeProfile { user_id: user.user_id.clone(), change };
+    let changed = stage.ask(change.clone()).unwrap();
+    assert_eq!(changed.last_name, Some(personal("King")));
+    assert_eq!(stage.row::<User>(&user.user_id), Some(changed));
+    stage.ask(change).unwrap();
+    let [said] = &stage.said::<UserProfileUpdated>()[..] else { panic!("a change that changes nothing is not told") };
+    assert_eq!(said.changes.expose().len(), 2);
+    let bad = ProfileChange { username: Field::Set(personal("")), ..ProfileChange::default() };
+    assert_eq!(code(stage.ask(ChangeProfile { user_id: user.user_id, change: bad })), "profile_invalid");
+    let nobody = ChangeProfile { user_id: hash("nobody"), change: ProfileChange::default() };
+    assert_eq!(code(stage.ask(nobody)), "user_unknown");
+}
+
+#[test]
+fn another_address_counts_at_once_and_is_verified_by_its_own_mail() {
+    let mut stage = stage();
+    let user = registered(&mut stage, "ada@example.org");
+    let changed = stage.ask(change_email(&user, "king@example.org")).unwrap();
+    assert!(!changed.email_verified);
+    let said = UserEmailChanged {
+        user_id: user.user_id.clone(),
+        email: personal("king@example.org"),
+        previous_email: personal("ada@example.org"),
+    };
+    assert_eq!(stage.said::<UserEmailChanged>(), [said]);
+    let old = VerifyEmail { user_id: user.user_id.clone(), token_hash: hash("verify-1") };
+    assert_eq!(code(stage.ask(old)), "token_invalid");
+    let mail = mails(&stage).into_iter().find(|mail| mail.to == personal("king@example.org")).unwrap();
+    assert_eq!(mail.kind, IdentityMailKind::VerifyEmail);
+    stage.ask(VerifyEmail { user_id: user.user_id.clone(), token_hash: hash("verify-2") }).unwrap();
+    assert!(stage.row::<User>(&user.user_id).unwrap().email_verified);
+    registered(&mut stage, "ada@example.org");
+    expect_quiet(&stage);
+}
+
+#[test]
+fn another_spelling_of_ones_own_address_is_not_taken() {
+    let mut stage = stage();
+    let user = registered(&mut stage, "ada@example.org");
+    stage.ask(VerifyEmail { user_id: user.user_id.clone(), token_hash: hash("verify-1") }).unwrap();
+    let changed = stage.ask(change_email(&user, "Ada@example.org")).unwrap();
+    assert!(changed.email_verified);
+    assert_eq!(mails(&stage).len(), 1, "what is verified needs no mail");
+    let same = stage.ask(change_email(&user, "Ada@example.org")).unwrap();
+    assert_eq!(same, changed);
+    assert_eq!(stage.said::<UserEmailChanged>().len(), 1);
+}
+
+#[test]
+fn another_address_needs_the_present_password_and_must_be_free() {
+    let mut stage = stage();
+    let user = registered(&mut stage, "ada@example.org");
+    registered(&mut stage, "bob@example.org");
+    assert_eq!(code(stage.ask(change_email(&user, "BOB@example.org"))), "email_taken");
+    assert_eq!(code(stage.ask(change_email(&user, "bob"))), "email_invalid");
+    let stale = ChangeEmail { generation: Some(2), ..change_email(&user, "king@example.org") };
+    assert_eq!(code(stage.ask(stale)), "credential_changed");
+    fail(&mut stage, &user, 5);
+    assert_eq!(code(stage.ask(change_email(&user, "king@example.org"))), "credential_changed");
+    let by_staff = ChangeEmail { generation: None, verification: None, ..change_email(&user, "king@example.org") };
+    stage.ask(by_staff).unwrap();
+    assert_eq!(mails(&stage).len(), 2, "one for each who registered");
+}
+
+#[test]
+fn a_user_who_leaves_leaves_nothing_personal_behind() {
+    let mut stage = stage();
+    let user = registered(&mut stage, "ada@example.org");
+    let session = sign_in(&mut stage, &user, 1).unwrap().session;
+    stage.clear();
+    stage.ask(delete(&user.user_id)).unwrap();
+    let said = UserDeleted { user_id: user.user_id.clone(), email: personal("ada@example.org") };
+    assert_eq!(stage.said::<UserDeleted>(), [said]);
+    assert_eq!(stage.said_names(), ["user.deleted"]);
+    let row: User = stage.row(&user.user_id).unwrap();
+    assert_eq!((row.state, row.email, row.deleted_at), (UserState::Deleted, None, Some(stage.now())));
+    assert_eq!(stage.rows::<EmailAddress>(), []);
+    assert_eq!(stage.rows::<Credential>(), []);
+    assert_eq!(stage.rows::<OneTimeToken>(), []);
+    assert_eq!((stage.rows::<Session>(), stage.rows::<UserSessions>()), (vec![], vec![]));
+    assert_eq!(code(refresh(&mut stage, &session.session_id, "t1", "t2")), "session_ended");
+    expect_quiet(&stage);
+}
+
+#[test]
+fn leaving_twice_changes_nothing_and_the_address_is_free_again() {
+    let mut stage = stage();
+    let user = registered(&mut stage, "ada@example.org");
+    let stale = DeleteUser { generation: Some(2), ..delete(&user.user_id) };
+    assert_eq!(code(stage.ask(stale)), "credential_changed");
+    stage.ask(delete(&user.user_id)).unwrap();
+    stage.ask(delete(&user.user_id)).unwrap();
+    assert_eq!(stage.said_names(), ["user.deleted"]);
+    assert_eq!(code(stage.ask(delete(&hash("nobody")))), "user_unknown");
+    let again = stage.ask(new_user("ada@example.org")).unwrap();
+    assert_ne!(again.user_id, user.user_id);
+}
