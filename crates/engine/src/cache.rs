@@ -104,9 +104,4 @@ impl Cache {
         self.young.extend(pinned.into_iter().filter(|(_, entry)| entry.dirty > committed));
         self.young_bytes = self.young.values().map(|entry| entry.bytes).sum();
     }
-
-    /// Rows in memory.
-    pub fn len(&self) -> usize {
-        self.young.len() + self.old.len()
-    }
 }

@@ -55,13 +55,13 @@ impl<V> DueWindow<V> {
         };
         let rows = reader.list(&list)?;
         let full = rows.len() >= usize::try_from(WINDOW_ROWS_MAX).unwrap_or(usize::MAX);
-        let mut last = now;
+        let mut latest = now;
         for (due_at, key, value) in rows.iter().filter_map(self.read) {
-            last = last.max(due_at);
+            latest = latest.max(due_at);
             self.rows.insert((due_at, key), value);
         }
         // A full page may have cut rows off that are due in its last millisecond.
-        self.complete_until = Some(if full { last } else { until });
+        self.complete_until = Some(if full { latest } else { until });
         Ok(())
     }
 

@@ -14,6 +14,7 @@ mod limits;
 mod message;
 pub mod operator;
 pub mod ports;
+mod replay;
 pub mod segment;
 mod service;
 mod stop;
@@ -27,6 +28,7 @@ pub use limits::{Backoff, Limits};
 pub use message::{
     Address, AnyAnswer, Cause, Command, Effect, EventCause, Events, Finished, Idempotency, StoredAnswer, Timer,
 };
+pub use replay::Replay;
 pub use service::{AnyService, Reaction, Service, Settings};
 pub use stop::{AMOUNT_TOO_LARGE, Answer, OrRefuse, Outcome, Problem, Refusal, RefusalKind, Stop};
 pub use tradewind_macros::{Command, Entity};

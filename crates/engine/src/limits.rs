@@ -45,13 +45,13 @@ impl Default for Limits {
             intake_max: 8_192,
             cache_bytes_max: 64 * 1024 * 1024,
             parked_max: 100_000,
-            park_deadline: Duration::from_secs(3_600),
+            park_deadline: Duration::from_hours(1),
             job_attempts_max: 12,
             jobs_running_max: 32,
             dead_letters_a_minute_max: 100,
-            idempotency_kept: Duration::from_secs(24 * 3_600),
-            inbox_kept: Duration::from_secs(7 * 24 * 3_600),
-            clock_jump_max: Duration::from_secs(3_600),
+            idempotency_kept: Duration::from_hours(24),
+            inbox_kept: Duration::from_hours(7 * 24),
+            clock_jump_max: Duration::from_hours(1),
         }
     }
 }
@@ -66,9 +66,9 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    pub const PARKED: Self = Self { first: Duration::from_millis(200), most: Duration::from_secs(60) };
-    pub const JOB: Self = Self { first: Duration::from_millis(500), most: Duration::from_secs(300) };
-    pub const TIMER: Self = Self { first: Duration::from_millis(500), most: Duration::from_secs(60) };
+    pub const PARKED: Self = Self { first: Duration::from_millis(200), most: Duration::from_mins(1) };
+    pub const JOB: Self = Self { first: Duration::from_millis(500), most: Duration::from_mins(5) };
+    pub const TIMER: Self = Self { first: Duration::from_millis(500), most: Duration::from_mins(1) };
 
     /// The wait after the attempt of this number, from 1.
     pub fn after(self, attempt: u32, salt: &str) -> Duration {

@@ -39,6 +39,16 @@ pub(super) enum TaskKind {
     Unpark(Id),
 }
 
+/// What orders tasks: one that waits for rows holds back those behind it in its lane, and no others.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Lane {
+    Consumer(usize, Id),
+    /// From a broker, before it is known whether it was heard before.
+    Heard(Id),
+    /// Parked messages go in the order in which they were put in line.
+    Parked,
+}
+
 /// An event on its way to one service.
 #[derive(Clone)]
 pub(super) struct Delivery {
@@ -99,6 +109,13 @@ pub(super) enum Note {
     Tried(Id),
 }
 
+/// What a handler has done, once it stands.
+struct Merged {
+    said: Vec<Said>,
+    /// The rows that it wrote, as text; only while parked messages wait for rows.
+    rows: Vec<Arc<str>>,
+}
+
 /// In whose name a handler speaks, and why.
 pub(super) struct Speaker {
     source: Arc<str>,
@@ -131,21 +148,19 @@ impl Core {
             }
             let merged = outcome.and_then(|success| Ok((success, self.merge()?)));
             match merged {
-                Ok((success, (said, written))) => {
-                    self.succeed(forming, &task, success, said, &written);
+                Ok((success, merged)) => {
+                    self.succeed(forming, &task, success, merged);
                     return None;
                 }
                 Err(stop) => {
                     self.work.discard();
-                    // Going on would lose the message; the process ends, and a restart finds it where it was.
-                    assert!(
-                        !matches!(task.verdict, Some(Verdict::Dead(_))),
-                        "a dead letter cannot be written: {stop:?}"
-                    );
-                    if let Some(problem) = self.refusal(forming, &task, &stop) {
+                    if let Some(problem) = refusal(forming, &task, &stop) {
                         forming.answers.push((task.item, Err(problem)));
                         return None;
                     }
+                    // Going on would lose the message; the process ends, and a restart finds it where it was.
+                    let buried = matches!(task.verdict, Some(Verdict::Dead(_)));
+                    assert!(!buried, "a dead letter cannot be written: {stop:?}");
                     task.verdict = Some(Self::verdict(&task, stop));
                 }
             }
@@ -153,18 +168,19 @@ impl Core {
     }
 
     /// What orders this task among others: its consumer and its key.
-    pub(super) fn lane(&self, forming: &Forming, task: &Task) -> Option<(usize, Id)> {
+    pub(super) fn lane(&self, forming: &Forming, task: &Task) -> Option<Lane> {
         match &task.kind {
-            TaskKind::Deliver(delivery) => Some((delivery.service, delivery.envelope.key.clone())),
-            TaskKind::Unpark(_) => None,
+            TaskKind::Deliver(delivery) => Some(Lane::Consumer(delivery.service, delivery.envelope.key.clone())),
+            TaskKind::Unpark(_) => Some(Lane::Parked),
             TaskKind::Root => match &forming.items[task.item].message {
                 Message::Command(CommandMessage {
                     target: Target::Service { service, key: Some(key), .. }, ..
                 }) => {
                     let service = self.services.iter().position(|known| known.name == *service)?;
-                    Some((service, key.clone()))
+                    Some(Lane::Consumer(service, key.clone()))
                 }
-                Message::Heard(heard) => Some((usize::MAX, heard.envelope.key.clone())),
+                Message::Heard(heard) => Some(Lane::Heard(heard.envelope.key.clone())),
+                Message::Unpark(_) => Some(Lane::Parked),
                 _ => None,
             },
         }
@@ -188,12 +204,12 @@ impl Core {
             (TaskKind::Root, None) => match message {
                 Message::Command(command) => self.command(command),
                 Message::Heard(heard) => self.hear(heard),
-                Message::Undecodable { incoming, reason, .. } => self.bury_undecodable(incoming, reason),
+                Message::Undecodable { incoming, reason, .. } => Ok(self.bury_undecodable(incoming, reason)),
                 Message::Timer(key) => self.fire(key),
                 Message::Tried(tried) => self.tried(tried),
                 Message::Unpark(id) => Ok(Success::then(TaskKind::Unpark(id.clone()))),
                 Message::Published { segment } => self.published(*segment),
-                Message::Prune(prune) => self.prune(prune),
+                Message::Prune(prune) => Ok(self.prune(prune)),
             },
         }
     }
@@ -444,24 +460,24 @@ impl Core {
         Ok(Success::default())
     }
 
-    fn prune(&mut self, prune: &Prune) -> Result<Success, Stop> {
+    fn prune(&mut self, prune: &Prune) -> Success {
         for key in &prune.inbox {
             self.work.delete::<InboxRow>(key.clone());
         }
         for key in &prune.idempotency {
             self.work.delete::<IdempotencyRow>(key.clone());
         }
-        Ok(Success::default())
+        Success::default()
     }
 
-    fn merge(&mut self) -> Result<(Vec<Said>, Vec<Arc<str>>), Stop> {
+    fn merge(&mut self) -> Result<Merged, Stop> {
         let watch = !self.parked.waiting.is_empty();
         let rows = if watch { self.work.written() } else { Vec::new() };
         let said = self.work.merge()?;
-        Ok((said, rows))
+        Ok(Merged { said, rows })
     }
 
-    fn succeed(&mut self, forming: &mut Forming, task: &Task, success: Success, said: Vec<Said>, written: &[Arc<str>]) {
+    fn succeed(&mut self, forming: &mut Forming, task: &Task, success: Success, merged: Merged) {
         if let Some((typed, stored)) = success.answer {
             forming.answers.push((task.item, Ok(Answered { typed, stored })));
         }
@@ -477,7 +493,7 @@ impl Core {
             forming.queue.push_back(next(kind));
         }
         let speaker = self.speaker.take();
-        for said in said {
+        for said in merged.said {
             let Some(speaker) = &speaker else { continue };
             let address = self.next_address(forming);
             let envelope = Arc::new(Envelope {
@@ -500,7 +516,7 @@ impl Core {
                 forming.queue.push_back(next(TaskKind::Deliver(delivery)));
             }
         }
-        for row in written {
+        for row in &merged.rows {
             for id in self.parked.waiting.remove(row).unwrap_or_default() {
                 forming.queue.push_back(next(TaskKind::Unpark(id)));
             }
@@ -517,22 +533,6 @@ impl Core {
         address
     }
 
-    /// A command's refusal goes to whoever asked; so does a defect, without its details.
-    fn refusal(&self, forming: &Forming, task: &Task, stop: &Stop) -> Option<Problem> {
-        let asked =
-            matches!(task.kind, TaskKind::Root) && matches!(forming.items[task.item].message, Message::Command(_));
-        match stop {
-            _ if !asked => None,
-            Stop::Refused(problem) => Some(problem.clone()),
-            Stop::NotYet(row) => Some(crate::operator::UNAVAILABLE.because(format!("{row} is not known yet"))),
-            Stop::Broken(reason) => {
-                tracing::error!(reason, "a command met a defect");
-                Some(INTERNAL.problem())
-            }
-            Stop::Missing => Some(INTERNAL.problem()),
-        }
-    }
-
     fn verdict(task: &Task, stop: Stop) -> Verdict {
         // Burying cannot be too early: whatever stops it is said instead of what stopped the handler.
         match (stop, &task.verdict) {
@@ -542,6 +542,21 @@ impl Core {
             (Stop::NotYet(row), Some(_)) => Verdict::Dead(format!("{row} is not there")),
             (Stop::Missing, _) => Verdict::Dead("it stopped for rows without naming one".to_owned()),
         }
+    }
+}
+
+/// A command's refusal goes to whoever asked; so does a defect, without its details.
+fn refusal(forming: &Forming, task: &Task, stop: &Stop) -> Option<Problem> {
+    let asked = matches!(task.kind, TaskKind::Root) && matches!(forming.items[task.item].message, Message::Command(_));
+    match stop {
+        _ if !asked => None,
+        Stop::Refused(problem) => Some(problem.clone()),
+        Stop::NotYet(row) => Some(crate::operator::UNAVAILABLE.because(format!("{row} is not known yet"))),
+        Stop::Broken(reason) => {
+            tracing::error!(reason, "a command met a defect");
+            Some(INTERNAL.problem())
+        }
+        Stop::Missing => Some(INTERNAL.problem()),
     }
 }
 

@@ -89,7 +89,7 @@ impl Core {
     pub(super) fn unpark(&mut self, id: &Id, verdict: Option<&Verdict>) -> Result<Success, Stop> {
         let Some(row) = self.work.get::<ParkedRow>(id.as_key())? else { return Ok(Success::default()) };
         if let Some(Verdict::Dead(reason)) = verdict {
-            return self.bury_parked(&row, reason);
+            return Ok(self.bury_parked(&row, reason));
         }
         let service = self.services.iter().position(|service| service.name == &*row.consumer);
         let service = service.ok_or_else(|| Stop::Broken(format!("{} is not served here", row.consumer)))?;
@@ -160,27 +160,26 @@ impl Core {
             message: envelope.to_json().map_err(Stop::broken)?.into(),
             segment: address.segment,
             segment_index: address.index,
-            ..self.blank_dead(consumer, DeadLetterKind::Event, envelope.event.name(), envelope.key.as_str(), reason)
+            ..self.blank_dead(&Headline {
+                consumer,
+                kind: DeadLetterKind::Event,
+                name: envelope.event.name(),
+                message_key: envelope.key.as_str(),
+                reason,
+            })
         })
     }
 
-    fn blank_dead(
-        &mut self,
-        consumer: &str,
-        kind: DeadLetterKind,
-        name: &str,
-        message_key: &str,
-        reason: &str,
-    ) -> DeadLetterRow {
+    fn blank_dead(&mut self, about: &Headline<'_>) -> DeadLetterRow {
         DeadLetterRow {
             id: self.work.new_id(),
-            consumer: consumer.into(),
-            kind,
-            name: name.into(),
-            message_key: message_key.into(),
+            consumer: about.consumer.into(),
+            kind: about.kind,
+            name: about.name.into(),
+            message_key: about.message_key.into(),
             event_id: None,
             correlation_id: None,
-            reason: reason.into(),
+            reason: about.reason.into(),
             attempts: 1,
             died_at: self.work.now,
             state: DeadLetterState::Dead,
@@ -193,7 +192,7 @@ impl Core {
         }
     }
 
-    fn bury_parked(&mut self, row: &ParkedRow, reason: &str) -> Result<Success, Stop> {
+    fn bury_parked(&mut self, row: &ParkedRow, reason: &str) -> Success {
         self.forget_parked(row);
         let dead = DeadLetterRow {
             event_id: Some(row.event_id.clone()),
@@ -201,14 +200,20 @@ impl Core {
             message: row.message.as_bytes().into(),
             segment: row.segment,
             segment_index: row.segment_index,
-            ..self.blank_dead(&row.consumer, DeadLetterKind::Event, &row.event, row.message_key.as_str(), reason)
+            ..self.blank_dead(&Headline {
+                consumer: &row.consumer,
+                kind: DeadLetterKind::Event,
+                name: &row.event,
+                message_key: row.message_key.as_str(),
+                reason,
+            })
         };
         self.work.put(dead);
-        Ok(Success::note(Note::Unparked))
+        Success::note(Note::Unparked)
     }
 
     /// A message that a broker brought and nobody can read: kept as it came.
-    pub(super) fn bury_undecodable(&mut self, incoming: &Incoming, reason: &str) -> Result<Success, Stop> {
+    pub(super) fn bury_undecodable(&mut self, incoming: &Incoming, reason: &str) -> Success {
         let headers: serde_json::Map<String, serde_json::Value> =
             incoming.headers.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect();
         let key = incoming.key.as_deref().unwrap_or_default();
@@ -216,10 +221,16 @@ impl Core {
             message: incoming.body.as_slice().into(),
             headers: Some(serde_json::Value::Object(headers).to_string().into()),
             position: Some(incoming.position.0.as_str().into()),
-            ..self.blank_dead(BROKER, DeadLetterKind::Event, &incoming.topic, key, reason)
+            ..self.blank_dead(&Headline {
+                consumer: BROKER,
+                kind: DeadLetterKind::Event,
+                name: &incoming.topic,
+                message_key: key,
+                reason,
+            })
         };
         self.work.put(dead);
-        Ok(Success::default())
+        Success::default()
     }
 
     /// A root message that failed for good.
@@ -228,22 +239,22 @@ impl Core {
             Message::Heard(heard) => return self.bury_heard(heard, reason),
             Message::Unpark(id) => {
                 if let Some(row) = self.work.get::<ParkedRow>(id.as_key())? {
-                    return self.bury_parked(&row, reason);
+                    return Ok(self.bury_parked(&row, reason));
                 }
             }
-            Message::Undecodable { incoming, .. } => return self.bury_undecodable(incoming, reason),
+            Message::Undecodable { incoming, .. } => return Ok(self.bury_undecodable(incoming, reason)),
             Message::Timer(key) => {
                 if let Some(timer) = self.work.get::<TimerRow>(key.clone())? {
                     self.work.delete::<TimerRow>(key.clone());
                     let dead = DeadLetterRow {
                         correlation_id: Some(timer.correlation_id.clone()),
-                        ..self.blank_dead(
-                            &timer.service,
-                            DeadLetterKind::Timer,
-                            &timer.name,
-                            timer.key.as_str(),
+                        ..self.blank_dead(&Headline {
+                            consumer: &timer.service,
+                            kind: DeadLetterKind::Timer,
+                            name: &timer.name,
+                            message_key: timer.key.as_str(),
                             reason,
-                        )
+                        })
                     };
                     self.work.put(dead);
                     let service = self.services.iter().position(|service| service.name == &*timer.service);
@@ -252,7 +263,11 @@ impl Core {
             }
             Message::Tried(tried) => {
                 if let Some(job) = self.work.get::<EffectRow>(tried.id.as_key())? {
-                    let last_error = Some(self.job_error(&tried.outcome, reason));
+                    let last_error = match &tried.outcome {
+                        TryOutcome::Done(_) => format!("its outcome could not be handled: {reason}"),
+                        TryOutcome::Unknown(error) => format!("{error}; {reason}"),
+                    };
+                    let last_error = Some(last_error.into());
                     self.work.put(EffectRow { state: EffectState::Exhausted, last_error, ..job });
                 }
                 return Ok(Success::note(Note::Tried(tried.id.clone())));
@@ -261,14 +276,6 @@ impl Core {
             Message::Published { .. } | Message::Prune(_) => tracing::error!(reason, "housekeeping failed"),
         }
         Ok(Success::default())
-    }
-
-    #[expect(clippy::unused_self, reason = "reads like its siblings")]
-    fn job_error(&self, outcome: &TryOutcome, reason: &str) -> Arc<str> {
-        match outcome {
-            TryOutcome::Done(_) => format!("its outcome could not be handled: {reason}").into(),
-            TryOutcome::Unknown(error) => format!("{error}; {reason}").into(),
-        }
     }
 
     fn bury_heard(&mut self, heard: &Heard, reason: &str) -> Result<Success, Stop> {
@@ -356,8 +363,17 @@ impl Core {
     }
 }
 
+/// What a dead letter says first.
+struct Headline<'a> {
+    consumer: &'a str,
+    kind: DeadLetterKind,
+    name: &'a str,
+    message_key: &'a str,
+    reason: &'a str,
+}
+
 /// Dead letters are counted over this time.
-const DEATHS_WINDOW: std::time::Duration = std::time::Duration::from_secs(60);
+const DEATHS_WINDOW: std::time::Duration = std::time::Duration::from_mins(1);
 
 /// The consumer of what could not be decoded.
 pub(super) const BROKER: &str = "broker";

@@ -34,7 +34,7 @@ impl Core {
             }
             Action::Redrive { dead_letter } => {
                 let row = self.dead_letter(dead_letter)?;
-                self.redrive(row)?
+                self.redrive(&row)?
             }
             Action::EditAndRedrive { dead_letter, message } => self.edit_and_redrive(dead_letter, message)?,
             Action::Discard { dead_letter, .. } => self.discard_dead_letter(dead_letter)?,
@@ -94,7 +94,7 @@ impl Core {
         }
     }
 
-    fn redrive(&mut self, row: DeadLetterRow) -> Result<Success, Stop> {
+    fn redrive(&mut self, row: &DeadLetterRow) -> Result<Success, Stop> {
         match row.kind {
             DeadLetterKind::Event => self.redrive_event(row),
             DeadLetterKind::Timer | DeadLetterKind::Job => {
@@ -108,20 +108,20 @@ impl Core {
                     attempts: 0,
                 };
                 self.work.put(timer);
-                self.mark_redriven(&row);
+                self.mark_redriven(row);
                 Ok(Success::default())
             }
         }
     }
 
-    fn redrive_event(&mut self, row: DeadLetterRow) -> Result<Success, Stop> {
+    fn redrive_event(&mut self, row: &DeadLetterRow) -> Result<Success, Stop> {
         let envelope = RawEnvelope::from_json(&row.message)
             .and_then(|raw| raw.decode(&self.registry))
             .map_err(|error| DEAD_LETTER_UNREADABLE.because(error))?;
         let envelope = Arc::new(envelope);
         let services: Vec<usize> = if &*row.consumer == BROKER {
             // Nobody has heard it yet.
-            self.mark_redriven(&row);
+            self.mark_redriven(row);
             let routes = self.routes.get(envelope.event.name()).cloned().unwrap_or_default();
             routes.iter().map(|route| route.service).collect()
         } else {
@@ -145,7 +145,7 @@ impl Core {
             ..original
         };
         self.work.put(edited.clone());
-        self.redrive(edited)
+        self.redrive(&edited)
     }
 
     fn discard_dead_letter(&mut self, id: &Id) -> Result<Success, Stop> {

@@ -1,0 +1,93 @@
+//! Read models made again: the reactions of one service over the events of a log, in memory. There is no store, no
+//! clock and no batch here; a projection that asks for one of them could not be made again.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use tradewind_events::{Envelope, Id, Key, Timestamp, Value};
+
+use crate::{
+    Address, AnyService, Cause, EntityRef, EventCause, Outcome, Table, UnitOfWork,
+    cache::{Entry, Slot},
+    ports::Ids,
+};
+
+/// A service that hears a log again, with the rows that it has made so far.
+pub struct Replay {
+    service: AnyService,
+    work: UnitOfWork,
+}
+
+impl Replay {
+    /// Starts without a row.
+    pub fn new(service: impl Into<AnyService>) -> Self {
+        let mut work = UnitOfWork::new(usize::MAX, Box::new(NoIds));
+        // One batch for ever: what it has changed is all there is.
+        work.open(1, Timestamp::default());
+        Self { service: service.into(), work }
+    }
+
+    /// Runs the reactions to an event. After an error nothing of it stands, as in a store.
+    pub fn hear(&mut self, envelope: &Envelope, address: Address) -> Outcome {
+        let cause = Cause {
+            id: envelope.id.clone(),
+            correlation_id: envelope.correlation_id.clone(),
+            traceparent: envelope.traceparent.clone(),
+            event: Some(EventCause {
+                name: envelope.event.name(),
+                source: Arc::clone(&envelope.source),
+                subject: envelope.subject.clone(),
+                key: envelope.key.clone(),
+                time: envelope.time,
+                sequence: envelope.sequence,
+                address: Some(address),
+            }),
+        };
+        loop {
+            let outcome = self.react(&cause, envelope);
+            let missing = self.work.take_missing();
+            if !missing.is_empty() {
+                self.work.discard();
+                for (table, key) in missing {
+                    let absent = Entry { slot: Slot::Absent, version: 0, events: 0, dirty: 0, bytes: 0 };
+                    self.work.cache.insert(EntityRef { table: table.name, key }, absent);
+                }
+                continue;
+            }
+            return match outcome.and_then(|()| self.work.merge()) {
+                Ok(_said) => Ok(()),
+                Err(stop) => {
+                    self.work.discard();
+                    Err(stop)
+                }
+            };
+        }
+    }
+
+    fn react(&mut self, cause: &Cause, envelope: &Envelope) -> Outcome {
+        let name = envelope.event.name();
+        for reaction in self.service.reactions.iter().filter(|reaction| reaction.event.is_none_or(|only| only == name)) {
+            (reaction.run)(&mut self.work, cause, &*envelope.event)?;
+        }
+        Ok(())
+    }
+
+    /// The rows of a table as they are now.
+    pub fn rows(&mut self, table: &'static Table) -> BTreeMap<Key, Vec<Value>> {
+        let changed = self.work.changes.iter().filter(|change| change.row.table == table.name);
+        let keys: Vec<EntityRef> = changed.map(|change| change.row.clone()).collect();
+        let typed = |row: EntityRef| match &self.work.cache.get(&row)?.slot {
+            Slot::Typed(entity) => Some((row.key, entity.row())),
+            Slot::Absent | Slot::Raw(_) => None,
+        };
+        keys.into_iter().filter_map(typed).collect()
+    }
+}
+
+/// A row that held a new id would be another one each time it is made.
+struct NoIds;
+
+impl Ids for NoIds {
+    fn next(&mut self, _now: Timestamp) -> Id {
+        tradewind_events::id("a-projection-mints-no-ids")
+    }
+}

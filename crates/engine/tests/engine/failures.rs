@@ -1,0 +1,106 @@
+//! What becomes of messages that cannot be handled: nothing is lost, and nothing stops the loop.
+
+use std::time::Duration;
+
+use tradewind_engine::{Limits, tables::DeadLetterKind};
+use tradewind_events::id;
+use tradewind_testkit::{MemoryStore, Stage};
+
+use crate::toy::{self, Changed, Count, ENDLESS, Happened, Image, POISON, add};
+
+fn happened(name: &str, after: Option<&str>) -> Happened {
+    Happened { name: id(name), after: after.map(id) }
+}
+
+#[test]
+fn a_handler_that_panics_leaves_no_trace_and_its_message_is_a_dead_letter() {
+    let mut stage = toy::stage();
+    assert_eq!(stage.ask(add("a", POISON)), Ok(POISON));
+    // The command stands; what the second service had written before it panicked does not.
+    assert_eq!(stage.row::<Count>(id("a")).unwrap().total, POISON);
+    assert_eq!(stage.row::<Image>(id("a")), None);
+    assert_eq!(stage.said::<Changed>(), []);
+    let [dead] = &stage.dead_letters()[..] else { panic!("one dead letter") };
+    assert_eq!((&*dead.consumer, &*dead.name, dead.kind), ("mirror", "tally.counted", DeadLetterKind::Event));
+    assert!(dead.reason.contains("thirteen"), "{}", dead.reason);
+    assert!(toy::text(&dead.message).contains(r#""type":"tally.counted""#));
+    assert_eq!(stage.ask(add("b", 1)), Ok(1));
+    assert_eq!(stage.row::<Image>(id("b")).unwrap().total, 1);
+}
+
+#[test]
+fn a_chain_without_an_end_is_cut_and_kept() {
+    let mut stage = toy::stage();
+    stage.ask(add("a", ENDLESS)).unwrap();
+    assert_eq!(stage.said::<Changed>().len(), 64);
+    let [dead] = &stage.dead_letters()[..] else { panic!("one dead letter") };
+    assert!(dead.reason.contains("64"), "{}", dead.reason);
+}
+
+#[test]
+fn an_event_that_is_delivered_twice_has_one_effect() {
+    let mut stage = toy::forgetful_stage();
+    stage.hear_as("e1", happened("a", None));
+    stage.hear_as("e1", happened("a", None));
+    stage.hear_as("e2", happened("a", None));
+    assert_eq!(stage.row::<Image>(id("a")).unwrap().heard, 2);
+}
+
+#[test]
+fn an_early_event_is_parked_and_handled_as_soon_as_its_fact_is_there() {
+    let mut stage = toy::stage();
+    stage.hear(happened("late", Some("a")));
+    assert_eq!(stage.row::<Image>(id("late")), None);
+    assert_eq!(stage.parked().len(), 1);
+    stage.ask(add("a", 1)).unwrap();
+    assert_eq!(stage.row::<Image>(id("late")).unwrap().heard, 1);
+    assert_eq!((stage.parked().len(), stage.dead_letters().len()), (0, 0));
+    stage.advance(Duration::from_hours(2));
+    assert_eq!(stage.row::<Image>(id("late")).unwrap().heard, 1);
+}
+
+#[test]
+fn a_parked_event_is_retried_with_backoff_and_is_a_dead_letter_after_its_deadline() {
+    let mut stage = toy::stage();
+    stage.hear(happened("late", Some("never")));
+    let first = stage.parked()[0].clone();
+    stage.advance(Duration::from_secs(10));
+    let later = stage.parked()[0].clone();
+    assert!(later.attempts > first.attempts && later.due_at > stage.now());
+    for _ in 0..200 {
+        stage.advance(Duration::from_secs(30));
+    }
+    assert_eq!(stage.parked(), []);
+    let [dead] = &stage.dead_letters()[..] else { panic!("one dead letter") };
+    assert!(dead.reason.contains("image never"), "{}", dead.reason);
+}
+
+#[test]
+fn what_is_parked_is_found_again_after_a_restart() {
+    let store = MemoryStore::new();
+    let services = || [toy::mirror_service()];
+    let mut stage = Stage::over(store.clone(), services(), toy::registry(), Limits::default());
+    stage.hear(happened("late", Some("a")));
+    drop(stage);
+    let mut stage = Stage::over(store, services(), toy::registry(), Limits::default());
+    stage.hear_as("other", happened("a", None));
+    assert_eq!(stage.row::<Image>(id("late")).unwrap().heard, 1);
+    assert_eq!(stage.parked(), []);
+}
+
+#[test]
+fn a_broken_event_of_another_store_is_a_dead_letter_once() {
+    let mut stage = toy::stage();
+    stage.hear_as("e1", happened("nowhere", None));
+    stage.hear_as("e1", happened("nowhere", None));
+    assert_eq!(stage.dead_letters().len(), 1);
+}
+
+#[test]
+fn an_event_from_outside_that_claims_to_be_our_own_is_a_dead_letter() {
+    let mut stage = toy::stage();
+    let forged = stage.envelope("forged", toy::Counted { name: id("a"), total: 1_000_000 });
+    stage.hear_envelope(forged);
+    assert_eq!(stage.row::<Image>(id("a")), None);
+    assert_eq!(stage.dead_letters().len(), 1);
+}

@@ -1,0 +1,8 @@
+//! The engine through its doors: commands, events, timers and jobs go in, rows and events come out.
+
+mod commands;
+mod failures;
+mod jobs;
+mod operators;
+mod timers;
+mod toy;

@@ -1,0 +1,95 @@
+//! What operators do: pause and resume, redrive, edit, discard.
+
+use tradewind_engine::{
+    Limits,
+    operator::Action,
+    tables::{AuditRow, DeadLetterRow, DeadLetterState},
+};
+use tradewind_events::id;
+use tradewind_testkit::{MemoryStore, Stage};
+
+use crate::toy::{self, Changed, Happened, Image, POISON, add};
+
+#[test]
+fn a_paused_consumer_hears_everything_in_order_when_it_is_resumed() {
+    let store = MemoryStore::new();
+    let mut stage = Stage::over(store.clone(), toy::services(), toy::registry(), Limits::default());
+    stage.operate(Action::Pause { consumer: id("mirror"), reason: "repair".into() }).unwrap();
+    for _ in 0..5 {
+        stage.ask(add("a", 1)).unwrap();
+    }
+    assert_eq!((stage.row::<Image>(id("a")), stage.parked().len()), (None, 5));
+    // It stays paused over a restart.
+    let mut stage = Stage::over(store, toy::services(), toy::registry(), Limits::default());
+    stage.ask(add("a", 1)).unwrap();
+    assert_eq!(stage.parked().len(), 6);
+    stage.clear();
+    stage.operate(Action::Resume { consumer: id("mirror") }).unwrap();
+    stage.run();
+    let totals: Vec<_> = stage.said::<Changed>().into_iter().map(|changed| changed.total).collect();
+    assert_eq!(totals, [1, 2, 3, 4, 5, 6]);
+    assert_eq!((stage.parked().len(), stage.core().parked()), (0, 0));
+    stage.ask(add("a", 1)).unwrap();
+    assert_eq!(stage.row::<Image>(id("a")).unwrap().heard, 7);
+}
+
+#[test]
+fn a_consumer_with_too_many_dead_letters_is_paused() {
+    let limits = Limits { dead_letters_a_minute_max: 3, ..Limits::default() };
+    let mut stage = Stage::with(toy::services(), toy::registry(), limits);
+    for nth in 0..6 {
+        stage.hear(Happened { name: id("nowhere"), after: None });
+        assert_eq!(stage.dead_letters().len(), (nth + 1).min(4), "after {nth}");
+    }
+    assert_eq!(stage.parked().len(), 2);
+    let actors: Vec<_> = stage.rows::<AuditRow>().into_iter().map(|row| (row.actor, row.action)).collect();
+    assert_eq!(actors, [("engine".into(), "consumer.pause".into())]);
+}
+
+#[test]
+fn a_dead_letter_is_redriven_to_the_consumer_that_failed_at_most_once() {
+    let mut stage = toy::stage();
+    stage.ask(add("a", POISON)).unwrap();
+    let dead = stage.dead_letters()[0].clone();
+    // Still broken: it is dead again, with one more attempt.
+    stage.operate(Action::Redrive { dead_letter: dead.id.clone() }).unwrap();
+    assert_eq!(stage.dead_letters()[0].attempts, 2);
+
+    let healthy = toy::text(&dead.message).replace("13}", "14}");
+    let edit = Action::EditAndRedrive { dead_letter: dead.id.clone(), message: healthy.as_bytes().into() };
+    stage.operate(edit).unwrap();
+    assert_eq!(stage.row::<Image>(id("a")), Some(Image { name: id("a"), total: 14, heard: 1 }));
+    assert_eq!(stage.dead_letters(), []);
+    let rows = stage.rows::<DeadLetterRow>();
+    assert_eq!(rows.iter().filter(|row| row.state == DeadLetterState::Redriven).count(), 2);
+    assert!(rows.iter().any(|row| row.edited_from.as_ref() == Some(&dead.id)));
+
+    let again = stage.operate(Action::Redrive { dead_letter: dead.id }).unwrap_err();
+    assert_eq!(again.code(), "dead_letter_settled");
+    assert_eq!(stage.row::<Image>(id("a")).unwrap().heard, 1);
+}
+
+#[test]
+fn an_edit_that_cannot_be_read_is_refused_and_changes_nothing() {
+    let mut stage = toy::stage();
+    stage.ask(add("a", POISON)).unwrap();
+    let dead = stage.dead_letters()[0].clone();
+    let edit = Action::EditAndRedrive { dead_letter: dead.id.clone(), message: b"{}".as_slice().into() };
+    assert_eq!(stage.operate(edit).unwrap_err().code(), "dead_letter_unreadable");
+    assert_eq!(stage.dead_letters(), [dead]);
+}
+
+#[test]
+fn a_discarded_dead_letter_is_kept_and_audited() {
+    let mut stage = toy::stage();
+    stage.ask(add("a", POISON)).unwrap();
+    let dead = stage.dead_letters()[0].id.clone();
+    stage.operate(Action::Discard { dead_letter: dead.clone(), reason: "a test".into() }).unwrap();
+    assert_eq!(stage.dead_letters(), []);
+    assert_eq!(stage.rows::<DeadLetterRow>()[0].state, DeadLetterState::Discarded);
+    assert_eq!(&*stage.rows::<AuditRow>()[0].target, dead.as_str());
+    let unknown = Action::Redrive { dead_letter: id("nothing") };
+    assert_eq!(stage.operate(unknown).unwrap_err().code(), "dead_letter_not_found");
+    let unknown = Action::Pause { consumer: id("nobody"), reason: "".into() };
+    assert_eq!(stage.operate(unknown).unwrap_err().code(), "consumer_unknown");
+}

@@ -1,0 +1,81 @@
+//! Timers: armed, moved, disarmed, and found again.
+
+use std::time::Duration;
+
+use tradewind_engine::{Limits, tables::TimerRow};
+use tradewind_events::{Timestamp, id};
+use tradewind_testkit::{MemoryStore, Stage};
+
+use crate::toy::{self, Count, Remind};
+
+fn remind(stage: &mut Stage, name: &str, after_secs: Option<u64>) -> Timestamp {
+    let at = stage.now().plus(Duration::from_secs(after_secs.unwrap_or(0)));
+    stage.ask(Remind { name: id(name), at: after_secs.map(|_| at) }).unwrap();
+    at
+}
+
+fn fired(stage: &Stage, name: &str) -> i64 {
+    stage.row::<Count>(id(name)).map_or(0, |count| count.total)
+}
+
+#[test]
+fn a_timer_fires_once_when_it_is_due_and_not_before() {
+    let mut stage = toy::forgetful_stage();
+    remind(&mut stage, "a", Some(600));
+    stage.advance(Duration::from_millis(599_999));
+    assert_eq!(fired(&stage, "a"), 0);
+    stage.advance(Duration::from_millis(1));
+    assert_eq!(fired(&stage, "a"), 1);
+    stage.advance(Duration::from_secs(600));
+    assert_eq!((fired(&stage, "a"), stage.rows::<TimerRow>().len()), (1, 0));
+}
+
+#[test]
+fn a_timer_can_be_moved_both_ways_and_disarmed() {
+    let mut stage = toy::stage();
+    remind(&mut stage, "later", Some(10));
+    remind(&mut stage, "later", Some(30));
+    remind(&mut stage, "sooner", Some(30));
+    remind(&mut stage, "sooner", Some(10));
+    remind(&mut stage, "never", Some(10));
+    remind(&mut stage, "never", None);
+    stage.advance(Duration::from_secs(20));
+    assert_eq!([fired(&stage, "later"), fired(&stage, "sooner"), fired(&stage, "never")], [0, 1, 0]);
+    stage.advance(Duration::from_secs(20));
+    assert_eq!([fired(&stage, "later"), fired(&stage, "sooner"), fired(&stage, "never")], [1, 1, 0]);
+}
+
+#[test]
+fn timers_are_found_again_after_a_restart() {
+    let store = MemoryStore::new();
+    let mut stage = Stage::over(store.clone(), toy::services(), toy::registry(), Limits::default());
+    remind(&mut stage, "a", Some(30));
+    drop(stage);
+    let mut stage = Stage::over(store, toy::services(), toy::registry(), Limits::default());
+    stage.advance(Duration::from_secs(31));
+    assert_eq!(fired(&stage, "a"), 1);
+}
+
+#[test]
+fn a_jump_of_the_clock_holds_deadlines_until_it_is_confirmed() {
+    let mut stage = toy::stage();
+    remind(&mut stage, "a", Some(30));
+    stage.advance(Duration::from_hours(5));
+    assert_eq!(fired(&stage, "a"), 0);
+    assert_eq!(stage.core().deadlines_held(), Some("the clock has jumped"));
+    stage.core().hold_deadlines(None);
+    stage.run();
+    assert_eq!(fired(&stage, "a"), 1);
+}
+
+#[test]
+fn many_timers_fire_in_the_order_of_their_time() {
+    let mut stage = toy::stage();
+    for nth in [3_u64, 1, 2] {
+        remind(&mut stage, &format!("t{nth}"), Some(nth));
+    }
+    stage.clear();
+    stage.advance(Duration::from_secs(5));
+    let names: Vec<_> = stage.said::<toy::Counted>().into_iter().map(|counted| counted.name).collect();
+    assert_eq!(names, [id("t1"), id("t2"), id("t3")]);
+}
