@@ -12,9 +12,11 @@ mod due;
 mod entity;
 mod limits;
 mod message;
+mod observe;
 pub mod operator;
 pub mod ports;
 mod replay;
+mod runtime;
 pub mod segment;
 mod service;
 mod stop;
@@ -28,7 +30,9 @@ pub use limits::{Backoff, Limits};
 pub use message::{
     Address, AnyAnswer, Cause, Command, Effect, EventCause, Events, Finished, Idempotency, StoredAnswer, Timer,
 };
+pub use observe::{BatchFigures, Handled, Observer};
 pub use replay::Replay;
+pub use runtime::{BrokerParts, Handle, Parts, Status, Worker};
 pub use service::{AnyService, Reaction, Service, Settings};
 pub use stop::{AMOUNT_TOO_LARGE, Answer, OrRefuse, Outcome, Problem, Refusal, RefusalKind, Stop};
 pub use tradewind_macros::{Command, Entity};

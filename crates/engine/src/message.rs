@@ -23,6 +23,14 @@ pub struct Timer<S> {
     owner: PhantomData<fn() -> S>,
 }
 
+impl<S> Clone for Timer<S> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<S> Copy for Timer<S> {}
+
 impl<S> Timer<S> {
     /// `name` is stable: it stands in stores.
     pub const fn new(name: &'static str) -> Self {

@@ -65,7 +65,8 @@ impl Replay {
 
     fn react(&mut self, cause: &Cause, envelope: &Envelope) -> Outcome {
         let name = envelope.event.name();
-        for reaction in self.service.reactions.iter().filter(|reaction| reaction.event.is_none_or(|only| only == name)) {
+        for reaction in self.service.reactions.iter().filter(|reaction| reaction.event.is_none_or(|only| only == name))
+        {
             (reaction.run)(&mut self.work, cause, &*envelope.event)?;
         }
         Ok(())

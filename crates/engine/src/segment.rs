@@ -177,7 +177,7 @@ impl Segment {
         if events.len() == usize::try_from(self.events).unwrap_or(usize::MAX) {
             Ok(events)
         } else {
-            Err(self.damaged(format!("{} events where {} were written", events.len(), self.events)))
+            Err(self.damaged(format_args!("{} events where {} were written", events.len(), self.events)))
         }
     }
 
@@ -244,8 +244,8 @@ impl Segment {
         if rest.is_empty() { Ok(()) } else { Err(self.damaged("a block has a loose end")) }
     }
 
-    fn damaged(&self, reason: impl ToString) -> SegmentError {
-        SegmentError { segment: self.number, reason: reason.to_string() }
+    fn damaged(&self, reason: impl std::fmt::Display) -> SegmentError {
+        SegmentError { segment: self.number, reason: format!("{reason}") }
     }
 }
 

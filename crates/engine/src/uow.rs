@@ -53,7 +53,7 @@ impl<'a, S: Settings> Uow<'a, S> {
     /// The row, which a fact of another key will bring: until then the message is parked.
     pub fn wait_for<E: Entity<Owner = S>>(&mut self, key: impl AsKey) -> Result<E, Stop> {
         let key = key.as_key();
-        self.work.get(key.clone())?.ok_or_else(|| Stop::NotYet(EntityRef { table: E::TABLE.name, key }))
+        self.work.get(key.clone())?.ok_or(Stop::NotYet(EntityRef { table: E::TABLE.name, key }))
     }
 
     pub fn put<E: Entity<Owner = S>>(&mut self, entity: E) {

@@ -61,6 +61,7 @@ impl Stage {
             clock: Arc::new(clock.clone()),
             ids: Box::new(CountedIds::new(&format!("id{epoch}"))),
             limits,
+            observer: Arc::new(()),
             log_heard: true,
         })
         .expect("the store in memory can be read");

@@ -4,13 +4,15 @@
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
+    time::Duration,
 };
 
 use tradewind_events::{AsKey, Envelope, Id, Key};
 
 use super::{Core, Forming, Logged};
 use crate::{
-    Address, AnyAnswer, Cause, Entity, EventCause, OrRefuse, Problem, Stop, StoredAnswer, Table,
+    Address, AnyAnswer, Cause, Entity, EventCause, Handled, OrRefuse, Problem, Stop, StoredAnswer, Table,
+    observe::Stopwatch,
     operator::{Done, IDEMPOTENCY_KEY_REUSED, INTERNAL},
     segment::event_id,
     service::JobResult,
@@ -140,6 +142,7 @@ impl Core {
     /// Runs a task until it succeeds, is refused or fails for good. Gives it back with the rows that it lacks.
     pub(super) fn run(&mut self, forming: &mut Forming, mut task: Task) -> Option<(Task, Missing)> {
         loop {
+            let watch = Stopwatch::start();
             let outcome = self.attempt(forming, &task);
             let missing = self.work.take_missing();
             if !missing.is_empty() {
@@ -149,12 +152,19 @@ impl Core {
             let merged = outcome.and_then(|success| Ok((success, self.merge()?)));
             match merged {
                 Ok((success, merged)) => {
+                    let how = match &task.verdict {
+                        None => Handled::Done,
+                        Some(Verdict::Park(_)) => Handled::Parked,
+                        Some(Verdict::Dead(_)) => Handled::Dead,
+                    };
+                    self.observe(forming, &task, watch.read(), how);
                     self.succeed(forming, &task, success, merged);
                     return None;
                 }
                 Err(stop) => {
                     self.work.discard();
                     if let Some(problem) = refusal(forming, &task, &stop) {
+                        self.observe(forming, &task, watch.read(), Handled::Refused);
                         forming.answers.push((task.item, Err(problem)));
                         return None;
                     }
@@ -164,6 +174,23 @@ impl Core {
                     task.verdict = Some(Self::verdict(&task, stop));
                 }
             }
+        }
+    }
+
+    fn observe(&self, forming: &Forming, task: &Task, took: Duration, how: Handled) {
+        match &task.kind {
+            TaskKind::Deliver(delivery) => {
+                let (service, event) = (self.services[delivery.service].name, delivery.envelope.event.name());
+                self.observer.handled(service, event, took, how);
+            }
+            TaskKind::Root => {
+                if let Message::Command(CommandMessage { target: Target::Service { service, name, .. }, .. }) =
+                    &forming.items[task.item].message
+                {
+                    self.observer.handled(service, name, took, how);
+                }
+            }
+            TaskKind::Unpark(_) => {}
         }
     }
 

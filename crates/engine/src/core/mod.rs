@@ -15,7 +15,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use tradewind_events::{Envelope, Id, Key, Registry, TextEnum, Timestamp, Value};
 
 use crate::{
-    Address, AnyService, Entity, Problem, StoredRow, Table,
+    Address, AnyService, Entity, Observer, Problem, StoredRow, Table,
     cache::{Entry, Slot},
     due::DueWindow,
     limits::Limits,
@@ -42,6 +42,8 @@ pub struct Setup {
     pub clock: Arc<dyn Clock>,
     pub ids: Box<dyn Ids>,
     pub limits: Limits,
+    /// Hears figures; `Arc::new(())` when nobody measures.
+    pub observer: Arc<dyn Observer>,
     /// Keep in the log what other stores say, for rebuilding: where `query` lives.
     pub log_heard: bool,
 }
@@ -57,6 +59,7 @@ pub struct Core {
     reader: Arc<dyn Reader>,
     clock: Arc<dyn Clock>,
     limits: Limits,
+    observer: Arc<dyn Observer>,
     log_heard: bool,
     work: UnitOfWork,
     intake: VecDeque<Item>,
@@ -154,6 +157,7 @@ impl Core {
             clock: setup.clock,
             work: UnitOfWork::new(setup.limits.cache_bytes_max, setup.ids),
             limits: setup.limits,
+            observer: setup.observer,
             log_heard: setup.log_heard,
             intake: VecDeque::new(),
             groups: VecDeque::new(),

@@ -239,6 +239,11 @@ impl Core {
         }
         let mut items = failed.items;
         if let [alone] = items.as_mut_slice() {
+            // Not even its dead letter can be written: that is no fault of a message.
+            if let Some(before) = &alone.condemned {
+                let reason = format!("{before}; then {table}: {reason}");
+                return Err(CommitError::Store(StoreError::Unusable(reason)));
+            }
             alone.condemned = Some(format!("the store refused a row of {table}: {reason}"));
             self.groups.push_front(items);
         } else {

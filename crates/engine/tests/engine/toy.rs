@@ -106,6 +106,7 @@ fn count(uow: &mut Uow<Tally>, add: &Add) -> Answer<i64> {
     Ok(total)
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "a command answers")]
 fn remind(uow: &mut Uow<Tally>, remind: &Remind) -> Answer<()> {
     match remind.at {
         Some(at) => uow.set_timer(&REMINDER, &remind.name, at),
@@ -118,6 +119,7 @@ fn reminded(uow: &mut Uow<Tally>, name: &Id) -> Outcome {
     count(uow, &Add { name: name.clone(), amount: 1 }).map(|_| ())
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "a command answers")]
 fn ring(uow: &mut Uow<Tally>, ring: &Ring) -> Answer<()> {
     uow.effect::<Bell>(&ring.name, &7);
     Ok(())

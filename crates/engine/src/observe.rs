@@ -1,0 +1,62 @@
+//! What the engine tells whoever measures it. Figures only: no payloads, no people.
+
+use std::time::Duration;
+
+use crate::ports::StoreError;
+
+/// Hears figures. It is called in the middle of the work, so it must be quick and must not fail.
+pub trait Observer: Send + Sync + 'static {
+    /// A handler of `service` has run for a message of this kind (an event's, command's, timer's or job's name).
+    fn handled(&self, _service: &'static str, _message: &'static str, _took: Duration, _how: Handled) {}
+
+    /// A batch is durable.
+    fn committed(&self, _batch: &BatchFigures) {}
+
+    /// The relay has published up to this segment.
+    fn published(&self, _segment: u64, _events: usize) {}
+
+    /// A broker did not do what it was asked.
+    fn broker_failed(&self) {}
+
+    /// The store has failed; the engine stops.
+    fn store_failed(&self, _error: &StoreError) {}
+}
+
+/// Nobody measures.
+impl Observer for () {}
+
+/// How a handler has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Handled {
+    Done,
+    Refused,
+    Parked,
+    Dead,
+}
+
+/// One batch.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct BatchFigures {
+    pub messages: usize,
+    pub rows: usize,
+    pub events: usize,
+    /// Running the handlers.
+    pub formed_in: Duration,
+    /// Encoding and writing.
+    pub written_in: Duration,
+}
+
+/// Measures how long something takes. Never what a test asserts or a handler sees.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Stopwatch(std::time::Instant);
+
+impl Stopwatch {
+    #[expect(clippy::disallowed_methods, reason = "figures only: nothing depends on it")]
+    pub fn start() -> Self {
+        Self(std::time::Instant::now())
+    }
+
+    pub fn read(self) -> Duration {
+        self.0.elapsed()
+    }
+}

@@ -1,0 +1,212 @@
+//! The engine with threads: one runs the batch loop, one writes, one relays, one a subscription, some do jobs.
+
+mod listen;
+mod relay;
+mod run;
+mod sweep;
+mod workers;
+
+use std::sync::{
+    Arc, Condvar, Mutex, PoisonError, RwLock,
+    atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    mpsc,
+};
+
+use crate::{
+    CommandMessage, Core, Limits, Logged, Message, Problem, Setup,
+    operator::UNAVAILABLE,
+    ports::{Broker, Clock, Reader, StoreError, Writer},
+};
+
+pub use workers::Worker;
+
+/// What a running engine is made of, beside its [`Setup`].
+pub struct Parts {
+    pub writer: Box<dyn Writer>,
+    /// Who does the jobs of each kind.
+    pub workers: Vec<Arc<dyn Worker>>,
+    /// Other stores are reached through it; none when every service lives in this one.
+    pub broker: Option<BrokerParts>,
+}
+
+/// How events go to other stores and come from them.
+pub struct BrokerParts {
+    pub broker: Box<dyn Broker>,
+    /// Topics are `PREFIX.SERVICE`.
+    pub topic_prefix: String,
+    /// The consumer group: the same for every process that may own this store.
+    pub group: String,
+    /// The services of other stores whose events are heard here.
+    pub hear: Vec<String>,
+}
+
+/// A running engine. Clones reach the same one.
+#[derive(Clone)]
+pub struct Handle(Arc<Shared>);
+
+/// How an engine is doing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Status {
+    /// Messages that wait for a batch.
+    pub waiting: usize,
+    /// Batches that are formed and not durable.
+    pub in_flight: usize,
+    /// Parked messages.
+    pub parked: usize,
+    /// The last segment that is durable.
+    pub segment: u64,
+    /// The last segment that the broker has acknowledged; equal to `segment` where there is no broker.
+    pub published_segment: u64,
+    /// Why deadlines are held, if they are.
+    pub deadlines_held: Option<&'static str>,
+    /// Why the engine has stopped, if it has.
+    pub stopped: Option<String>,
+}
+
+/// Hears the events of every commit.
+pub type Listener = Box<dyn Fn(&[Logged]) + Send + Sync>;
+
+/// What the threads share.
+struct Shared {
+    input: mpsc::Sender<Input>,
+    reader: Arc<dyn Reader>,
+    clock: Arc<dyn Clock>,
+    limits: Limits,
+    listeners: RwLock<Vec<Listener>>,
+    /// Sent and not taken by the loop yet.
+    sent: AtomicUsize,
+    waiting: AtomicUsize,
+    in_flight: AtomicUsize,
+    parked: AtomicUsize,
+    segment: AtomicU64,
+    published: AtomicU64,
+    relays: bool,
+    held: Mutex<Option<&'static str>>,
+    stopping: AtomicBool,
+    stopped: Mutex<Option<String>>,
+    /// Tells threads that wait for a while that the engine stops, or that there is room again.
+    changed: Condvar,
+    changed_lock: Mutex<()>,
+    threads: Mutex<Vec<std::thread::JoinHandle<()>>>,
+}
+
+/// The loop has ended: nobody hears any more.
+struct Ended;
+
+/// What the loop hears.
+enum Input {
+    Message(Message),
+    /// The writer has done with the oldest batch.
+    Wrote(Result<std::time::Duration, crate::ports::CommitError>),
+    /// A subscription has reached what was there when it started.
+    CaughtUp,
+    ConfirmClock,
+    Wake,
+    Stop,
+}
+
+impl Handle {
+    /// Starts the threads.
+    pub fn start(setup: Setup, parts: Parts) -> Result<Self, StoreError> {
+        run::start(setup, parts)
+    }
+
+    /// Sends a command; its reply is called after the commit, on a thread of the engine. Refused when the engine is
+    /// full or has stopped.
+    pub fn submit(&self, command: CommandMessage) -> Result<(), Problem> {
+        let shared = &self.0;
+        if shared.stopping.load(Ordering::Acquire) {
+            return Err(UNAVAILABLE.because("The shop is stopping."));
+        }
+        if shared.is_full() {
+            return Err(UNAVAILABLE.because("Too much is waiting already."));
+        }
+        shared.send(Message::Command(command)).map_err(|Ended| UNAVAILABLE.because("The shop has stopped."))
+    }
+
+    /// Reads what is committed.
+    pub fn reader(&self) -> &Arc<dyn Reader> {
+        &self.0.reader
+    }
+
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.0.clock
+    }
+
+    /// Calls back after every commit that has events, in the order of the log. It must be quick: it runs on the loop.
+    pub fn listen(&self, listener: Listener) {
+        self.0.listeners.write().unwrap_or_else(PoisonError::into_inner).push(listener);
+    }
+
+    pub fn status(&self) -> Status {
+        let shared = &self.0;
+        let segment = shared.segment.load(Ordering::Acquire);
+        Status {
+            waiting: shared.sent.load(Ordering::Acquire) + shared.waiting.load(Ordering::Acquire),
+            in_flight: shared.in_flight.load(Ordering::Acquire),
+            parked: shared.parked.load(Ordering::Acquire),
+            segment,
+            published_segment: if shared.relays { shared.published.load(Ordering::Acquire) } else { segment },
+            deadlines_held: *shared.held.lock().unwrap_or_else(PoisonError::into_inner),
+            stopped: shared.stopped.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+        }
+    }
+
+    /// Lets deadlines go that a jump of the clock has held.
+    pub fn confirm_clock(&self) {
+        self.0.tell(Input::ConfirmClock);
+    }
+
+    /// Takes nothing more in, finishes what was accepted, and ends the threads. Returns why the engine had stopped by
+    /// itself before, if it had.
+    pub fn stop(&self) -> Option<String> {
+        self.0.stopping.store(true, Ordering::Release);
+        self.0.tell(Input::Stop);
+        self.0.changed.notify_all();
+        let threads = std::mem::take(&mut *self.0.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        for thread in threads {
+            if thread.join().is_err() {
+                tracing::error!("a thread of the engine has panicked");
+            }
+        }
+        self.status().stopped
+    }
+}
+
+impl Shared {
+    fn is_full(&self) -> bool {
+        let waiting = self.sent.load(Ordering::Acquire) + self.waiting.load(Ordering::Acquire);
+        waiting >= self.limits.intake_max || self.parked.load(Ordering::Acquire) >= self.limits.parked_max
+    }
+
+    fn send(&self, message: Message) -> Result<(), Ended> {
+        self.sent.fetch_add(1, Ordering::AcqRel);
+        self.input.send(Input::Message(message)).map_err(|_| Ended)
+    }
+
+    /// Tells the loop; when it has ended there is nothing to tell.
+    fn tell(&self, input: Input) {
+        if self.input.send(input).is_err() {
+            tracing::debug!("the engine has ended");
+        }
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+
+    /// Waits for at most this long, or until the engine stops or has room.
+    fn pause(&self, at_most: std::time::Duration) {
+        let guard = self.changed_lock.lock().unwrap_or_else(PoisonError::into_inner);
+        if !self.is_stopping() {
+            drop(self.changed.wait_timeout(guard, at_most).unwrap_or_else(PoisonError::into_inner));
+        }
+    }
+
+    fn publish_status(&self, core: &Core) {
+        self.waiting.store(core.waiting(), Ordering::Release);
+        self.in_flight.store(core.in_flight(), Ordering::Release);
+        self.parked.store(core.parked(), Ordering::Release);
+        *self.held.lock().unwrap_or_else(PoisonError::into_inner) = core.deadlines_held();
+    }
+}

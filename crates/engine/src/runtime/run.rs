@@ -1,0 +1,327 @@
+//! The loop and its writer.
+
+use std::{
+    any::Any,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc, Condvar, Mutex, PoisonError, RwLock,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+        mpsc::{self, RecvTimeoutError},
+    },
+    thread,
+    time::Duration,
+};
+
+use super::{Handle, Input, Parts, Shared, listen::Subscriptions, relay::Relay, sweep::Sweep, workers::Workers};
+use crate::{
+    BatchFigures, Committed, Core, Entity, Formed, Observer, Sealed, Setup,
+    observe::Stopwatch,
+    ports::{CommitError, StoreError, Writer},
+    tables::RelayRow,
+};
+
+/// Batches that are with the writer: one is written, one waits, while a third forms.
+const WRITING_MAX: usize = 2;
+
+/// Why deadlines are held after a start.
+const CATCHING_UP: &str = "the consumers are catching up";
+
+/// Deadlines are held no longer than this after a start.
+const CATCHING_UP_MAX: Duration = Duration::from_secs(30);
+
+/// What goes to the writer.
+enum ToWriter {
+    Batch(Sealed),
+    /// The loop has taken notice of the failure; what comes now stands on what the store has.
+    GoOn,
+}
+
+pub(super) fn start(setup: Setup, mut parts: Parts) -> Result<Handle, StoreError> {
+    let (input, inbox) = mpsc::channel();
+    let (reader, clock, limits) = (Arc::clone(&setup.reader), Arc::clone(&setup.clock), setup.limits.clone());
+    let (observer, store_name, registry) =
+        (Arc::clone(&setup.observer), Arc::clone(&setup.store_name), setup.registry.clone());
+    let mut core = Core::new(setup)?;
+    let relay_row = reader.load(RelayRow::TABLE, &[tradewind_events::Key::of(&["broker"])])?.pop().flatten();
+    let mark = relay_row.and_then(|row| RelayRow::from_row(&row.values).ok()).map_or(0, |row| row.segment);
+    let shared = Arc::new(Shared {
+        input,
+        segment: AtomicU64::new(reader.last_segment()?),
+        reader,
+        clock,
+        limits,
+        listeners: RwLock::default(),
+        sent: AtomicUsize::new(0),
+        waiting: AtomicUsize::new(0),
+        in_flight: AtomicUsize::new(0),
+        parked: AtomicUsize::new(0),
+        published: AtomicU64::new(mark),
+        relays: parts.broker.is_some(),
+        held: Mutex::default(),
+        stopping: AtomicBool::new(false),
+        stopped: Mutex::default(),
+        changed: Condvar::new(),
+        changed_lock: Mutex::default(),
+        threads: Mutex::default(),
+    });
+    let wake = Arc::downgrade(&shared);
+    shared.clock.on_jump(Box::new(move || {
+        if let Some(shared) = wake.upgrade() {
+            shared.tell(Input::Wake);
+        }
+    }));
+    let workers = Workers::start(&shared, std::mem::take(&mut parts.workers));
+    let (mut relay, mut subscriptions) = (None, Subscriptions::default());
+    if let Some(broker) = parts.broker.take() {
+        subscriptions = Subscriptions::start(&shared, &broker, &registry)?;
+        relay = Some(Relay::start(&shared, broker, &store_name, Arc::clone(&observer)));
+    }
+    if subscriptions.len() > 0 {
+        core.hold_deadlines(Some(CATCHING_UP));
+    }
+    let (to_writer, from_loop) = mpsc::channel();
+    let writing = Arc::clone(&shared);
+    spawn(&shared, "writer", move || write(&writing, parts.writer, &from_loop));
+    let sweep = Sweep::new(&shared);
+    let held_until = shared.clock.now().plus(CATCHING_UP_MAX);
+    let mut engine = Loop {
+        core,
+        inbox,
+        to_writer,
+        writing: 0,
+        figures: std::collections::VecDeque::new(),
+        catching_up: subscriptions.len(),
+        held_until,
+        workers,
+        relay,
+        subscriptions,
+        sweep,
+        observer,
+        shared: Arc::clone(&shared),
+    };
+    spawn(&shared, "engine", move || engine.run());
+    Ok(Handle(shared))
+}
+
+/// Every thread has a name and is joined when the engine stops.
+pub(super) fn spawn(shared: &Arc<Shared>, name: &str, run: impl FnOnce() + Send + 'static) {
+    let thread = thread::Builder::new().name(name.to_owned()).spawn(run);
+    match thread {
+        Ok(thread) => shared.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread),
+        Err(error) => shared.fail(format!("a thread cannot be started: {error}")),
+    }
+}
+
+impl Shared {
+    /// Notes why the engine stops by itself. The first reason stays.
+    pub(super) fn fail(&self, reason: String) {
+        tracing::error!(reason, "the engine stops");
+        self.stopping.store(true, Ordering::Release);
+        self.stopped.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(reason);
+        self.changed.notify_all();
+    }
+}
+
+/// Writes batches in their order. After a failure it lets everything pass until the loop has taken notice.
+fn write(shared: &Arc<Shared>, mut writer: Box<dyn Writer>, batches: &mpsc::Receiver<ToWriter>) {
+    let mut failed = false;
+    while let Ok(next) = batches.recv() {
+        match next {
+            ToWriter::GoOn => failed = false,
+            ToWriter::Batch(_) if failed => {}
+            ToWriter::Batch(sealed) => {
+                let watch = Stopwatch::start();
+                let written = catch_unwind(AssertUnwindSafe(|| {
+                    sealed.encode().map_err(CommitError::from).and_then(|commit| writer.commit(&commit))
+                }))
+                .unwrap_or_else(|_| Err(StoreError::Unusable("the writer has panicked".to_owned()).into()));
+                failed = written.is_err();
+                shared.tell(Input::Wrote(written.map(|()| watch.read())));
+            }
+        }
+    }
+}
+
+struct Loop {
+    core: Core,
+    inbox: mpsc::Receiver<Input>,
+    to_writer: mpsc::Sender<ToWriter>,
+    /// Batches that are with the writer.
+    writing: usize,
+    /// Figures of the batches that are with the writer.
+    figures: std::collections::VecDeque<BatchFigures>,
+    /// Subscriptions that have not reached what was there when they started.
+    catching_up: usize,
+    held_until: tradewind_events::Timestamp,
+    workers: Workers,
+    relay: Option<Relay>,
+    subscriptions: Subscriptions,
+    sweep: Sweep,
+    observer: Arc<dyn Observer>,
+    shared: Arc<Shared>,
+}
+
+impl Loop {
+    fn run(&mut self) {
+        let ended = catch_unwind(AssertUnwindSafe(|| self.turn_until_stopped()));
+        let reason = match ended {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(panic) => Some(panic_text(&*panic)),
+        };
+        if let Some(reason) = reason {
+            self.shared.fail(reason.clone());
+            self.core.abandon(&reason);
+        }
+        // Nobody hears what is still in line: whoever asked is told by the reply that is dropped.
+        self.shared.stopping.store(true, Ordering::Release);
+        self.shared.changed.notify_all();
+        self.workers.end();
+        self.relay = None;
+    }
+
+    fn turn_until_stopped(&mut self) -> Result<(), StoreError> {
+        let mut stopping = false;
+        loop {
+            while let Ok(input) = self.inbox.try_recv() {
+                stopping |= self.take(input)?;
+            }
+            self.form()?;
+            self.shared.publish_status(&self.core);
+            if stopping && self.core.waiting() == 0 && self.core.in_flight() == 0 {
+                return Ok(());
+            }
+            if !stopping {
+                self.workers.hand_out(self.core.take_jobs()?);
+            }
+            let input = if self.writing < WRITING_MAX && self.core.waiting() > 0 { None } else { self.wait() };
+            if let Some(input) = input {
+                stopping |= self.take(input)?;
+            }
+        }
+    }
+
+    /// The next input, or none when something falls due first.
+    fn wait(&mut self) -> Option<Input> {
+        let now = self.shared.clock.now();
+        let due = self.core.next_due().min(self.sweep.next_at());
+        let due = if self.catching_up > 0 { due.min(self.held_until) } else { due };
+        if due <= now && self.writing < WRITING_MAX {
+            self.fall_due(now);
+            return None;
+        }
+        match self.shared.clock.until(due) {
+            Some(wait) => match self.inbox.recv_timeout(wait.max(Duration::from_millis(1))) {
+                Ok(input) => Some(input),
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => Some(Input::Stop),
+            },
+            None => Some(self.inbox.recv().unwrap_or(Input::Stop)),
+        }
+    }
+
+    fn fall_due(&mut self, now: tradewind_events::Timestamp) {
+        if self.catching_up > 0 && now >= self.held_until {
+            self.catching_up = 0;
+            self.core.hold_deadlines(None);
+        }
+        if let Some(prune) = self.sweep.look(now) {
+            self.core.accept(crate::Message::Prune(prune));
+        }
+    }
+
+    /// Takes one input in; `true` when the engine is to stop.
+    fn take(&mut self, input: Input) -> Result<bool, StoreError> {
+        match input {
+            Input::Message(message) => {
+                self.shared.sent.fetch_sub(1, Ordering::AcqRel);
+                self.core.accept(message);
+            }
+            Input::Wrote(Ok(written_in)) => {
+                self.writing -= 1;
+                if let Some(figures) = self.figures.pop_front() {
+                    self.observer.committed(&BatchFigures { written_in, ..figures });
+                }
+                let settled = self.core.committed();
+                self.settle(settled);
+            }
+            Input::Wrote(Err(error)) => {
+                self.writing = 0;
+                self.figures.clear();
+                match self.core.failed(error) {
+                    Ok(()) => {}
+                    Err(CommitError::Store(error)) => {
+                        self.observer.store_failed(&error);
+                        return Err(error);
+                    }
+                    Err(other) => return Err(StoreError::Unusable(other.to_string())),
+                }
+                self.to_writer.send(ToWriter::GoOn).map_err(|_| writer_gone())?;
+            }
+            Input::CaughtUp => {
+                self.catching_up = self.catching_up.saturating_sub(1);
+                if self.catching_up == 0 && self.core.deadlines_held() == Some(CATCHING_UP) {
+                    self.core.hold_deadlines(None);
+                }
+            }
+            Input::ConfirmClock => self.core.hold_deadlines(None),
+            Input::Wake => {}
+            Input::Stop => return Ok(true),
+        }
+        Ok(false)
+    }
+
+    /// Forms batches as long as the writer can take them.
+    fn form(&mut self) -> Result<(), StoreError> {
+        while self.writing < WRITING_MAX {
+            let (watch, messages) = (Stopwatch::start(), self.core.waiting());
+            match self.core.form()? {
+                Formed::Nothing => return Ok(()),
+                Formed::Unchanged if self.writing == 0 => {
+                    let settled = self.core.settled();
+                    self.settle(settled);
+                }
+                Formed::Unchanged => {}
+                Formed::Batch(sealed) => {
+                    self.figures.push_back(BatchFigures {
+                        messages: messages.saturating_sub(self.core.waiting()),
+                        rows: sealed.rows(),
+                        events: sealed.events(),
+                        formed_in: watch.read(),
+                        written_in: Duration::ZERO,
+                    });
+                    self.writing += 1;
+                    self.to_writer.send(ToWriter::Batch(sealed)).map_err(|_| writer_gone())?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A batch is durable: answers go out, its events go on.
+    fn settle(&mut self, settled: Vec<Committed>) {
+        for mut batch in settled {
+            batch.answer();
+            if batch.segment > 0 {
+                self.shared.segment.store(batch.segment, Ordering::Release);
+                for listener in self.shared.listeners.read().unwrap_or_else(PoisonError::into_inner).iter() {
+                    listener(&batch.events);
+                }
+                if let Some(relay) = &self.relay {
+                    relay.offer(batch.segment, &batch.events);
+                }
+            }
+            self.subscriptions.acknowledge(std::mem::take(&mut batch.receipts));
+        }
+        self.shared.changed.notify_all();
+    }
+}
+
+fn writer_gone() -> StoreError {
+    StoreError::Unusable("the writer has ended".to_owned())
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(ToString::to_string);
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "the engine has panicked".to_owned())
+}
