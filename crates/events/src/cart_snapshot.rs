@@ -6,6 +6,7 @@
 use std::{fmt::Write, sync::Arc};
 
 use hmac::{Hmac, KeyInit, Mac};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
@@ -15,7 +16,7 @@ use crate::{Currency, Id, Lines, Timestamp};
 const DOMAIN: &str = "tradewind cart snapshot 1";
 
 /// A cart at one version, priced, for one customer, until `expires_at`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CartSnapshot {
     pub cart_id: Id,
     /// Minted by carts: placing the same snapshot again is the same order.

@@ -6,9 +6,9 @@
 // The derives name this crate by its full name, also from inside it.
 extern crate self as tradewind_events;
 
-/// For the derives: they name serde through this crate.
+/// For the derives: they name these through this crate.
 #[doc(hidden)]
-pub use serde;
+pub use {schemars, serde};
 
 pub mod carts;
 pub mod catalog;
@@ -30,6 +30,8 @@ mod key;
 mod money;
 mod personal;
 mod registry;
+#[doc(hidden)]
+pub mod schema;
 mod time;
 mod values;
 

@@ -2,6 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// An ISO 4217 code: three upper-case letters.
@@ -19,7 +20,7 @@ pub struct InvalidCurrency;
 pub struct AmountOverflow;
 
 /// An amount of a currency.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Money {
     pub amount_minor: i64,
     pub currency: Currency,
@@ -76,6 +77,12 @@ pub fn minus(left_minor: i64, right_minor: i64) -> Result<i64, AmountOverflow> {
 pub fn basis_points(amount_minor: i64, rate_bp: u32) -> Result<i64, AmountOverflow> {
     let exact = i128::from(amount_minor) * i128::from(rate_bp);
     i64::try_from((exact + 5_000) / 10_000).map_err(|_| AmountOverflow)
+}
+
+impl AsRef<str> for Currency {
+    fn as_ref(&self) -> &str {
+        self.as_str()
+    }
 }
 
 impl FromStr for Currency {

@@ -47,6 +47,14 @@ pub fn derive(input: &DeriveInput) -> syn::Result<TokenStream> {
                 text.parse().map_err(::tradewind_events::serde::de::Error::custom)
             }
         }
+        impl ::tradewind_events::schemars::JsonSchema for #name {
+            fn schema_name() -> ::std::borrow::Cow<'static, str> {
+                stringify!(#name).into()
+            }
+            fn json_schema(_: &mut ::tradewind_events::schemars::SchemaGenerator) -> ::tradewind_events::schemars::Schema {
+                ::tradewind_events::schema::text_enum::<Self>()
+            }
+        }
         impl ::tradewind_events::Column for #name {
             const KIND: ::tradewind_events::ColumnKind = ::tradewind_events::ColumnKind::Text;
             fn to_value(&self) -> ::tradewind_events::Value {

@@ -3,12 +3,13 @@
 use std::{
     collections::{BTreeMap, BTreeSet}, fmt, ops::Deref, sync::Arc};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{Currency, Id, JSON_COLUMN_WEIGHT, TextEnum, Timestamp, column::json_columns};
 
 /// A product with all its variants.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Product {
     pub product_id: Id,
     pub name: Arc<str>,
@@ -24,7 +25,7 @@ pub struct Product {
 }
 
 /// One thing that can be bought: a SKU.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Variant {
     pub variant_id: Id,
     pub sku: Id,
@@ -34,7 +35,7 @@ pub struct Variant {
 }
 
 /// What one unit costs, from a moment on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Price {
     pub price_id: Id,
     /// In minor units.
@@ -44,7 +45,7 @@ pub struct Price {
 }
 
 /// A price that is not there yet.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ScheduledPrice {
     pub price: Price,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -52,7 +53,7 @@ pub struct ScheduledPrice {
 }
 
 /// A picture or film of a product.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Media {
     pub media_id: Id,
     pub url: Arc<str>,
@@ -63,7 +64,7 @@ pub struct Media {
 }
 
 /// Free properties of a product or variant (`"colour": "blue"`), shared: a clone costs a counter.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Attributes(Arc<BTreeMap<String, serde_json::Value>>);
 
@@ -90,7 +91,7 @@ pub enum VariantStatus {
 }
 
 /// A field that changed, with both its values; null where there was or is none.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Change {
     /// A path: `attributes.organic`.
     pub field: Arc<str>,

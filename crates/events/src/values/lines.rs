@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, ops::Deref, sync::Arc};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{Id, column::json_columns};
@@ -13,7 +14,7 @@ pub const LINES_MAX: usize = 500;
 pub const QUANTITY_MAX: u32 = 1_000_000;
 
 /// So many of one SKU.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Line {
     pub product_id: Id,
     pub sku: Id,
@@ -31,7 +32,7 @@ pub struct Line {
 }
 
 /// Lines, shared: a clone costs a counter.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Lines(Arc<[Line]>);
 

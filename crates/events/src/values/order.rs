@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{Currency, Id, JSON_COLUMN_WEIGHT, Personal, TextEnum, Timestamp, column::json_columns};
@@ -10,7 +11,7 @@ use crate::{Currency, Id, JSON_COLUMN_WEIGHT, Personal, TextEnum, Timestamp, col
 ///
 /// The five amounts, in minor units of `currency`, are absent until the order is quoted, never after.
 /// `total = items − discount + shipping + tax`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct OrderSummary {
     pub order_id: Id,
     pub customer_id: Id,
@@ -45,7 +46,7 @@ pub enum PaymentMethod {
 }
 
 /// A postal address.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Address {
     pub street: Personal<String>,
     pub city: Personal<String>,
@@ -71,7 +72,7 @@ pub enum CancelledBy {
 }
 
 /// A check that an order has passed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Check {
     pub name: Arc<str>,
     pub passed_at: Timestamp,

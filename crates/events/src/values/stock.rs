@@ -1,11 +1,12 @@
 //! How much there is of a SKU at a location, and what changes it.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{Id, TextEnum};
 
 /// The stock of one SKU at one location, in units.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StockLevel {
     pub sku: Id,
     pub product_id: Id,
