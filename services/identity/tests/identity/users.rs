@@ -89,8 +89,8 @@ fn another_address_needs_the_present_password_and_must_be_free() {
     registered(&mut stage, "bob@example.org");
     assert_eq!(code(stage.ask(change_email(&user, "BOB@example.org"))), "email_taken");
     assert_eq!(code(stage.ask(change_email(&user, "bob"))), "email_invalid");
-    let stale = ChangeEmail { generation: Some(2), ..change_email(&user, "king@example.org") };
-    assert_eq!(code(stage.ask(stale)), "credential_changed");
+    let outdated = ChangeEmail { generation: Some(2), ..change_email(&user, "king@example.org") };
+    assert_eq!(code(stage.ask(outdated)), "credential_changed");
     fail(&mut stage, &user, 5);
     assert_eq!(code(stage.ask(change_email(&user, "king@example.org"))), "credential_changed");
     let by_staff = ChangeEmail { generation: None, verification: None, ..change_email(&user, "king@example.org") };
@@ -122,8 +122,8 @@ fn a_user_who_leaves_leaves_nothing_personal_behind() {
 fn leaving_twice_changes_nothing_and_the_address_is_free_again() {
     let mut stage = stage();
     let user = registered(&mut stage, "ada@example.org");
-    let stale = DeleteUser { generation: Some(2), ..delete(&user.user_id) };
-    assert_eq!(code(stage.ask(stale)), "credential_changed");
+    let outdated = DeleteUser { generation: Some(2), ..delete(&user.user_id) };
+    assert_eq!(code(stage.ask(outdated)), "credential_changed");
     stage.ask(delete(&user.user_id)).unwrap();
     stage.ask(delete(&user.user_id)).unwrap();
     assert_eq!(stage.said_names(), ["user.deleted"]);
