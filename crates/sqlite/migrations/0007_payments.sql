@@ -1,0 +1,150 @@
+-- The money of orders: prepaid accounts, the books in double entry, one payment an order, its refunds, and surplus.
+
+-- Prepaid accounts. The balance is credits less debits; held money has left it for house/held.
+CREATE TABLE account (
+    customer_id    TEXT NOT NULL,
+    currency       TEXT NOT NULL CHECK (length(currency) = 3),
+    state          TEXT NOT NULL,
+    debits_minor   INTEGER NOT NULL CHECK (debits_minor >= 0),
+    credits_minor  INTEGER NOT NULL CHECK (credits_minor >= debits_minor),
+    entries        INTEGER NOT NULL CHECK (entries >= 0),
+    held_minor     INTEGER NOT NULL CHECK (held_minor >= 0),
+    -- Orders that money is held for.
+    holds          INTEGER NOT NULL CHECK (holds >= 0 AND (holds > 0 OR held_minor = 0)),
+    opened_at      INTEGER NOT NULL,
+    closed_at      INTEGER,
+    version        INTEGER NOT NULL,
+    events         INTEGER NOT NULL,
+    PRIMARY KEY (customer_id, currency),
+    -- What is closed is empty.
+    CHECK ((closed_at IS NOT NULL) = (state = 'closed')),
+    CHECK (state <> 'closed' OR (credits_minor = debits_minor AND holds = 0))
+) STRICT, WITHOUT ROWID;
+
+-- Which accounts a customer has, and whether there may be more.
+CREATE TABLE account_holder (
+    customer_id  TEXT NOT NULL,
+    currencies   TEXT NOT NULL,
+    deleted      INTEGER NOT NULL CHECK (deleted IN (0, 1)),
+    version      INTEGER NOT NULL,
+    events       INTEGER NOT NULL,
+    PRIMARY KEY (customer_id)
+) STRICT, WITHOUT ROWID;
+
+-- The house's own accounts: totals only, however many entries they have. Over all accounts, these and those of
+-- customers, credits are equal to debits in every currency.
+CREATE TABLE house_account (
+    name           TEXT NOT NULL,
+    currency       TEXT NOT NULL CHECK (length(currency) = 3),
+    debits_minor   INTEGER NOT NULL CHECK (debits_minor >= 0),
+    credits_minor  INTEGER NOT NULL CHECK (credits_minor >= 0),
+    entries        INTEGER NOT NULL CHECK (entries > 0),
+    version        INTEGER NOT NULL,
+    events         INTEGER NOT NULL,
+    PRIMARY KEY (name, currency),
+    -- No more is taken out than was set aside.
+    CHECK (name <> 'house/held' OR credits_minor >= debits_minor)
+) STRICT, WITHOUT ROWID;
+
+-- One side of one posting; the other has the same posting_id. Only ever added to. Posting ids are in the order of time,
+-- so a page of an account is a range of the key.
+CREATE TABLE ledger_entry (
+    -- customer/ID, or the name of an account of the house.
+    account        TEXT NOT NULL,
+    posting_id     TEXT NOT NULL,
+    currency       TEXT NOT NULL CHECK (length(currency) = 3),
+    -- Counts the entries of an account and currency.
+    number         INTEGER NOT NULL CHECK (number > 0),
+    side           TEXT NOT NULL,
+    amount_minor   INTEGER NOT NULL CHECK (amount_minor > 0),
+    balance_minor  INTEGER NOT NULL,
+    against        TEXT NOT NULL CHECK (against <> account),
+    cause          TEXT NOT NULL,
+    order_id       TEXT,
+    reference      TEXT,
+    actor          TEXT,
+    posted_at      INTEGER NOT NULL,
+    version        INTEGER NOT NULL,
+    events         INTEGER NOT NULL,
+    PRIMARY KEY (account, posting_id)
+) STRICT, WITHOUT ROWID;
+
+-- The payment of an order. A row may know only that its order ended, or facts that came early.
+CREATE TABLE payment (
+    order_id          TEXT NOT NULL,
+    payment_id        TEXT NOT NULL,
+    state             TEXT NOT NULL,
+    "order"           TEXT NOT NULL,
+    amount_minor      INTEGER NOT NULL CHECK (amount_minor >= 0),
+    authorized_minor  INTEGER NOT NULL CHECK (authorized_minor IN (0, amount_minor)),
+    captured_minor    INTEGER NOT NULL CHECK (captured_minor IN (0, authorized_minor)),
+    refunded_minor    INTEGER NOT NULL CHECK (refunded_minor >= 0),
+    -- Of refunds that are under way or owed.
+    returning_minor   INTEGER NOT NULL CHECK (returning_minor >= 0),
+    reference         TEXT,
+    refund_id         TEXT CHECK ((refund_id IS NOT NULL) = (state = 'refunding')),
+    captures          INTEGER NOT NULL CHECK (captures >= 0),
+    voids             INTEGER NOT NULL CHECK (voids >= 0),
+    refunds           INTEGER NOT NULL CHECK (refunds >= 0),
+    surpluses         INTEGER NOT NULL CHECK (surpluses >= 0),
+    confirmed         INTEGER NOT NULL CHECK (confirmed IN (0, 1)),
+    completed         INTEGER NOT NULL CHECK (completed IN (0, 1)),
+    ended             INTEGER NOT NULL CHECK (ended IN (0, 1)),
+    reason            TEXT,
+    -- Since when a hold cannot be let go.
+    owed_since        INTEGER CHECK (owed_since IS NULL OR state = 'authorized'),
+    settled_by        TEXT,
+    created_at        INTEGER NOT NULL,
+    changed_at        INTEGER NOT NULL,
+    version           INTEGER NOT NULL,
+    events            INTEGER NOT NULL,
+    PRIMARY KEY (order_id),
+    CHECK (refunded_minor + returning_minor <= captured_minor),
+    CHECK (state <> 'refunded' OR refunded_minor = captured_minor)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX payment_owed ON payment (owed_since) WHERE owed_since IS NOT NULL;
+
+-- A refund of a part or all of what was taken.
+CREATE TABLE refund (
+    order_id        TEXT NOT NULL,
+    refund_id       TEXT NOT NULL,
+    payment_id      TEXT NOT NULL,
+    state           TEXT NOT NULL,
+    amount_minor    INTEGER NOT NULL CHECK (amount_minor > 0),
+    currency        TEXT NOT NULL CHECK (length(currency) = 3),
+    reason          TEXT NOT NULL,
+    number          INTEGER NOT NULL CHECK (number > 0),
+    attempts        INTEGER NOT NULL CHECK (attempts >= 0),
+    requested_by    TEXT,
+    refused_reason  TEXT,
+    owed_since      INTEGER CHECK ((owed_since IS NOT NULL) = (state = 'refused')),
+    settled_by      TEXT,
+    requested_at    INTEGER NOT NULL,
+    refunded_at     INTEGER CHECK ((refunded_at IS NOT NULL) = (state = 'refunded')),
+    version         INTEGER NOT NULL,
+    events          INTEGER NOT NULL,
+    PRIMARY KEY (order_id, refund_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX refund_owed ON refund (owed_since) WHERE owed_since IS NOT NULL;
+
+-- Money that came for no reason, and goes back. It is in no account.
+CREATE TABLE surplus (
+    order_id        TEXT NOT NULL,
+    -- What whoever holds it calls it.
+    reference       TEXT NOT NULL,
+    surplus_id      TEXT NOT NULL,
+    payment_id      TEXT NOT NULL,
+    state           TEXT NOT NULL,
+    amount_minor    INTEGER NOT NULL CHECK (amount_minor > 0),
+    currency        TEXT NOT NULL CHECK (length(currency) = 3),
+    attempts        INTEGER NOT NULL CHECK (attempts >= 0),
+    refused_reason  TEXT,
+    owed_since      INTEGER CHECK ((owed_since IS NOT NULL) = (state = 'refused')),
+    settled_by      TEXT,
+    came_at         INTEGER NOT NULL,
+    returned_at     INTEGER CHECK ((returned_at IS NOT NULL) = (state = 'returned')),
+    version         INTEGER NOT NULL,
+    events          INTEGER NOT NULL,
+    PRIMARY KEY (order_id, reference)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX surplus_owed ON surplus (owed_since) WHERE owed_since IS NOT NULL;

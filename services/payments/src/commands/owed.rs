@@ -1,0 +1,116 @@
+//! What is owed: money that must go back and was refused for good. An operator has it tried once more, or gives it back
+//! by other means. A call that ran out of attempts is owed too: it is asked again under its key.
+
+use std::sync::Arc;
+
+use tradewind_engine::{Answer, Command, OrRefuse, Problem, Uow};
+use tradewind_events::Id;
+
+use super::payment_of;
+use crate::{
+    Payments,
+    model::{NOTHING_OWED, Payment, PaymentState, REFUND_UNDER_WAY, Refund, RefundState, Surplus, SurplusState},
+    reactions::{ask, go_on, refund, refund_done, surplus_done},
+};
+
+/// Which debt of an order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Owed {
+    /// Of the payment itself: a hold that could not be let go; for a retry, any call that is open.
+    Hold,
+    Refund {
+        refund_id: Id,
+    },
+    Surplus {
+        reference: Id,
+    },
+}
+
+/// Have the provider asked once more: under a new key for what it refused, under the same for what is not known.
+#[derive(Debug, Clone, PartialEq, Eq, Command)]
+#[command(owner = Payments, name = "retry_owed", answer = Payment, key = order_id)]
+pub struct RetryOwed {
+    pub order_id: Id,
+    pub owed: Owed,
+}
+
+/// The money went back by other means, or the hold has lapsed: nothing is owed any more.
+#[derive(Debug, Clone, PartialEq, Eq, Command)]
+#[command(owner = Payments, name = "settle_owed", answer = Payment, key = order_id)]
+pub struct SettleOwed {
+    pub order_id: Id,
+    pub owed: Owed,
+    pub actor: Arc<str>,
+}
+
+pub fn retry_owed(uow: &mut Uow<Payments>, retry: &RetryOwed) -> Answer<Payment> {
+    let mut payment = payment_of(uow, &retry.order_id)?;
+    match &retry.owed {
+        Owed::Hold => {
+            if payment.owed_since.is_some() {
+                payment.voiding(uow.now())?;
+                uow.put(payment.clone());
+            }
+            let open = payment.open_call()?.or_refuse(|| nothing_owed(&payment, "hold"))?;
+            ask(uow, Some(open));
+        }
+        Owed::Refund { refund_id } => {
+            let owed =
+                uow.get::<Refund>((&retry.order_id, refund_id))?.or_refuse(|| nothing_owed(&payment, refund_id))?;
+            match owed.state {
+                RefundState::Refunded => return Err(nothing_owed(&payment, refund_id).into()),
+                RefundState::Refunding => ask(uow, owed.open_call(&payment)?),
+                RefundState::Refused if payment.state != PaymentState::Captured => {
+                    return Err(REFUND_UNDER_WAY.problem().into());
+                }
+                RefundState::Refused => {
+                    refund(uow, &mut payment, owed)?;
+                    uow.put(payment.clone());
+                }
+            }
+        }
+        Owed::Surplus { reference } => {
+            let owed = uow.get::<Surplus>((&retry.order_id, reference))?;
+            let mut owed = owed.or_refuse(|| nothing_owed(&payment, reference))?;
+            match owed.state {
+                SurplusState::Returned => return Err(nothing_owed(&payment, reference).into()),
+                SurplusState::Returning => {}
+                SurplusState::Refused => owed.ask(),
+            }
+            ask(uow, owed.open_call()?);
+            uow.put(owed);
+        }
+    }
+    Ok(payment)
+}
+
+pub fn settle_owed(uow: &mut Uow<Payments>, settle: &SettleOwed) -> Answer<Payment> {
+    let mut payment = payment_of(uow, &settle.order_id)?;
+    let by = Some(settle.actor.clone());
+    match &settle.owed {
+        Owed::Hold => {
+            payment.owed_since.or_refuse(|| nothing_owed(&payment, "hold"))?;
+            payment.settled_by = by;
+            let voided = payment.voided(payment.amount_minor, uow.now())?;
+            uow.emit(voided);
+        }
+        Owed::Refund { refund_id } => {
+            let owed = uow.get::<Refund>((&settle.order_id, refund_id))?;
+            let owed = owed.filter(|owed| owed.state == RefundState::Refused);
+            let owed = owed.or_refuse(|| nothing_owed(&payment, refund_id))?;
+            refund_done(uow, &mut payment, Refund { settled_by: by, ..owed })?;
+        }
+        Owed::Surplus { reference } => {
+            let owed = uow.get::<Surplus>((&settle.order_id, reference))?;
+            let owed = owed.filter(|owed| owed.state == SurplusState::Refused);
+            let owed = owed.or_refuse(|| nothing_owed(&payment, reference))?;
+            surplus_done(uow, &payment, Surplus { settled_by: by, ..owed });
+        }
+    }
+    go_on(uow, &mut payment)?;
+    Ok(payment)
+}
+
+fn nothing_owed(payment: &Payment, what: impl std::fmt::Display) -> Problem {
+    NOTHING_OWED.because(format!("of order {} nothing is owed under {what}", payment.order_id))
+}

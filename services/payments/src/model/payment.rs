@@ -1,0 +1,484 @@
+//! The payment of an order: one row an order, with what was heard of the order, early or late.
+
+use std::sync::Arc;
+
+use tradewind_engine::{Entity, Stop};
+use tradewind_events::{
+    Currency, Id, OrderSummary, PaymentMethod, TextEnum, Timestamp,
+    payments::{
+        PaymentAuthorized, PaymentCaptureFailed, PaymentCaptured, PaymentFailed, PaymentRefundFailed, PaymentRefunded,
+        PaymentRequested, PaymentSurplusReturned, PaymentVoided,
+    },
+};
+
+use super::{Refund, Surplus};
+use crate::Payments;
+
+/// Why a payment failed, where payments itself decides it.
+pub mod reason {
+    pub const NO_ACCOUNT: &str = "no_account";
+    pub const ACCOUNT_CLOSED: &str = "account_closed";
+    pub const INSUFFICIENT_FUNDS: &str = "insufficient_funds";
+}
+
+/// What became of an order's money.
+///
+/// A step is taken when the set of facts asks for it ([`Payment::next_step`]), in whatever order they came. While a
+/// call to the provider is open nothing is taken; its answer moves the state, and then the facts are looked at again.
+#[derive(Debug, Clone, PartialEq, Eq, Entity)]
+#[entity(owner = Payments, table = "payment", key = order_id)]
+pub struct Payment {
+    pub order_id: Id,
+    pub payment_id: Id,
+    pub state: PaymentState,
+    pub order: Arc<OrderSummary>,
+    /// What the order costs; zero until it is validated.
+    pub amount_minor: i64,
+    pub authorized_minor: i64,
+    pub captured_minor: i64,
+    pub refunded_minor: i64,
+    /// Of refunds that are under way or owed.
+    pub returning_minor: i64,
+    /// What the provider, or whoever else authorized, calls it.
+    pub reference: Option<Id>,
+    /// The refund that is under way.
+    pub refund_id: Option<Id>,
+    /// How often each was asked for: they number the calls, and a refused capture is not asked for again by itself.
+    pub captures: u32,
+    pub voids: u32,
+    pub refunds: u32,
+    /// How many rows of surplus there are.
+    pub surpluses: u32,
+    /// The order was confirmed.
+    pub confirmed: bool,
+    /// The order was completed.
+    pub completed: bool,
+    /// The order was rejected or cancelled.
+    pub ended: bool,
+    /// Why it failed or was refused, else why the order ended.
+    pub reason: Option<Arc<str>>,
+    /// Set while a hold cannot be let go: refused for good, and not settled.
+    pub owed_since: Option<Timestamp>,
+    /// The operator who settled a hold that could not be let go.
+    pub settled_by: Option<Arc<str>>,
+    pub created_at: Timestamp,
+    pub changed_at: Timestamp,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, TextEnum)]
+pub enum PaymentState {
+    /// Not asked for yet; the row only keeps facts that came early.
+    #[text("unheard")]
+    Unheard,
+    /// Somebody outside is to authorize it.
+    #[text("pending")]
+    Pending,
+    /// The provider is asked to hold the money.
+    #[text("authorizing")]
+    Authorizing,
+    #[text("authorized")]
+    Authorized,
+    /// The provider is asked to take it.
+    #[text("capturing")]
+    Capturing,
+    #[text("captured")]
+    Captured,
+    /// The provider is asked to give it back, whole or in part.
+    #[text("refunding")]
+    Refunding,
+    #[text("refunded")]
+    Refunded,
+    #[text("failed")]
+    Failed,
+    /// The provider is asked to let it go, or to undo an authorization whose outcome is not known.
+    #[text("voiding")]
+    Voiding,
+    #[text("voided")]
+    Voided,
+    /// The order ended before anybody was asked to hold anything, or had answered.
+    #[text("cancelled")]
+    Cancelled,
+    /// The order ended before its payment was asked for: it will not be.
+    #[text("ended")]
+    Ended,
+}
+
+/// Who holds the money of a payment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holder {
+    /// Our own ledger.
+    Balance,
+    /// The payment provider, who must be asked.
+    Provider,
+    /// Somebody else, who hears our events.
+    External,
+    /// There is nothing to hold: the order costs nothing.
+    Nobody,
+}
+
+/// What the facts ask for now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// Nobody has answered, and nobody shall any more.
+    Cancel,
+    /// Undo an authorization whose outcome is not known, or let go of what is held.
+    Void,
+    Capture,
+    /// Give all back that is left.
+    Refund {
+        amount_minor: i64,
+    },
+}
+
+/// A success that somebody reports: money is held, or taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Charge {
+    pub reference: Id,
+    pub amount_minor: i64,
+    pub currency: Currency,
+}
+
+/// What a reported success means to a payment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Held {
+    /// It is what was asked for.
+    Authorizes,
+    /// It is known already.
+    Known,
+    /// It is being undone already, under the key of the authorization.
+    Undoing,
+    /// It is money that came for no reason: nobody waits for it, or it is another one, or a wrong amount.
+    Surplus,
+}
+
+impl PaymentState {
+    /// Every change of state there is.
+    pub const fn may_become(self, next: Self) -> bool {
+        use PaymentState::{
+            Authorized, Authorizing, Cancelled, Captured, Capturing, Ended, Failed, Pending, Refunded, Refunding,
+            Unheard, Voided, Voiding,
+        };
+        match self {
+            Unheard => matches!(next, Pending | Ended),
+            Pending => matches!(next, Authorizing | Authorized | Failed | Cancelled),
+            Authorizing => matches!(next, Authorized | Failed | Voiding),
+            Authorized => matches!(next, Capturing | Captured | Voiding | Voided),
+            Capturing => matches!(next, Captured | Authorized),
+            Captured => matches!(next, Refunding | Refunded),
+            Refunding => matches!(next, Refunded | Captured),
+            Voiding => matches!(next, Voided | Authorized),
+            Refunded | Failed | Voided | Cancelled | Ended => false,
+        }
+    }
+}
+
+impl Payment {
+    /// Of an order that was heard of now.
+    pub fn unheard(order: &Arc<OrderSummary>, payment_id: Id, now: Timestamp) -> Self {
+        Self {
+            order_id: order.order_id.clone(),
+            payment_id,
+            state: PaymentState::Unheard,
+            order: Arc::clone(order),
+            amount_minor: 0,
+            authorized_minor: 0,
+            captured_minor: 0,
+            refunded_minor: 0,
+            returning_minor: 0,
+            reference: None,
+            refund_id: None,
+            captures: 0,
+            voids: 0,
+            refunds: 0,
+            surpluses: 0,
+            confirmed: false,
+            completed: false,
+            ended: false,
+            reason: None,
+            owed_since: None,
+            settled_by: None,
+            created_at: now,
+            changed_at: now,
+        }
+    }
+
+    fn go(&mut self, next: PaymentState, now: Timestamp) -> Result<(), Stop> {
+        if !self.state.may_become(next) {
+            let (order_id, state) = (&self.order_id, self.state);
+            return Err(Stop::Broken(format!("the payment of {order_id} cannot go from {state} to {next}")));
+        }
+        self.state = next;
+        self.changed_at = now;
+        Ok(())
+    }
+
+    pub fn holder(&self) -> Holder {
+        match self.order.payment_method {
+            _ if self.amount_minor == 0 => Holder::Nobody,
+            PaymentMethod::Balance => Holder::Balance,
+            PaymentMethod::Card => Holder::Provider,
+            PaymentMethod::External => Holder::External,
+        }
+    }
+
+    /// Taken, not given back, and not about to be.
+    pub const fn refundable_minor(&self) -> i64 {
+        self.captured_minor - self.refunded_minor - self.returning_minor
+    }
+
+    /// What is to be done now. What was refused for good is not asked for again by itself: an operator does that.
+    pub const fn next_step(&self) -> Option<Step> {
+        match self.state {
+            PaymentState::Pending if self.ended => Some(Step::Cancel),
+            PaymentState::Authorized if self.owed_since.is_some() => None,
+            PaymentState::Authorizing | PaymentState::Authorized if self.ended => Some(Step::Void),
+            PaymentState::Authorized if self.confirmed && self.captures == 0 => Some(Step::Capture),
+            PaymentState::Captured if self.ended && self.refundable_minor() > 0 => {
+                Some(Step::Refund { amount_minor: self.refundable_minor() })
+            }
+            _ => None,
+        }
+    }
+
+    /// All checks have passed: the money may be held. `false` when this was heard before, or the order has ended.
+    pub fn validated(&mut self, order: &Arc<OrderSummary>, now: Timestamp) -> Result<bool, Stop> {
+        if self.state != PaymentState::Unheard {
+            return Ok(false);
+        }
+        let total_minor = order.total_minor.filter(|total| *total >= 0);
+        self.amount_minor =
+            total_minor.ok_or_else(|| Stop::Broken(format!("order {} has no total", order.order_id)))?;
+        self.order = Arc::clone(order);
+        self.go(PaymentState::Pending, now)?;
+        Ok(true)
+    }
+
+    /// The order ended. A row that knew nothing of it remembers that.
+    pub fn order_ended(&mut self, reason: &Arc<str>, now: Timestamp) -> Result<(), Stop> {
+        if self.ended {
+            return Ok(());
+        }
+        self.ended = true;
+        self.reason.get_or_insert_with(|| Arc::clone(reason));
+        if self.state == PaymentState::Unheard {
+            self.go(PaymentState::Ended, now)?;
+        }
+        Ok(())
+    }
+
+    pub fn requested(&self) -> PaymentRequested {
+        PaymentRequested {
+            payment_id: self.payment_id.clone(),
+            order: Arc::clone(&self.order),
+            method: self.order.payment_method,
+        }
+    }
+
+    /// The provider is asked to hold the money.
+    pub fn authorizing(&mut self, now: Timestamp) -> Result<(), Stop> {
+        self.go(PaymentState::Authorizing, now)
+    }
+
+    pub fn authorized(&mut self, reference: Option<Id>, now: Timestamp) -> Result<PaymentAuthorized, Stop> {
+        self.go(PaymentState::Authorized, now)?;
+        self.reference = reference;
+        self.authorized_minor = self.amount_minor;
+        Ok(PaymentAuthorized {
+            payment_id: self.payment_id.clone(),
+            order: Arc::clone(&self.order),
+            amount_minor: self.authorized_minor,
+        })
+    }
+
+    pub fn failed(&mut self, reason: Arc<str>, now: Timestamp) -> Result<PaymentFailed, Stop> {
+        self.go(PaymentState::Failed, now)?;
+        self.reason = Some(Arc::clone(&reason));
+        Ok(PaymentFailed {
+            payment_id: self.payment_id.clone(),
+            order: Arc::clone(&self.order),
+            reason,
+            failed_at: now,
+        })
+    }
+
+    /// The order ended before somebody outside had answered.
+    pub fn cancelled(&mut self, now: Timestamp) -> Result<(), Stop> {
+        self.go(PaymentState::Cancelled, now)
+    }
+
+    /// The provider is asked to take what is held.
+    pub fn capturing(&mut self, now: Timestamp) -> Result<(), Stop> {
+        self.go(PaymentState::Capturing, now)?;
+        self.captures += 1;
+        Ok(())
+    }
+
+    pub fn captured(&mut self, now: Timestamp) -> Result<PaymentCaptured, Stop> {
+        self.go(PaymentState::Captured, now)?;
+        self.captured_minor = self.authorized_minor;
+        Ok(PaymentCaptured {
+            payment_id: self.payment_id.clone(),
+            order: Arc::clone(&self.order),
+            amount_minor: self.captured_minor,
+            captured_at: now,
+        })
+    }
+
+    /// The capture is refused for good; the money is still held.
+    pub fn capture_refused(&mut self, reason: Arc<str>, now: Timestamp) -> Result<PaymentCaptureFailed, Stop> {
+        self.go(PaymentState::Authorized, now)?;
+        self.reason = Some(Arc::clone(&reason));
+        Ok(PaymentCaptureFailed { payment_id: self.payment_id.clone(), order: Arc::clone(&self.order), reason })
+    }
+
+    /// Whether a refused capture may be started once more.
+    pub fn is_capture_due(&self) -> bool {
+        self.state == PaymentState::Authorized && self.captures > 0 && self.confirmed && !self.ended
+    }
+
+    /// The provider is asked to let go of what is held, or to undo an authorization whose outcome is not known.
+    pub fn voiding(&mut self, now: Timestamp) -> Result<(), Stop> {
+        self.go(PaymentState::Voiding, now)?;
+        self.voids += 1;
+        self.owed_since = None;
+        Ok(())
+    }
+
+    /// What was held is let go; zero if nothing was.
+    pub fn voided(&mut self, amount_minor: i64, now: Timestamp) -> Result<PaymentVoided, Stop> {
+        self.go(PaymentState::Voided, now)?;
+        self.owed_since = None;
+        Ok(PaymentVoided { payment_id: self.payment_id.clone(), order: Arc::clone(&self.order), amount_minor })
+    }
+
+    /// What is held cannot be let go, for good: it is owed.
+    pub fn void_refused(&mut self, reason: Arc<str>, now: Timestamp) -> Result<PaymentRefundFailed, Stop> {
+        self.go(PaymentState::Authorized, now)?;
+        self.owed_since = Some(now);
+        self.reason = Some(Arc::clone(&reason));
+        let amount_minor = self.amount_minor;
+        Ok(PaymentRefundFailed { refund_id: None, reference: None, ..self.refund_failed(amount_minor, reason) })
+    }
+
+    /// Sets a part of what was taken aside for a new refund, and numbers it.
+    pub fn reserve_refund(&mut self, amount_minor: i64) -> u32 {
+        self.returning_minor += amount_minor;
+        self.refunds += 1;
+        self.refunds
+    }
+
+    /// The provider is asked to give a refund back.
+    pub fn refunding(&mut self, refund_id: &Id, now: Timestamp) -> Result<(), Stop> {
+        self.go(PaymentState::Refunding, now)?;
+        self.refund_id = Some(refund_id.clone());
+        Ok(())
+    }
+
+    /// The refund has gone back, whether by this way or by another.
+    pub fn refunded(&mut self, refund: &Refund, now: Timestamp) -> Result<PaymentRefunded, Stop> {
+        self.returning_minor -= refund.amount_minor;
+        self.refunded_minor += refund.amount_minor;
+        let rest =
+            if self.refunded_minor == self.captured_minor { PaymentState::Refunded } else { PaymentState::Captured };
+        let others = self.refund_id.as_ref().is_some_and(|open| *open != refund.refund_id);
+        if !others && self.state != rest {
+            self.go(rest, now)?;
+            self.refund_id = None;
+        }
+        Ok(PaymentRefunded {
+            payment_id: self.payment_id.clone(),
+            refund_id: refund.refund_id.clone(),
+            order: Arc::clone(&self.order),
+            amount_minor: refund.amount_minor,
+            reason: Arc::clone(&refund.reason),
+        })
+    }
+
+    /// The refund is refused for good: it stays set aside, and is owed.
+    pub fn refund_refused(
+        &mut self,
+        refund: &Refund,
+        reason: Arc<str>,
+        now: Timestamp,
+    ) -> Result<PaymentRefundFailed, Stop> {
+        self.go(PaymentState::Captured, now)?;
+        self.refund_id = None;
+        let failed = self.refund_failed(refund.amount_minor, reason);
+        Ok(PaymentRefundFailed { refund_id: Some(refund.refund_id.clone()), ..failed })
+    }
+
+    /// The return of surplus is refused for good: it is owed. The payment itself is not concerned.
+    pub fn return_refused(&self, surplus: &Surplus, reason: Arc<str>) -> PaymentRefundFailed {
+        let failed = self.refund_failed(surplus.amount_minor, reason);
+        PaymentRefundFailed { reference: Some(surplus.reference.shared()), ..failed }
+    }
+
+    fn refund_failed(&self, amount_minor: i64, reason: Arc<str>) -> PaymentRefundFailed {
+        PaymentRefundFailed {
+            payment_id: self.payment_id.clone(),
+            refund_id: None,
+            reference: None,
+            order: Arc::clone(&self.order),
+            amount_minor,
+            reason,
+        }
+    }
+
+    /// The surplus has gone back.
+    pub fn surplus_returned(&self, surplus: &Surplus) -> PaymentSurplusReturned {
+        PaymentSurplusReturned {
+            payment_id: self.payment_id.clone(),
+            reference: surplus.reference.shared(),
+            order: Arc::clone(&self.order),
+            amount_minor: surplus.amount_minor,
+        }
+    }
+
+    /// Whether a charge is of the order's amount and currency.
+    pub fn costs(&self, charge: &Charge) -> bool {
+        charge.amount_minor == self.amount_minor && charge.currency == self.order.currency
+    }
+
+    /// An authorization was undone under its key: `told` is the provider's reference of what was held; `None` when
+    /// nothing was. Returns a charge that was taken for it meanwhile, and is another one.
+    pub fn undone(&mut self, told: Option<&Id>, held: bool) -> Option<Charge> {
+        let taken = self.reference.clone();
+        let same = held && told.is_none_or(|told| taken.as_ref().is_none_or(|taken| taken == told));
+        if held && let Some(told) = told {
+            self.reference = Some(told.clone());
+        } else if !held {
+            self.reference = None;
+        }
+        taken.filter(|_| !same).map(|reference| Charge {
+            reference,
+            amount_minor: self.amount_minor,
+            currency: self.order.currency,
+        })
+    }
+
+    /// What it means that `by` holds money, or has taken it, under a reference.
+    pub fn judge(&self, charge: &Charge, by: Holder) -> Held {
+        if by != self.holder() {
+            return Held::Surplus;
+        }
+        match self.state {
+            PaymentState::Pending | PaymentState::Authorizing if self.costs(charge) => Held::Authorizes,
+            // Nothing is known to be held, and what is held under the key of the authorization is being undone.
+            PaymentState::Voiding | PaymentState::Authorized if self.reference.is_none() && self.costs(charge) => {
+                Held::Undoing
+            }
+            PaymentState::Authorized
+            | PaymentState::Capturing
+            | PaymentState::Captured
+            | PaymentState::Refunding
+            | PaymentState::Refunded
+            | PaymentState::Voiding
+            | PaymentState::Voided
+                if self.reference.as_ref() == Some(&charge.reference) =>
+            {
+                Held::Known
+            }
+            _ => Held::Surplus,
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! A refund: a part or all of what was taken goes back. One row a refund; one after the other.
+
+use std::sync::Arc;
+
+use tradewind_engine::Entity;
+use tradewind_events::{Currency, Id, TextEnum, Timestamp};
+
+use super::Payment;
+use crate::Payments;
+
+#[derive(Debug, Clone, PartialEq, Eq, Entity)]
+#[entity(owner = Payments, table = "refund", key = (order_id, refund_id))]
+pub struct Refund {
+    pub order_id: Id,
+    pub refund_id: Id,
+    pub payment_id: Id,
+    pub state: RefundState,
+    pub amount_minor: i64,
+    pub currency: Currency,
+    pub reason: Arc<str>,
+    /// Which of its payment's refunds it is, from 1.
+    pub number: u32,
+    /// How often the provider was asked, each time under a key of its own.
+    pub attempts: u32,
+    /// The operator who asked for it; none where the order's end did.
+    pub requested_by: Option<Arc<str>>,
+    /// Why the provider refused it last.
+    pub refused_reason: Option<Arc<str>>,
+    /// Set while it is owed: refused for good, and not settled.
+    pub owed_since: Option<Timestamp>,
+    /// The operator who gave the money back by other means.
+    pub settled_by: Option<Arc<str>>,
+    pub requested_at: Timestamp,
+    pub refunded_at: Option<Timestamp>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, TextEnum)]
+pub enum RefundState {
+    /// The provider is asked to give it back.
+    #[text("refunding")]
+    Refunding,
+    #[text("refunded")]
+    Refunded,
+    /// Refused for good: it is owed.
+    #[text("refused")]
+    Refused,
+}
+
+impl Refund {
+    /// A refund of `amount_minor`, which is set aside in its payment.
+    pub fn new(payment: &mut Payment, refund_id: Id, amount_minor: i64, reason: Arc<str>, now: Timestamp) -> Self {
+        Self {
+            order_id: payment.order_id.clone(),
+            refund_id,
+            payment_id: payment.payment_id.clone(),
+            state: RefundState::Refunding,
+            amount_minor,
+            currency: payment.order.currency,
+            reason,
+            number: payment.reserve_refund(amount_minor),
+            attempts: 0,
+            requested_by: None,
+            refused_reason: None,
+            owed_since: None,
+            settled_by: None,
+            requested_at: now,
+            refunded_at: None,
+        }
+    }
+
+    /// The provider is asked, under a new key: under an old one it would only repeat its refusal.
+    pub fn ask(&mut self) {
+        self.state = RefundState::Refunding;
+        self.attempts += 1;
+        self.owed_since = None;
+    }
+
+    pub fn done(&mut self, now: Timestamp) {
+        self.state = RefundState::Refunded;
+        self.owed_since = None;
+        self.refunded_at = Some(now);
+    }
+
+    pub fn refused(&mut self, reason: Arc<str>, now: Timestamp) {
+        self.state = RefundState::Refused;
+        self.owed_since = Some(now);
+        self.refused_reason = Some(reason);
+    }
+}
