@@ -1,0 +1,7 @@
+//! What inventory does, seen through its doors: commands, events and the clock, on the real engine.
+
+mod claims;
+mod goods;
+mod model;
+mod stock;
+mod world;

@@ -1,0 +1,89 @@
+//! Where shipments go is personal: it is kept as long as it is needed, and not after its customer is deleted.
+
+use tradewind_events::orders::OrderPriced;
+use tradewind_shipping::{Customer, CustomerPiece, PIECE_ORDERS_MAX, Shipment, ShipmentState};
+
+use crate::world::{
+    Fact::{CancelRequested, Cancelled, Captured, Confirmed, Deliver, Dispatch, Priced, Reserved},
+    World, address, priced,
+};
+
+/// Orders of which an address is kept.
+fn addressed(world: &World) -> usize {
+    world.stage.rows::<Shipment>().into_iter().filter(|shipment| shipment.address.is_some()).count()
+}
+
+#[test]
+fn a_shipment_keeps_its_address_while_goods_may_go_there() {
+    let mut world = World::after(&[Priced, Reserved, Confirmed, Captured, Dispatch, Deliver]);
+    assert_eq!(world.shipment("order-1").address, Some(address("DE")));
+    world.deletes("user-1");
+    assert_eq!(world.shipment("order-1").address, None);
+    world.audit();
+}
+
+#[test]
+fn where_nothing_goes_any_more_is_not_kept() {
+    for facts in [&[Priced, Cancelled][..], &[Priced, Reserved, Cancelled], &[Priced, CancelRequested]] {
+        let world = World::after(facts);
+        assert_eq!(addressed(&world), 0, "{facts:?}");
+        world.audit();
+    }
+}
+
+#[test]
+fn a_deleted_customers_addresses_are_erased_and_those_of_others_stay() {
+    let mut world = World::new();
+    world.stage.hear(priced("order-1"));
+    world.stage.hear(priced("order-2"));
+    let mut other = priced("order-3");
+    let mut summary = (*other.order).clone();
+    summary.customer_id = tradewind_events::id("user-2");
+    other.order = summary.into();
+    world.stage.hear(other);
+    world.deletes("user-1");
+    assert_eq!(addressed(&world), 1);
+    assert!(world.shipment("order-3").address.is_some());
+    world.deletes("user-1");
+    assert_eq!(addressed(&world), 1);
+    world.audit();
+}
+
+#[test]
+fn the_address_of_an_order_that_is_heard_of_after_its_customer_was_deleted_is_not_kept() {
+    let mut world = World::new();
+    world.deletes("user-1");
+    for fact in [Priced, Reserved] {
+        world.tell(fact).unwrap();
+    }
+    assert_eq!((addressed(&world), world.state("order-1")), (0, ShipmentState::Allocated));
+    assert!(world.stage.row::<Customer>("user-1").unwrap().orders.is_empty());
+    world.audit();
+}
+
+#[test]
+fn an_order_is_noted_once_and_only_with_an_address() {
+    let mut world = World::new();
+    world.stage.hear(priced("order-1"));
+    world.stage.hear(priced("order-1"));
+    world.stage.hear(OrderPriced { shipping_address: None, ..priced("order-2") });
+    assert_eq!(world.stage.row::<Customer>("user-1").unwrap().orders.len(), 1);
+    world.audit();
+}
+
+#[test]
+fn however_many_orders_a_customer_had_all_addresses_are_erased() {
+    let orders = 3 * PIECE_ORDERS_MAX + 1;
+    let mut world = World::new();
+    for nth in 0..orders {
+        world.stage.hear(priced(&format!("order-{nth}")));
+    }
+    assert_eq!((addressed(&world), world.stage.rows::<CustomerPiece>().len()), (orders, 3));
+    assert!(world.stage.rows::<CustomerPiece>().iter().all(|piece| piece.orders.len() == PIECE_ORDERS_MAX));
+    world.deletes("user-1");
+    world.stage.run();
+    assert_eq!((addressed(&world), world.stage.rows::<CustomerPiece>().len()), (0, 0));
+    let customer = world.stage.row::<Customer>("user-1").unwrap();
+    assert!(customer.deleted && customer.orders.is_empty() && customer.pieces == 0);
+    world.audit();
+}
