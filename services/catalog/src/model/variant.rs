@@ -204,3 +204,58 @@ impl Variant {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tradewind_events::{ProductStatus, id};
+
+    use super::*;
+
+    fn price(amount_minor: i64, effective_at: i64) -> Price {
+        Price {
+            price_id: id(&format!("price-{amount_minor}")),
+            amount_minor,
+            currency: "EUR".parse().unwrap(),
+            effective_at: Timestamp::from_millis(effective_at),
+        }
+    }
+
+    /// At 100 from 10 on, at 80 from 50 on; the timer of that has not fired.
+    fn scheduled() -> (Product, Variant) {
+        let mut variant =
+            Variant::new(id("SKU-1"), id("product-1"), id("variant-1"), Attributes::default(), price(100, 10));
+        variant.schedule(price(80, 50), None).unwrap();
+        let product = Product {
+            product_id: id("product-1"),
+            name: "Tea".into(),
+            description: "".into(),
+            brand: None,
+            category_ids: [].into(),
+            status: ProductStatus::Published,
+            attributes: Attributes::default(),
+            media: [].into(),
+            skus: [id("SKU-1")].into(),
+            created_at: Timestamp::default(),
+        };
+        (product, variant)
+    }
+
+    #[test]
+    fn a_price_holds_from_its_moment_on_also_before_its_timer_fires() {
+        let (_, variant) = scheduled();
+        let at = |now| variant.price_at(Timestamp::from_millis(now)).amount_minor;
+        assert_eq!((at(49), at(50), at(51)), (100, 80, 80));
+        assert_eq!(variant.told().price.amount_minor, 100, "it is told by price.changed only");
+    }
+
+    #[test]
+    fn a_price_of_now_does_not_swallow_one_that_is_due() {
+        let (product, mut variant) = scheduled();
+        let said = variant.set_price(&product, price(90, 60), None).unwrap();
+        let said: Vec<_> = said.iter().map(|event| event.as_any().downcast_ref::<PriceChanged>().unwrap()).collect();
+        let moments: Vec<_> = said.iter().map(|changed| changed.new_price.effective_at.as_millis()).collect();
+        assert_eq!(moments, [50, 60]);
+        assert_eq!(said[1].old_price.as_ref().unwrap().amount_minor, 80);
+        assert_eq!(variant.next_price_at(), None);
+    }
+}
