@@ -105,7 +105,8 @@ pub struct MailJob {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MailReceipt {
     pub message_id: Id,
-    /// Why it was given up for good; absent when it was handed over.
+    /// Why it was given up for good, as a code (`mailbox_unavailable`); absent when it was handed over. Never what
+    /// the other side wrote: that may name people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<Arc<str>>,
     /// What the other side calls it.
