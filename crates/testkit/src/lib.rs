@@ -5,10 +5,12 @@ mod broker;
 mod clock;
 mod ids;
 mod memory;
+mod running;
 mod stage;
 
 pub use broker::{BrokerFaults, MemoryBroker};
 pub use clock::ManualClock;
 pub use ids::CountedIds;
 pub use memory::MemoryStore;
+pub use running::{Plan, Running};
 pub use stage::Stage;

@@ -4,5 +4,7 @@ mod commands;
 mod failures;
 mod jobs;
 mod operators;
+mod running;
+mod segments;
 mod timers;
 mod toy;

@@ -1,0 +1,205 @@
+//! The engine with its threads: several of them, split over stores and a broker, and stopped in the middle.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering},
+};
+
+use tradewind_engine::{
+    CommandMessage, Context, Limits, StoredAnswer, TryOutcome, Worker,
+    ports::{CommitError, Outgoing, Reader, StoreError},
+    tables::{CounterRow, DeadLetterRow, InboxRow, RelayRow},
+};
+use tradewind_events::{Id, id};
+use tradewind_testkit::{BrokerFaults, MemoryBroker, MemoryStore, Plan, Running};
+
+use crate::toy::{self, Count, Image, Ring, add};
+
+fn tally(broker: &MemoryBroker, store: MemoryStore) -> Running {
+    Plan {
+        store,
+        registry: toy::registry(),
+        broker: Some(broker.clone()),
+        hear: vec!["mirror".to_owned()],
+        ..Plan::new("t", [toy::tally()])
+    }
+    .start()
+}
+
+fn mirror(broker: &MemoryBroker, store: MemoryStore) -> Running {
+    Plan {
+        store,
+        registry: toy::registry(),
+        broker: Some(broker.clone()),
+        hear: vec!["tally".to_owned(), "far".to_owned()],
+        ..Plan::new("m", [toy::mirror_service()])
+    }
+    .start()
+}
+
+#[test]
+fn services_in_two_stores_hear_each_other_through_the_broker_once_and_in_order() {
+    let broker = MemoryBroker::new();
+    broker.set_faults(BrokerFaults { duplicates: 2, ..BrokerFaults::default() });
+    let (tally, mirror) = (tally(&broker, MemoryStore::new()), mirror(&broker, MemoryStore::new()));
+    for nth in 1..=50 {
+        assert_eq!(tally.ask(add("a", 100)), Ok(nth * 100));
+    }
+    let image = mirror.wait_for::<Image>(id("a"), |image| image.total == 5_000);
+    assert_eq!(image.heard, 50);
+    let counter = mirror.wait_for::<CounterRow>(("mirror", "tally"), |counter| counter.handled == 50);
+    assert_eq!((counter.parked, counter.dead), (0, 0));
+}
+
+#[test]
+fn what_was_committed_and_not_published_is_published_after_a_restart() {
+    let broker = MemoryBroker::new();
+    broker.set_faults(BrokerFaults { down: true, ..BrokerFaults::default() });
+    let first = tally(&broker, MemoryStore::new());
+    first.ask(add("a", 1)).unwrap();
+    first.ask(add("a", 1)).unwrap();
+    let store = first.stop();
+    assert_eq!(broker.published("test.tally"), []);
+
+    broker.set_faults(BrokerFaults::default());
+    let (again, mirror) = (tally(&broker, store), mirror(&broker, MemoryStore::new()));
+    assert_eq!(mirror.wait_for::<Image>(id("a"), |image| image.total == 2).heard, 2);
+    again.wait_for::<RelayRow>("broker", |row| row.segment == 2);
+}
+
+#[test]
+fn a_lost_acknowledgement_repeats_events_and_the_inbox_drops_them() {
+    let broker = MemoryBroker::new();
+    broker.set_faults(BrokerFaults { acknowledgement_lost: true, ..BrokerFaults::default() });
+    let (first, heard) = (tally(&broker, MemoryStore::new()), mirror(&broker, MemoryStore::new()));
+    first.ask(add("a", 1)).unwrap();
+    heard.wait_for::<Image>(id("a"), |image| image.total == 1);
+    broker.set_faults(BrokerFaults::default());
+    first.ask(add("a", 1)).unwrap();
+    assert_eq!(heard.wait_for::<Image>(id("a"), |image| image.total == 2).heard, 2);
+    assert!(broker.published("test.tally").len() > 2);
+    assert_eq!(heard.store().rows(<InboxRow as tradewind_engine::Entity>::TABLE).len(), 2);
+}
+
+#[test]
+fn messages_that_were_not_acknowledged_come_again_after_a_crash_and_change_nothing() {
+    let broker = MemoryBroker::new();
+    let (first, heard) = (tally(&broker, MemoryStore::new()), mirror(&broker, MemoryStore::new()));
+    first.ask(add("a", 1)).unwrap();
+    heard.wait_for::<Image>(id("a"), |image| image.total == 1);
+    broker.disconnect("m");
+    let store = heard.stop();
+    broker.disconnect("m");
+    let heard = mirror(&broker, store);
+    first.ask(add("a", 1)).unwrap();
+    assert_eq!(heard.wait_for::<Image>(id("a"), |image| image.total == 2).heard, 2);
+}
+
+#[test]
+fn bytes_that_nobody_understands_are_kept_as_they_came_and_the_stream_goes_on() {
+    let broker = MemoryBroker::new();
+    broker.inject(Outgoing {
+        topic: "test.tally".to_owned(),
+        key: "k".to_owned(),
+        headers: vec![("h".to_owned(), "v".to_owned())],
+        body: b"{ not json".to_vec(),
+    });
+    let (first, heard) = (tally(&broker, MemoryStore::new()), mirror(&broker, MemoryStore::new()));
+    first.ask(add("a", 1)).unwrap();
+    heard.wait_for::<Image>(id("a"), |image| image.total == 1);
+    let rows = heard.store().rows(<DeadLetterRow as tradewind_engine::Entity>::TABLE);
+    let dead = <DeadLetterRow as tradewind_engine::Entity>::from_row(&rows[0].values).unwrap();
+    assert_eq!((&*dead.message, dead.position.as_deref()), (b"{ not json".as_slice(), Some("test.tally/0")));
+    assert_eq!(dead.headers.as_deref(), Some(r#"{"h":"v"}"#));
+}
+
+#[test]
+fn a_full_engine_refuses_and_a_stopping_one_finishes_what_it_accepted() {
+    let plan = Plan {
+        registry: toy::registry(),
+        limits: Limits { intake_max: 0, ..Limits::default() },
+        ..Plan::new("t", toy::services())
+    };
+    let full = plan.start();
+    assert_eq!(full.ask(add("a", 1)).unwrap_err().code(), "unavailable");
+    full.stop();
+
+    let running = Plan { registry: toy::registry(), ..Plan::new("t", toy::services()) }.start();
+    let answered = Arc::new(AtomicU32::new(0));
+    for _ in 0..500 {
+        let answered = Arc::clone(&answered);
+        let context = Context { request_id: id("r"), correlation_id: id("r"), traceparent: None };
+        let message = CommandMessage::new(add("a", 1), context, |_| StoredAnswer::default()).reply(move |answer| {
+            assert!(answer.is_ok());
+            answered.fetch_add(1, Ordering::Relaxed);
+        });
+        running.handle().submit(message).unwrap();
+    }
+    let handle = running.handle().clone();
+    let store = running.stop();
+    assert_eq!(answered.load(Ordering::Relaxed), 500);
+    let rows = store.rows(<Count as tradewind_engine::Entity>::TABLE);
+    assert_eq!(rows[0].values[1], tradewind_events::Value::Int(500));
+    let context = Context { request_id: id("r"), correlation_id: id("r"), traceparent: None };
+    let late = CommandMessage::new(add("a", 1), context, |_| StoredAnswer::default());
+    assert_eq!(handle.submit(late).unwrap_err().code(), "unavailable");
+}
+
+#[test]
+fn a_store_that_fails_stops_the_engine_and_answers_nobody_with_success() {
+    let running = Plan { registry: toy::registry(), ..Plan::new("t", toy::services()) }.start();
+    running.ask(add("a", 1)).unwrap();
+    running.store().fail_next_commit(CommitError::Store(StoreError::Full("no space".to_owned())));
+    assert_eq!(running.ask(add("a", 1)).unwrap_err().code(), "unavailable");
+    let handle = running.handle().clone();
+    let store = running.stop();
+    assert!(handle.status().stopped.unwrap().contains("no space"));
+    assert_eq!(store.last_segment(), Ok(1));
+}
+
+#[test]
+fn an_owner_whose_store_was_taken_over_stops() {
+    let store = MemoryStore::new();
+    let plan = || Plan { store: store.clone(), registry: toy::registry(), ..Plan::new("t", toy::services()) };
+    let old = plan().start();
+    old.ask(add("a", 1)).unwrap();
+    let new = plan().start();
+    assert_eq!(old.ask(add("a", 1)).unwrap_err().code(), "unavailable");
+    assert_eq!(new.ask(add("a", 1)), Ok(2));
+    assert!(old.handle().stop().unwrap().contains("another process"));
+}
+
+/// Knows nothing at first, and panics once.
+struct Ringer(AtomicU32);
+
+impl Worker for Ringer {
+    fn kind(&self) -> &'static str {
+        "bell"
+    }
+
+    fn run(&self, _key: &Id, request: &str, attempt: u32) -> TryOutcome {
+        assert_eq!(attempt, self.0.fetch_add(1, Ordering::Relaxed) + 1);
+        match attempt {
+            1 => TryOutcome::Unknown("no answer".to_owned()),
+            2 => panic!("the bell fell down"),
+            _ => TryOutcome::Done(request.to_owned()),
+        }
+    }
+}
+
+#[test]
+fn a_worker_is_asked_again_under_the_same_key_until_it_knows() {
+    let plan = Plan {
+        registry: toy::registry(),
+        workers: vec![Arc::new(Ringer(AtomicU32::new(0)))],
+        ..Plan::new("t", toy::services())
+    };
+    let clock = plan.clock.clone();
+    let running = plan.start();
+    running.ask(Ring { name: id("a") }).unwrap();
+    for attempts in 1..=2 {
+        running.wait_for_quietly::<tradewind_engine::tables::EffectRow>(id("a"), |job| job.attempts == attempts);
+        clock.advance(std::time::Duration::from_secs(2));
+    }
+    assert_eq!(running.wait_for::<Count>(id("a"), |count| count.total == 7).total, 7);
+}

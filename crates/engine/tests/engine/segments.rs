@@ -1,0 +1,93 @@
+//! The log's format: what is written is read, and damage is seen.
+
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use tradewind_engine::segment::{SEGMENT_BLOCK_BYTES_MAX, Segment, SegmentBuilder, event_address, event_id};
+use tradewind_events::{Envelope, Event, Timestamp, id};
+
+use crate::toy::{Counted, registry};
+
+fn envelope(name: &str, total: i64) -> Envelope {
+    let event = Counted { name: id(name), total };
+    Envelope {
+        id: id("elsewhere-1"),
+        source: "tally".into(),
+        subject: Event::subject(&event),
+        key: event.name.clone(),
+        time: Timestamp::from_millis(total),
+        sequence: 7,
+        correlation_id: id("c"),
+        causation_id: Some(id("cause")),
+        traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into()),
+        event: Arc::new(event),
+    }
+}
+
+fn segment(events: &[(String, i64, bool)]) -> Segment {
+    let mut builder = SegmentBuilder::default();
+    for (name, total, heard) in events {
+        builder.push(&envelope(name, *total), *heard).unwrap();
+    }
+    builder.finish(9, Timestamp::from_millis(5)).unwrap()
+}
+
+proptest! {
+    #[test]
+    fn what_is_written_is_read_in_order(events in proptest::collection::vec(("[!-~]{1,64}", any::<i64>(), any::<bool>()), 1..200), pick in any::<prop::sample::Index>()) {
+        let segment = segment(&events);
+        let read = segment.read("s").unwrap();
+        prop_assert_eq!(read.len(), events.len());
+        for (nth, (event, (name, total, heard))) in read.into_iter().zip(&events).enumerate() {
+            let nth = u32::try_from(nth).unwrap();
+            prop_assert_eq!((event.address.segment, event.address.index, event.heard), (9, nth, *heard));
+            let expected = if *heard { id("elsewhere-1") } else { event_id("s", event.address) };
+            let envelope = event.decode(&registry()).unwrap();
+            prop_assert_eq!(&envelope.id, &expected);
+            prop_assert_eq!(envelope.sequence, 7);
+            let counted = envelope.event.as_any().downcast_ref::<Counted>().unwrap();
+            prop_assert_eq!((counted.name.as_str(), counted.total), (name.as_str(), *total));
+        }
+        let index = u32::try_from(pick.index(events.len())).unwrap();
+        let [one] = &segment.read_at(&[index], "s").unwrap()[..] else { panic!("one event") };
+        prop_assert_eq!(one.address.index, index);
+    }
+
+    #[test]
+    fn damage_is_an_error_and_never_a_panic(
+        events in proptest::collection::vec(("[a-z]{1,20}", any::<i64>(), any::<bool>()), 1..50),
+        hit in any::<prop::sample::Index>(), value in any::<u8>(), in_directory in any::<bool>(),
+    ) {
+        let mut segment = segment(&events);
+        let bytes = if in_directory { &mut segment.directory } else { &mut segment.blocks };
+        let place = hit.index(bytes.len());
+        bytes[place] = value;
+        // A changed byte may still be a valid log; it must only never take the reader down.
+        prop_assert!(segment.read("s").map_or(true, |read| read.len() == events.len()));
+    }
+}
+
+#[test]
+fn a_segment_has_blocks_of_bounded_size_and_packs_what_repeats() {
+    let events: Vec<_> = (0..5_000).map(|nth| (format!("order-{nth}"), nth, false)).collect();
+    let segment = segment(&events);
+    let blocks = segment.directory.len() / 12;
+    let plain: usize = (0..blocks)
+        .map(|block| {
+            let bytes = &segment.directory[block * 12 + 8..block * 12 + 12];
+            usize::try_from(u32::from_le_bytes(bytes.try_into().unwrap())).unwrap()
+        })
+        .inspect(|plain| assert!(*plain <= SEGMENT_BLOCK_BYTES_MAX))
+        .sum();
+    assert!(blocks > 1 && segment.blocks.len() * 3 < plain, "{} of {plain} bytes", segment.blocks.len());
+}
+
+#[test]
+fn an_event_id_is_its_address() {
+    let address = tradewind_engine::Address { segment: 12, index: 3 };
+    assert_eq!(event_id("k3-f9", address).as_str(), "k3-f9-12-3");
+    assert_eq!(event_address("k3-f9", &id("k3-f9-12-3")), Some(address));
+    for other in ["k3-12-3", "x-12-3", "k3-f9-12", "k3-f9-a-b"] {
+        assert_eq!(event_address("k3-f9", &id(other)), None, "{other}");
+    }
+}
