@@ -129,7 +129,7 @@ fn below(tree: &BTreeMap<usize, Option<usize>>, root: usize) -> Vec<u32> {
         if level.is_empty() {
             return counts;
         }
-        counts.push(u32::try_from(level.len()).unwrap());
+        counts.push(u32::try_from(level.len()).expect("a small tree"));
     }
 }
 

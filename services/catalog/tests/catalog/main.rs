@@ -25,7 +25,7 @@ fn stage_with(settings: Catalog) -> Stage {
 }
 
 fn eur() -> Currency {
-    "EUR".parse().unwrap()
+    "EUR".parse().expect("EUR is a currency")
 }
 
 fn new_variant(sku: &str, amount_minor: i64) -> NewVariant {
@@ -62,7 +62,7 @@ impl Follow for Stage {
     /// The code and the field at fault; a refused command says nothing.
     fn refusal<C: Command<Answer: std::fmt::Debug>>(&mut self, command: C) -> String {
         let said = self.said_names().len();
-        let problem = self.ask(command).unwrap_err();
+        let problem = self.ask(command).expect_err("it should be refused");
         assert_eq!(self.said_names().len(), said);
         match problem.field {
             Some(field) => format!("{} at {field}", problem.refusal.code),

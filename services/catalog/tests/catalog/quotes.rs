@@ -40,7 +40,11 @@ fn placed(order_id: &str, lines: Vec<Line>) -> OrderPlaced {
 /// Each line that was refused, with its reason.
 fn unavailable(stage: &Stage) -> Vec<(Id, String)> {
     let [refused] = &stage.said::<QuoteRefused>()[..] else { panic!("{:?}", stage.said_names()) };
-    refused.unavailable.iter().map(|line| (line.sku.clone(), line.reason.as_deref().unwrap().to_owned())).collect()
+    refused
+        .unavailable
+        .iter()
+        .map(|line| (line.sku.clone(), line.reason.as_deref().unwrap_or_default().to_owned()))
+        .collect()
 }
 
 #[test]
