@@ -3,5 +3,6 @@
 mod claims;
 mod goods;
 mod model;
+mod picking;
 mod stock;
 mod world;
