@@ -1,0 +1,65 @@
+//! Which orders a customer has, for the day when what is personal in them must go. In pieces of bounded size.
+
+use std::sync::Arc;
+
+use tradewind_engine::Entity;
+use tradewind_events::{Id, Timestamp};
+
+use crate::Orders;
+
+/// How many orders of a customer one row lists at most.
+pub const ORDERS_A_PIECE_MAX: usize = 50;
+
+/// A customer's latest orders; the ones before stand in full pieces.
+#[derive(Debug, Clone, PartialEq, Eq, Entity)]
+#[entity(owner = Orders, table = "order_customer", key = customer_id)]
+pub struct Customer {
+    pub customer_id: Id,
+    #[column(json)]
+    pub order_ids: Arc<[Id]>,
+    /// How many full pieces there are, numbered from 1.
+    pub pieces: u32,
+    /// Nothing personal of theirs is kept, and they place nothing, from then on.
+    pub deleted_at: Option<Timestamp>,
+}
+
+/// A full list of a customer's orders.
+#[derive(Debug, Clone, PartialEq, Eq, Entity)]
+#[entity(owner = Orders, table = "order_customer_piece", key = (customer_id, piece), transient)]
+pub struct CustomerPiece {
+    pub customer_id: Id,
+    pub piece: Arc<str>,
+    #[column(json)]
+    pub order_ids: Arc<[Id]>,
+}
+
+impl Customer {
+    pub fn new(customer_id: &Id) -> Self {
+        Self { customer_id: customer_id.clone(), order_ids: Arc::from([]), pieces: 0, deleted_at: None }
+    }
+
+    /// Lists one more order. When the list is full, what it held becomes a piece.
+    pub fn add(&mut self, order_id: &Id) -> Option<CustomerPiece> {
+        let full = (self.order_ids.len() >= ORDERS_A_PIECE_MAX).then(|| {
+            self.pieces += 1;
+            let order_ids = std::mem::replace(&mut self.order_ids, Arc::from([]));
+            CustomerPiece { customer_id: self.customer_id.clone(), piece: self.last_piece(), order_ids }
+        });
+        self.order_ids = self.order_ids.iter().chain([order_id]).cloned().collect();
+        full
+    }
+
+    /// The customer is gone: the orders of the list, to be erased. `None` when that was heard before.
+    pub fn delete(&mut self, now: Timestamp) -> Option<Arc<[Id]>> {
+        if self.deleted_at.is_some() {
+            return None;
+        }
+        self.deleted_at = Some(now);
+        Some(std::mem::replace(&mut self.order_ids, Arc::from([])))
+    }
+
+    /// The number of the last full piece.
+    pub fn last_piece(&self) -> Arc<str> {
+        self.pieces.to_string().into()
+    }
+}
