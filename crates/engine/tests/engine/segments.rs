@@ -27,9 +27,9 @@ fn envelope(name: &str, total: i64) -> Envelope {
 fn segment(events: &[(String, i64, bool)]) -> Segment {
     let mut builder = SegmentBuilder::default();
     for (name, total, heard) in events {
-        builder.push(&envelope(name, *total), *heard).unwrap();
+        builder.push(&envelope(name, *total), *heard).expect("an event is a wire type");
     }
-    builder.finish(9, Timestamp::from_millis(5)).unwrap()
+    builder.finish(9, Timestamp::from_millis(5)).expect("something was said")
 }
 
 proptest! {
