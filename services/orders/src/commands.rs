@@ -88,7 +88,7 @@ impl Command for PlaceOrder {
 }
 
 /// Writes the order down and arms its deadline; catalog quotes it next.
-pub fn place_order(uow: &mut Uow<'_, Orders>, place: &PlaceOrder) -> Answer<OrderAccepted> {
+pub fn place_order(uow: &mut Uow<Orders>, place: &PlaceOrder) -> Answer<OrderAccepted> {
     let order_id = place.key().cloned().unwrap_or_else(|| uow.new_id());
     let new = wanted(place, order_id, uow.settings())?;
     let (early, customer) = (uow.get::<Order>(&new.order_id), uow.get::<Customer>(&new.customer_id));
@@ -160,7 +160,7 @@ fn accepted(order: &Order, is_new: bool) -> OrderAccepted {
 }
 
 /// Ends what is not confirmed at once; has shipping asked for what is.
-pub fn cancel_order(uow: &mut Uow<'_, Orders>, cancel: &CancelOrder) -> Answer<CancelAccepted> {
+pub fn cancel_order(uow: &mut Uow<Orders>, cancel: &CancelOrder) -> Answer<CancelAccepted> {
     let (by, usual) = match cancel.customer {
         Some(_) => (CancelledBy::Customer, "customer_request"),
         None => (CancelledBy::Operator, "operator_request"),

@@ -98,31 +98,31 @@ pub fn service(settings: Orders) -> Service<Orders> {
         .owns::<CustomerPiece>()
         .command(commands::place_order)
         .command(commands::cancel_order)
-        .on(reactions::price) //                  quote.issued
-        .on(reactions::lose_quote) //             quote.refused
-        .on(reactions::pass_reservation) //       reservation.made
-        .on(reactions::lose_reservation) //       reservation.refused
-        .on(reactions::pass_commit) //            reservation.committed
-        .on(reactions::lose_commit) //            reservation.commit_refused
-        .on(reactions::lose_released_stock) //    reservation.released
-        .on(reactions::lose_expired_stock) //     reservation.expired
-        .on(reactions::note_restocked) //         reservation.restocked
-        .on(reactions::pass_shipment) //          shipment.allocated
-        .on(reactions::lose_shipment) //          shipment.refused
-        .on(reactions::note_ready) //             shipment.ready
-        .on(reactions::end_released) //           shipment.released
-        .on(reactions::go_on) //                  shipment.release_refused
-        .on(reactions::dispatch) //               shipment.dispatched
-        .on(reactions::deliver) //                shipment.delivered
-        .on(reactions::note_requested) //         payment.requested
-        .on(reactions::pass_payment) //           payment.authorized
-        .on(reactions::lose_payment) //           payment.failed
-        .on(reactions::note_captured) //          payment.captured
-        .on(reactions::lose_capture) //           payment.capture_failed
-        .on(reactions::lose_hold) //              payment.voided
-        .on(reactions::refund) //                 payment.refunded
-        .on(reactions::note_refund_failed) //     payment.refund_failed
-        .on(reactions::forget_customer) //        user.deleted
+        .on(reactions::price) // quote.issued
+        .on(reactions::lose_quote) // quote.refused
+        .on(reactions::pass_reservation) // reservation.made
+        .on(reactions::lose_reservation) // reservation.refused
+        .on(reactions::pass_commit) // reservation.committed
+        .on(reactions::lose_commit) // reservation.commit_refused
+        .on(reactions::lose_released_stock) // reservation.released
+        .on(reactions::lose_expired_stock) // reservation.expired
+        .on(reactions::note_restocked) // reservation.restocked
+        .on(reactions::pass_shipment) // shipment.allocated
+        .on(reactions::lose_shipment) // shipment.refused
+        .on(reactions::note_ready) // shipment.ready
+        .on(reactions::end_released) // shipment.released
+        .on(reactions::go_on) // shipment.release_refused
+        .on(reactions::dispatch) // shipment.dispatched
+        .on(reactions::deliver) // shipment.delivered
+        .on(reactions::note_requested) // payment.requested
+        .on(reactions::pass_payment) // payment.authorized
+        .on(reactions::lose_payment) // payment.failed
+        .on(reactions::note_captured) // payment.captured
+        .on(reactions::lose_capture) // payment.capture_failed
+        .on(reactions::lose_hold) // payment.voided
+        .on(reactions::refund) // payment.refunded
+        .on(reactions::note_refund_failed) // payment.refund_failed
+        .on(reactions::forget_customer) // user.deleted
         .timer(DEADLINE, reactions::expire)
         .timer(ERASE, reactions::forget_more)
 }
