@@ -26,7 +26,7 @@ CREATE TABLE order_view (
     authorized_minor   INTEGER,
     captured_minor     INTEGER,
     captured_at        INTEGER,
-    -- The sum over its rows of order_refund.
+    -- The sum over its rows of refund_view.
     refunded_minor     INTEGER NOT NULL,
     shipment_id        TEXT,
     shipment_state     TEXT,
@@ -71,7 +71,7 @@ CREATE INDEX order_view_customer ON order_view (customer_id, began_at);
 CREATE INDEX order_view_status ON order_view (status, began_at);
 
 -- Money of an order that went back, whole or in part.
-CREATE TABLE order_refund (
+CREATE TABLE refund_view (
     order_id       TEXT NOT NULL,
     refund_id      TEXT NOT NULL,
     currency       TEXT NOT NULL,

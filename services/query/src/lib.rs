@@ -6,8 +6,8 @@ mod reactions;
 pub mod rebuild;
 
 pub use model::{
-    ADDRESSES_MAX, Addresses, Availability, CategoryView, Ending, OrderRefund, OrderStatus, OrderView, PaymentState,
-    ProductCategory, ProductView, ReservationState, SalesDay, ShipmentState, StockView, VariantMark,
+    ADDRESSES_MAX, Addresses, Availability, CategoryView, Ending, OrderStatus, OrderView, PaymentState,
+    ProductCategory, ProductView, RefundView, ReservationState, SalesDay, ShipmentState, StockView, VariantMark,
 };
 pub use reactions::order_of;
 
@@ -46,7 +46,7 @@ pub const WITHOUT_READ_MODEL: &[(&str, &str)] = &[
 pub fn service(settings: Query) -> Service<Query> {
     Service::new(settings)
         .owns::<OrderView>()
-        .owns::<OrderRefund>()
+        .owns::<RefundView>()
         .owns::<SalesDay>()
         .owns::<ProductView>()
         .owns::<ProductCategory>()

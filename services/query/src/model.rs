@@ -12,7 +12,7 @@ mod states;
 mod stock;
 
 pub use addresses::{ADDRESSES_MAX, Addresses};
-pub use order::{End, OrderRefund, OrderView};
+pub use order::{End, OrderView, RefundView};
 pub use product::{CategoryView, ProductCategory, ProductView, VariantMark};
 pub use sales::{SalesDay, Sums};
 pub use states::{Availability, Ending, OrderStatus, PaymentState, ReservationState, ShipmentState};

@@ -41,7 +41,7 @@ pub struct OrderView {
     pub authorized_minor: Option<i64>,
     pub captured_minor: Option<i64>,
     pub captured_at: Option<Timestamp>,
-    /// The sum of its [`OrderRefund`]s.
+    /// The sum of its [`RefundView`]s.
     pub refunded_minor: i64,
     pub shipment_id: Option<Id>,
     pub shipment_state: Option<ShipmentState>,
@@ -83,8 +83,8 @@ pub struct OrderView {
 
 /// Money of an order that went back, whole or in part.
 #[derive(Debug, Clone, PartialEq, Eq, Entity)]
-#[entity(owner = Query, table = "order_refund", key = (order_id, refund_id))]
-pub struct OrderRefund {
+#[entity(owner = Query, table = "refund_view", key = (order_id, refund_id))]
+pub struct RefundView {
     pub order_id: Id,
     pub refund_id: Id,
     pub currency: Currency,
@@ -336,7 +336,7 @@ impl End {
     }
 }
 
-impl OrderRefund {
+impl RefundView {
     /// One refund has one amount; told again, the first telling stands.
     #[must_use]
     pub fn merged(self, told: Self) -> Self {

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use tradewind_engine::Entity;
 use tradewind_events::{AmountOverflow, Currency, minus, plus};
 
-use super::{Ending, OrderRefund, OrderView};
+use super::{Ending, OrderView, RefundView};
 use crate::Query;
 
 /// The sales of one day (UTC) in one currency.
@@ -76,7 +76,7 @@ impl OrderView {
     }
 }
 
-impl OrderRefund {
+impl RefundView {
     /// What the refund adds to its day.
     pub fn sales(&self) -> Sums {
         if self.amount_minor == 0 {

@@ -12,7 +12,7 @@ use tradewind_events::{
 use super::{change_order, move_sales, told};
 use crate::{
     Query,
-    model::{OrderRefund, PaymentState, Sums},
+    model::{PaymentState, RefundView, Sums},
 };
 
 pub fn requested(uow: &mut Uow<'_, Query>, requested: &PaymentRequested) -> Outcome {
@@ -48,8 +48,8 @@ pub fn voided(uow: &mut Uow<'_, Query>, voided: &PaymentVoided) -> Outcome {
 /// Money went back: a row a refund, so that each counts once in its order and on its day.
 pub fn refunded(uow: &mut Uow<'_, Query>, refunded: &PaymentRefunded) -> Outcome {
     let (order_id, told) = (&refunded.order.order_id, told(uow)?);
-    let before = uow.get::<OrderRefund>((order_id, &refunded.refund_id))?;
-    let new = OrderRefund {
+    let before = uow.get::<RefundView>((order_id, &refunded.refund_id))?;
+    let new = RefundView {
         order_id: order_id.clone(),
         refund_id: refunded.refund_id.clone(),
         currency: refunded.order.currency,

@@ -28,7 +28,7 @@ use tradewind_events::{
         ShipmentReleaseRefused, ShipmentReleased,
     },
 };
-use tradewind_query::{Ending, OrderRefund, OrderStatus, OrderView, PaymentState, ReservationState, ShipmentState};
+use tradewind_query::{Ending, OrderStatus, OrderView, PaymentState, RefundView, ReservationState, ShipmentState};
 
 use super::world::{MINUTE, NOON, World, eur, order_1, paid_by, priced, quoted, unpriced, unquoted};
 
@@ -258,7 +258,7 @@ fn a_cancelled_order_gets_its_money_back() {
     let order = world.order();
     assert_eq!((order.payment_state, order.refunded_minor), (Some(PaymentState::Refunded), 5_936));
     assert_eq!((order.refunded_at, order.settled), (Some(world.now), true));
-    let refund: OrderRefund = world.row(("order-1", "refund-1")).unwrap();
+    let refund: RefundView = world.row(("order-1", "refund-1")).unwrap();
     assert_eq!((refund.amount_minor, refund.currency), (5_936, eur()));
     world.check();
 }
@@ -322,7 +322,7 @@ fn a_refund_counts_once_however_often_it_is_told_and_a_part_leaves_the_rest_capt
     world.tell(PaymentRefundFailed::sample()).tell(PaymentSurplusReturned::sample());
     let order = world.order();
     assert_eq!((order.refunded_minor, order.payment_state), (2_000, Some(PaymentState::Captured)));
-    assert_eq!(world.stage.rows::<OrderRefund>().len(), 2);
+    assert_eq!(world.stage.rows::<RefundView>().len(), 2);
     world.check();
 }
 
