@@ -56,6 +56,16 @@ impl MemoryStore {
         self.state().faults.insert(0, error);
     }
 
+    /// Changes a row behind everybody's back; `None` deletes it.
+    pub fn tamper(&self, table: &'static Table, key: &Key, row: Option<StoredRow>) {
+        let mut state = self.state();
+        let rows = state.tables.entry(table.name).or_default();
+        match row {
+            Some(row) => rows.insert(key.clone(), row),
+            None => rows.remove(key),
+        };
+    }
+
     /// All rows of a table by key.
     pub fn rows(&self, table: &'static Table) -> Vec<StoredRow> {
         self.state().tables.get(table.name).map(|rows| rows.values().cloned().collect()).unwrap_or_default()

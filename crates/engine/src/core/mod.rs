@@ -146,8 +146,12 @@ pub enum Formed {
 
 impl Core {
     /// Reads what it must know from the store.
+    ///
+    /// # Panics
+    /// When two entities share a table: that is a defect of the build.
     pub fn new(setup: Setup) -> Result<Self, StoreError> {
         let next_segment = setup.reader.last_segment()? + 1;
+        check_tables(&setup.services);
         let routes = routes(&setup.services, &setup.registry);
         let mut core = Self {
             store_name: setup.store_name,
@@ -448,6 +452,18 @@ fn entry(row: Option<StoredRow>) -> Entry {
         Some(row) => {
             let bytes = row.values.len() * 48;
             Entry { version: row.version, events: row.events, slot: Slot::Raw(row), dirty: 0, bytes }
+        }
+    }
+}
+
+/// Rows are found by the name of their table, so two entities must not share one.
+fn check_tables(services: &[AnyService]) {
+    let mut owners: BTreeMap<&str, &str> =
+        crate::tables::ENGINE_TABLES.iter().map(|table| (table.name, "engine")).collect();
+    for service in services {
+        for table in &service.tables {
+            let before = owners.insert(table.name, service.name);
+            assert!(before.is_none(), "{} and {before:?} both own a table {}", service.name, table.name);
         }
     }
 }

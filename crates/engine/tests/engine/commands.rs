@@ -144,3 +144,9 @@ fn a_failed_commit_answers_nobody_and_is_tried_again_from_what_the_store_has() {
     let sequences: Vec<_> = stage.said::<toy::Counted>().iter().map(|counted| counted.total).collect();
     assert_eq!(sequences, [1, 2]);
 }
+
+#[test]
+#[should_panic(expected = "own a table tally")]
+fn two_entities_cannot_share_a_table() {
+    Stage::with([toy::tally(), toy::tally()], toy::registry(), Limits::default());
+}

@@ -1,0 +1,79 @@
+//! What is not settled: orders with something in flight, parked, dead or owed.
+
+use rustc_hash::FxHashSet;
+use tradewind_engine::tables::{DeadLetterRow, DeadLetterState, EffectRow, EffectState, ParkedRow};
+use tradewind_events::{Id, TextEnum};
+use tradewind_payments::{
+    Payment, Refund, Surplus,
+    model::{PaymentState, RefundState, SurplusState},
+};
+
+use crate::{Audit, AuditError, Report, each};
+
+/// Orders that are not judged yet.
+#[derive(Default)]
+pub struct Facts {
+    unsettled: FxHashSet<Id>,
+}
+
+impl Facts {
+    pub fn is_settled(&self, order_id: &Id) -> bool {
+        !self.unsettled.contains(order_id)
+    }
+}
+
+pub fn gather(audit: &Audit<'_>, report: &mut Report) -> Result<Facts, AuditError> {
+    let mut facts = Facts::default();
+    for store in audit.stores {
+        each::<ParkedRow>(store.reader, &mut |row| {
+            facts.unsettled.insert(row.message_key);
+        })?;
+        each::<DeadLetterRow>(store.reader, &mut |row| {
+            if row.state == DeadLetterState::Dead {
+                facts.unsettled.extend(Id::new(&*row.message_key));
+                report.owe("dead_letter", &row.id, format!("{} of {}: {}", row.name, row.consumer, row.reason));
+            }
+        })?;
+        each::<EffectRow>(store.reader, &mut |row| {
+            let request: Option<serde_json::Value> = serde_json::from_str(&row.request).ok();
+            let order = request.as_ref().and_then(|request| request.get("order_id")?.as_str());
+            facts.unsettled.extend(order.and_then(|order| Id::new(order).ok()));
+            if row.state == EffectState::Exhausted {
+                let why = row.last_error.as_deref().unwrap_or("its outcome is not known");
+                report.owe("job", &row.id, format!("{}: {why}", row.kind));
+            }
+        })?;
+    }
+    money(audit, &mut facts, report)?;
+    report.set_aside = u64::try_from(facts.unsettled.len()).unwrap_or(u64::MAX);
+    Ok(facts)
+}
+
+fn money(audit: &Audit<'_>, facts: &mut Facts, report: &mut Report) -> Result<(), AuditError> {
+    audit.each::<Payment>("payments", |row| {
+        use PaymentState::{Authorizing, Capturing, Refunding, Voiding};
+        if row.owed_since.is_some() {
+            report.owe("payment", &row.payment_id, "a hold that cannot be let go");
+        }
+        if row.owed_since.is_some() || matches!(row.state, Authorizing | Capturing | Refunding | Voiding) {
+            facts.unsettled.insert(row.order_id);
+        }
+    })?;
+    audit.each::<Refund>("payments", |row| {
+        if row.state != RefundState::Refunded && row.settled_by.is_none() {
+            if row.owed_since.is_some() {
+                report.owe("refund", &row.refund_id, row.refused_reason.as_deref().unwrap_or("refused"));
+            }
+            facts.unsettled.insert(row.order_id);
+        }
+    })?;
+    audit.each::<Surplus>("payments", |row| {
+        if row.state != SurplusState::Returned && row.settled_by.is_none() {
+            if row.owed_since.is_some() {
+                let why = row.refused_reason.as_deref().unwrap_or(SurplusState::Refused.as_str());
+                report.owe("surplus", &row.surplus_id, why);
+            }
+            facts.unsettled.insert(row.order_id);
+        }
+    })
+}

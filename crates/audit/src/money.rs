@@ -1,0 +1,126 @@
+//! Invariant 6: the books balance, nobody pays more than his order costs, and the provider agrees.
+
+use std::collections::BTreeMap;
+
+use rustc_hash::FxHashMap;
+use tradewind_events::{Currency, Id, PaymentMethod};
+use tradewind_payments::{
+    Account, HouseAccount, LedgerEntry, Payment,
+    model::{PaymentState, Side},
+};
+
+use crate::{Audit, AuditError, Charge, Report, facts::Facts, log::Log};
+
+/// Debits and credits, in minor units; wide, so that a sum of many rows cannot overflow.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Totals {
+    debits: i128,
+    credits: i128,
+    entries: u64,
+}
+
+impl Totals {
+    fn add(&mut self, side: Side, amount_minor: i64) {
+        self.entries += 1;
+        match side {
+            Side::Debit => self.debits += i128::from(amount_minor),
+            Side::Credit => self.credits += i128::from(amount_minor),
+        }
+    }
+}
+
+pub fn check(audit: &Audit<'_>, facts: &Facts, log: &Log, report: &mut Report) -> Result<(), AuditError> {
+    check_ledger(audit, report)?;
+    check_payments(audit, log, report)?;
+    if let Some(charges) = audit.charges {
+        check_charges(audit, facts, charges, report)?;
+    }
+    Ok(())
+}
+
+fn check_ledger(audit: &Audit<'_>, report: &mut Report) -> Result<(), AuditError> {
+    let mut by_currency: BTreeMap<Currency, Totals> = BTreeMap::new();
+    let mut by_account: FxHashMap<(String, Currency), Totals> = FxHashMap::default();
+    let mut postings: FxHashMap<Id, Totals> = FxHashMap::default();
+    audit.each::<LedgerEntry>("payments", |entry| {
+        by_currency.entry(entry.currency).or_default().add(entry.side, entry.amount_minor);
+        by_account.entry((entry.account.to_string(), entry.currency)).or_default().add(entry.side, entry.amount_minor);
+        postings.entry(entry.posting_id).or_default().add(entry.side, entry.amount_minor);
+    })?;
+    for (currency, totals) in &by_currency {
+        report.hold(6, totals.debits == totals.credits, || {
+            (format!("ledger in {currency}"), format!("debits {}, credits {}", totals.debits, totals.credits))
+        });
+    }
+    // The two sides of a posting come in one commit: when every posting balances, so did every commit.
+    for (posting, totals) in &postings {
+        report.hold(6, totals.entries == 2 && totals.debits == totals.credits, || {
+            let (debits, credits) = (totals.debits, totals.credits);
+            (format!("posting {posting}"), format!("{} entries, debits {debits}, credits {credits}", totals.entries))
+        });
+    }
+    let mut account = |name: String, currency: Currency, row: Totals| {
+        let sum = by_account.remove(&(name.clone(), currency)).unwrap_or_default();
+        report.hold(6, sum == row, || {
+            (format!("account {name} in {currency}"), format!("the row says {row:?}, its entries {sum:?}"))
+        });
+    };
+    audit.each::<Account>("payments", |row| {
+        let totals =
+            Totals { debits: row.debits_minor.into(), credits: row.credits_minor.into(), entries: row.entries };
+        account(Account::book_of(&row.customer_id).to_string(), row.currency, totals);
+    })?;
+    audit.each::<HouseAccount>("payments", |row| {
+        let totals =
+            Totals { debits: row.debits_minor.into(), credits: row.credits_minor.into(), entries: row.entries };
+        account(row.name.to_string(), row.currency, totals);
+    })?;
+    for (name, currency) in by_account.into_keys() {
+        report.hold(6, false, || (format!("account {name} in {currency}"), "entries without an account".to_owned()));
+    }
+    Ok(())
+}
+
+fn check_payments(audit: &Audit<'_>, log: &Log, report: &mut Report) -> Result<(), AuditError> {
+    audit.each::<Payment>("payments", |row| {
+        let subject = || format!("payment {} of order {}", row.payment_id, row.order_id);
+        let (authorized, captured, refunded) = (row.authorized_minor, row.captured_minor, row.refunded_minor);
+        let bounded = 0 <= refunded && refunded <= captured && captured <= authorized && authorized <= row.amount_minor;
+        report.hold(6, bounded, || {
+            let amounts = format!("authorized {authorized}, captured {captured}, refunded {refunded}");
+            (subject(), format!("{amounts} of a total of {}", row.amount_minor))
+        });
+        let times = log.orders.get(&row.order_id).map_or(0, |order| order.captured);
+        report.hold(6, times <= 1, || (subject(), format!("captured {times} times")));
+    })
+}
+
+/// The provider's charges are those of our payments by card, to the cent.
+fn check_charges(audit: &Audit<'_>, facts: &Facts, charges: &[Charge], report: &mut Report) -> Result<(), AuditError> {
+    let mut theirs: FxHashMap<&Id, (i64, i64)> = FxHashMap::default();
+    for charge in charges {
+        let sum = theirs.entry(&charge.order_id).or_default();
+        // What was taken and given back again is surplus that was returned.
+        if charge.captured_minor != charge.refunded_minor {
+            sum.0 += charge.captured_minor;
+            sum.1 += charge.refunded_minor;
+        }
+    }
+    audit.each::<Payment>("payments", |row| {
+        let (captured, refunded) = theirs.remove(&row.order_id).unwrap_or_default();
+        if row.order.payment_method == PaymentMethod::Card && facts.is_settled(&row.order_id) {
+            let ours = row.captured_minor - row.refunded_minor;
+            let agrees = captured - refunded == ours || row.state == PaymentState::Unheard;
+            report.hold(6, agrees, || {
+                let subject = format!("payment {} of order {}", row.payment_id, row.order_id);
+                (subject, format!("we keep {ours}, the provider has taken {captured} and given back {refunded}"))
+            });
+        }
+    })?;
+    for (order_id, (captured, refunded)) in theirs {
+        report.hold(6, captured == refunded, || {
+            (format!("order {order_id}"), format!("the provider keeps {} that we do not know of", captured - refunded))
+        });
+    }
+    Ok(())
+}

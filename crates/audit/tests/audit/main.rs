@@ -1,0 +1,5 @@
+//! The audit on whole shops: clean where all went as it should, and seeing where somebody tampered.
+
+mod shop;
+mod tampering;
+mod whole;

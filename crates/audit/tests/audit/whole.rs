@@ -1,0 +1,60 @@
+//! Orders that go through, and orders that do not: the books are clean either way.
+
+use std::time::Duration;
+
+use tradewind_engine::Entity;
+use tradewind_events::PaymentMethod::{Balance, Card, External};
+use tradewind_orders::{CancelOrder, OrderState};
+use tradewind_payments::{Account, Payment};
+use tradewind_shipping::{DeliverShipment, DispatchShipment};
+
+use crate::shop::{Shop, eur};
+
+#[test]
+fn a_balance_order_goes_through_in_one_commit_and_is_delivered() {
+    let mut shop = Shop::open();
+    shop.stocks("A", 10);
+    shop.credits("ada", 5_000);
+    shop.stage.clear();
+    let before = tradewind_engine::ports::Reader::last_segment(shop.stage.store()).unwrap();
+    let order = shop.orders("ada", "A", 2, Balance);
+    assert_eq!(shop.order(&order).state, OrderState::Confirmed, "{:?}", shop.stage.said_names());
+    assert_eq!(tradewind_engine::ports::Reader::last_segment(shop.stage.store()).unwrap(), before + 1);
+    shop.stage.ask(DispatchShipment { order_id: order.clone(), carrier: None, tracking: None }).unwrap();
+    shop.stage.ask(DeliverShipment { order_id: order.clone() }).unwrap();
+    assert_eq!(shop.order(&order).state, OrderState::Completed);
+    let account = shop.stage.row::<Account>(("ada", "EUR")).unwrap();
+    assert_eq!(account.credits_minor - account.debits_minor, 3_000);
+    let report = shop.audit();
+    assert!(report.is_clean(), "{report:#?}");
+    assert_eq!((shop.stage.dead_letters(), shop.stage.parked()), (vec![], vec![]));
+    let unexamined: Vec<_> =
+        (1..).zip(&report.checks).filter(|(_, check)| check.examined == 0).map(|(number, _)| number).collect();
+    // One store alone has no books between stores, and nothing here has ended.
+    assert_eq!(unexamined, [4, 8]);
+    assert_eq!(eur().as_str(), "EUR");
+    assert_eq!(Payment::TABLE.name, "payment");
+}
+
+#[test]
+fn refused_cancelled_and_expired_orders_hold_nothing() {
+    let mut shop = Shop::open();
+    shop.stocks("A", 3);
+    shop.credits("ada", 5_000);
+    let poor = shop.orders("bob", "A", 1, Balance);
+    let greedy = shop.orders("ada", "A", 4, Balance);
+    let cancelled = shop.orders("ada", "A", 1, Balance);
+    shop.stage.ask(CancelOrder { order_id: cancelled.clone(), customer: None, reason: None }).unwrap();
+    let unpaid = shop.orders("ada", "A", 1, External);
+    let waiting = shop.orders("ada", "A", 1, Card);
+    assert_eq!(shop.order(&poor).state, OrderState::Rejected);
+    assert_eq!(shop.order(&greedy).state, OrderState::Rejected);
+    assert_eq!(shop.order(&cancelled).state, OrderState::Cancelled);
+    shop.stage.advance(Duration::from_mins(40));
+    assert!(shop.order(&unpaid).state.has_ended());
+    assert!(shop.order(&waiting).state.has_ended());
+    let report = shop.audit();
+    assert_eq!(report.violated(), 0, "{report:#?}");
+    // The provider has not said yet what became of the card.
+    assert!(report.set_aside >= 1);
+}
