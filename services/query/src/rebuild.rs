@@ -25,7 +25,8 @@ pub fn key_of(table: &Table, row: &[Value]) -> Key {
     Key::of(&table.key.iter().map(part).collect::<Vec<_>>())
 }
 
-/// The read models as the events of a log make them.
+/// The read models as the events of a log make them, all in memory. A log that is too large for that is heard again by
+/// a store of its own, through the same reactions.
 pub struct ReadModels {
     replay: Replay,
     /// Events that no read model could take in, each with the reason: live they are dead letters of query.
