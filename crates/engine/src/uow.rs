@@ -16,6 +16,44 @@ use crate::{
 };
 
 /// One service's view of the unit of work.
+///
+/// It reaches the service's own entities only:
+///
+/// ```
+/// # use tradewind_engine::{Entity, Outcome, Settings, Uow};
+/// # use tradewind_events::Id;
+/// # struct Inventory;
+/// # impl Settings for Inventory { const SERVICE: &'static str = "inventory"; }
+/// #[derive(Clone, Entity)]
+/// #[entity(owner = Inventory, table = "stock", key = sku)]
+/// struct Stock { sku: Id, on_hand: i64 }
+///
+/// fn sold_out(uow: &mut Uow<Inventory>, sku: &Id) -> Outcome {
+///     let stock = uow.load::<Stock>(sku)?;
+///     uow.put(Stock { on_hand: 0, ..stock });
+///     Ok(())
+/// }
+/// ```
+///
+/// The same function of another service does not compile:
+///
+/// ```compile_fail,E0271
+/// # use tradewind_engine::{Entity, Outcome, Settings, Uow};
+/// # use tradewind_events::Id;
+/// # struct Inventory;
+/// # struct Orders;
+/// # impl Settings for Inventory { const SERVICE: &'static str = "inventory"; }
+/// # impl Settings for Orders { const SERVICE: &'static str = "orders"; }
+/// #[derive(Clone, Entity)]
+/// #[entity(owner = Inventory, table = "stock", key = sku)]
+/// struct Stock { sku: Id, on_hand: i64 }
+///
+/// fn sold_out(uow: &mut Uow<Orders>, sku: &Id) -> Outcome {
+///     let stock = uow.load::<Stock>(sku)?;
+///     uow.put(Stock { on_hand: 0, ..stock });
+///     Ok(())
+/// }
+/// ```
 pub struct Uow<'a, S> {
     work: &'a mut UnitOfWork,
     settings: &'a S,

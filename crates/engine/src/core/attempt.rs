@@ -95,8 +95,8 @@ pub(super) enum Note {
         id: Id,
         waits_for: Option<Arc<str>>,
     },
-    /// A parked message is gone.
-    Unparked,
+    /// A parked message waits no longer.
+    Unparked(Arc<ParkedRow>),
     /// A service has a new dead letter.
     Died {
         service: usize,
@@ -358,7 +358,7 @@ impl Core {
             Via::Heard => self.count(delivery, |counter| counter.handled += 1)?,
             Via::Parked(row) => {
                 self.forget_parked(row);
-                success.notes.push(Note::Unparked);
+                success.notes.push(Note::Unparked(Arc::clone(row)));
                 self.count(delivery, |counter| {
                     counter.parked = counter.parked.saturating_sub(1);
                     counter.handled += 1;

@@ -48,7 +48,7 @@ impl Core {
             row.reason = ParkedReason::Paused;
         }
         match &delivery.via {
-            Via::Parked(_) => success.notes.push(Note::Unparked),
+            Via::Parked(row) => success.notes.push(Note::Unparked(Arc::clone(row))),
             Via::Redriven(dead) => {
                 self.mark_redriven(dead);
                 self.count(delivery, |counter| {
@@ -138,7 +138,7 @@ impl Core {
             }
             Via::Parked(row) => {
                 self.forget_parked(row);
-                success.notes.push(Note::Unparked);
+                success.notes.push(Note::Unparked(Arc::clone(row)));
                 self.count(delivery, |counter| {
                     counter.parked = counter.parked.saturating_sub(1);
                     counter.dead += 1;
@@ -209,7 +209,7 @@ impl Core {
             })
         };
         self.work.put(dead);
-        Success::note(Note::Unparked)
+        Success::note(Note::Unparked(Arc::new(row.clone())))
     }
 
     /// A message that a broker brought and nobody can read: kept as it came.
@@ -321,13 +321,8 @@ impl Core {
     pub(super) fn take_note(&mut self, forming: &mut Forming, note: Note) {
         match note {
             Note::Tried(id) => forming.tried.push(id),
-            Note::Unparked => self.parked.count = self.parked.count.saturating_sub(1),
-            Note::Parked { id, waits_for } => {
-                self.parked.count += 1;
-                if let Some(waits_for) = waits_for {
-                    self.parked.waiting.entry(waits_for).or_default().push(id);
-                }
-            }
+            Note::Unparked(row) => self.parked.remove(&row),
+            Note::Parked { id, waits_for } => self.parked.add(id, waits_for),
             Note::Paused { consumer } => {
                 self.consumers.insert(consumer, super::ConsumerState::Paused);
             }
@@ -360,6 +355,27 @@ impl Core {
             context,
             |_| crate::StoredAnswer::default(),
         ))));
+    }
+}
+
+impl super::Parked {
+    pub(super) fn add(&mut self, id: Id, waits_for: Option<Arc<str>>) {
+        self.count += 1;
+        if let Some(waits_for) = waits_for {
+            self.waiting.entry(waits_for).or_default().push(id);
+        }
+    }
+
+    fn remove(&mut self, row: &ParkedRow) {
+        self.count = self.count.saturating_sub(1);
+        if let Some(waits_for) = &row.waits_for
+            && let Some(ids) = self.waiting.get_mut(waits_for)
+        {
+            ids.retain(|id| *id != row.id);
+            if ids.is_empty() {
+                self.waiting.remove(waits_for);
+            }
+        }
     }
 }
 

@@ -189,6 +189,10 @@ impl Core {
         };
         core.read_consumers()?;
         core.read_parked()?;
+        // Time does not go back over a restart either.
+        if let Some(last) = core.reader.segments(next_segment - 1, 1)?.first() {
+            core.work.now = last.committed_at;
+        }
         Ok(core)
     }
 
@@ -281,14 +285,24 @@ impl Core {
         let now = self.clock.now();
         self.jobs.refill(now, &*self.reader)?;
         let mut due = Vec::new();
-        while self.running.len() < self.limits.jobs_running_max
+        while self.running.len() + due.len() < self.limits.jobs_running_max
             && let Some((_, job)) = self.jobs.pop(now)
         {
-            if self.running.insert(job.id.clone()) {
+            if !self.running.contains(&job.id) {
                 due.push(job);
             }
         }
-        Ok(due)
+        // Since it came into the window it may have been settled, or put off.
+        let keys: Vec<Key> = due.iter().map(|job| job.key()).collect();
+        let rows = if keys.is_empty() { Vec::new() } else { self.reader.load(EffectRow::TABLE, &keys)? };
+        let mut jobs = Vec::with_capacity(due.len());
+        for (job, row) in due.into_iter().zip(rows) {
+            let row = row.and_then(|row| EffectRow::from_row(&row.values).ok());
+            if row.is_some_and(|row| row == *job) && self.running.insert(job.id.clone()) {
+                jobs.push(job);
+            }
+        }
+        Ok(jobs)
     }
 
     /// When there will be something to do without a new message.
@@ -380,14 +394,11 @@ impl Core {
             let Some(last) = rows.last() else { return Ok(()) };
             after = Some((Value::Null, last.key()));
             for row in rows {
-                self.parked.count += 1;
                 let consumer = self.consumers.iter_mut().find(|(name, _)| ***name == *row.consumer);
                 if let (ParkedReason::Paused, Some((_, state @ ConsumerState::Running))) = (row.reason, consumer) {
                     *state = ConsumerState::Draining;
                 }
-                if let Some(waits_for) = row.waits_for {
-                    self.parked.waiting.entry(waits_for).or_default().push(row.id);
-                }
+                self.parked.add(row.id, row.waits_for);
             }
         }
     }

@@ -78,3 +78,16 @@ fn a_job_whose_outcome_cannot_be_handled_is_owed_with_the_reason() {
     assert_eq!(job.state, EffectState::Exhausted);
     assert!(job.last_error.as_deref().unwrap().contains("the bell is broken"));
 }
+
+#[test]
+fn a_job_that_was_put_forward_and_done_is_not_done_again_at_its_old_time() {
+    let mut stage = toy::stage();
+    stage.ask(Ring { name: id("a") }).unwrap();
+    assert_eq!(stage.core().take_jobs().unwrap().len(), 1);
+    stage.try_job(&id("a"), TryOutcome::Unknown("timeout".into()));
+    stage.operate(Action::RetryJob { job: id("a") }).unwrap();
+    assert_eq!(stage.core().take_jobs().unwrap().len(), 1);
+    stage.finish::<Bell>(&id("a"), &1);
+    stage.advance(Duration::from_secs(30));
+    assert_eq!(stage.core().take_jobs().unwrap().len(), 0);
+}

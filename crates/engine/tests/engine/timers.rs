@@ -79,3 +79,16 @@ fn many_timers_fire_in_the_order_of_their_time() {
     let names: Vec<_> = stage.said::<toy::Counted>().into_iter().map(|counted| counted.name).collect();
     assert_eq!(names, [id("t1"), id("t2"), id("t3")]);
 }
+
+#[test]
+fn time_does_not_go_back_over_a_restart() {
+    let store = MemoryStore::new();
+    let mut stage = Stage::over(store.clone(), toy::services(), toy::registry(), Limits::default());
+    stage.advance(Duration::from_mins(30));
+    stage.ask(toy::add("a", 1)).unwrap();
+    let before = stage.log()[0].envelope.time;
+    // The new stage's clock begins half an hour earlier.
+    let mut stage = Stage::over(store, toy::services(), toy::registry(), Limits::default());
+    stage.ask(toy::add("a", 1)).unwrap();
+    assert_eq!(stage.log()[0].envelope.time, before);
+}
