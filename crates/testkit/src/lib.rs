@@ -7,6 +7,7 @@ mod ids;
 mod memory;
 mod running;
 mod stage;
+pub mod store_suite;
 
 pub use broker::{BrokerFaults, MemoryBroker};
 pub use clock::ManualClock;
