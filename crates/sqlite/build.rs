@@ -1,0 +1,26 @@
+//! Lists `migrations/NNNN_name.sql` in order, so that adding one needs no second place.
+
+use std::{env, fmt::Write, fs, path::Path};
+
+fn main() {
+    println!("cargo::rerun-if-changed=migrations");
+    let variable = |name| env::var_os(name).expect("cargo sets it");
+    let directory = Path::new(&variable("CARGO_MANIFEST_DIR")).join("migrations");
+    let mut files: Vec<String> = fs::read_dir(&directory)
+        .expect("crates/sqlite/migrations can be listed")
+        .map(|entry| entry.expect("it has names").file_name().into_string().expect("they are ASCII"))
+        .filter(|name| Path::new(name).extension().is_some_and(|extension| extension == "sql"))
+        .collect();
+    files.sort();
+    let mut list = String::from("&[\n");
+    for file in &files {
+        let (number, name) = file.trim_end_matches(".sql").split_once('_').expect("a migration is NNNN_name.sql");
+        assert!(number.len() == 4, "{file}: a migration is NNNN_name.sql");
+        let number: u32 = number.parse().expect("a migration is NNNN_name.sql");
+        let sql = format!("include_str!(concat!(env!(\"CARGO_MANIFEST_DIR\"), \"/migrations/{file}\"))");
+        writeln!(list, "    Migration {{ number: {number}, name: {name:?}, sql: {sql} }},")
+            .expect("a string takes what is written");
+    }
+    list.push_str("]\n");
+    fs::write(Path::new(&variable("OUT_DIR")).join("migrations.rs"), list).expect("OUT_DIR can be written");
+}

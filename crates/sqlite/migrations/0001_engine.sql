@@ -1,0 +1,165 @@
+-- The store itself, and what the engine keeps in it: who owns it, its log, and the rows of crates/engine/src/tables.rs.
+
+-- One row: what this store is. `epoch` counts its owners; a commit of an earlier one is refused.
+CREATE TABLE store_meta (
+    id          INTEGER PRIMARY KEY CHECK (id = 1),
+    name        TEXT NOT NULL CHECK (length(name) BETWEEN 1 AND 16),
+    created_at  INTEGER NOT NULL,
+    services    TEXT NOT NULL,
+    epoch       INTEGER NOT NULL CHECK (epoch >= 0)
+) STRICT;
+
+-- Which of these files were applied, and what they said then.
+CREATE TABLE store_migration (
+    number      INTEGER PRIMARY KEY,
+    name        TEXT NOT NULL,
+    checksum    TEXT NOT NULL,
+    applied_at  INTEGER NOT NULL
+) STRICT;
+
+-- The tables of the event log, `segment_<period>`, one a month, so that an old one can be dropped whole.
+-- A period holds the segments from its first number up to the next period's.
+CREATE TABLE segment_period (
+    period         INTEGER PRIMARY KEY,
+    first_segment  INTEGER NOT NULL UNIQUE
+) STRICT;
+
+CREATE TABLE timer (
+    service         TEXT NOT NULL,
+    name            TEXT NOT NULL,
+    key             TEXT NOT NULL,
+    due_at          INTEGER NOT NULL,
+    correlation_id  TEXT NOT NULL,
+    attempts        INTEGER NOT NULL CHECK (attempts >= 0),
+    version         INTEGER NOT NULL,
+    events          INTEGER NOT NULL,
+    PRIMARY KEY (service, name, key)
+) STRICT, WITHOUT ROWID;
+-- What falls due next.
+CREATE INDEX timer_due ON timer (due_at);
+
+CREATE TABLE effect (
+    id              TEXT NOT NULL PRIMARY KEY,
+    service         TEXT NOT NULL,
+    kind            TEXT NOT NULL,
+    request         TEXT NOT NULL,
+    state           TEXT NOT NULL,
+    attempts        INTEGER NOT NULL CHECK (attempts >= 0),
+    due_at          INTEGER NOT NULL,
+    asked_at        INTEGER NOT NULL,
+    last_error      TEXT,
+    correlation_id  TEXT NOT NULL,
+    traceparent     TEXT,
+    version         INTEGER NOT NULL,
+    events          INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+-- What is to be tried next; what is owed, by time.
+CREATE INDEX effect_due ON effect (state, due_at);
+
+-- Rows of this table and the next go by age, found by walking the key: an index would cost every message.
+CREATE TABLE inbox (
+    event_id     TEXT NOT NULL PRIMARY KEY,
+    received_at  INTEGER NOT NULL,
+    version      INTEGER NOT NULL,
+    events       INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE idempotency (
+    scope        TEXT NOT NULL,
+    key          TEXT NOT NULL,
+    fingerprint  TEXT NOT NULL,
+    status       INTEGER NOT NULL,
+    location     TEXT,
+    body         BLOB NOT NULL,
+    created_at   INTEGER NOT NULL,
+    version      INTEGER NOT NULL,
+    events       INTEGER NOT NULL,
+    PRIMARY KEY (scope, key)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE parked (
+    id             TEXT NOT NULL PRIMARY KEY,
+    consumer       TEXT NOT NULL,
+    event_id       TEXT NOT NULL,
+    event          TEXT NOT NULL,
+    message_key    TEXT NOT NULL,
+    reason         TEXT NOT NULL,
+    waits_for      TEXT,
+    attempts       INTEGER NOT NULL CHECK (attempts >= 0),
+    due_at         INTEGER NOT NULL,
+    deadline       INTEGER NOT NULL,
+    parked_at      INTEGER NOT NULL,
+    message        TEXT NOT NULL,
+    segment        INTEGER NOT NULL,
+    segment_index  INTEGER NOT NULL,
+    version        INTEGER NOT NULL,
+    events         INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+-- What a consumer hears when it is resumed, in the order of the ids.
+CREATE INDEX parked_consumer ON parked (consumer, reason);
+
+CREATE TABLE dead_letter (
+    id              TEXT NOT NULL PRIMARY KEY,
+    consumer        TEXT NOT NULL,
+    kind            TEXT NOT NULL,
+    name            TEXT NOT NULL,
+    message_key     TEXT NOT NULL,
+    event_id        TEXT,
+    correlation_id  TEXT,
+    reason          TEXT NOT NULL,
+    attempts        INTEGER NOT NULL CHECK (attempts >= 0),
+    died_at         INTEGER NOT NULL,
+    state           TEXT NOT NULL,
+    message         BLOB NOT NULL,
+    headers         TEXT,
+    position        TEXT,
+    edited_from     TEXT,
+    segment         INTEGER NOT NULL,
+    segment_index   INTEGER NOT NULL,
+    version         INTEGER NOT NULL,
+    events          INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+-- All dead letters, and those of one consumer, by time.
+CREATE INDEX dead_letter_state ON dead_letter (state, died_at);
+CREATE INDEX dead_letter_consumer ON dead_letter (consumer, state, died_at);
+
+CREATE TABLE consumer (
+    name     TEXT NOT NULL PRIMARY KEY,
+    paused   INTEGER NOT NULL CHECK (paused IN (0, 1)),
+    reason   TEXT,
+    since    INTEGER NOT NULL,
+    version  INTEGER NOT NULL,
+    events   INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE counter (
+    consumer   TEXT NOT NULL,
+    source     TEXT NOT NULL,
+    handled    INTEGER NOT NULL CHECK (handled >= 0),
+    parked     INTEGER NOT NULL CHECK (parked >= 0),
+    dead       INTEGER NOT NULL CHECK (dead >= 0),
+    discarded  INTEGER NOT NULL CHECK (discarded >= 0),
+    version    INTEGER NOT NULL,
+    events     INTEGER NOT NULL,
+    PRIMARY KEY (consumer, source)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE relay (
+    name     TEXT NOT NULL PRIMARY KEY,
+    segment  INTEGER NOT NULL CHECK (segment >= 0),
+    version  INTEGER NOT NULL,
+    events   INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE audit (
+    id       TEXT NOT NULL PRIMARY KEY,
+    at       INTEGER NOT NULL,
+    actor    TEXT NOT NULL,
+    action   TEXT NOT NULL,
+    target   TEXT NOT NULL,
+    detail   TEXT NOT NULL,
+    version  INTEGER NOT NULL,
+    events   INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+-- What operators did, by time.
+CREATE INDEX audit_time ON audit (at);

@@ -1,0 +1,81 @@
+//! How connections are set, with the reason for every setting.
+
+use std::{path::Path, time::Duration};
+
+use rusqlite::{Connection, OpenFlags, Result, config::DbConfig};
+
+/// Bytes of a page. A commit writes whole pages: larger ones waste more on a row here and there, smaller ones make
+/// more of them for the blobs of the log. Measured (`examples/commit_rate.rs`).
+const PAGE_BYTES: u32 = 8 * 1024;
+
+/// The log of SQLite is copied back into the file when it has this many bytes. A page that is written again and again
+/// (hot rows, the end of an index) is copied once, so more is cheaper, up to the stall that the copying is.
+const WAL_BYTES: u32 = 16 * 1024 * 1024;
+
+/// Memory for pages, in KiB: the writer's holds the inner pages of every index and the ends where rows are added;
+/// entities that are in use are in the engine's cache, so that readers need little.
+const WRITER_CACHE_KIB: u32 = 64 * 1024;
+const READER_CACHE_KIB: u32 = 8 * 1024;
+
+/// How long to wait for another process's lock: a reader that recovers the log, an operator's `sqlite3`.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Prepared statements that a connection keeps: three a table for the writer; loads and shapes of lists for a reader.
+const STATEMENTS_MAX: usize = 512;
+
+/// Opens the writer's connection, creating the file when there is none.
+pub(crate) fn writer(path: &Path, bytes_max: Option<u64>) -> Result<Connection> {
+    let connection = open(path, OpenFlags::SQLITE_OPEN_CREATE)?;
+    // The size of pages is settled when the file is created, so it comes before everything else.
+    connection.pragma_update(None, "page_size", PAGE_BYTES)?;
+    // Readers see the last commit while the next one is written, and a commit is one append and one flush.
+    let mode: String = connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
+    if mode != "wal" {
+        return Err(unusable("its file system has no shared memory, which the WAL needs"));
+    }
+    let page_bytes: u32 = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
+    // A commit is on the disk when it returns, also when the power fails.
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "wal_autocheckpoint", WAL_BYTES / page_bytes)?;
+    // After a long read has let the log grow, its file shrinks again.
+    connection.pragma_update_and_check(None, "journal_size_limit", WAL_BYTES * 2, |_| Ok(()))?;
+    connection.pragma_update(None, "cache_size", -i64::from(WRITER_CACHE_KIB))?;
+    if let Some(bytes_max) = bytes_max {
+        let pages = u32::try_from(bytes_max / u64::from(page_bytes)).unwrap_or(u32::MAX).max(1);
+        connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?;
+    }
+    Ok(connection)
+}
+
+/// Opens a connection that only reads. The file must be there.
+pub(crate) fn reader(path: &Path) -> Result<Connection> {
+    // Not opened read-only: after a crash the first reader may have to recover the log.
+    let connection = open(path, OpenFlags::empty())?;
+    connection.pragma_update(None, "query_only", true)?;
+    // Whoever only looks does not move the log into the file when it leaves last.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    connection.pragma_update(None, "cache_size", -i64::from(READER_CACHE_KIB))?;
+    Ok(connection)
+}
+
+/// Memory mapping stays off: an error of the disk would be a signal that ends the process, not an error.
+fn open(path: &Path, flags: OpenFlags) -> Result<Connection> {
+    // Without URI names, so that a path is a path; without SQLite's own mutex, because a connection has one user.
+    let flags = flags | OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    // The file may come from anywhere: what its schema calls is limited to what is harmless, and pages are checked.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+    connection.pragma_update(None, "cell_size_check", true)?;
+    // A misspelt column is an error and not a text.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DDL, false)?;
+    // Sorting a page of rows needs no file.
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    Ok(connection)
+}
+
+fn unusable(reason: &str) -> rusqlite::Error {
+    rusqlite::Error::ToSqlConversionFailure(reason.into())
+}

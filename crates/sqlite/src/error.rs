@@ -1,0 +1,113 @@
+//! What can be wrong with a store, said so that its operator knows what to do.
+
+use std::{io, path::Path};
+
+use rusqlite::ErrorCode;
+use tradewind_engine::ports::StoreError;
+
+/// Why a store was not opened. Nothing was changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum OpenError {
+    #[error("{store} is owned by another process{}: stop that one first, or let this one stand by", process_named(*.process))]
+    Locked { store: String, process: Option<u32> },
+    #[error(
+        "{store} was written by a newer version of this program (schema {theirs}, this one knows {ours}): start that \
+         version, or restore a backup from before the upgrade"
+    )]
+    NewerVersion { store: String, theirs: u32, ours: u32 },
+    #[error(
+        "{store} is of an older version (schema {theirs}, this program reads {ours}): start its owner with this \
+         version, which brings the store up to date"
+    )]
+    OlderVersion { store: String, theirs: u32, ours: u32 },
+    #[error(
+        "migration {number} of {store} is not the one of this program ({difference}): start the version that made the \
+         store; a released migration is never edited"
+    )]
+    WrongMigrations { store: String, number: u32, difference: String },
+    #[error(
+        "{store} was created for the services {}, this start asks for {}: start with the same services, or choose \
+         another store",
+        .recorded.join(", "), .asked.join(", ")
+    )]
+    OtherServices { store: String, recorded: Vec<String>, asked: Vec<String> },
+    #[error("{store} is a database of another program: choose another path")]
+    NotOurs { store: String },
+    #[error("there is no store at {store}: check the path, or start the server once to create it")]
+    Missing { store: String },
+    #[error("the directory {directory} does not exist: create it, or choose another path")]
+    NoDirectory { directory: String },
+    #[error(
+        "{path} cannot be written ({reason}): give this user the right to write to the directory and the files in it"
+    )]
+    ReadOnly { path: String, reason: String },
+    #[error("there is no room for {store} ({reason}): free space on its disk, or raise its limit")]
+    Full { store: String, reason: String },
+    #[error(
+        "{store} is damaged ({reason}): keep it aside with its -wal file, and restore the last backup in its place"
+    )]
+    Corrupt { store: String, reason: String },
+    #[error("{name:?} is no name for a store: take 1 to 16 visible ASCII characters")]
+    InvalidName { name: String },
+    #[error("{store} cannot be opened ({reason}): remove the cause and start again")]
+    Unusable { store: String, reason: String },
+}
+
+fn process_named(process: Option<u32>) -> String {
+    process.map_or_else(String::new, |id| format!(" (process {id})"))
+}
+
+impl OpenError {
+    pub(crate) fn sqlite(store: &Path, error: &rusqlite::Error) -> Self {
+        let (path, reason) = (store.display().to_string(), reason(error));
+        match error.sqlite_error_code() {
+            Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => Self::ReadOnly { path, reason },
+            _ => match store_error(error) {
+                StoreError::Full(reason) => Self::Full { store: path, reason },
+                StoreError::Corrupt(reason) => Self::Corrupt { store: path, reason },
+                StoreError::Unusable(reason) => Self::Unusable { store: path, reason },
+            },
+        }
+    }
+
+    pub(crate) fn io(path: &Path, error: &io::Error) -> Self {
+        let (path, reason) = (path.display().to_string(), error.to_string());
+        match error.kind() {
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => Self::ReadOnly { path, reason },
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full { store: path, reason },
+            _ => Self::Unusable { store: path, reason },
+        }
+    }
+}
+
+/// What an error of SQLite means for whoever uses the store.
+pub(crate) fn store_error(error: &rusqlite::Error) -> StoreError {
+    let reason = reason(error);
+    match error {
+        // What stands in a row is not what we write: text that is not UTF-8, a float.
+        rusqlite::Error::Utf8Error(..) | rusqlite::Error::InvalidColumnType(..) => StoreError::Corrupt(reason),
+        _ => match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => StoreError::Full(reason),
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StoreError::Corrupt(reason),
+            _ => StoreError::Unusable(reason),
+        },
+    }
+}
+
+/// What SQLite says, without the statement: that may be a whole migration.
+pub(crate) fn reason(error: &rusqlite::Error) -> String {
+    match error {
+        rusqlite::Error::SqlInputError { msg, .. } => msg.clone(),
+        rusqlite::Error::SqliteFailure(_, Some(message)) => message.clone(),
+        _ => error.to_string(),
+    }
+}
+
+/// The row is at fault, and not the store.
+pub(crate) fn is_constraint(error: &rusqlite::Error) -> bool {
+    matches!(error, rusqlite::Error::InvalidParameterCount(..))
+        || matches!(
+            error.sqlite_error_code(),
+            Some(ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch | ErrorCode::TooBig)
+        )
+}

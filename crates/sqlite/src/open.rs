@@ -1,0 +1,219 @@
+//! Opening a store: take ownership, bring the schema up to date, become its next owner.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use rusqlite::{Connection, TransactionBehavior, params};
+use tradewind_events::Timestamp;
+
+use crate::{OpenError, SqliteReader, SqliteWriter, connection, lock::Ownership, migrate, pool::Pool, value::unsigned};
+
+/// The store, as a door.
+pub enum Sqlite {}
+
+/// What opening must know beside the path.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The name of a store that is created now: short and random, 1 to 16 visible ASCII characters. It stands in the
+    /// id of every event. A store that is there keeps its own.
+    pub new_name: String,
+    /// The services that run on the store. It remembers them: a start with others is refused.
+    pub services: Vec<String>,
+    pub now: Timestamp,
+    /// How many threads may read at a time; more wait.
+    pub readers_max: usize,
+    /// The size that the file may reach; beyond it a commit fails with [`tradewind_engine::ports::StoreError::Full`].
+    pub bytes_max: Option<u64>,
+}
+
+/// Connections for readers, unless said otherwise: the engine's loads, the console and HTTP beside it.
+pub const READERS_MAX: usize = 4;
+
+/// A store that this process owns until it drops the writer.
+pub struct Opened {
+    pub writer: SqliteWriter,
+    pub reader: SqliteReader,
+    pub meta: Meta,
+}
+
+/// What a store says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Meta {
+    pub name: String,
+    pub created_at: Timestamp,
+    /// Sorted.
+    pub services: Vec<String>,
+    /// The last migration.
+    pub schema: u32,
+    /// Counts its owners. Commits carry it.
+    pub epoch: u64,
+}
+
+/// Written into the header of the file, as "TRWD", so that no other program's database is taken for a store.
+const APPLICATION_ID: i32 = 0x5452_5744;
+
+/// After an unclean end a file of up to this size is checked before use: it takes about 0.1 s. A larger one is
+/// checked on demand ([`SqliteReader::check`]); SQLite recovers its log by itself.
+const CHECKED_AT_OPEN_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+impl Options {
+    /// For a store of these services.
+    pub fn new<'a>(new_name: &str, services: impl IntoIterator<Item = &'a str>, now: Timestamp) -> Self {
+        Self {
+            new_name: new_name.to_owned(),
+            services: services.into_iter().map(str::to_owned).collect(),
+            now,
+            readers_max: READERS_MAX,
+            bytes_max: None,
+        }
+    }
+}
+
+impl Sqlite {
+    /// Opens a store as its owner; creates it when there is none.
+    pub fn open(path: &Path, options: &Options) -> Result<Opened, OpenError> {
+        let path = resolved(path)?;
+        let ownership = Ownership::take(&path)?;
+        let sqlite = |error: &rusqlite::Error| OpenError::sqlite(&path, error);
+        let suspect = ended_uncleanly(&path);
+        let mut connection = connection::writer(&path, options.bytes_max).map_err(|error| sqlite(&error))?;
+        if connection.is_readonly("main").map_err(|error| sqlite(&error))? {
+            return Err(OpenError::ReadOnly {
+                path: path.display().to_string(),
+                reason: String::from("the file can only be read"),
+            });
+        }
+        if suspect {
+            quick_check(&connection, &path)?;
+        }
+        let meta = become_owner(&mut connection, &path, options)?;
+        let reader = SqliteReader::new(Pool::new(path, options.readers_max));
+        Ok(Opened { writer: SqliteWriter::new(connection, ownership), reader, meta })
+    }
+
+    /// Opens a store for reading alone, beside whoever owns it.
+    pub fn open_reader(path: &Path) -> Result<(SqliteReader, Meta), OpenError> {
+        let path = resolved(path)?;
+        let store = path.display().to_string();
+        if !path.exists() {
+            return Err(OpenError::Missing { store });
+        }
+        let sqlite = |error: &rusqlite::Error| OpenError::sqlite(&path, error);
+        let connection = connection::reader(&path).map_err(|error| sqlite(&error))?;
+        check_kind(&connection, &path)?;
+        migrate::check(&connection, &path)?;
+        let meta = read_meta(&connection).map_err(|error| sqlite(&error))?.ok_or(OpenError::Missing { store })?;
+        if meta.schema < migrate::newest() {
+            let store = path.display().to_string();
+            return Err(OpenError::OlderVersion { store, theirs: meta.schema, ours: migrate::newest() });
+        }
+        Ok((SqliteReader::new(Pool::new(path, READERS_MAX)), meta))
+    }
+}
+
+/// One name for one file, however it was written: the lock stands beside it.
+fn resolved(path: &Path) -> Result<PathBuf, OpenError> {
+    if let Ok(known) = fs::canonicalize(path) {
+        return Ok(known);
+    }
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let (Ok(directory), Some(name)) = (fs::canonicalize(parent), path.file_name()) else {
+        return Err(OpenError::NoDirectory { directory: parent.display().to_string() });
+    };
+    Ok(directory.join(name))
+}
+
+/// Its log is still there: the last owner did not close it.
+fn ended_uncleanly(path: &Path) -> bool {
+    let mut wal = path.as_os_str().to_owned();
+    wal.push("-wal");
+    let length = |path: &Path| fs::metadata(path).map_or(0, |file| file.len());
+    length(Path::new(&wal)) > 0 && length(path) <= CHECKED_AT_OPEN_BYTES_MAX
+}
+
+fn quick_check(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+    let found: String = connection
+        .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
+        .map_err(|error| OpenError::sqlite(path, &error))?;
+    if found == "ok" { Ok(()) } else { Err(OpenError::Corrupt { store: path.display().to_string(), reason: found }) }
+}
+
+/// Everything that opening changes, in one transaction: whoever is refused has changed nothing.
+fn become_owner(connection: &mut Connection, path: &Path, options: &Options) -> Result<Meta, OpenError> {
+    let sqlite = |error: rusqlite::Error| OpenError::sqlite(path, &error);
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sqlite)?;
+    check_kind(&transaction, path)?;
+    let applied = migrate::check(&transaction, path)?;
+    let mut services = options.services.clone();
+    services.sort();
+    if applied > 0
+        && let Some(meta) = read_meta(&transaction).map_err(sqlite)?
+    {
+        if meta.services != services {
+            let store = path.display().to_string();
+            return Err(OpenError::OtherServices { store, recorded: meta.services, asked: services });
+        }
+        migrate::apply(&transaction, applied, options.now).map_err(sqlite)?;
+    } else {
+        create(&transaction, applied, &services, options, path)?;
+    }
+    transaction.execute("UPDATE store_meta SET epoch = epoch + 1", []).map_err(sqlite)?;
+    let meta = read_meta(&transaction).map_err(sqlite)?;
+    transaction.commit().map_err(sqlite)?;
+    meta.ok_or_else(|| OpenError::NotOurs { store: path.display().to_string() })
+}
+
+fn create(
+    connection: &Connection,
+    applied: usize,
+    services: &[String],
+    options: &Options,
+    path: &Path,
+) -> Result<(), OpenError> {
+    let name = &options.new_name;
+    if !(1..=16).contains(&name.len()) || !name.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(OpenError::InvalidName { name: name.clone() });
+    }
+    let created = (|| {
+        connection.pragma_update(None, "application_id", APPLICATION_ID)?;
+        migrate::apply(connection, applied, options.now)?;
+        connection.execute(
+            "INSERT INTO store_meta (id, name, created_at, services, epoch) VALUES (1, ?1, ?2, ?3, 0)",
+            params![name, options.now.as_millis(), services.join(",")],
+        )
+    })();
+    created.map(|_| ()).map_err(|error| OpenError::sqlite(path, &error))
+}
+
+/// Ours, or empty.
+fn check_kind(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+    let sqlite = |error: rusqlite::Error| OpenError::sqlite(path, &error);
+    let id: i32 = connection.pragma_query_value(None, "application_id", |row| row.get(0)).map_err(sqlite)?;
+    let empty: bool =
+        connection.query_row("SELECT count(*) = 0 FROM sqlite_schema", [], |row| row.get(0)).map_err(sqlite)?;
+    if id == APPLICATION_ID || (id == 0 && empty) {
+        Ok(())
+    } else {
+        Err(OpenError::NotOurs { store: path.display().to_string() })
+    }
+}
+
+fn read_meta(connection: &Connection) -> rusqlite::Result<Option<Meta>> {
+    if !migrate::has_table(connection, "store_meta")? {
+        return Ok(None);
+    }
+    let sql = "SELECT name, created_at, services, epoch, (SELECT max(number) FROM store_migration) FROM store_meta";
+    let mut statement = connection.prepare(sql)?;
+    let mut rows = statement.query([])?;
+    let Some(row) = rows.next()? else { return Ok(None) };
+    let services: String = row.get(2)?;
+    Ok(Some(Meta {
+        name: row.get(0)?,
+        created_at: Timestamp::from_millis(row.get(1)?),
+        services: services.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect(),
+        epoch: unsigned(row.get(3)?),
+        schema: row.get(4)?,
+    }))
+}

@@ -1,0 +1,88 @@
+//! A few connections that read. Each has one user at a time; who finds none waits.
+
+use std::{
+    path::PathBuf,
+    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+};
+
+use rusqlite::{Connection, Result};
+use tradewind_engine::ports::StoreError;
+
+use crate::{connection, error::store_error};
+
+pub(crate) struct Pool {
+    path: PathBuf,
+    connections_max: usize,
+    state: Mutex<State>,
+    returned: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    idle: Vec<Connection>,
+    lent: usize,
+}
+
+impl Pool {
+    pub fn new(path: PathBuf, connections_max: usize) -> Self {
+        let connections_max = connections_max.max(1);
+        Self { path, connections_max, state: Mutex::default(), returned: Condvar::new() }
+    }
+
+    pub fn path(&self) -> &std::path::Path {
+        &self.path
+    }
+
+    /// Runs a query on a connection of its own.
+    pub fn read<T>(&self, query: impl FnOnce(&Connection) -> Result<T>) -> std::result::Result<T, StoreError> {
+        let mut lease = self.lend();
+        let connection = match lease.connection.take() {
+            Some(connection) => Ok(connection),
+            None => connection::reader(&self.path),
+        };
+        let answer = connection.and_then(|connection| query(lease.connection.insert(connection)));
+        answer.map_err(|error| store_error(&error))
+    }
+
+    /// The same, and everything that it reads is as of one commit.
+    pub fn read_snapshot<T>(&self, query: impl FnOnce(&Connection) -> Result<T>) -> std::result::Result<T, StoreError> {
+        self.read(|connection| {
+            connection.prepare_cached("BEGIN")?.execute([])?;
+            let answer = query(connection);
+            // An error leaves it open: the lease then drops the connection.
+            if answer.is_ok() {
+                connection.prepare_cached("COMMIT")?.execute([])?;
+            }
+            answer
+        })
+    }
+
+    fn lend(&self) -> Lease<'_> {
+        let mut state = self.state();
+        while state.idle.is_empty() && state.lent >= self.connections_max {
+            state = self.returned.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        state.lent += 1;
+        Lease { pool: self, connection: state.idle.pop() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A place among the readers, with its connection once that is open.
+struct Lease<'p> {
+    pool: &'p Pool,
+    connection: Option<Connection>,
+}
+
+impl Drop for Lease<'_> {
+    fn drop(&mut self) {
+        let mut state = self.pool.state();
+        state.lent -= 1;
+        state.idle.extend(self.connection.take().filter(Connection::is_autocommit));
+        drop(state);
+        self.pool.returned.notify_one();
+    }
+}

@@ -1,0 +1,76 @@
+//! The readers: rows by key, pages, text, the log. They see what is committed and never wait for the writer.
+
+use std::sync::Arc;
+
+use rusqlite::{CachedStatement, Result, params_from_iter};
+use tradewind_engine::{
+    StoredRow, Table,
+    ports::{List, Reader, StoreError},
+    segment::Segment,
+};
+use tradewind_events::Key;
+
+use crate::{
+    list,
+    pool::Pool,
+    search, segments, sql,
+    value::{Param, bind_key, read_row},
+};
+
+/// Reads a store from any thread. A clone shares the connections.
+#[derive(Clone)]
+pub struct SqliteReader {
+    pub(crate) pool: Arc<Pool>,
+}
+
+impl SqliteReader {
+    pub(crate) fn new(pool: Pool) -> Self {
+        Self { pool: Arc::new(pool) }
+    }
+}
+
+impl Reader for SqliteReader {
+    fn load(&self, table: &'static Table, keys: &[Key]) -> std::result::Result<Vec<Option<StoredRow>>, StoreError> {
+        // A look-up of its own for each key: there is no way to the server to be saved, and a list of keys in the
+        // statement would have to be sorted and matched with its rows.
+        self.pool.read_snapshot(|connection| {
+            let mut statement = connection.prepare_cached(&sql::load(table))?;
+            keys.iter()
+                .map(|key| {
+                    bind_key(&mut statement, 1, table, key)?;
+                    statement.raw_query().next()?.map(|row| read_row(row, table)).transpose()
+                })
+                .collect()
+        })
+    }
+
+    fn list(&self, list: &List) -> std::result::Result<Vec<StoredRow>, StoreError> {
+        let query = list::query(list)?;
+        self.pool.read(|connection| rows(connection.prepare_cached(&query.sql)?, &query.params, list.table))
+    }
+
+    fn search(
+        &self,
+        table: &'static Table,
+        text: &str,
+        offset: u32,
+        limit: u32,
+    ) -> std::result::Result<Vec<StoredRow>, StoreError> {
+        let Some(words) = search::expression(text) else { return Ok(Vec::new()) };
+        let params = [Param::Text(&words), Param::Int(limit.into()), Param::Int(offset.into())];
+        self.pool.read(|connection| rows(connection.prepare_cached(&search::sql(table))?, &params, table))
+    }
+
+    fn segments(&self, from: u64, limit: u32) -> std::result::Result<Vec<Segment>, StoreError> {
+        self.pool.read_snapshot(|connection| segments::read(connection, from, limit))
+    }
+
+    fn last_segment(&self) -> std::result::Result<u64, StoreError> {
+        self.pool.read_snapshot(segments::last)
+    }
+}
+
+fn rows(mut statement: CachedStatement<'_>, params: &[Param<'_>], table: &Table) -> Result<Vec<StoredRow>> {
+    let rows = statement.query_map(params_from_iter(params), |row| read_row(row, table))?;
+    rows.collect()
+}

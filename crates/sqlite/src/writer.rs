@@ -1,0 +1,180 @@
+//! The writer: a batch is one transaction, and a row is what the batch took it to be, or nothing of it is there.
+
+use std::collections::{BTreeMap, HashMap};
+
+use rusqlite::{Connection, Statement};
+use tradewind_engine::{
+    StoredRow, Table,
+    ports::{Commit, CommitError, RowChange, RowWrite, StoreError, Writer},
+};
+
+use crate::{
+    error::{is_constraint, reason, store_error},
+    lock::Ownership,
+    segments, sql,
+    value::{Param, bind_key, signed, unsigned},
+};
+
+/// The one writer of a store. Dropping it ends the ownership.
+pub struct SqliteWriter {
+    connection: Connection,
+    statements: HashMap<(&'static str, Kind), String>,
+    /// Why it refuses to go on: after a failed write only a restart knows what is on the disk.
+    failed: Option<StoreError>,
+    /// Dropped last.
+    _ownership: Ownership,
+}
+
+/// In the order in which a table's rows are written: what is unique is let go before it is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Kind {
+    Delete,
+    Update,
+    Insert,
+}
+
+impl Writer for SqliteWriter {
+    fn commit(&mut self, commit: &Commit) -> Result<(), CommitError> {
+        if let Some(failed) = &self.failed {
+            return Err(failed.clone().into());
+        }
+        let applied = self.apply(commit);
+        if let Err(error) = &applied {
+            self.roll_back(error);
+        }
+        applied
+    }
+}
+
+impl SqliteWriter {
+    pub(crate) fn new(connection: Connection, ownership: Ownership) -> Self {
+        Self { connection, statements: HashMap::new(), failed: None, _ownership: ownership }
+    }
+
+    fn apply(&mut self, commit: &Commit) -> Result<(), CommitError> {
+        self.run("BEGIN IMMEDIATE")?;
+        self.check_epoch(commit.epoch)?;
+        let mut groups: BTreeMap<(&'static str, Kind), Vec<&RowChange>> = BTreeMap::new();
+        for change in &commit.rows {
+            groups.entry((change.table.name, Kind::of(&change.write))).or_default().push(change);
+        }
+        for ((_, kind), changes) in groups {
+            self.write(kind, &changes)?;
+        }
+        if let Some(segment) = &commit.segment {
+            segments::append(&self.connection, segment)?;
+        }
+        self.run("COMMIT")
+    }
+
+    fn run(&self, sql: &str) -> Result<(), CommitError> {
+        let done = self.connection.prepare_cached(sql).and_then(|mut statement| statement.execute([]));
+        done.map(|_| ()).map_err(|error| store_error(&error).into())
+    }
+
+    fn check_epoch(&self, ours: u64) -> Result<(), CommitError> {
+        let epoch = self
+            .connection
+            .prepare_cached("SELECT epoch FROM store_meta")
+            .and_then(|mut statement| statement.query_row([], |row| row.get(0)));
+        let theirs = unsigned(epoch.map_err(|error| store_error(&error))?);
+        if ours == theirs { Ok(()) } else { Err(CommitError::NotOwner { ours, theirs }) }
+    }
+
+    /// Writes changes of one kind to one table.
+    fn write(&mut self, kind: Kind, changes: &[&RowChange]) -> Result<(), CommitError> {
+        let Some(RowChange { table, .. }) = changes.first() else { return Ok(()) };
+        let sql = self.statements.entry((table.name, kind)).or_insert_with(|| kind.sql(table));
+        let prepared = self.connection.prepare_cached(sql);
+        let mut statement = prepared.map_err(|error| store_error(&error))?;
+        for change in changes {
+            match bind(&mut statement, change).and_then(|()| statement.raw_execute()) {
+                Ok(1) => {}
+                Ok(_) => return Err(self.not_as_expected(change)),
+                Err(error) if is_constraint(&error) => {
+                    return Err(refused(change, &reason(&error)));
+                }
+                Err(error) => return Err(store_error(&error).into()),
+            }
+        }
+        Ok(())
+    }
+
+    fn not_as_expected(&self, change: &RowChange) -> CommitError {
+        let version = self.connection.prepare(&sql::version(change.table)).and_then(|mut statement| {
+            bind_key(&mut statement, 1, change.table, &change.key)?;
+            statement.raw_query().next()?.map(|row| row.get(0)).transpose()
+        });
+        let expected = match change.write {
+            RowWrite::Update { expected_version, .. } | RowWrite::Delete { expected_version } => expected_version,
+            RowWrite::Insert(_) => 0,
+        };
+        match version {
+            Ok(Some(version)) => refused(change, &format!("it is at version {}, not {expected}", unsigned(version))),
+            Ok(None) => refused(change, &format!("version {expected} was expected, and there is none")),
+            Err(error) => store_error(&error).into(),
+        }
+    }
+
+    fn roll_back(&mut self, error: &CommitError) {
+        // SQLite may have done it already.
+        let rolled_back = self.connection.is_autocommit() || self.connection.execute_batch("ROLLBACK").is_ok();
+        self.failed = match error {
+            CommitError::Store(failed) if !matches!(failed, StoreError::Full(_)) => Some(failed.clone()),
+            _ if rolled_back => None,
+            _ => Some(StoreError::Unusable(String::from("a batch could not be rolled back"))),
+        };
+    }
+}
+
+impl Kind {
+    fn of(write: &RowWrite) -> Self {
+        match write {
+            RowWrite::Delete { .. } => Self::Delete,
+            RowWrite::Update { .. } => Self::Update,
+            RowWrite::Insert(_) => Self::Insert,
+        }
+    }
+
+    fn sql(self, table: &Table) -> String {
+        match self {
+            Self::Delete => sql::delete(table),
+            Self::Update => sql::update(table),
+            Self::Insert => sql::insert(table),
+        }
+    }
+}
+
+fn bind(statement: &mut Statement<'_>, change: &RowChange) -> rusqlite::Result<()> {
+    let RowChange { table, key, write } = change;
+    match write {
+        RowWrite::Insert(row) => bind_row(statement, table, row).map(|_| ()),
+        RowWrite::Update { expected_version, row } => {
+            let next = bind_row(statement, table, row)?;
+            bind_key(statement, next, table, key)?;
+            statement.raw_bind_parameter(next + table.key.len(), Param::Int(signed(*expected_version)))
+        }
+        RowWrite::Delete { expected_version } => {
+            bind_key(statement, 1, table, key)?;
+            statement.raw_bind_parameter(1 + table.key.len(), Param::Int(signed(*expected_version)))
+        }
+    }
+}
+
+/// Binds a row from the first parameter on; returns the number of the next.
+fn bind_row(statement: &mut Statement<'_>, table: &Table, row: &StoredRow) -> rusqlite::Result<usize> {
+    let columns = table.columns.len();
+    if row.values.len() != columns {
+        return Err(rusqlite::Error::InvalidParameterCount(row.values.len(), columns));
+    }
+    for (nth, value) in row.values.iter().enumerate() {
+        statement.raw_bind_parameter(nth + 1, Param::Value(value))?;
+    }
+    statement.raw_bind_parameter(columns + 1, Param::Int(signed(row.version)))?;
+    statement.raw_bind_parameter(columns + 2, Param::Int(signed(row.events)))?;
+    Ok(columns + 3)
+}
+
+fn refused(change: &RowChange, reason: &str) -> CommitError {
+    CommitError::Constraint { table: change.table.name.to_owned(), reason: format!("{}: {reason}", change.key) }
+}

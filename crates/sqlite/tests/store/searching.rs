@@ -1,0 +1,165 @@
+//! Text search: all words, any case and accent, and nothing that a person can type is a query language.
+
+use rusqlite::Connection;
+use tradewind_engine::{
+    ColumnDef, StoredRow, Table,
+    ports::{Commit, Reader, RowChange, RowWrite, StoreError, Writer},
+};
+use tradewind_events::{ColumnKind, Key, Timestamp, Value};
+use tradewind_sqlite::Opened;
+
+use crate::{schema::create_table, scratch::Scratch};
+
+static CARD: Table = Table {
+    name: "card",
+    key: &["shelf", "id"],
+    columns: &[
+        ColumnDef { name: "shelf", kind: ColumnKind::Text, nullable: false },
+        ColumnDef { name: "id", kind: ColumnKind::Text, nullable: false },
+        ColumnDef { name: "name", kind: ColumnKind::Text, nullable: false },
+        ColumnDef { name: "about", kind: ColumnKind::Text, nullable: true },
+    ],
+    cached: true,
+};
+
+/// As `migrations/README.md` has it, for a key of two parts.
+const INDEX: &str = "
+CREATE TABLE card_fts_row (number INTEGER PRIMARY KEY, shelf TEXT NOT NULL, id TEXT NOT NULL, UNIQUE (shelf, id)) STRICT;
+CREATE VIRTUAL TABLE card_fts USING fts5 (
+    name, about, content = '', contentless_delete = 1, prefix = '2 3', tokenize = 'unicode61 remove_diacritics 2'
+);
+CREATE TRIGGER card_fts_insert AFTER INSERT ON card BEGIN
+    INSERT INTO card_fts_row (shelf, id) VALUES (new.shelf, new.id);
+    INSERT INTO card_fts (rowid, name, about)
+    SELECT number, new.name, new.about FROM card_fts_row WHERE shelf = new.shelf AND id = new.id;
+END;
+CREATE TRIGGER card_fts_update AFTER UPDATE ON card WHEN (old.name, old.about) IS NOT (new.name, new.about) BEGIN
+    UPDATE card_fts SET name = new.name, about = new.about
+    WHERE rowid = (SELECT number FROM card_fts_row WHERE shelf = new.shelf AND id = new.id);
+END;
+CREATE TRIGGER card_fts_delete AFTER DELETE ON card BEGIN
+    DELETE FROM card_fts WHERE rowid = (SELECT number FROM card_fts_row WHERE shelf = old.shelf AND id = old.id);
+    DELETE FROM card_fts_row WHERE shelf = old.shelf AND id = old.id;
+END;";
+
+struct Cards(Opened);
+
+impl Cards {
+    fn on(scratch: &Scratch) -> Self {
+        let opened = scratch.open().expect("a store");
+        let connection = Connection::open(scratch.store()).expect("a store");
+        connection.execute_batch(&(create_table(&CARD) + INDEX)).expect("a table with a text index");
+        let mut cards = Self(opened);
+        for (id, name, about) in [
+            ("1", "Red shoe", Some("Soft, of leather. Not a boot.")),
+            ("2", "Blue boot", None),
+            ("3", "Café crème", Some("A cup, \"red\" inside; 100% porcelain")),
+            ("4", "RED-HOT sauce", Some("shoe")),
+        ] {
+            cards.writes(["a", id], |row| RowWrite::Insert(StoredRow { version: 1, ..row }), name, about);
+        }
+        cards
+    }
+
+    fn writes(&mut self, key: [&str; 2], write: fn(StoredRow) -> RowWrite, name: &str, about: Option<&str>) {
+        let text = |text: &str| Value::Text(text.into());
+        let values = vec![text(key[0]), text(key[1]), text(name), about.map_or(Value::Null, text)];
+        let write = write(StoredRow { values, version: 2, events: 0 });
+        let rows = vec![RowChange { table: &CARD, key: Key::of(&key), write }];
+        let at = Timestamp::from_millis(0);
+        self.0.writer.commit(&Commit { epoch: self.0.meta.epoch, at, rows, segment: None }).expect("a card");
+    }
+
+    /// The ids of what is found, best first.
+    fn finds(&self, text: &str) -> Vec<String> {
+        self.page(text, 0, 100)
+    }
+
+    fn page(&self, text: &str, offset: u32, limit: u32) -> Vec<String> {
+        let rows = self.0.reader.search(&CARD, text, offset, limit).unwrap_or_else(|error| panic!("{text:?}: {error}"));
+        let id = |row: &StoredRow| match &row.values[1] {
+            Value::Text(id) => id.to_string(),
+            other => panic!("{other:?} is no id"),
+        };
+        rows.iter().map(id).collect()
+    }
+}
+
+fn sorted(mut ids: Vec<String>) -> Vec<String> {
+    ids.sort();
+    ids
+}
+
+#[test]
+fn all_words_must_be_there_and_the_last_may_be_unfinished() {
+    let scratch = Scratch::new();
+    let cards = Cards::on(&scratch);
+    assert_eq!(sorted(cards.finds("red")), ["1", "3", "4"]);
+    assert_eq!(sorted(cards.finds("red shoe")), ["1", "4"]);
+    assert_eq!(sorted(cards.finds("SHO re")), [""; 0], "only the last word may be unfinished");
+    assert_eq!(sorted(cards.finds("shoe re")), ["1", "4"]);
+    assert_eq!(sorted(cards.finds("boo")), ["1", "2"]);
+    assert_eq!(cards.finds("cafe CREME"), ["3"]);
+    assert_eq!(cards.finds("cafe\u{301}"), ["3"]);
+    assert_eq!(cards.finds("red-hot"), ["4"]);
+    assert_eq!(cards.finds("green"), [""; 0]);
+    assert_eq!(cards.finds("boot")[0], "2", "a short text that is about it comes first");
+    let all = cards.finds("red");
+    assert_eq!([cards.page("red", 0, 2), cards.page("red", 2, 2)].concat(), all);
+    assert_eq!(cards.page("red", 3, 2), [""; 0]);
+}
+
+#[test]
+fn the_index_follows_its_table() {
+    let scratch = Scratch::new();
+    let mut cards = Cards::on(&scratch);
+    cards.writes(["a", "2"], |row| RowWrite::Update { expected_version: 1, row }, "Green boot", Some("new"));
+    assert_eq!((cards.finds("blue"), cards.finds("green boot")), (vec![], vec![String::from("2")]));
+    cards.writes(["a", "2"], |_| RowWrite::Delete { expected_version: 2 }, "", None);
+    assert_eq!(cards.finds("green"), [""; 0]);
+    cards.writes(["b", "2"], |row| RowWrite::Insert(StoredRow { version: 1, ..row }), "Green again", None);
+    assert_eq!(cards.finds("green"), ["2"]);
+}
+
+#[test]
+fn what_a_person_types_is_words_and_no_query() {
+    let scratch = Scratch::new();
+    let cards = Cards::on(&scratch);
+    for nothing in ["", " ", "\"", "*", "--", "()", "\0", "😀", "^", ":"] {
+        assert_eq!(cards.finds(nothing), [""; 0], "{nothing:?}");
+    }
+    for odd in [
+        "name:red",
+        "red OR blue",
+        "red NOT shoe",
+        "NEAR(red shoe)",
+        "\"red",
+        "red\" OR \"blue",
+        "red AND",
+        "{name}:red",
+        "^red",
+        "red*shoe",
+        "red + shoe",
+        "(red",
+        "'; DROP TABLE card; --",
+        "a\0b",
+        "red\\",
+        "%",
+        "é\u{301}\u{301}",
+    ] {
+        // Found or not, it is no error.
+        cards.finds(odd);
+    }
+    assert_eq!(cards.finds("red OR blue"), [""; 0], "OR is a word like others");
+    assert_eq!(cards.finds(&"red ".repeat(10_000)).len(), 3);
+    assert_eq!(cards.finds(&"x".repeat(1_000_000)), [""; 0]);
+    assert_eq!(cards.finds("100%"), ["3"]);
+}
+
+#[test]
+fn a_table_without_a_text_index_says_so() {
+    let scratch = Scratch::new();
+    let opened = scratch.open().expect("a store");
+    let refused = opened.reader.search(tradewind_engine::tables::ENGINE_TABLES[0], "word", 0, 1);
+    assert!(matches!(&refused, Err(StoreError::Unusable(reason)) if reason.contains("timer_fts")), "{refused:?}");
+}
