@@ -1,0 +1,140 @@
+//! Dependencies point one way: services → engine + events ← adapters; the server puts them together.
+
+use super::Finding;
+use crate::packages::Package;
+
+/// What a package may depend on.
+struct Arrows {
+    /// A package, or with a `/` at its end a folder of packages that are alike.
+    from: &'static str,
+    /// Packages of this workspace.
+    ours: Ours,
+    /// Packages of others; `None` is any.
+    theirs: Option<&'static [&'static str]>,
+    /// Whether its tests may bring in all of ours. Those of a service may bring in the test kit alone.
+    tests_see_all: bool,
+}
+
+enum Ours {
+    These(&'static [&'static str]),
+    All,
+}
+
+const ENGINE: Ours = Ours::These(&["tradewind-engine", "tradewind-events"]);
+
+/// The first row that fits is the one that counts.
+const ARROWS: [Arrows; 10] = [
+    // Nine services read the same, and none knows another, a database, a broker, HTTP or an async runtime.
+    Arrows { from: "services/", ours: ENGINE, theirs: Some(&[]), tests_see_all: false },
+    Arrows { from: "crates/macros", ours: Ours::These(&[]), theirs: None, tests_see_all: false },
+    Arrows { from: "crates/events", ours: Ours::These(&["tradewind-macros"]), theirs: None, tests_see_all: false },
+    Arrows {
+        from: "crates/engine",
+        ours: Ours::These(&["tradewind-events", "tradewind-macros"]),
+        theirs: Some(&["lz4_flex", "rustc-hash", "serde", "serde_json", "thiserror", "tracing", "uuid"]),
+        tests_see_all: false,
+    },
+    // Adapters. Their tests bring the services' tables.
+    Arrows { from: "crates/sqlite", ours: ENGINE, theirs: None, tests_see_all: true },
+    Arrows { from: "crates/workers", ours: ENGINE, theirs: None, tests_see_all: true },
+    Arrows { from: "crates/testkit", ours: ENGINE, theirs: None, tests_see_all: true },
+    // Reads the rows of services and judges them; which store they come from is the caller's business.
+    Arrows {
+        from: "crates/audit",
+        ours: Ours::These(&[
+            "tradewind-engine",
+            "tradewind-events",
+            "tradewind-carts",
+            "tradewind-catalog",
+            "tradewind-identity",
+            "tradewind-inventory",
+            "tradewind-notifications",
+            "tradewind-orders",
+            "tradewind-payments",
+            "tradewind-query",
+            "tradewind-shipping",
+        ]),
+        theirs: None,
+        tests_see_all: true,
+    },
+    // The only place where the parts meet.
+    Arrows { from: "crates/server", ours: Ours::All, theirs: None, tests_see_all: true },
+    // Builds in seconds; only its tests know the shop.
+    Arrows { from: "xtask", ours: Ours::These(&[]), theirs: Some(&["serde_json"]), tests_see_all: true },
+];
+
+/// What only tests may depend on, and what the tests of anything may.
+const TEST_KIT: &str = "tradewind-testkit";
+
+pub fn findings(packages: &[Package]) -> Vec<Finding> {
+    packages.iter().flat_map(|package| wrong(package, packages)).collect()
+}
+
+fn wrong(package: &Package, packages: &[Package]) -> Vec<Finding> {
+    let manifest = format!("{}/Cargo.toml", package.folder);
+    let Some(arrows) = ARROWS.iter().find(|arrows| match arrows.from.strip_suffix('/') {
+        Some(folder) => package.folder.starts_with(folder),
+        None => package.folder == arrows.from,
+    }) else {
+        return vec![Finding::in_file(&manifest, "say in xtask/src/tidy/arrows.rs what this package may depend on")];
+    };
+    let mut findings = Vec::new();
+    for dependency in &package.dependencies {
+        let name = dependency.name.as_str();
+        let ours = packages.iter().any(|other| other.name == name);
+        let allowed = if dependency.dev {
+            !ours || arrows.tests_see_all || name == TEST_KIT
+        } else if ours {
+            name != TEST_KIT
+                && match arrows.ours {
+                    Ours::These(names) => names.contains(&name),
+                    Ours::All => true,
+                }
+        } else {
+            arrows.theirs.is_none_or(|names| names.contains(&name))
+        };
+        if !allowed {
+            findings.push(Finding::in_file(&manifest, format!("must not depend on {name} (xtask/src/tidy/arrows.rs)")));
+        }
+    }
+    findings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::packages::Dependency;
+
+    fn package(folder: &str, dependencies: &[(&str, bool)]) -> Package {
+        let dependency = |(name, dev): &(&str, bool)| Dependency { name: (*name).to_owned(), dev: *dev };
+        Package {
+            name: format!("tradewind-{}", folder.rsplit('/').next().unwrap()),
+            folder: folder.to_owned(),
+            dependencies: dependencies.iter().map(dependency).collect(),
+            tests: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_service_knows_events_engine_and_nothing_else() {
+        let with = |dependency| {
+            let others = ["crates/engine", "crates/events", "crates/testkit", "services/carts"];
+            let mut packages: Vec<Package> = others.iter().map(|folder| package(folder, &[])).collect();
+            packages.push(package("services/orders", &[dependency]));
+            findings(&packages).len()
+        };
+        for good in [("tradewind-engine", false), ("tradewind-testkit", true), ("proptest", true)] {
+            assert_eq!(with(good), 0, "{good:?}");
+        }
+        for bad in
+            [("tradewind-carts", false), ("tradewind-carts", true), ("tradewind-testkit", false), ("serde", false)]
+        {
+            assert_eq!(with(bad), 1, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_package_that_nobody_has_placed_is_found() {
+        assert_eq!(findings(&[package("crates/novelty", &[])]).len(), 1);
+    }
+}
