@@ -28,7 +28,7 @@ pub struct ProductPublished {
     pub product: Product,
 }
 
-/// The product is not for sale for now.
+/// The product is not for sale until it is published again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Event)]
 #[event("product.unpublished", version = 1, about = product(product.product_id), key = product.product_id)]
 pub struct ProductUnpublished {

@@ -1,3 +1,5 @@
+//! Checkout: the signed snapshot, once for each content of a cart.
+
 use std::time::Duration;
 
 use tradewind_carts::CartState;

@@ -1,3 +1,5 @@
+//! What becomes of the carts of customers who leave, and how many one may have open.
+
 use tradewind_carts::{CartState, Customer, OPEN_CARTS_MAX};
 use tradewind_events::{carts::CartExpired, identity::UserDeleted};
 

@@ -1,3 +1,5 @@
+//! Carts that nobody touches.
+
 use std::time::Duration;
 
 use tradewind_carts::CartState;

@@ -1,3 +1,5 @@
+//! What carts knows of goods and prices, from the events of catalog in any order.
+
 use std::time::Duration;
 
 use tradewind_carts::{KnownProduct, KnownSku};

@@ -1,3 +1,5 @@
+//! Lines: added, changed, removed, priced.
+
 use tradewind_carts::commands::{RemoveLine, SetQuantity};
 use tradewind_events::{LINES_MAX, Line, QUANTITY_MAX};
 

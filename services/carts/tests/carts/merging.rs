@@ -1,3 +1,5 @@
+//! Two carts become one.
+
 use tradewind_carts::{CartState, commands::MergeCarts};
 use tradewind_events::{LINES_MAX, QUANTITY_MAX};
 

@@ -1,3 +1,5 @@
+//! What becomes of a cart with its order.
+
 use tradewind_carts::{CartOrder, CartOrderState, CartState, Customer, OPEN_CARTS_MAX, commands::RemoveLine};
 use tradewind_events::{carts::CartCheckedOut, identity::UserDeleted};
 

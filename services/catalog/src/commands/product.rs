@@ -57,7 +57,7 @@ pub struct PublishProduct {
     pub product_id: Id,
 }
 
-/// Takes a product off the shelf for now; nothing happens when it is.
+/// Takes a product off the shelf until it is published again; nothing happens when it is.
 #[derive(Debug, Clone, Command)]
 #[command(owner = Catalog, name = "unpublish_product", answer = events::Product, key = product_id)]
 pub struct UnpublishProduct {

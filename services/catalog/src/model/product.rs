@@ -150,7 +150,7 @@ impl Product {
         Ok(Some(ProductPublished { product: self.told(variants) }))
     }
 
-    /// Takes it off the shelf for now. `None` when it is.
+    /// Takes it off the shelf until it is published again. `None` when it is.
     pub fn unpublish(&mut self, variants: &[Variant]) -> Result<Option<ProductUnpublished>, Problem> {
         self.editable()?;
         match self.status {

@@ -1,3 +1,5 @@
+//! What is out of stock everywhere, and what is back: from the events of inventory, in any order.
+
 use tradewind_catalog::Availability;
 use tradewind_events::{
     StockLevel,

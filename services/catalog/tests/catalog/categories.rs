@@ -1,3 +1,5 @@
+//! The tree of categories: made, moved, renamed, deleted, and never a circle.
+
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! Prices: set, scheduled, taken back, and in effect when their time comes.
+
 use std::time::Duration;
 
 use tradewind_catalog::{

@@ -1,3 +1,5 @@
+//! Products: described, published, taken off the shelf, archived.
+
 use tradewind_catalog::{
     ATTRIBUTE_BYTES_MAX, ATTRIBUTE_NAME_BYTES_MAX, ATTRIBUTES_MAX, BRAND_BYTES_MAX, CATEGORIES_PER_PRODUCT_MAX,
     DESCRIPTION_BYTES_MAX, MEDIA_MAX, NAME_BYTES_MAX, Product, REASON_BYTES_MAX, URL_BYTES_MAX, VARIANTS_MAX,

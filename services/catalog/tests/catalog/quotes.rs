@@ -1,3 +1,5 @@
+//! The one quote of each order: its prices, its amounts, and why it is refused.
+
 use std::{collections::BTreeMap, time::Duration};
 
 use tradewind_catalog::{

@@ -1,3 +1,5 @@
+//! Variants: added, changed, discontinued.
+
 use tradewind_catalog::commands::{DiscontinueVariant, NewVariant, UpdateVariant};
 use tradewind_events::{
     Attributes, VariantStatus,

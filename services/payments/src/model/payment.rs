@@ -116,7 +116,7 @@ pub enum Holder {
     Nobody,
 }
 
-/// What the facts ask for now.
+/// What the facts now ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
     /// Nobody has answered, and nobody shall any more.
