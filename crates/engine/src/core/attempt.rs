@@ -296,7 +296,7 @@ impl Core {
     }
 
     /// An event of another store: once in effect, whatever the broker repeats.
-    fn hear(&mut self, heard: &Heard) -> Result<Success, Stop> {
+    pub(super) fn hear(&mut self, heard: &Heard) -> Result<Success, Stop> {
         let envelope = &heard.envelope;
         if self.work.get::<InboxRow>(envelope.id.as_key())?.is_some() {
             return Ok(Success::default());

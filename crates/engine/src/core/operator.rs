@@ -19,6 +19,7 @@ use crate::{
         AuditRow, ConsumerRow, DeadLetterKind, DeadLetterRow, DeadLetterState, EffectRow, EffectState, ParkedRow,
         TimerRow,
     },
+    work::Heard,
 };
 
 impl Core {
@@ -119,20 +120,15 @@ impl Core {
             .and_then(|raw| raw.decode(&self.registry))
             .map_err(|error| DEAD_LETTER_UNREADABLE.because(error))?;
         let envelope = Arc::new(envelope);
-        let services: Vec<usize> = if &*row.consumer == BROKER {
-            // Nobody has heard it yet.
+        if &*row.consumer == BROKER {
+            // Nobody has heard it yet: it comes in now.
             self.mark_redriven(row);
-            let routes = self.routes.get(envelope.event.name()).cloned().unwrap_or_default();
-            routes.iter().map(|route| route.service).collect()
-        } else {
-            self.services.iter().position(|service| service.name == &*row.consumer).into_iter().collect()
-        };
-        let via = if &*row.consumer == BROKER { Via::Heard } else { Via::Redriven(Arc::new(row.clone())) };
-        let address = address_of(row.segment, row.segment_index);
-        let deliver = |service| {
-            TaskKind::Deliver(Delivery { service, envelope: Arc::clone(&envelope), address, via: via.clone() })
-        };
-        Ok(Success { then: services.into_iter().map(deliver).collect(), ..Success::default() })
+            return self.hear(&Heard { envelope, receipt: None });
+        }
+        let service = self.services.iter().position(|service| service.name == &*row.consumer);
+        let service = service.or_refuse(|| CONSUMER_UNKNOWN.because(&row.consumer))?;
+        let (address, via) = (address_of(row.segment, row.segment_index), Via::Redriven(Arc::new(row.clone())));
+        Ok(Success::then(TaskKind::Deliver(Delivery { service, envelope, address, via })))
     }
 
     fn edit_and_redrive(&mut self, id: &Id, message: &Arc<[u8]>) -> Result<Success, Stop> {

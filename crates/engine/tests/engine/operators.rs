@@ -1,8 +1,9 @@
 //! What operators do: pause and resume, redrive, edit, discard.
 
 use tradewind_engine::{
-    Limits,
+    Limits, Message,
     operator::Action,
+    ports::{Incoming, Position, Reader},
     tables::{AuditRow, DeadLetterRow, DeadLetterState},
 };
 use tradewind_events::id;
@@ -67,6 +68,29 @@ fn a_dead_letter_is_redriven_to_the_consumer_that_failed_at_most_once() {
     let again = stage.operate(Action::Redrive { dead_letter: dead.id }).unwrap_err();
     assert_eq!(again.code(), "dead_letter_settled");
     assert_eq!(stage.row::<Image>(id("a")).unwrap().heard, 1);
+}
+
+#[test]
+fn bytes_that_nobody_understood_are_heard_once_they_are_edited() {
+    let mut stage = toy::stage();
+    let incoming = Incoming {
+        topic: "t.far".to_owned(),
+        key: None,
+        headers: Vec::new(),
+        body: b"{".to_vec(),
+        position: Position("t.far/0".to_owned()),
+    };
+    stage.accept(Message::Undecodable { incoming, reason: "no JSON".to_owned(), subscription: 0 });
+    stage.run();
+    let dead = stage.dead_letters()[0].id.clone();
+    let healthy = stage.envelope("e1", Happened { name: id("a"), after: None }).to_json().unwrap();
+    stage.operate(Action::EditAndRedrive { dead_letter: dead, message: healthy.into() }).unwrap();
+    assert_eq!(stage.row::<Image>(id("a")).unwrap().heard, 1);
+    // It is in the inbox and in the log, like any other event of another store.
+    stage.hear_as("e1", Happened { name: id("a"), after: None });
+    assert_eq!(stage.row::<Image>(id("a")).unwrap().heard, 1);
+    let segments = stage.store().segments(1, 10).unwrap();
+    assert!(segments[0].read("stage").unwrap()[0].heard);
 }
 
 #[test]
