@@ -132,11 +132,11 @@ CREATE TABLE surplus (
     order_id        TEXT NOT NULL,
     -- What whoever holds it calls it.
     reference       TEXT NOT NULL,
-    surplus_id      TEXT NOT NULL,
     payment_id      TEXT NOT NULL,
     state           TEXT NOT NULL,
     amount_minor    INTEGER NOT NULL CHECK (amount_minor > 0),
     currency        TEXT NOT NULL CHECK (length(currency) = 3),
+    number          INTEGER NOT NULL CHECK (number > 0),
     attempts        INTEGER NOT NULL CHECK (attempts >= 0),
     refused_reason  TEXT,
     owed_since      INTEGER CHECK ((owed_since IS NOT NULL) = (state = 'refused')),

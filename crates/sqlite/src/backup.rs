@@ -9,6 +9,7 @@ use std::{
 use rusqlite::{
     Connection,
     backup::{Backup, StepResult},
+    ffi,
 };
 use tradewind_engine::ports::StoreError;
 
@@ -52,8 +53,9 @@ impl SqliteReader {
             path: to.display().to_string(),
             reason: error.to_string(),
         };
-        if to.exists() {
-            return Err(BackupError::Exists { path: to.display().to_string() });
+        // A log of another store would be taken for the copy's.
+        if let Some(path) = with_ends(to).into_iter().find(|path| path.exists()) {
+            return Err(BackupError::Exists { path: path.display().to_string() });
         }
         let partial = Partial::beside(to).map_err(|error| target(&error))?;
         let source = connection::reader(self.pool.path()).map_err(|error| store_error(&error))?;
@@ -88,7 +90,7 @@ fn copy_pages(source: &Connection, copy: &mut Connection, progress: &mut dyn FnM
         match step {
             StepResult::Done => return Ok(()),
             StepResult::More => {}
-            _ => return Err(rusqlite::Error::QueryReturnedNoRows),
+            _ => return Err(rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_BUSY), None)),
         }
     }
 }
@@ -106,6 +108,15 @@ fn findings(connection: &Connection) -> rusqlite::Result<Vec<String>> {
     }
     found.retain(|finding| finding != "ok");
     Ok(found)
+}
+
+/// The files that a store is made of.
+fn with_ends(store: &Path) -> [PathBuf; 3] {
+    ["", "-wal", "-shm"].map(|end| {
+        let mut name = store.as_os_str().to_owned();
+        name.push(end);
+        name.into()
+    })
 }
 
 /// A copy under construction, removed with what SQLite puts beside it unless it is given its name.
@@ -127,11 +138,9 @@ impl Partial {
     }
 
     fn remove(&self) {
-        for end in ["", "-wal", "-shm"] {
-            let mut name = self.0.as_os_str().to_owned();
-            name.push(end);
+        for path in with_ends(&self.0) {
             // Most often there is none.
-            let _removed = fs::remove_file(name);
+            let _removed = fs::remove_file(path);
         }
     }
 }

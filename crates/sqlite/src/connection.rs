@@ -23,28 +23,30 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Prepared statements that a connection keeps: three a table for the writer; loads and shapes of lists for a reader.
 const STATEMENTS_MAX: usize = 512;
 
-/// Opens the writer's connection, creating the file when there is none.
-pub(crate) fn writer(path: &Path, bytes_max: Option<u64>) -> Result<Connection> {
+/// Opens the writer's connection, creating the file when there is none. Nothing is written to it yet.
+pub(crate) fn writer(path: &Path) -> Result<Connection> {
     let connection = open(path, OpenFlags::SQLITE_OPEN_CREATE)?;
-    // The size of pages is settled when the file is created, so it comes before everything else.
+    // The size of pages is settled with the first one, so it comes before everything else.
     connection.pragma_update(None, "page_size", PAGE_BYTES)?;
-    // Readers see the last commit while the next one is written, and a commit is one append and one flush.
+    connection.pragma_update(None, "cache_size", -i64::from(WRITER_CACHE_KIB))?;
+    Ok(connection)
+}
+
+/// Readers see the last commit while the next one is written, and a commit is one append and one flush.
+/// False: the file system cannot do it.
+pub(crate) fn use_wal(connection: &Connection, bytes_max: Option<u64>) -> Result<bool> {
     let mode: String = connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
-    if mode != "wal" {
-        return Err(unusable("its file system has no shared memory, which the WAL needs"));
-    }
     let page_bytes: u32 = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
     // A commit is on the disk when it returns, also when the power fails.
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "wal_autocheckpoint", WAL_BYTES / page_bytes)?;
     // After a long read has let the log grow, its file shrinks again.
     connection.pragma_update_and_check(None, "journal_size_limit", WAL_BYTES * 2, |_| Ok(()))?;
-    connection.pragma_update(None, "cache_size", -i64::from(WRITER_CACHE_KIB))?;
     if let Some(bytes_max) = bytes_max {
         let pages = u32::try_from(bytes_max / u64::from(page_bytes)).unwrap_or(u32::MAX).max(1);
         connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?;
     }
-    Ok(connection)
+    Ok(mode == "wal")
 }
 
 /// Opens a connection that only reads. The file must be there.
@@ -52,8 +54,6 @@ pub(crate) fn reader(path: &Path) -> Result<Connection> {
     // Not opened read-only: after a crash the first reader may have to recover the log.
     let connection = open(path, OpenFlags::empty())?;
     connection.pragma_update(None, "query_only", true)?;
-    // Whoever only looks does not move the log into the file when it leaves last.
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     connection.pragma_update(None, "cache_size", -i64::from(READER_CACHE_KIB))?;
     Ok(connection)
 }
@@ -74,8 +74,4 @@ fn open(path: &Path, flags: OpenFlags) -> Result<Connection> {
     // Sorting a page of rows needs no file.
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     Ok(connection)
-}
-
-fn unusable(reason: &str) -> rusqlite::Error {
-    rusqlite::Error::ToSqlConversionFailure(reason.into())
 }

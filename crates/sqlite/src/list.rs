@@ -27,8 +27,9 @@ pub(crate) fn query(list: &List) -> Result<Query<'_>, StoreError> {
     let mut params = Vec::new();
     let mut wanted = Vec::new();
     let equal = list.equal.iter().map(|filter| (filter, "="));
-    let bounds =
-        list.at_most.iter().map(|filter| (filter, "<=")).chain(list.at_least.iter().map(|filter| (filter, ">=")));
+    let at_most = list.at_most.iter().filter(|bound| !is_passed(list, Direction::Descending, bound));
+    let at_least = list.at_least.iter().filter(|bound| !is_passed(list, Direction::Ascending, bound));
+    let bounds = at_most.map(|bound| (bound, "<=")).chain(at_least.map(|bound| (bound, ">=")));
     for ((name, value), compares) in equal.chain(bounds) {
         // As SQL has it: `NULL` is equal to nothing, nor at most or at least anything.
         wanted.push(format!("{} {compares} ?", quoted(column(list.table, name)?.name)));
@@ -51,6 +52,18 @@ pub(crate) fn query(list: &List) -> Result<Query<'_>, StoreError> {
     sql.push_str(" LIMIT ?");
     params.push(Param::Int(list.limit.into()));
     Ok(Query { sql, params })
+}
+
+/// Whatever comes after the row that the page begins after keeps to this bound. Given both, SQLite may look for the
+/// beginning of the page by the bound, and walk from there.
+fn is_passed(list: &List, direction: Direction, (name, bound): &(&'static str, Value)) -> bool {
+    let Some((after, _)) = &list.after else { return false };
+    let nullable = list.table.columns.iter().any(|column| column.name == *name && column.nullable);
+    list.order_by == Some(*name)
+        && list.direction == direction
+        && !nullable
+        && *bound != Value::Null
+        && if direction == Direction::Ascending { after >= bound } else { after <= bound }
 }
 
 /// The columns that sort: the one that was asked for, then those of the key.
@@ -111,4 +124,72 @@ fn compared<'a>(places: &[Place<'a>], direction: Direction, params: &mut Vec<Par
 fn column(table: &'static Table, name: &str) -> Result<&'static ColumnDef, StoreError> {
     let found = table.columns.iter().find(|column| column.name == name);
     found.ok_or_else(|| StoreError::Unusable(format!("{} has no column {name}", table.name)))
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::{Connection, params_from_iter};
+    use tradewind_engine::{
+        Entity,
+        tables::{DeadLetterRow, EffectRow, ParkedRow, TimerRow},
+    };
+    use tradewind_events::{Key, Timestamp};
+
+    use super::*;
+
+    /// How SQLite goes about it.
+    fn plan(list: &List) -> String {
+        let connection = Connection::open_in_memory().unwrap();
+        crate::migrate::apply(&connection, 0, Timestamp::default()).unwrap();
+        let query = query(list).unwrap();
+        let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {}", query.sql)).unwrap();
+        let steps = statement.query_map(params_from_iter(&query.params), |row| row.get::<_, String>(3)).unwrap();
+        steps.collect::<Result<Vec<_>, _>>().unwrap().join("; ")
+    }
+
+    fn text(text: &str) -> Value {
+        Value::Text(text.into())
+    }
+
+    #[test]
+    fn a_page_is_found_by_an_index_and_not_sorted() {
+        let due = || List::of(TimerRow::TABLE, 10).order_by("due_at", Direction::Ascending);
+        let jobs =
+            |direction| List::of(EffectRow::TABLE, 10).equal("state", text("waiting")).order_by("due_at", direction);
+        let paused = List::of(ParkedRow::TABLE, 10).equal("consumer", text("c")).equal("reason", text("paused"));
+        let dead = List::of(DeadLetterRow::TABLE, 10).order_by("died_at", Direction::Descending);
+        let timer = || Key::of(&["s", "n", "k"]);
+        let id = || Key::of(&["k"]);
+        let at = Value::Int;
+        for (list, wanted) in [
+            (List::of(TimerRow::TABLE, 10), "SCAN timer"),
+            (List::of(TimerRow::TABLE, 10).after(Value::Null, timer()), "PRIMARY KEY ((service,name,key)>(?,?,?))"),
+            (
+                List::of(TimerRow::TABLE, 10).equal("service", text("s")).after(Value::Null, timer()),
+                "PRIMARY KEY (service=? AND (name,key)>(?,?))",
+            ),
+            (due().at_most("due_at", at(7)), "timer_due (due_at<?)"),
+            (due().after(at(7), timer()), "timer_due ((due_at,service,name,key)>(?,?,?,?))"),
+            (due().at_least("due_at", at(7)).after(at(7), timer()), "timer_due ((due_at,service,name,key)>(?,?,?,?))"),
+            (
+                due().at_most("due_at", at(9)).after(at(7), timer()),
+                "timer_due ((due_at,service,name,key)>(?,?,?,?) AND due_at<?)",
+            ),
+            (jobs(Direction::Ascending).at_most("due_at", at(7)), "effect_due (state=? AND due_at<?)"),
+            (jobs(Direction::Descending).after(at(7), id()), "effect_due (state=? AND (due_at,id)<(?,?))"),
+            (
+                jobs(Direction::Descending).at_most("due_at", at(9)).after(at(7), id()),
+                "effect_due (state=? AND (due_at,id)<(?,?))",
+            ),
+            (paused.after(Value::Null, id()), "parked_consumer (consumer=? AND reason=? AND id>?)"),
+            (dead.clone().equal("state", text("dead")), "dead_letter_state (state=?)"),
+            (
+                dead.equal("state", text("dead")).equal("consumer", text("c")).after(at(7), id()),
+                "dead_letter_consumer (consumer=? AND state=? AND (died_at,id)<(?,?))",
+            ),
+        ] {
+            let plan = plan(&list);
+            assert!(plan.ends_with(wanted), "{plan}\n{wanted}");
+        }
+    }
 }

@@ -76,15 +76,10 @@ impl Sqlite {
     pub fn open(path: &Path, options: &Options) -> Result<Opened, OpenError> {
         let path = resolved(path)?;
         let ownership = Ownership::take(&path)?;
-        let sqlite = |error: &rusqlite::Error| OpenError::sqlite(&path, error);
         let suspect = ended_uncleanly(&path);
-        let mut connection = connection::writer(&path, options.bytes_max).map_err(|error| sqlite(&error))?;
-        if connection.is_readonly("main").map_err(|error| sqlite(&error))? {
-            return Err(OpenError::ReadOnly {
-                path: path.display().to_string(),
-                reason: String::from("the file can only be read"),
-            });
-        }
+        let mut connection = connection::writer(&path).map_err(|error| OpenError::sqlite(&path, &error))?;
+        check_kind(&connection, &path)?;
+        make_writable(&connection, &path, options)?;
         if suspect {
             quick_check(&connection, &path)?;
         }
@@ -133,6 +128,18 @@ fn ended_uncleanly(path: &Path) -> bool {
     length(Path::new(&wal)) > 0 && length(path) <= CHECKED_AT_OPEN_BYTES_MAX
 }
 
+fn make_writable(connection: &Connection, path: &Path, options: &Options) -> Result<(), OpenError> {
+    let (sqlite, store) = (|error: rusqlite::Error| OpenError::sqlite(path, &error), path.display().to_string());
+    if connection.is_readonly("main").map_err(sqlite)? {
+        return Err(OpenError::ReadOnly { path: store, reason: String::from("the file can only be read") });
+    }
+    if connection::use_wal(connection, options.bytes_max).map_err(sqlite)? {
+        Ok(())
+    } else {
+        Err(OpenError::Unusable { store, reason: String::from("its file system has no shared memory") })
+    }
+}
+
 fn quick_check(connection: &Connection, path: &Path) -> Result<(), OpenError> {
     let found: String = connection
         .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
@@ -144,7 +151,6 @@ fn quick_check(connection: &Connection, path: &Path) -> Result<(), OpenError> {
 fn become_owner(connection: &mut Connection, path: &Path, options: &Options) -> Result<Meta, OpenError> {
     let sqlite = |error: rusqlite::Error| OpenError::sqlite(path, &error);
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sqlite)?;
-    check_kind(&transaction, path)?;
     let applied = migrate::check(&transaction, path)?;
     let mut services = options.services.clone();
     services.sort();

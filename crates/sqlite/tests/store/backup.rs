@@ -55,8 +55,12 @@ fn a_backup_overwrites_nothing_and_leaves_nothing_behind_when_it_fails() {
     let refused = opened.reader.back_up(&scratch.file("none/backup.db"), &mut |_| {});
     assert!(matches!(refused, Err(BackupError::Target { .. })), "{refused:?}");
 
+    fs::rename(&to, scratch.file("backup.db-wal")).unwrap();
+    let refused = opened.reader.back_up(&to, &mut |_| {});
+    assert!(matches!(&refused, Err(BackupError::Exists { path }) if path.ends_with("-wal")), "{refused:?}");
+
     // What an earlier copy left that was broken off is in nobody's way.
-    fs::remove_file(&to).unwrap();
+    fs::remove_file(scratch.file("backup.db-wal")).unwrap();
     fs::write(scratch.file("backup.db.partial"), "half").unwrap();
     opened.reader.back_up(&to, &mut |_| {}).expect("a copy");
     for end in [".partial", ".partial-wal", ".partial-shm", "-wal", "-shm"] {

@@ -1,9 +1,10 @@
-//! The embedded store through its door: the conformance suite, opening, damage, backup, search, and the schema of
+//! The embedded store through its door: the conformance suite, opening, refusals, damage, backup, search, and the schema of
 //! every table that there is.
 
 mod backup;
 mod damage;
 mod opening;
+mod refusals;
 mod schema;
 mod scratch;
 mod searching;

@@ -24,7 +24,20 @@ fn a_new_store_says_what_it_is_and_counts_its_owners() {
         (second.epoch, &second.name, second.created_at, second.schema),
         (2, &first.name, options().now, first.schema)
     );
-    assert!(!exists(&scratch.store(), "-wal"), "a store that was closed is one file");
+}
+
+#[test]
+fn a_store_that_was_closed_is_one_file() {
+    let scratch = Scratch::new();
+    let mut opened = scratch.open().expect("a store");
+    commit(&mut opened, 1).expect("it owns the store");
+    assert_eq!(commits(&opened.reader), 1);
+    assert!(exists(&scratch.store(), "-wal"));
+    drop(opened);
+    assert!(!exists(&scratch.store(), "-wal") && !exists(&scratch.store(), "-shm"));
+    let connection = Connection::open(scratch.store()).unwrap();
+    let page: u32 = connection.pragma_query_value(None, "page_size", |row| row.get(0)).unwrap();
+    assert_eq!(page, 8_192);
 }
 
 #[test]
@@ -138,9 +151,11 @@ fn what_is_no_store_is_left_alone() {
 
     let other = scratch.file("other.db");
     Connection::open(&other).unwrap().execute_batch("CREATE TABLE theirs (x)").unwrap();
+    let before = fs::read(&other).unwrap();
     let refused = Sqlite::open(&other, &options()).err();
     assert!(matches!(refused, Some(OpenError::NotOurs { .. })), "{refused:?}");
     assert!(matches!(Sqlite::open_reader(&other), Err(OpenError::NotOurs { .. })));
+    assert!(fs::read(&other).unwrap() == before, "not a byte was changed");
 }
 
 #[test]
