@@ -1,0 +1,129 @@
+//! `tradewind events`
+
+use std::{collections::VecDeque, time::Duration};
+
+use tradewind_engine::{LogEvent, ports::Reader};
+use tradewind_events::Timestamp;
+
+use super::{CliError, say, store::StoreArgs};
+use crate::app::AppError;
+
+/// Segments read at a time.
+const SEGMENTS: u32 = 64;
+
+/// How often a followed log is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// Show the event log: its end, a part of it, or what comes.
+///
+/// Filters may be combined. A type may end in `*`: `payment.*`.
+#[derive(clap::Args)]
+pub struct Events {
+    #[command(flatten)]
+    store: StoreArgs,
+    /// Only events of this type
+    #[arg(long = "type", value_name = "TYPE")]
+    name: Option<String>,
+    /// Only events of this stream: an order id, a SKU
+    #[arg(long)]
+    key: Option<String>,
+    /// Only what follows from one request
+    #[arg(long, value_name = "ID")]
+    correlation: Option<String>,
+    /// From this segment on, instead of the last events
+    #[arg(long, value_name = "SEGMENT")]
+    from: Option<u64>,
+    /// How many events at most, unless they are followed
+    #[arg(short = 'n', long, default_value_t = 50)]
+    limit: usize,
+    /// Go on with what comes
+    #[arg(short, long)]
+    follow: bool,
+    /// One CloudEvents JSON object a line
+    #[arg(long)]
+    json: bool,
+}
+
+impl Events {
+    pub fn run(self) -> Result<(), CliError> {
+        let reading = self.store.read()?;
+        let last = reading.reader.last_segment().map_err(AppError::from)?;
+        let mut next = match self.from {
+            Some(from) => self.show_from(&reading.reader, &reading.meta.name, from.max(1))?,
+            None => self.show_last(&reading.reader, &reading.meta.name, last)?,
+        };
+        while self.follow {
+            let shown = self.show_from(&reading.reader, &reading.meta.name, next)?;
+            if shown == next {
+                pause();
+            }
+            next = shown;
+        }
+        Ok(())
+    }
+
+    /// Prints from a segment on; returns the one to go on with.
+    fn show_from(&self, reader: &dyn Reader, store: &str, from: u64) -> Result<u64, CliError> {
+        let (mut next, mut left) = (from, if self.follow { usize::MAX } else { self.limit });
+        loop {
+            let segments = reader.segments(next, SEGMENTS).map_err(AppError::from)?;
+            let Some(last) = segments.last() else { return Ok(next) };
+            next = last.number + 1;
+            for segment in &segments {
+                for event in segment.read(store)?.iter().filter(|event| self.fits(event)) {
+                    if left == 0 {
+                        return Ok(next);
+                    }
+                    left -= 1;
+                    self.show(event)?;
+                }
+            }
+        }
+    }
+
+    /// Prints the last events that fit, looking back as far as it must.
+    fn show_last(&self, reader: &dyn Reader, store: &str, last: u64) -> Result<u64, CliError> {
+        let mut found = VecDeque::new();
+        let mut end = last;
+        while end > 0 && found.len() < self.limit {
+            let start = end.saturating_sub(u64::from(SEGMENTS)) + 1;
+            let count = u32::try_from(end + 1 - start).unwrap_or(SEGMENTS);
+            for segment in reader.segments(start, count).map_err(AppError::from)?.iter().rev() {
+                for event in segment.read(store)?.into_iter().rev().filter(|event| self.fits(event)) {
+                    if found.len() < self.limit {
+                        found.push_front(event);
+                    }
+                }
+            }
+            end = start - 1;
+        }
+        found.iter().try_for_each(|event| self.show(event))?;
+        Ok(last + 1)
+    }
+
+    fn fits(&self, event: &LogEvent) -> bool {
+        let envelope = &event.envelope;
+        let named = self.name.as_deref().is_none_or(|name| match name.strip_suffix('*') {
+            Some(start) => envelope.name.starts_with(start),
+            None => envelope.name == name,
+        });
+        named
+            && self.key.as_deref().is_none_or(|key| envelope.key.as_str() == key)
+            && self.correlation.as_deref().is_none_or(|id| envelope.correlation_id.as_str() == id)
+    }
+
+    fn show(&self, event: &LogEvent) -> Result<(), CliError> {
+        let envelope = &event.envelope;
+        if self.json {
+            return say(format_args!("{}\n", serde_json::to_string(envelope)?));
+        }
+        let time: Timestamp = envelope.time;
+        let heard = if event.heard { " (heard)" } else { "" };
+        say(format_args!("{time}  {:<28} {:<40} {}{heard}\n", envelope.name, envelope.subject, envelope.id))
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a person watches; nothing waits for it")]
+fn pause() {
+    std::thread::sleep(LOOK_EVERY);
+}

@@ -1,0 +1,140 @@
+//! `tradewind verify`
+
+use std::{
+    fmt::{self, Write},
+    fs,
+    path::{Path, PathBuf},
+};
+
+use serde_json::json;
+use tradewind_audit::{Audit, INVARIANTS, Report, StoreView};
+use tradewind_engine::ports::{Clock, Reader, SystemClock};
+use tradewind_events::Timestamp;
+use tradewind_sqlite::Sqlite;
+
+use super::{CliError, say, store::StoreArgs};
+use crate::{app::AppError, services};
+
+/// Audit the ten invariants of a shop on its store, running or not.
+///
+/// It looks at a copy as of one commit, so a shop that runs is not disturbed. The exit status is 1 when an invariant is
+/// violated or an operator owes something.
+#[derive(clap::Args)]
+pub struct Verify {
+    #[command(flatten)]
+    store: StoreArgs,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    json: bool,
+}
+
+impl Verify {
+    pub fn run(self) -> Result<(), CliError> {
+        let reading = self.store.read()?;
+        let copy = Copy::beside(&reading.config.store);
+        reading.reader.back_up(&copy.0, &mut |_| {})?;
+        let (reader, meta) = Sqlite::open_reader(&copy.0).map_err(AppError::from)?;
+        let services = services::all(&reading.config);
+        let stores = [StoreView::new(&meta.name, &reader, &services)];
+        let (registry, now) = (tradewind_events::registry(), SystemClock.now());
+        let report = Audit { stores: &stores, registry: &registry, charges: None, now }.run()?;
+        let segments = reader.last_segment().map_err(AppError::from)?;
+        if self.json {
+            say(format_args!("{}\n", as_json(&report, segments, now)))?;
+        } else {
+            say(Shown { report: &report, store: &reading.config.store, segments, now })?;
+        }
+        if report.is_clean() { Ok(()) } else { Err(CliError::NotClean) }
+    }
+}
+
+/// The copy that is audited, gone when the audit is done.
+struct Copy(PathBuf);
+
+impl Copy {
+    fn beside(store: &Path) -> Self {
+        let name = store.file_name().unwrap_or_default();
+        Self(store.with_file_name(format!("{}.audit-{}", name.display(), std::process::id())))
+    }
+}
+
+impl Drop for Copy {
+    fn drop(&mut self) {
+        for end in ["", "-wal", "-shm"] {
+            let mut path = self.0.as_os_str().to_owned();
+            path.push(end);
+            if let Err(error) = fs::remove_file(&path)
+                && error.kind() != std::io::ErrorKind::NotFound
+            {
+                tracing::warn!(path = %path.display(), %error, "a copy for the audit is left over");
+            }
+        }
+    }
+}
+
+/// A report as people read it.
+pub struct Shown<'a> {
+    pub report: &'a Report,
+    pub store: &'a Path,
+    pub segments: u64,
+    pub now: Timestamp,
+}
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { report, store, segments, now } = self;
+        writeln!(f, "Audit of {} at {now}, {segments} commits with events", store.display())?;
+        for (number, (check, says)) in (1..).zip(report.checks.iter().zip(INVARIANTS)) {
+            let verdict = match (check.examined, check.violated) {
+                (0, _) => "-     ",
+                (_, 0) => "ok    ",
+                _ => "FAILED",
+            };
+            writeln!(f, "  {number:>2}  {verdict}  {:>9}  {says}", check.examined)?;
+            for violation in &check.violations {
+                writeln!(f, "        {}: {}", violation.subject, violation.detail)?;
+            }
+            let more = check.violated.saturating_sub(u64::try_from(check.violations.len()).unwrap_or(0));
+            if more > 0 {
+                writeln!(f, "        and {more} more")?;
+            }
+        }
+        writeln!(f, "Set aside, because something is in flight, parked, dead or owed: {} orders", report.set_aside)?;
+        if report.frozen > 0 {
+            writeln!(f, "Not compared, because their events are no longer in the log: {} rows", report.frozen)?;
+        }
+        if report.owed.is_empty() {
+            f.write_str("Owed by an operator: nothing\n")
+        } else {
+            f.write_str("Owed by an operator:\n")?;
+            report.owed.iter().try_for_each(|owed| writeln!(f, "  {} {}: {}", owed.kind, owed.id, owed.detail))
+        }
+    }
+}
+
+fn as_json(report: &Report, segments: u64, now: Timestamp) -> String {
+    let checks = (1..).zip(report.checks.iter().zip(INVARIANTS)).map(|(number, (check, says))| {
+        let violations: Vec<_> = check
+            .violations
+            .iter()
+            .map(|violation| json!({ "subject": violation.subject, "detail": violation.detail }))
+            .collect();
+        json!({
+            "invariant": number, "says": says, "examined": check.examined, "violated": check.violated,
+            "violations": violations,
+        })
+    });
+    let owed: Vec<_> =
+        report.owed.iter().map(|owed| json!({ "kind": owed.kind, "id": owed.id, "detail": owed.detail })).collect();
+    let mut line = String::new();
+    // Writing to a string does not fail.
+    let _written = write!(
+        line,
+        "{}",
+        json!({
+            "at": now, "segments": segments, "clean": report.is_clean(), "set_aside": report.set_aside,
+            "frozen": report.frozen, "owed": owed, "checks": checks.collect::<Vec<_>>(),
+        })
+    );
+    line
+}
