@@ -4,6 +4,9 @@
 //! to date and takes the next epoch, which every commit checks. [`Sqlite::open_reader`] only looks, whoever owns it.
 //!
 //! **Invariant:** a commit is one transaction, on the disk when it returns, and nothing of a refused one is there.
+//!
+//! **Invariant:** nothing in this process opens the file of a store but SQLite: closing it would free SQLite's locks.
+//!
 //! Nothing here knows a service: tables come as [`tradewind_engine::Table`], their SQL from `migrations/`.
 
 mod backup;
