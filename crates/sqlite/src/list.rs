@@ -25,16 +25,7 @@ struct Place<'a> {
 
 pub(crate) fn query(list: &List) -> Result<Query<'_>, StoreError> {
     let mut params = Vec::new();
-    let mut wanted = Vec::new();
-    let equal = list.equal.iter().map(|filter| (filter, "="));
-    let at_most = list.at_most.iter().filter(|bound| !is_passed(list, Direction::Descending, bound));
-    let at_least = list.at_least.iter().filter(|bound| !is_passed(list, Direction::Ascending, bound));
-    let bounds = at_most.map(|bound| (bound, "<=")).chain(at_least.map(|bound| (bound, ">=")));
-    for ((name, value), compares) in equal.chain(bounds) {
-        // As SQL has it: `NULL` is equal to nothing, nor at most or at least anything.
-        wanted.push(format!("{} {compares} ?", quoted(column(list.table, name)?.name)));
-        params.push(Param::Value(value));
-    }
+    let mut wanted = conditions(list, "", &mut params)?;
     let order = order(list)?;
     if list.after.is_some() {
         wanted.push(beyond(&order, list.direction, &mut params));
@@ -52,6 +43,20 @@ pub(crate) fn query(list: &List) -> Result<Query<'_>, StoreError> {
     sql.push_str(" LIMIT ?");
     params.push(Param::Int(list.limit.into()));
     Ok(Query { sql, params })
+}
+
+/// Which rows, wherever the page begins. `of` stands before every column: `t.`.
+pub(crate) fn conditions<'a>(list: &'a List, of: &str, params: &mut Vec<Param<'a>>) -> Result<Vec<String>, StoreError> {
+    let equal = list.equal.iter().map(|filter| (filter, "="));
+    let at_most = list.at_most.iter().filter(|bound| !is_passed(list, Direction::Descending, bound));
+    let at_least = list.at_least.iter().filter(|bound| !is_passed(list, Direction::Ascending, bound));
+    let bounds = at_most.map(|bound| (bound, "<=")).chain(at_least.map(|bound| (bound, ">=")));
+    let condition = |((name, value), compares): (&'a (&'static str, Value), &str)| {
+        params.push(Param::Value(value));
+        // As SQL has it: `NULL` is equal to nothing, nor at most or at least anything.
+        Ok(format!("{of}{} {compares} ?", quoted(column(list.table, name)?.name)))
+    };
+    equal.chain(bounds).map(condition).collect()
 }
 
 /// Whatever comes after the row that the page begins after keeps to this bound. Given both, SQLite may look for the

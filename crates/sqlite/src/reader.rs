@@ -49,16 +49,10 @@ impl Reader for SqliteReader {
         self.pool.read(|connection| rows(connection.prepare_cached(&query.sql)?, &query.params, list.table))
     }
 
-    fn search(
-        &self,
-        table: &'static Table,
-        text: &str,
-        offset: u32,
-        limit: u32,
-    ) -> std::result::Result<Vec<StoredRow>, StoreError> {
+    fn search(&self, list: &List, text: &str, offset: u32) -> std::result::Result<Vec<StoredRow>, StoreError> {
         let Some(words) = search::expression(text) else { return Ok(Vec::new()) };
-        let params = [Param::Text(&words), Param::Int(limit.into()), Param::Int(offset.into())];
-        self.pool.read(|connection| rows(connection.prepare_cached(&search::sql(table))?, &params, table))
+        let query = search::query(list, &words, offset)?;
+        self.pool.read(|connection| rows(connection.prepare_cached(&query.sql)?, &query.params, list.table))
     }
 
     fn segments(&self, from: u64, limit: u32) -> std::result::Result<Vec<Segment>, StoreError> {

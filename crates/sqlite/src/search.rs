@@ -1,8 +1,12 @@
 //! Text search with FTS5. What a person typed never reaches its query language: every word is a quoted string.
 
-use tradewind_engine::Table;
+use tradewind_engine::ports::{List, StoreError};
 
-use crate::sql::{columns, joined, quoted};
+use crate::{
+    list::{Query, conditions},
+    sql::{columns, joined, quoted},
+    value::Param,
+};
 
 /// Words of a search beyond this many are not looked at.
 pub const SEARCH_WORDS_MAX: usize = 16;
@@ -19,17 +23,24 @@ pub(crate) fn expression(text: &str) -> Option<String> {
     (!words.is_empty()).then(|| words + "*")
 }
 
-/// Parameters: the expression, the limit, the offset. `migrations/README.md` says what a text index looks like.
-pub(crate) fn sql(table: &Table) -> String {
+/// `migrations/README.md` says what a text index looks like.
+pub(crate) fn query<'a>(list: &'a List, expression: &'a str, offset: u32) -> Result<Query<'a>, StoreError> {
+    let table = list.table;
     let (rows, index, numbers) =
         (quoted(table.name), quoted(&format!("{}_fts", table.name)), quoted(&format!("{}_fts_row", table.name)));
     let key = joined(table.key.iter().map(|name| quoted(name)), ", ");
     let then_by = joined(table.key.iter().map(|name| format!("t.{}", quoted(name))), ", ");
-    format!(
+    let mut params = vec![Param::Text(expression)];
+    let mut wanted = vec![format!("{index} MATCH ?")];
+    wanted.extend(conditions(list, "t.", &mut params)?);
+    params.extend([Param::Int(list.limit.into()), Param::Int(offset.into())]);
+    let sql = format!(
         "SELECT {} FROM {index} AS f JOIN {numbers} AS n ON n.rowid = f.rowid JOIN {rows} AS t USING ({key})
-         WHERE {index} MATCH ?1 ORDER BY f.rank, {then_by} LIMIT ?2 OFFSET ?3",
-        columns(table, "t.")
-    )
+         WHERE {} ORDER BY f.rank, {then_by} LIMIT ? OFFSET ?",
+        columns(table, "t."),
+        wanted.join(" AND ")
+    );
+    Ok(Query { sql, params })
 }
 
 #[cfg(test)]

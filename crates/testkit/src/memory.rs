@@ -71,6 +71,22 @@ impl MemoryStore {
         self.state().tables.get(table.name).map(|rows| rows.values().cloned().collect()).unwrap_or_default()
     }
 
+    /// The rows of a list by key, wherever it begins.
+    fn found(&self, list: &List) -> Result<Vec<(Key, StoredRow)>, StoreError> {
+        let placed = |(column, value): &(&'static str, Value)| Ok((place(list, column)?, value.clone()));
+        let equal: Vec<_> = list.equal.iter().map(placed).collect::<Result<_, StoreError>>()?;
+        let at_most = list.at_most.as_ref().map(placed).transpose()?;
+        let at_least = list.at_least.as_ref().map(placed).transpose()?;
+        let fits = |row: &StoredRow| {
+            equal.iter().all(|(nth, value)| row.values[*nth] == *value && *value != Value::Null)
+                && at_most.iter().all(|(nth, value)| row.values[*nth] != Value::Null && row.values[*nth] <= *value)
+                && at_least.iter().all(|(nth, value)| row.values[*nth] >= *value)
+        };
+        let state = self.state();
+        let rows = state.tables.get(list.table.name).into_iter().flatten();
+        Ok(rows.filter(|(_, row)| fits(row)).map(|(key, row)| (key.clone(), row.clone())).collect())
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -140,25 +156,9 @@ impl Reader for MemoryStore {
     }
 
     fn list(&self, list: &List) -> Result<Vec<StoredRow>, StoreError> {
-        let state = self.state();
-        let place = |column: &str| {
-            let unknown = || StoreError::Unusable(format!("{} has no column {column}", list.table.name));
-            list.table.position(column).ok_or_else(unknown)
-        };
-        let sort = list.order_by.map(place).transpose()?;
-        let equal: Vec<_> =
-            list.equal.iter().map(|(column, value)| Ok((place(column)?, value))).collect::<Result<_, StoreError>>()?;
-        let at_most = list.at_most.as_ref().map(|(column, value)| Ok((place(column)?, value))).transpose()?;
-        let at_least = list.at_least.as_ref().map(|(column, value)| Ok((place(column)?, value))).transpose()?;
-        let fits = |row: &StoredRow| {
-            equal.iter().all(|(nth, value)| row.values[*nth] == **value && **value != Value::Null)
-                && at_most.is_none_or(|(nth, value)| row.values[nth] != Value::Null && row.values[nth] <= *value)
-                && at_least.is_none_or(|(nth, value)| row.values[nth] >= *value)
-        };
+        let sort = list.order_by.map(|column| place(list, column)).transpose()?;
         let rank = |key: &Key, row: &StoredRow| (sort.map_or(Value::Null, |nth| row.values[nth].clone()), key.clone());
-        let rows = state.tables.get(list.table.name).into_iter().flatten();
-        let mut found: Vec<_> =
-            rows.filter(|(_, row)| fits(row)).map(|(key, row)| (rank(key, row), row.clone())).collect();
+        let mut found: Vec<_> = self.found(list)?.into_iter().map(|(key, row)| (rank(&key, &row), row)).collect();
         found.sort_by(|left, right| left.0.cmp(&right.0));
         if list.direction == Direction::Descending {
             found.reverse();
@@ -172,9 +172,9 @@ impl Reader for MemoryStore {
         Ok(found.into_iter().filter(|(rank, _)| after(rank)).map(|(_, row)| row).take(limit).collect())
     }
 
-    fn search(&self, table: &'static Table, text: &str, offset: u32, limit: u32) -> Result<Vec<StoredRow>, StoreError> {
+    fn search(&self, list: &List, text: &str, offset: u32) -> Result<Vec<StoredRow>, StoreError> {
         let words: Vec<String> = text.split_whitespace().map(str::to_lowercase).collect();
-        let holds = |row: &&StoredRow| {
+        let holds = |row: &StoredRow| {
             let texts = row.values.iter().filter_map(|value| match value {
                 Value::Text(text) => Some(text.to_lowercase()),
                 _ => None,
@@ -182,9 +182,9 @@ impl Reader for MemoryStore {
             let text = texts.collect::<Vec<_>>().join(" ");
             words.iter().all(|word| text.contains(word.as_str()))
         };
-        let rows = self.rows(table);
-        let (offset, limit) = (usize::try_from(offset).unwrap_or(usize::MAX), usize::try_from(limit).unwrap_or(0));
-        Ok(rows.iter().filter(holds).skip(offset).take(limit).cloned().collect())
+        let (offset, limit) = (usize::try_from(offset).unwrap_or(usize::MAX), usize::try_from(list.limit).unwrap_or(0));
+        let rows = self.found(list)?.into_iter().map(|(_, row)| row);
+        Ok(rows.filter(holds).skip(offset).take(limit).collect())
     }
 
     fn segments(&self, from: u64, limit: u32) -> Result<Vec<Segment>, StoreError> {
@@ -196,4 +196,9 @@ impl Reader for MemoryStore {
     fn last_segment(&self) -> Result<u64, StoreError> {
         Ok(self.state().segments.last().map_or(0, |segment| segment.number))
     }
+}
+
+fn place(list: &List, column: &str) -> Result<usize, StoreError> {
+    let unknown = || StoreError::Unusable(format!("{} has no column {column}", list.table.name));
+    list.table.position(column).ok_or_else(unknown)
 }

@@ -21,8 +21,9 @@ pub trait Reader: Send + Sync {
     /// A page of rows.
     fn list(&self, list: &List) -> Result<Vec<StoredRow>, StoreError>;
 
-    /// Rows that hold all words of `text`, best first: only for tables that the store keeps a text index of.
-    fn search(&self, table: &'static Table, text: &str, offset: u32, limit: u32) -> Result<Vec<StoredRow>, StoreError>;
+    /// Rows of a list that hold all words of `text`, best first: only for tables that the store keeps a text index of.
+    /// The list says which rows and how many; it has no order of its own and begins nowhere.
+    fn search(&self, list: &List, text: &str, offset: u32) -> Result<Vec<StoredRow>, StoreError>;
 
     /// Segments from number `from` on, at most `limit`, in order, without a gap.
     fn segments(&self, from: u64, limit: u32) -> Result<Vec<Segment>, StoreError>;

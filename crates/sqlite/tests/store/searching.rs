@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 use tradewind_engine::{
     ColumnDef, StoredRow, Table,
-    ports::{Commit, Reader, RowChange, RowWrite, StoreError, Writer},
+    ports::{Commit, List, Reader, RowChange, RowWrite, StoreError, Writer},
 };
 use tradewind_events::{ColumnKind, Key, Timestamp, Value};
 use tradewind_sqlite::Opened;
@@ -76,7 +76,11 @@ impl Cards {
     }
 
     fn page(&self, text: &str, offset: u32, limit: u32) -> Vec<String> {
-        let rows = self.0.reader.search(&CARD, text, offset, limit).unwrap_or_else(|error| panic!("{text:?}: {error}"));
+        self.among(&List::of(&CARD, limit), text, offset)
+    }
+
+    fn among(&self, list: &List, text: &str, offset: u32) -> Vec<String> {
+        let rows = self.0.reader.search(list, text, offset).unwrap_or_else(|error| panic!("{text:?}: {error}"));
         let id = |row: &StoredRow| match &row.values[1] {
             Value::Text(id) => id.to_string(),
             other => panic!("{other:?} is no id"),
@@ -107,6 +111,22 @@ fn all_words_must_be_there_and_the_last_may_be_unfinished() {
     let all = cards.finds("red");
     assert_eq!([cards.page("red", 0, 2), cards.page("red", 2, 2)].concat(), all);
     assert_eq!(cards.page("red", 3, 2), [""; 0]);
+}
+
+#[test]
+fn a_search_looks_among_the_rows_of_its_list() {
+    let scratch = Scratch::new();
+    let cards = Cards::on(&scratch);
+    let text = |text: &str| Value::Text(text.into());
+    // The text index has columns of these names, too.
+    let shoes = List::of(&CARD, 100).equal("about", text("shoe")).equal("shelf", text("a"));
+    assert_eq!(cards.among(&shoes, "red", 0), ["4"]);
+    let from_c = || List::of(&CARD, 2).at_least("id", text("3")).at_most("name", text("S"));
+    assert_eq!(sorted(cards.among(&from_c(), "red", 0)), ["3", "4"]);
+    assert_eq!(cards.among(&from_c(), "red", 1).len(), 1, "what is not in the list is not counted");
+    assert_eq!(cards.among(&List::of(&CARD, 9).equal("about", Value::Null), "boot", 0), [""; 0]);
+    let refused = cards.0.reader.search(&List::of(&CARD, 1).equal("colour", text("red")), "red", 0);
+    assert!(matches!(&refused, Err(StoreError::Unusable(reason)) if reason.contains("colour")), "{refused:?}");
 }
 
 #[test]
@@ -160,6 +180,6 @@ fn what_a_person_types_is_words_and_no_query() {
 fn a_table_without_a_text_index_says_so() {
     let scratch = Scratch::new();
     let opened = scratch.open().expect("a store");
-    let refused = opened.reader.search(tradewind_engine::tables::ENGINE_TABLES[0], "word", 0, 1);
+    let refused = opened.reader.search(&List::of(tradewind_engine::tables::ENGINE_TABLES[0], 1), "word", 0);
     assert!(matches!(&refused, Err(StoreError::Unusable(reason)) if reason.contains("timer_fts")), "{refused:?}");
 }
