@@ -42,7 +42,7 @@ pub use event::{AnyEvent, Event, EventKind, Registry, Subject};
 pub use id::{ID_BYTES_MAX, Id, InvalidId, id};
 pub use key::{AsKey, Key};
 pub use money::{AmountOverflow, Currency, InvalidCurrency, Money, basis_points, minus, plus, times};
-pub use personal::Personal;
+pub use personal::{Personal, mask};
 pub use registry::registry;
 pub use time::{InvalidTimestamp, Timestamp};
 pub use tradewind_macros::{Event, TextEnum};
