@@ -55,7 +55,7 @@ impl Tree {
 
     /// The files with this extension.
     pub fn with_extension(&self, extension: &str) -> impl Iterator<Item = (&str, &str)> {
-        self.files().filter(move |(path, _)| Path::new(path).extension().is_some_and(|found| found == extension))
+        self.files().filter(move |(path, _)| has_extension(path, extension))
     }
 
     /// Whether there is such a file or folder.
@@ -65,4 +65,8 @@ impl Tree {
         self.0.contains_key(path)
             || self.0.range(folder.clone()..).next().is_some_and(|(next, _)| next.starts_with(&folder))
     }
+}
+
+pub fn has_extension(path: &str, extension: &str) -> bool {
+    Path::new(path).extension().is_some_and(|found| found == extension)
 }

@@ -3,7 +3,10 @@
 use std::{collections::BTreeSet, path::Path};
 
 use super::Finding;
-use crate::{problems::INDEX, tree::Tree};
+use crate::{
+    problems::INDEX,
+    tree::{Tree, has_extension},
+};
 
 /// Names every path and name of the code that it mentions in backticks.
 const ARCHITECTURE: &str = "ARCHITECTURE.md";
@@ -75,12 +78,15 @@ fn is_path(tree: &Tree, name: &str) -> bool {
     let plain = |char: char| char.is_ascii_lowercase() || char.is_ascii_digit() || "/._-".contains(char);
     let first = name.split('/').next().unwrap_or_default();
     let in_tree = name.contains('/') && !first.is_empty() && tree.contains(first);
-    let code = Path::new(name).extension().is_some_and(|extension| extension == "rs");
+    let code = has_extension(name, "rs");
     name.chars().all(plain) && (in_tree || code)
 }
 
-/// From the root, or from a folder that the document is in.
+/// From the root, or from a folder that the document is in; `lib.rs` alone is any file of that name.
 fn is_there(tree: &Tree, document: &str, name: &str) -> bool {
+    if !name.contains('/') {
+        return tree.files().any(|(path, _)| Path::new(path).file_name().is_some_and(|found| found == name));
+    }
     let folders = Path::new(document).ancestors().skip(1).filter_map(Path::to_str);
     folders.map(|folder| format!("{folder}/{name}")).any(|path| tree.contains(path.trim_start_matches('/')))
 }
