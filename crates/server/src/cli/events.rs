@@ -52,14 +52,16 @@ impl Events {
             Some(from) => self.show_from(&reading.reader, &reading.meta.name, from.max(1))?,
             None => self.show_last(&reading.reader, &reading.meta.name, last)?,
         };
-        while self.follow {
+        if !self.follow {
+            return Ok(());
+        }
+        loop {
             let shown = self.show_from(&reading.reader, &reading.meta.name, next)?;
             if shown == next {
                 pause();
             }
             next = shown;
         }
-        Ok(())
     }
 
     /// Prints from a segment on; returns the one to go on with.
