@@ -44,7 +44,7 @@ pub fn provider_callback(uow: &mut Uow<Payments>, told: &ProviderCallback) -> An
 fn charged(uow: &mut Uow<Payments>, payment: &mut Payment, told: &ProviderCallback) -> Outcome {
     let ProviderCallback { reference, amount_minor, currency, .. } = told.clone();
     let charge = Charge { reference, amount_minor, currency };
-    let ours = payment.reference.as_ref() == Some(&charge.reference);
+    let ours = is_ours(payment, told);
     // Of a charge that we know, another amount cannot be told apart from a defect: the answers to our calls decide.
     if amount_minor < 0 || (ours && !payment.costs(&charge)) {
         let (asked, order) = (payment.amount_minor, payment.order.currency);
@@ -56,6 +56,11 @@ fn charged(uow: &mut Uow<Payments>, payment: &mut Payment, told: &ProviderCallba
         return go_on(uow, payment);
     }
     held(uow, payment, &charge, Holder::Provider)
+}
+
+/// Whether it is about the charge that pays the order.
+fn is_ours(payment: &Payment, told: &ProviderCallback) -> bool {
+    payment.holder() == Holder::Provider && payment.reference.as_ref() == Some(&told.reference)
 }
 
 fn declined(uow: &mut Uow<Payments>, payment: &mut Payment, told: &ProviderCallback) -> Outcome {
@@ -74,7 +79,7 @@ fn went_back(uow: &mut Uow<Payments>, payment: &mut Payment, told: &ProviderCall
         }
         return Ok(());
     }
-    let ours = payment.reference.as_ref() == Some(&told.reference);
+    let ours = is_ours(payment, told);
     let undoing = payment.state == PaymentState::Voiding && payment.reference.is_none();
     match (told.state, payment.state) {
         (ProviderState::Voided, PaymentState::Voiding | PaymentState::Authorized) if ours || undoing => {

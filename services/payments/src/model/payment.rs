@@ -1,17 +1,13 @@
-//! The payment of an order: one row an order, with what was heard of the order, early or late.
+//! The payment of an order: one row an order, with what was heard of the order, early or late, and what that asks for.
+//! How it then moves from state to state is in `payment/transitions.rs`.
+
+mod transitions;
 
 use std::sync::Arc;
 
 use tradewind_engine::{Entity, Stop};
-use tradewind_events::{
-    Currency, Id, OrderSummary, PaymentMethod, TextEnum, Timestamp,
-    payments::{
-        PaymentAuthorized, PaymentCaptureFailed, PaymentCaptured, PaymentFailed, PaymentRefundFailed, PaymentRefunded,
-        PaymentRequested, PaymentSurplusReturned, PaymentVoided,
-    },
-};
+use tradewind_events::{Currency, Id, OrderSummary, PaymentMethod, TextEnum, Timestamp};
 
-use super::{Refund, Surplus};
 use crate::Payments;
 
 /// Why a payment failed, where payments itself decides it.
@@ -266,174 +262,6 @@ impl Payment {
         Ok(())
     }
 
-    pub fn requested(&self) -> PaymentRequested {
-        PaymentRequested {
-            payment_id: self.payment_id.clone(),
-            order: Arc::clone(&self.order),
-            method: self.order.payment_method,
-        }
-    }
-
-    /// The provider is asked to hold the money.
-    pub fn authorizing(&mut self, now: Timestamp) -> Result<(), Stop> {
-        self.go(PaymentState::Authorizing, now)
-    }
-
-    pub fn authorized(&mut self, reference: Option<Id>, now: Timestamp) -> Result<PaymentAuthorized, Stop> {
-        self.go(PaymentState::Authorized, now)?;
-        self.reference = reference;
-        self.authorized_minor = self.amount_minor;
-        Ok(PaymentAuthorized {
-            payment_id: self.payment_id.clone(),
-            order: Arc::clone(&self.order),
-            amount_minor: self.authorized_minor,
-        })
-    }
-
-    pub fn failed(&mut self, reason: Arc<str>, now: Timestamp) -> Result<PaymentFailed, Stop> {
-        self.go(PaymentState::Failed, now)?;
-        self.reason = Some(Arc::clone(&reason));
-        Ok(PaymentFailed {
-            payment_id: self.payment_id.clone(),
-            order: Arc::clone(&self.order),
-            reason,
-            failed_at: now,
-        })
-    }
-
-    /// The order ended before somebody outside had answered.
-    pub fn cancelled(&mut self, now: Timestamp) -> Result<(), Stop> {
-        self.go(PaymentState::Cancelled, now)
-    }
-
-    /// The provider is asked to take what is held.
-    pub fn capturing(&mut self, now: Timestamp) -> Result<(), Stop> {
-        self.go(PaymentState::Capturing, now)?;
-        self.captures += 1;
-        Ok(())
-    }
-
-    pub fn captured(&mut self, now: Timestamp) -> Result<PaymentCaptured, Stop> {
-        self.go(PaymentState::Captured, now)?;
-        self.captured_minor = self.authorized_minor;
-        Ok(PaymentCaptured {
-            payment_id: self.payment_id.clone(),
-            order: Arc::clone(&self.order),
-            amount_minor: self.captured_minor,
-            captured_at: now,
-        })
-    }
-
-    /// The capture is refused for good; the money is still held.
-    pub fn capture_refused(&mut self, reason: Arc<str>, now: Timestamp) -> Result<PaymentCaptureFailed, Stop> {
-        self.go(PaymentState::Authorized, now)?;
-        self.reason = Some(Arc::clone(&reason));
-        Ok(PaymentCaptureFailed { payment_id: self.payment_id.clone(), order: Arc::clone(&self.order), reason })
-    }
-
-    /// Whether a refused capture may be started once more.
-    pub fn is_capture_due(&self) -> bool {
-        self.state == PaymentState::Authorized && self.captures > 0 && self.confirmed && !self.ended
-    }
-
-    /// The provider is asked to let go of what is held, or to undo an authorization whose outcome is not known.
-    pub fn voiding(&mut self, now: Timestamp) -> Result<(), Stop> {
-        self.go(PaymentState::Voiding, now)?;
-        self.voids += 1;
-        self.owed_since = None;
-        Ok(())
-    }
-
-    /// What was held is let go; zero if nothing was.
-    pub fn voided(&mut self, amount_minor: i64, now: Timestamp) -> Result<PaymentVoided, Stop> {
-        self.go(PaymentState::Voided, now)?;
-        self.owed_since = None;
-        Ok(PaymentVoided { payment_id: self.payment_id.clone(), order: Arc::clone(&self.order), amount_minor })
-    }
-
-    /// What is held cannot be let go, for good: it is owed.
-    pub fn void_refused(&mut self, reason: Arc<str>, now: Timestamp) -> Result<PaymentRefundFailed, Stop> {
-        self.go(PaymentState::Authorized, now)?;
-        self.owed_since = Some(now);
-        self.reason = Some(Arc::clone(&reason));
-        let amount_minor = self.amount_minor;
-        Ok(PaymentRefundFailed { refund_id: None, reference: None, ..self.refund_failed(amount_minor, reason) })
-    }
-
-    /// Sets a part of what was taken aside for a new refund, and numbers it.
-    pub fn reserve_refund(&mut self, amount_minor: i64) -> u32 {
-        self.returning_minor += amount_minor;
-        self.refunds += 1;
-        self.refunds
-    }
-
-    /// The provider is asked to give a refund back.
-    pub fn refunding(&mut self, refund_id: &Id, now: Timestamp) -> Result<(), Stop> {
-        self.go(PaymentState::Refunding, now)?;
-        self.refund_id = Some(refund_id.clone());
-        Ok(())
-    }
-
-    /// The refund has gone back, whether by this way or by another.
-    pub fn refunded(&mut self, refund: &Refund, now: Timestamp) -> Result<PaymentRefunded, Stop> {
-        self.returning_minor -= refund.amount_minor;
-        self.refunded_minor += refund.amount_minor;
-        let rest =
-            if self.refunded_minor == self.captured_minor { PaymentState::Refunded } else { PaymentState::Captured };
-        let others = self.refund_id.as_ref().is_some_and(|open| *open != refund.refund_id);
-        if !others && self.state != rest {
-            self.go(rest, now)?;
-            self.refund_id = None;
-        }
-        Ok(PaymentRefunded {
-            payment_id: self.payment_id.clone(),
-            refund_id: refund.refund_id.clone(),
-            order: Arc::clone(&self.order),
-            amount_minor: refund.amount_minor,
-            reason: Arc::clone(&refund.reason),
-        })
-    }
-
-    /// The refund is refused for good: it stays set aside, and is owed.
-    pub fn refund_refused(
-        &mut self,
-        refund: &Refund,
-        reason: Arc<str>,
-        now: Timestamp,
-    ) -> Result<PaymentRefundFailed, Stop> {
-        self.go(PaymentState::Captured, now)?;
-        self.refund_id = None;
-        let failed = self.refund_failed(refund.amount_minor, reason);
-        Ok(PaymentRefundFailed { refund_id: Some(refund.refund_id.clone()), ..failed })
-    }
-
-    /// The return of surplus is refused for good: it is owed. The payment itself is not concerned.
-    pub fn return_refused(&self, surplus: &Surplus, reason: Arc<str>) -> PaymentRefundFailed {
-        let failed = self.refund_failed(surplus.amount_minor, reason);
-        PaymentRefundFailed { reference: Some(surplus.reference.shared()), ..failed }
-    }
-
-    fn refund_failed(&self, amount_minor: i64, reason: Arc<str>) -> PaymentRefundFailed {
-        PaymentRefundFailed {
-            payment_id: self.payment_id.clone(),
-            refund_id: None,
-            reference: None,
-            order: Arc::clone(&self.order),
-            amount_minor,
-            reason,
-        }
-    }
-
-    /// The surplus has gone back.
-    pub fn surplus_returned(&self, surplus: &Surplus) -> PaymentSurplusReturned {
-        PaymentSurplusReturned {
-            payment_id: self.payment_id.clone(),
-            reference: surplus.reference.shared(),
-            order: Arc::clone(&self.order),
-            amount_minor: surplus.amount_minor,
-        }
-    }
-
     /// Whether a charge is of the order's amount and currency.
     pub fn costs(&self, charge: &Charge) -> bool {
         charge.amount_minor == self.amount_minor && charge.currency == self.order.currency
@@ -480,5 +308,30 @@ impl Payment {
             }
             _ => Held::Surplus,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tradewind_events::samples::Sample;
+
+    #[test]
+    fn what_is_over_stays_over() {
+        for state in PaymentState::ALL {
+            let over = PaymentState::ALL.iter().all(|next| !state.may_become(*next));
+            let finals = ["refunded", "failed", "voided", "cancelled", "ended"];
+            assert_eq!(over, finals.contains(&state.as_str()), "{state}");
+            assert!(!state.may_become(*state), "{state}");
+        }
+    }
+
+    #[test]
+    fn a_state_that_cannot_follow_is_a_defect_and_changes_nothing() {
+        let order = OrderSummary::sample().into();
+        let mut payment = Payment::unheard(&order, tradewind_events::id("payment-1"), Timestamp::default());
+        let before = payment.clone();
+        assert!(matches!(payment.captured(Timestamp::default()), Err(Stop::Broken(_))));
+        assert_eq!(payment, before);
     }
 }

@@ -129,7 +129,7 @@ impl Surplus {
         if self.state != SurplusState::Returning {
             return Ok(None);
         }
-        let job = numbered(&self.surplus_id, "return", self.attempts)?;
+        let job = numbered(&self.payment_id, &format!("return.{}", self.number), self.attempts)?;
         let call = ProviderCall {
             payment_id: self.payment_id.clone(),
             order_id: self.order_id.clone(),
@@ -144,6 +144,8 @@ impl Surplus {
     }
 }
 
-fn numbered(minted: &Id, what: &str, number: u32) -> Result<Id, Stop> {
-    Id::new(format!("{minted}.{what}.{number}")).map_err(Stop::broken)
+/// A call of a payment. Its key is made of what stands in rows: one that is made of an id minted just now would be another
+/// one each time that its handler runs again.
+fn numbered(payment_id: &Id, what: &str, number: u32) -> Result<Id, Stop> {
+    Id::new(format!("{payment_id}.{what}.{number}")).map_err(Stop::broken)
 }

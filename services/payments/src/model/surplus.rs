@@ -16,12 +16,13 @@ pub struct Surplus {
     pub order_id: Id,
     /// What whoever holds it calls it.
     pub reference: Id,
-    pub surplus_id: Id,
     pub payment_id: Id,
     pub state: SurplusState,
     pub amount_minor: i64,
     /// As reported; it may not be the order's.
     pub currency: Currency,
+    /// Which of its payment's surpluses it is, from 1.
+    pub number: u32,
     /// How often the provider was asked, each time under a key of its own; zero where it is not with the provider.
     pub attempts: u32,
     /// Why the provider refused to return it last.
@@ -47,16 +48,16 @@ pub enum SurplusState {
 }
 
 impl Surplus {
-    pub fn new(payment: &mut Payment, surplus_id: Id, charge: &Charge, now: Timestamp) -> Self {
+    pub fn new(payment: &mut Payment, charge: &Charge, now: Timestamp) -> Self {
         payment.surpluses += 1;
         Self {
             order_id: payment.order_id.clone(),
             reference: charge.reference.clone(),
-            surplus_id,
             payment_id: payment.payment_id.clone(),
             state: SurplusState::Returning,
             amount_minor: charge.amount_minor,
             currency: charge.currency,
+            number: payment.surpluses,
             attempts: 0,
             refused_reason: None,
             owed_since: None,

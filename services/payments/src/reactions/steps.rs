@@ -120,8 +120,7 @@ pub(crate) fn surplus_of(uow: &mut Uow<Payments>, payment: &Payment, reference: 
 
 /// Money came for no reason: it goes back. Whoever else than the provider holds it hears that by an event.
 fn take_surplus(uow: &mut Uow<Payments>, payment: &mut Payment, charge: &Charge, by: Holder) -> Outcome {
-    let surplus_id = uow.new_id();
-    let mut surplus = Surplus::new(payment, surplus_id, charge, uow.now());
+    let mut surplus = Surplus::new(payment, charge, uow.now());
     if by != Holder::Provider {
         surplus_done(uow, payment, surplus);
         return Ok(());
