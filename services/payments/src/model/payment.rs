@@ -51,7 +51,7 @@ pub struct Payment {
     pub completed: bool,
     /// The order was rejected or cancelled.
     pub ended: bool,
-    /// Why it failed or was refused, else why the order ended.
+    /// Why it failed, a step of it was refused, or its order ended, whichever came last; a failure stays.
     pub reason: Option<Arc<str>>,
     /// Set while a hold cannot be let go: refused for good, and not settled.
     pub owed_since: Option<Timestamp>,
@@ -255,7 +255,9 @@ impl Payment {
             return Ok(());
         }
         self.ended = true;
-        self.reason.get_or_insert_with(|| Arc::clone(reason));
+        if self.state != PaymentState::Failed {
+            self.reason = Some(Arc::clone(reason));
+        }
         if self.state == PaymentState::Unheard {
             self.go(PaymentState::Ended, now)?;
         }

@@ -108,6 +108,10 @@ fn a_refused_capture_is_started_once_more_under_a_new_key() {
     world.answers(ProviderState::Captured);
     assert_eq!((world.state(), world.said()), (PaymentState::Captured, vec!["payment.captured"]));
     assert_eq!(captures(&mut world).unwrap_err().code(), "capture_not_due");
+    // What was refused once is not why the money goes back.
+    world.cancels(&Order::card());
+    world.answers(ProviderState::Refunded);
+    assert_eq!(&*world.stage.said::<PaymentRefunded>()[0].reason, "changed_mind");
     world.audit();
 }
 
