@@ -10,6 +10,7 @@ mod cache;
 mod core;
 mod due;
 mod entity;
+mod gate;
 mod limits;
 mod message;
 mod observe;
@@ -26,6 +27,7 @@ mod work;
 
 pub use core::{Committed, Core, Formed, Logged, Sealed, Setup};
 pub use entity::{AnyEntity, ColumnDef, Entity, EntityRef, StoredRow, Table, read_column};
+pub use gate::{Gate, Handling};
 pub use limits::{Backoff, Limits};
 pub use message::{
     Address, AnyAnswer, Cause, Command, Effect, EventCause, Events, Finished, Idempotency, StoredAnswer, Timer,
@@ -33,6 +35,7 @@ pub use message::{
 pub use observe::{BatchFigures, Handled, Observer};
 pub use replay::Replay;
 pub use runtime::{BrokerParts, Handle, Parts, Status, Worker};
+pub use segment::LogEvent;
 pub use service::{AnyService, Reaction, Service, Settings};
 pub use stop::{AMOUNT_TOO_LARGE, Answer, OrRefuse, Outcome, Problem, Refusal, RefusalKind, Stop};
 pub use tradewind_macros::{Command, Entity};

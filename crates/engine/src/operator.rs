@@ -32,6 +32,8 @@ pub enum Action {
     RetryJob { job: Id },
     /// Say how a job ended; `reply` is JSON of the effect's reply.
     SettleJob { job: Id, reply: Arc<str>, reason: Arc<str> },
+    /// The clock has jumped, and is right: deadlines may fire. `clock` only names it in the audit trail.
+    ConfirmClock { clock: Id },
 }
 
 /// What was done.
@@ -53,6 +55,7 @@ impl Action {
             Self::RetryParked { .. } => "parked.retry",
             Self::RetryJob { .. } => "job.retry",
             Self::SettleJob { .. } => "job.settle",
+            Self::ConfirmClock { .. } => "clock.confirm",
         }
     }
 
@@ -64,6 +67,7 @@ impl Action {
             | Self::Discard { dead_letter, .. } => dead_letter,
             Self::RetryParked { parked } => parked,
             Self::RetryJob { job } | Self::SettleJob { job, .. } => job,
+            Self::ConfirmClock { clock } => clock,
         }
     }
 

@@ -109,6 +109,8 @@ pub(super) enum Note {
     },
     /// A job's try has ended: it may be tried again.
     Tried(Id),
+    /// An operator says that the clock is right.
+    ClockConfirmed,
 }
 
 /// What a handler has done, once it stands.

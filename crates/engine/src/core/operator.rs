@@ -55,6 +55,7 @@ impl Core {
                 self.finish(&row, reply)?;
                 Success::default()
             }
+            Action::ConfirmClock { .. } => Success::note(Note::ClockConfirmed),
         };
         self.audit(operator);
         Ok(success)

@@ -100,7 +100,6 @@ enum Input {
     Wrote(Result<std::time::Duration, crate::ports::CommitError>),
     /// A subscription has reached what was there when it started.
     CaughtUp,
-    ConfirmClock,
     Wake,
     Stop,
 }
@@ -150,11 +149,6 @@ impl Handle {
             deadlines_held: *shared.held.lock().unwrap_or_else(PoisonError::into_inner),
             stopped: shared.stopped.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         }
-    }
-
-    /// Lets deadlines go that a jump of the clock has held.
-    pub fn confirm_clock(&self) {
-        self.0.tell(Input::ConfirmClock);
     }
 
     /// Takes nothing more in, finishes what was accepted, and ends the threads. Returns why the engine had stopped by

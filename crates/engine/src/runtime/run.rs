@@ -264,7 +264,6 @@ impl Loop {
                     self.core.hold_deadlines(None);
                 }
             }
-            Input::ConfirmClock => self.core.hold_deadlines(None),
             Input::Wake => {}
             Input::Stop => return Ok(true),
         }

@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use tradewind_engine::{Limits, tables::TimerRow};
+use tradewind_engine::{
+    Limits,
+    operator::Action,
+    tables::{AuditRow, TimerRow},
+};
 use tradewind_events::{Timestamp, id};
 use tradewind_testkit::{MemoryStore, Stage};
 
@@ -63,9 +67,8 @@ fn a_jump_of_the_clock_holds_deadlines_until_it_is_confirmed() {
     stage.advance(Duration::from_hours(5));
     assert_eq!(fired(&stage, "a"), 0);
     assert_eq!(stage.core().deadlines_held(), Some("the clock has jumped"));
-    stage.core().hold_deadlines(None);
-    stage.run();
-    assert_eq!(fired(&stage, "a"), 1);
+    stage.operate(Action::ConfirmClock { clock: id("clock") }).unwrap();
+    assert_eq!((fired(&stage, "a"), stage.rows::<AuditRow>().len()), (1, 1));
 }
 
 #[test]

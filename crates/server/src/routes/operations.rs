@@ -1,0 +1,33 @@
+//! Operations: what is stuck, parked, dead or owed, and the means to mend it. Every action is audited.
+
+pub mod consumers;
+pub mod dead_letters;
+pub mod jobs;
+pub mod owed;
+pub mod parked;
+pub mod sagas;
+pub mod status;
+pub mod timers;
+pub mod trail;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use tradewind_engine::operator::{Action, Done as OperatorDone, Operator};
+use tradewind_events::Id;
+
+use crate::http::{Call, Failure, Okay, Sent};
+
+/// An action that was carried out.
+#[derive(Serialize, JsonSchema)]
+pub struct ActionView {
+    /// As it stands in the audit trail.
+    action: &'static str,
+    target: Id,
+}
+
+/// Carries an action out in the name of whoever asks.
+async fn operate(call: &Call, action: Action) -> Result<Sent<Okay<ActionView>>, Failure> {
+    let operator = Operator { actor: call.user_id()?.shared(), action };
+    call.operate(operator, |done: &OperatorDone| Okay(ActionView { action: done.action, target: done.target.clone() }))
+        .await
+}

@@ -1,0 +1,153 @@
+//! Messages that could not be handled: look into them, send them again, edit them, or decide that they need no effect.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use tradewind_engine::{
+    Entity,
+    operator::{Action, DEAD_LETTER_NOT_FOUND},
+    ports::{Direction, List},
+    tables::{DeadLetterKind, DeadLetterRow, DeadLetterState},
+};
+use tradewind_events::{Id, TextEnum, Timestamp, Value};
+
+use super::{ActionView, operate};
+use crate::http::{Call, Failure, Json, Okay, Page, PageOf, Path, Query, Sent};
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DeadLetterQuery {
+    /// dead, redriven or discarded. Default dead.
+    #[serde(default)]
+    state: Option<DeadLetterState>,
+    /// A service; `broker` for what nobody could decode.
+    #[serde(default)]
+    consumer: Option<String>,
+    /// An event's name.
+    #[serde(default)]
+    name: Option<String>,
+}
+
+/// A dead letter.
+#[derive(Serialize, JsonSchema)]
+pub struct DeadLetterView {
+    id: Id,
+    consumer: String,
+    kind: DeadLetterKind,
+    name: String,
+    message_key: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    event_id: Option<Id>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    correlation_id: Option<Id>,
+    reason: String,
+    attempts: u32,
+    died_at: Timestamp,
+    state: DeadLetterState,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    position: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    edited_from: Option<Id>,
+}
+
+/// A dead letter with all that it holds.
+#[derive(Serialize, JsonSchema)]
+pub struct DeadLetterDetail {
+    #[serde(flatten)]
+    letter: DeadLetterView,
+    /// The message as it came, where it is JSON.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<serde_json::Value>")]
+    message: Option<Box<RawValue>>,
+    /// The message as it came, where it is no JSON: its bytes in hexadecimal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message_hex: Option<String>,
+    /// The broker's headers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    headers: Option<serde_json::Value>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Edit {
+    /// The whole message: an envelope as CloudEvents JSON.
+    #[schemars(with = "serde_json::Value")]
+    message: Box<RawValue>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Reason {
+    /// For the audit trail; no personal data.
+    reason: String,
+}
+
+/// The newest first.
+pub async fn list(
+    call: Call,
+    page: Page,
+    Query(query): Query<DeadLetterQuery>,
+) -> Result<Okay<PageOf<DeadLetterView>>, Failure> {
+    let state = query.state.unwrap_or(DeadLetterState::Dead);
+    let mut list = List::of(DeadLetterRow::TABLE, page.limit)
+        .equal("state", Value::Text(state.as_str().into()))
+        .order_by("died_at", Direction::Descending);
+    for (column, value) in [("consumer", query.consumer), ("name", query.name)] {
+        if let Some(value) = value {
+            list = list.equal(column, Value::Text(value.into()));
+        }
+    }
+    call.page(&page, list, |row: DeadLetterRow| DeadLetterView::from(&row)).await
+}
+
+pub async fn read(call: Call, Path(id): Path<Id>) -> Result<Okay<DeadLetterDetail>, Failure> {
+    let row = call.load::<DeadLetterRow>(&id).await?.ok_or_else(|| DEAD_LETTER_NOT_FOUND.because(&id))?;
+    let text = std::str::from_utf8(&row.message).ok();
+    let message: Option<Box<RawValue>> = text.and_then(|text| serde_json::from_str(text).ok());
+    Ok(Okay(DeadLetterDetail {
+        letter: DeadLetterView::from(&row),
+        message_hex: message.is_none().then(|| row.message.iter().map(|byte| format!("{byte:02x}")).collect()),
+        message,
+        headers: row.headers.as_deref().and_then(|headers| serde_json::from_str(headers).ok()),
+    }))
+}
+
+pub async fn redrive(call: Call, Path(dead_letter): Path<Id>) -> Result<Sent<Okay<ActionView>>, Failure> {
+    operate(&call, Action::Redrive { dead_letter }).await
+}
+
+pub async fn edit_and_redrive(
+    call: Call,
+    Path(dead_letter): Path<Id>,
+    Json(edit): Json<Edit>,
+) -> Result<Sent<Okay<ActionView>>, Failure> {
+    operate(&call, Action::EditAndRedrive { dead_letter, message: edit.message.get().as_bytes().into() }).await
+}
+
+pub async fn discard(
+    call: Call,
+    Path(dead_letter): Path<Id>,
+    Json(Reason { reason }): Json<Reason>,
+) -> Result<Sent<Okay<ActionView>>, Failure> {
+    operate(&call, Action::Discard { dead_letter, reason: reason.into() }).await
+}
+
+impl From<&DeadLetterRow> for DeadLetterView {
+    fn from(row: &DeadLetterRow) -> Self {
+        Self {
+            id: row.id.clone(),
+            consumer: row.consumer.to_string(),
+            kind: row.kind,
+            name: row.name.to_string(),
+            message_key: row.message_key.to_string(),
+            event_id: row.event_id.clone(),
+            correlation_id: row.correlation_id.clone(),
+            reason: row.reason.to_string(),
+            attempts: row.attempts,
+            died_at: row.died_at,
+            state: row.state,
+            position: row.position.as_deref().map(str::to_owned),
+            edited_from: row.edited_from.clone(),
+        }
+    }
+}

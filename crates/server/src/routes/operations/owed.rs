@@ -1,0 +1,139 @@
+//! Money that must go back and was refused for good, or whose call has used up its attempts.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use tradewind_engine::{
+    Entity,
+    ports::{Direction, List},
+};
+use tradewind_events::{Currency, Id, Timestamp, Value};
+use tradewind_payments::{
+    Payment, Refund, Surplus,
+    commands::{Owed, RetryOwed, SettleOwed},
+};
+
+use crate::http::{Call, Failure, Json, Okay, Page, PageOf, Path, Sent};
+
+/// Money that is owed.
+#[derive(Serialize, JsonSchema)]
+pub struct OwedView {
+    order_id: Id,
+    payment_id: Id,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refund_id: Option<Id>,
+    /// Of a surplus.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reference: Option<Id>,
+    amount_minor: i64,
+    currency: Currency,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    owed_since: Option<Timestamp>,
+}
+
+/// Which debt of an order: at most one of the two; neither is a hold that could not be let go.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Debt {
+    #[serde(default)]
+    refund_id: Option<Id>,
+    /// Of a surplus.
+    #[serde(default)]
+    reference: Option<Id>,
+}
+
+/// The payment after the action.
+#[derive(Serialize, JsonSchema)]
+pub struct PaymentState {
+    order_id: Id,
+    payment_id: Id,
+    state: String,
+}
+
+pub async fn list_holds(call: Call, page: Page) -> Result<Okay<PageOf<OwedView>>, Failure> {
+    let view = |row: Payment| OwedView {
+        currency: row.order.currency,
+        order_id: row.order_id,
+        payment_id: row.payment_id,
+        refund_id: None,
+        reference: row.reference,
+        amount_minor: row.authorized_minor,
+        reason: row.reason.as_deref().map(str::to_owned),
+        owed_since: row.owed_since,
+    };
+    call.page(&page, owed::<Payment>(&page), view).await
+}
+
+pub async fn list_refunds(call: Call, page: Page) -> Result<Okay<PageOf<OwedView>>, Failure> {
+    let view = |row: Refund| OwedView {
+        order_id: row.order_id,
+        payment_id: row.payment_id,
+        refund_id: Some(row.refund_id),
+        reference: None,
+        amount_minor: row.amount_minor,
+        currency: row.currency,
+        reason: row.refused_reason.as_deref().map(str::to_owned),
+        owed_since: row.owed_since,
+    };
+    call.page(&page, owed::<Refund>(&page), view).await
+}
+
+pub async fn list_surplus(call: Call, page: Page) -> Result<Okay<PageOf<OwedView>>, Failure> {
+    let view = |row: Surplus| OwedView {
+        order_id: row.order_id,
+        payment_id: row.payment_id,
+        refund_id: None,
+        reference: Some(row.reference),
+        amount_minor: row.amount_minor,
+        currency: row.currency,
+        reason: row.refused_reason.as_deref().map(str::to_owned),
+        owed_since: row.owed_since,
+    };
+    call.page(&page, owed::<Surplus>(&page), view).await
+}
+
+/// The provider is asked once more.
+pub async fn retry(
+    call: Call,
+    Path(order_id): Path<Id>,
+    Json(debt): Json<Debt>,
+) -> Result<Sent<Okay<PaymentState>>, Failure> {
+    let owed = debt.owed();
+    call.submit(RetryOwed { order_id, owed }, |payment| Okay(PaymentState::from(payment))).await
+}
+
+/// The money went back by other means.
+pub async fn settle(
+    call: Call,
+    Path(order_id): Path<Id>,
+    Json(debt): Json<Debt>,
+) -> Result<Sent<Okay<PaymentState>>, Failure> {
+    let (owed, actor) = (debt.owed(), call.user_id()?.shared());
+    call.submit(SettleOwed { order_id, owed, actor }, |payment| Okay(PaymentState::from(payment))).await
+}
+
+/// The oldest debt first.
+fn owed<E: Entity>(page: &Page) -> List {
+    List::of(E::TABLE, page.limit).at_least("owed_since", Value::Int(0)).order_by("owed_since", Direction::Ascending)
+}
+
+impl Debt {
+    fn owed(self) -> Owed {
+        match (self.refund_id, self.reference) {
+            (Some(refund_id), _) => Owed::Refund { refund_id },
+            (None, Some(reference)) => Owed::Surplus { reference },
+            (None, None) => Owed::Hold,
+        }
+    }
+}
+
+impl From<&Payment> for PaymentState {
+    fn from(payment: &Payment) -> Self {
+        Self {
+            order_id: payment.order_id.clone(),
+            payment_id: payment.payment_id.clone(),
+            state: payment.state.to_string(),
+        }
+    }
+}
