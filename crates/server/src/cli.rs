@@ -1,0 +1,135 @@
+//! The command line: a file a command. Only here something is printed.
+
+mod backup;
+mod completions;
+mod config;
+mod events;
+mod openapi;
+mod rebuild;
+mod serve;
+mod store;
+mod verify;
+
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
+
+use clap::{Parser, Subcommand};
+
+use crate::{
+    app::AppError,
+    config::{Config, ConfigError, Flags, Layers},
+};
+
+/// An event-driven commerce backend in one binary: it takes orders, reserves stock, moves money and ships goods, and
+/// loses nothing and does nothing twice.
+#[derive(Parser)]
+#[command(name = "tradewind", version, propagate_version = true, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Serve(serve::Serve),
+    Verify(verify::Verify),
+    Events(events::Events),
+    Rebuild(rebuild::Rebuild),
+    Backup(backup::Backup),
+    Config(config::Show),
+    Openapi(openapi::Print),
+    Completions(completions::Print),
+}
+
+/// Why a command has failed. Each kind has an exit status.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    #[error("the configuration cannot be used:\n{}", lines(.0))]
+    Config(Vec<ConfigError>),
+    #[error(transparent)]
+    App(#[from] AppError),
+    /// The shop ran, and stopped by itself.
+    #[error("the shop has stopped: {0}")]
+    Stopped(String),
+    #[error(transparent)]
+    Backup(#[from] tradewind_sqlite::BackupError),
+    #[error(transparent)]
+    Audit(#[from] tradewind_audit::AuditError),
+    #[error(transparent)]
+    Log(#[from] tradewind_engine::segment::SegmentError),
+    #[error("an event of the log cannot be decoded: {0}")]
+    Event(#[from] tradewind_events::DecodeError),
+    #[error(transparent)]
+    Commit(#[from] tradewind_engine::ports::CommitError),
+    #[error("this cannot be shown as JSON: {0}")]
+    Json(#[from] serde_json::Error),
+    /// The audit has found something; it is printed already.
+    #[error("the shop is not as it should be")]
+    NotClean,
+    #[error("this cannot be written: {0}")]
+    Output(#[from] io::Error),
+}
+
+impl CliError {
+    /// 2: the configuration; 3: the store; 1: anything else.
+    fn exit_status(&self) -> u8 {
+        match self {
+            Self::Config(_) => 2,
+            Self::App(AppError::Open(_) | AppError::Store(_)) | Self::Stopped(_) => 3,
+            _ => 1,
+        }
+    }
+}
+
+impl From<Vec<ConfigError>> for CliError {
+    fn from(errors: Vec<ConfigError>) -> Self {
+        Self::Config(errors)
+    }
+}
+
+/// Follows the command line of this process.
+pub fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Serve(serve) => serve.run(),
+        Command::Verify(verify) => verify.run(),
+        Command::Events(events) => events.run(),
+        Command::Rebuild(rebuild) => rebuild.run(),
+        Command::Backup(backup) => backup.run(),
+        Command::Config(show) => show.run(),
+        Command::Openapi(openapi::Print) => openapi::Print::run(),
+        Command::Completions(print) => print.run(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        // Whoever read our output has heard enough.
+        Err(CliError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            let told = writeln!(io::stderr(), "tradewind: {error}");
+            ExitCode::from(if told.is_ok() { error.exit_status() } else { 1 })
+        }
+    }
+}
+
+/// Prints to standard output.
+fn say(text: impl std::fmt::Display) -> Result<(), CliError> {
+    let mut out = io::stdout().lock();
+    write!(out, "{text}")?;
+    Ok(out.flush()?)
+}
+
+/// The effective configuration, and a log that goes where it says.
+fn configured(flags: Flags) -> Result<Config, CliError> {
+    let layers = Layers::of_process(flags)?;
+    let config = Config::load(&layers)?;
+    crate::telemetry::start(&config);
+    for variable in layers.unknown_variables() {
+        tracing::warn!(variable, "the environment has a variable that looks like a setting and is none");
+    }
+    Ok(config)
+}
+
+fn lines(errors: &[ConfigError]) -> String {
+    errors.iter().map(|error| format!("  {error}")).collect::<Vec<_>>().join("\n")
+}

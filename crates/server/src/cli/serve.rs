@@ -1,0 +1,46 @@
+//! `tradewind serve`
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{CliError, configured, say};
+use crate::{app::App, config::Flags};
+
+/// Run a shop: all nine services on one SQLite file, and the HTTP API.
+///
+/// It stops on SIGINT and SIGTERM, and finishes what it has accepted. Every setting is a flag here, a variable
+/// TRADEWIND_… in the environment and a key in a file (--config); `tradewind serve --help` lists them all, `tradewind
+/// config` shows what is in force.
+#[derive(clap::Args)]
+pub struct Serve {
+    #[command(flatten)]
+    flags: Flags,
+}
+
+impl Serve {
+    pub fn run(self) -> Result<(), CliError> {
+        let config = configured(self.flags)?;
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        runtime.block_on(async {
+            let scheme = if config.tls_certificate.is_some() { "https" } else { "http" };
+            let mut interrupt = signal(SignalKind::interrupt())?;
+            let mut terminate = signal(SignalKind::terminate())?;
+            let app = App::start(config).await?;
+            let address = app.address();
+            say(format_args!("The shop is open: {scheme}://{address}  (reference: {scheme}://{address}/docs)\n"))?;
+            if let Some(token) = app.first_admin_token() {
+                say(format_args!(
+                    "There is no admin yet. Whoever shows this token once becomes the first:\n  {token}\n"
+                ))?;
+            }
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+                () = app.shop().engine_stopped() => {}
+            }
+            match app.stop().await {
+                None => Ok(()),
+                Some(reason) => Err(CliError::Stopped(reason)),
+            }
+        })
+    }
+}

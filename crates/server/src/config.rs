@@ -1,0 +1,219 @@
+//! Every setting, in one place. Each has one name: `reservation_ttl` is the flag `--reservation-ttl`, the environment
+//! variable `TRADEWIND_RESERVATION_TTL` and the key `reservation_ttl` of a configuration file, in this precedence.
+//! Secrets have no flag: a command line is seen by everybody on a machine.
+
+mod bounds;
+mod layers;
+mod secrets;
+mod setting;
+mod show;
+mod value;
+
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
+
+use tracing_subscriber::filter::Targets;
+use tradewind_events::{Currency, Id};
+use tradewind_notifications::model::Delivery;
+
+pub use layers::{Flags, Layers};
+pub use secrets::SecretsError;
+pub use setting::{ConfigError, Origin, Setting};
+pub use value::{LogFormat, Secret, Size, SmtpTls};
+
+use setting::{Source, settings};
+use value::Value;
+
+settings! {
+    "Store" {
+        /// The file that the shop is kept in; it is made when there is none.
+        store: PathBuf = "tradewind.db";
+        /// What the store may grow to; beyond it nothing more is taken in. Unlimited when empty.
+        store_size_max: Option<Size> = "";
+        /// The file with secrets that are given nowhere else; it is made when there is none. Default: the store's name with `.secrets` after it.
+        secrets_file: Option<PathBuf> = "";
+    }
+    "HTTP" {
+        /// Where requests are heard.
+        listen: SocketAddr = "127.0.0.1:8080";
+        /// The certificate chain for TLS, PEM. Without it and its key the shop speaks plain HTTP.
+        tls_certificate: Option<PathBuf> = "";
+        /// The private key of the certificate, PEM.
+        tls_key: Option<PathBuf> = "";
+        /// Proxies whose X-Forwarded-For is believed.
+        trusted_proxies: Vec<IpAddr> = "";
+        /// Connections at the same time; more wait to be accepted.
+        connections_max: usize = "4096";
+        /// Requests at the same time; more are refused with 503.
+        requests_max: usize = "1024";
+        /// Event streams at the same time; more are refused with 503.
+        streams_max: usize = "256";
+        /// How long a client may take to send the head of a request.
+        head_timeout: Duration = "10s";
+        /// How long a request may take in all, its body included.
+        request_timeout: Duration = "30s";
+        /// The longest that `Prefer: wait=N` is followed; less than the request timeout.
+        wait_max: Duration = "20s";
+        /// The largest body of a request.
+        body_max: Size = "1MiB";
+        /// Requests a second of one user, client or address, in the long run. 0: no limit.
+        rate_per_second: u32 = "200";
+        /// Requests that one of them may make at once, before the rate counts.
+        rate_burst: u32 = "400";
+        /// The same, for signing in and everything else that tries a secret, by address. 0: no limit.
+        secret_rate_per_second: u32 = "10";
+        /// Tries that one address may make at once.
+        secret_rate_burst: u32 = "50";
+        /// How long a stop waits for requests that are being answered.
+        shutdown_grace: Duration = "20s";
+    }
+    "Shop" {
+        /// What the shop sells in.
+        currency: Currency = "EUR";
+        /// Off the items of every order, in basis points: 500 is 5 %.
+        discount_bp: u32 = "0";
+        /// On top of every order, in minor units.
+        shipping_minor: i64 = "0";
+        /// On top of what no category says otherwise, in basis points.
+        tax_bp: u32 = "0";
+        /// Tax by category, in basis points: books=700,food=700.
+        category_tax_bp: BTreeMap<Id, u32> = "";
+        /// The largest price or total, in minor units.
+        amount_minor_max: i64 = "9007199254740991";
+        /// How long stock is held unpaid.
+        reservation_ttl: Duration = "15m";
+        /// What is not confirmed by then is cancelled; no less than the reservation TTL.
+        order_deadline: Duration = "30m";
+        /// How long a cart is kept that nobody touches.
+        cart_ttl: Duration = "30days";
+        /// How long a signed cart can be placed.
+        snapshot_ttl: Duration = "15m";
+        /// The countries that are shipped to, as addresses write them. Everywhere when empty.
+        ship_to: Vec<Arc<str>> = "";
+        /// How soon a payment provider who has not decided is asked again.
+        provider_wait_min: Duration = "30s";
+        /// How long the waits between may grow.
+        provider_wait_max: Duration = "1h";
+    }
+    "Mail" {
+        /// How mail leaves the shop.
+        delivery: Delivery = "log";
+        /// How the shop signs what it sends.
+        shop_name: Arc<str> = "The shop";
+        /// Who is told about low stock. Nobody when empty.
+        staff_email: Option<Arc<str>> = "";
+        /// How long a notification waits for a customer whose address is not known yet.
+        contact_wait: Duration = "1h";
+        /// The mail server, for `delivery = "smtp"`.
+        smtp_host: Arc<str> = "localhost";
+        /// Its port.
+        smtp_port: u16 = "25";
+        /// Whether the connection to it is encrypted: none, starttls or tls.
+        smtp_tls: SmtpTls = "starttls";
+        /// Who the shop is to the mail server. Nobody when empty.
+        smtp_user: Option<Arc<str>> = "";
+        /// The password of that user.
+        smtp_password: Option<Secret> = "";
+        /// The sender of every mail.
+        mail_from: Arc<str> = "shop@localhost";
+        /// The page that a link in a mail leads to: `?token=…` is put after it.
+        mail_link: Arc<str> = "http://127.0.0.1:8080/docs";
+    }
+    "Identity" {
+        /// Memory that hashing one password takes (argon2id).
+        password_memory: Size = "19MiB";
+        /// How often hashing goes over that memory.
+        password_passes: u32 = "2";
+        /// Passwords that are hashed at the same time.
+        password_threads: usize = "2";
+        /// Requests that may wait for their password to be hashed; more are refused with 503.
+        password_queue_max: usize = "64";
+        /// The shortest password that is taken, in characters.
+        password_chars_min: usize = "10";
+        /// Wrong passwords in a row that lock an account for a while.
+        sign_in_failures_max: u32 = "5";
+        /// Wrong passwords count together for so long.
+        sign_in_failure_window: Duration = "15m";
+        /// How long an account is locked.
+        sign_in_lockout: Duration = "15m";
+        /// How long a session lasts, however often it is refreshed.
+        session_ttl: Duration = "30days";
+        /// Open sessions of a user; one more ends the oldest.
+        sessions_max: usize = "20";
+        /// A refresh token may be used again for so long, if the answer to its first use was lost.
+        refresh_grace: Duration = "10s";
+        /// How long an access token is good.
+        access_token_ttl: Duration = "10m";
+        /// Who issues access tokens: their `iss` and `aud`.
+        token_issuer: Arc<str> = "tradewind";
+        /// How far the clocks of those who check tokens may differ.
+        clock_skew: Duration = "30s";
+        /// How old a signing key becomes before the next one takes its place.
+        signing_key_age_max: Duration = "30days";
+        /// How long the link in a verification mail works.
+        verification_ttl: Duration = "1day";
+        /// How long the link in a reset mail works.
+        password_reset_ttl: Duration = "1h";
+        /// How long the token for the first admin works.
+        first_admin_ttl: Duration = "1day";
+        /// A user is sent at most one mail of a kind in this time.
+        identity_mail_interval: Duration = "1m";
+    }
+    "Engine" {
+        /// Requests and events that one commit takes in.
+        batch_messages_max: usize = "1024";
+        /// Requests that wait for a commit; more are refused with 503.
+        intake_max: usize = "8192";
+        /// Rows that are kept in memory, in bytes.
+        cache_size: Size = "64MiB";
+        /// Messages that may be parked; with more nothing is taken in.
+        parked_max: usize = "100000";
+        /// A parked message is a dead letter after this.
+        park_deadline: Duration = "1h";
+        /// An operator owes a decision on a job after so many tries.
+        job_attempts_max: u32 = "12";
+        /// Jobs (mails, calls of the payment provider) at the same time.
+        jobs_running_max: usize = "32";
+        /// A service with more dead letters than this within a minute is paused.
+        dead_letters_a_minute_max: u32 = "100";
+        /// How long the answer under an Idempotency-Key is kept.
+        idempotency_kept: Duration = "1day";
+        /// A jump of the clock beyond this holds deadlines until an operator confirms it.
+        clock_jump_max: Duration = "1h";
+        /// Connections that read the store.
+        readers_max: usize = "4";
+    }
+    "Log" {
+        /// What is logged.
+        log: Targets = "info";
+        /// How it looks: auto is human on a terminal and JSON elsewhere.
+        log_format: LogFormat = "auto";
+    }
+    "Secrets" {
+        /// Encrypts signing keys in the store; other keys are derived from it.
+        master_key: Option<Secret> = "";
+        /// Signs carts on their way to an order.
+        cart_secret: Option<Secret> = "";
+        /// The payment provider signs its callbacks with it.
+        provider_secret: Option<Secret> = "";
+    }
+}
+
+impl Config {
+    /// Reads the configuration; the error lists everything that is wrong with it.
+    pub fn load(layers: &Layers) -> Result<Self, Vec<ConfigError>> {
+        let config = Self::collect(layers)?;
+        config.check_bounds()?;
+        Ok(config)
+    }
+
+    /// Where the value of a setting comes from.
+    pub fn origin(&self, name: &str) -> &Origin {
+        self.origins.get(name).unwrap_or(&Origin::Default)
+    }
+}

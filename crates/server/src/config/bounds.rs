@@ -1,0 +1,97 @@
+//! What settings may be beyond their kind, and to each other. A limit of zero that would stop the shop is refused.
+
+use std::time::Duration;
+
+use super::{Config, ConfigError, SETTINGS};
+
+/// A value beyond a bound: the setting's name, and what it must be.
+type Found = Vec<(&'static str, String)>;
+
+impl Config {
+    /// The error lists every value that is out of bounds.
+    pub(super) fn check_bounds(&self) -> Result<(), Vec<ConfigError>> {
+        let mut found = Found::new();
+        self.check_counts(&mut found);
+        self.check_durations(&mut found);
+        self.check_relations(&mut found);
+        if found.is_empty() {
+            return Ok(());
+        }
+        let error = |(name, expected): (&'static str, String)| {
+            let nth = SETTINGS.iter().position(|setting| setting.name == name).unwrap_or_default();
+            let text = self.texts().swap_remove(nth);
+            ConfigError::OutOfBounds { name, text, origin: self.origin(name).clone(), expected }
+        };
+        Err(found.into_iter().map(error).collect())
+    }
+
+    fn check_counts(&self, found: &mut Found) {
+        let counts = [
+            ("connections_max", self.connections_max),
+            ("requests_max", self.requests_max),
+            ("password_threads", self.password_threads),
+            ("password_queue_max", self.password_queue_max),
+            ("password_chars_min", self.password_chars_min),
+            ("sessions_max", self.sessions_max),
+            ("batch_messages_max", self.batch_messages_max),
+            ("intake_max", self.intake_max),
+            ("jobs_running_max", self.jobs_running_max),
+            ("readers_max", self.readers_max),
+            ("password_passes", self.password_passes as usize),
+            ("sign_in_failures_max", self.sign_in_failures_max as usize),
+            ("job_attempts_max", self.job_attempts_max as usize),
+        ];
+        found.extend(
+            counts.iter().filter(|(_, count)| *count == 0).map(|(name, _)| (*name, String::from("at least 1"))),
+        );
+        let shares = [("discount_bp", self.discount_bp), ("tax_bp", self.tax_bp)];
+        let too_much = shares.iter().filter(|(_, share)| *share > 10_000);
+        found.extend(too_much.map(|(name, _)| (*name, String::from("at most 10000: the whole"))));
+        if self.shipping_minor < 0 {
+            found.push(("shipping_minor", String::from("no negative amount")));
+        }
+        if self.amount_minor_max < 1 {
+            found.push(("amount_minor_max", String::from("at least 1")));
+        }
+        if self.password_memory.0 < 8 * 1024 {
+            found.push(("password_memory", String::from("at least 8KiB")));
+        }
+        if self.body_max.0 < 1024 {
+            found.push(("body_max", String::from("at least 1KiB")));
+        }
+    }
+
+    fn check_durations(&self, found: &mut Found) {
+        let durations = [
+            ("head_timeout", self.head_timeout),
+            ("request_timeout", self.request_timeout),
+            ("reservation_ttl", self.reservation_ttl),
+            ("cart_ttl", self.cart_ttl),
+            ("snapshot_ttl", self.snapshot_ttl),
+            ("provider_wait_min", self.provider_wait_min),
+            ("session_ttl", self.session_ttl),
+            ("access_token_ttl", self.access_token_ttl),
+            ("signing_key_age_max", self.signing_key_age_max),
+            ("idempotency_kept", self.idempotency_kept),
+            ("clock_jump_max", self.clock_jump_max),
+        ];
+        let none = durations.iter().filter(|(_, duration)| *duration == Duration::ZERO);
+        found.extend(none.map(|(name, _)| (*name, String::from("more than 0s"))));
+    }
+
+    fn check_relations(&self, found: &mut Found) {
+        if self.order_deadline < self.reservation_ttl {
+            found.push(("order_deadline", String::from("no less than reservation_ttl")));
+        }
+        if self.wait_max >= self.request_timeout {
+            found.push(("wait_max", String::from("less than request_timeout")));
+        }
+        if self.provider_wait_max < self.provider_wait_min {
+            found.push(("provider_wait_max", String::from("no less than provider_wait_min")));
+        }
+        if self.tls_certificate.is_some() != self.tls_key.is_some() {
+            let missing = if self.tls_key.is_none() { "tls_key" } else { "tls_certificate" };
+            found.push((missing, String::from("a file: a certificate and its key go together")));
+        }
+    }
+}

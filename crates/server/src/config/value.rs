@@ -1,0 +1,269 @@
+//! What a setting can be: each kind is read from text and shown as text, in one way.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
+
+use tracing_subscriber::filter::Targets;
+use tradewind_events::{Currency, Id, TextEnum};
+use tradewind_notifications::model::Delivery;
+
+/// A kind of setting.
+pub trait Value: Sized {
+    /// For messages: "expected a duration, such as 15m".
+    const EXPECTED: &'static str;
+    /// For `--help`: `--reservation-ttl <DURATION>`.
+    const KIND: &'static str;
+    /// It has no flag, and is shown to nobody.
+    const SECRET: bool = false;
+
+    fn parse(text: &str) -> Option<Self>;
+    fn show(&self) -> String;
+}
+
+/// A size in bytes: `64MiB`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Size(pub u64);
+
+/// What nobody is shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Arc<[u8]>);
+
+const UNITS: [(&str, u64); 4] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
+
+/// A secret that people or machines made up has at least so many bytes.
+const SECRET_BYTES_MIN: usize = 16;
+
+/// How the log looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, TextEnum)]
+pub enum LogFormat {
+    /// For people on a terminal, JSON elsewhere.
+    #[text("auto")]
+    Auto,
+    #[text("human")]
+    Human,
+    #[text("json")]
+    Json,
+}
+
+/// How the connection to a mail server is encrypted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, TextEnum)]
+pub enum SmtpTls {
+    #[text("none")]
+    None,
+    /// Once it is connected.
+    #[text("starttls")]
+    StartTls,
+    /// From its first byte.
+    #[text("tls")]
+    Tls,
+}
+
+impl Size {
+    /// For what counts in memory.
+    pub fn in_memory(self) -> usize {
+        usize::try_from(self.0).unwrap_or(usize::MAX)
+    }
+}
+
+impl Secret {
+    pub fn new(secret: impl Into<Arc<[u8]>>) -> Self {
+        Self(secret.into())
+    }
+
+    pub fn expose(&self) -> &Arc<[u8]> {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+impl Value for Secret {
+    const EXPECTED: &'static str = "a secret of at least 16 bytes";
+    const KIND: &'static str = "SECRET";
+    const SECRET: bool = true;
+    fn parse(text: &str) -> Option<Self> {
+        (text.len() >= SECRET_BYTES_MIN).then(|| Self::new(text.as_bytes()))
+    }
+    fn show(&self) -> String {
+        String::from("***")
+    }
+}
+
+/// Nothing is written as an empty text.
+impl<T: Value> Value for Option<T> {
+    const EXPECTED: &'static str = T::EXPECTED;
+    const KIND: &'static str = T::KIND;
+    const SECRET: bool = T::SECRET;
+    fn parse(text: &str) -> Option<Self> {
+        if text.is_empty() { Some(None) } else { T::parse(text).map(Some) }
+    }
+    fn show(&self) -> String {
+        self.as_ref().map(T::show).unwrap_or_default()
+    }
+}
+
+impl Value for Duration {
+    const EXPECTED: &'static str = "a duration, such as 500ms, 15m or 1h 30m";
+    const KIND: &'static str = "DURATION";
+    fn parse(text: &str) -> Option<Self> {
+        humantime::parse_duration(text).ok()
+    }
+    fn show(&self) -> String {
+        humantime::format_duration(*self).to_string()
+    }
+}
+
+impl Value for Size {
+    const EXPECTED: &'static str = "a size, such as 512KiB or 64MiB";
+    const KIND: &'static str = "SIZE";
+    fn parse(text: &str) -> Option<Self> {
+        let (unit, factor) = UNITS.iter().find(|(unit, _)| text.ends_with(unit))?;
+        let count: u64 = text.strip_suffix(unit)?.trim_end().parse().ok()?;
+        count.checked_mul(*factor).map(Self)
+    }
+    fn show(&self) -> String {
+        let fits = |(_, factor): &&(&str, u64)| self.0.is_multiple_of(*factor) && (self.0 > 0 || *factor == 1);
+        let (unit, factor) = UNITS.iter().find(fits).unwrap_or(&("B", 1));
+        format!("{}{unit}", self.0 / factor)
+    }
+}
+
+/// With commas between.
+impl Value for Vec<IpAddr> {
+    const EXPECTED: &'static str = "IP addresses with commas between them";
+    const KIND: &'static str = "ADDRESSES";
+    fn parse(text: &str) -> Option<Self> {
+        words(text).map(|word| word.parse().ok()).collect()
+    }
+    fn show(&self) -> String {
+        self.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+    }
+}
+
+impl Value for Vec<Arc<str>> {
+    const EXPECTED: &'static str = "words with commas between them";
+    const KIND: &'static str = "WORDS";
+    fn parse(text: &str) -> Option<Self> {
+        Some(words(text).map(Arc::from).collect())
+    }
+    fn show(&self) -> String {
+        self.join(",")
+    }
+}
+
+impl Value for BTreeMap<Id, u32> {
+    const EXPECTED: &'static str = "ids with whole numbers, such as books=700,food=700";
+    const KIND: &'static str = "ID=NUMBER";
+    fn parse(text: &str) -> Option<Self> {
+        let entry = |word: &str| {
+            let (id, number) = word.split_once('=')?;
+            Some((Id::new(id).ok()?, number.parse().ok()?))
+        };
+        words(text).map(entry).collect()
+    }
+    fn show(&self) -> String {
+        self.iter().map(|(id, number)| format!("{id}={number}")).collect::<Vec<_>>().join(",")
+    }
+}
+
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').map(str::trim).filter(|word| !word.is_empty())
+}
+
+/// Kinds that read and show themselves.
+macro_rules! plain_values {
+    ($($type:ty, $kind:literal, $expected:literal;)*) => {$(
+        impl Value for $type {
+            const EXPECTED: &'static str = $expected;
+            const KIND: &'static str = $kind;
+            fn parse(text: &str) -> Option<Self> {
+                text.parse().ok()
+            }
+            fn show(&self) -> String {
+                self.to_string()
+            }
+        }
+    )*};
+}
+
+plain_values! {
+    bool, "BOOL", "true or false";
+    u16, "NUMBER", "a whole number from 0 to 65535";
+    u32, "NUMBER", "a whole number from 0 to 4294967295";
+    usize, "NUMBER", "a whole number, not negative";
+    i64, "NUMBER", "a whole number";
+    Currency, "CURRENCY", "three upper-case letters (ISO 4217), such as EUR";
+    Delivery, "WORD", "log or smtp";
+    LogFormat, "WORD", "auto, human or json";
+    SmtpTls, "WORD", "none, starttls or tls";
+    Targets, "LEVELS", "a level, or levels by module, such as info or warn,tradewind_engine=debug";
+    SocketAddr, "ADDRESS", "an IP address and a port, such as 127.0.0.1:8080";
+}
+
+impl Value for Arc<str> {
+    const EXPECTED: &'static str = "a text";
+    const KIND: &'static str = "TEXT";
+    fn parse(text: &str) -> Option<Self> {
+        (!text.is_empty()).then(|| text.into())
+    }
+    fn show(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl Value for PathBuf {
+    const EXPECTED: &'static str = "a path";
+    const KIND: &'static str = "FILE";
+    fn parse(text: &str) -> Option<Self> {
+        (!text.is_empty()).then(|| text.into())
+    }
+    fn show(&self) -> String {
+        self.display().to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn round<T: Value>(text: &str) -> Option<String> {
+        T::parse(text).map(|value| value.show())
+    }
+
+    #[test]
+    fn what_is_read_is_shown_as_it_can_be_read_again() {
+        assert_eq!(round::<Duration>("90m").as_deref(), Some("1h 30m"));
+        assert_eq!(round::<Size>("1024KiB").as_deref(), Some("1MiB"));
+        assert_eq!(round::<Size>("0B").as_deref(), Some("0B"));
+        assert_eq!(round::<Option<Size>>("").as_deref(), Some(""));
+        assert_eq!(round::<Vec<IpAddr>>("10.0.0.1, ::1").as_deref(), Some("10.0.0.1,::1"));
+        assert_eq!(round::<BTreeMap<Id, u32>>("food=700,books=0").as_deref(), Some("books=0,food=700"));
+        assert_eq!(round::<LogFormat>("json").as_deref(), Some("json"));
+    }
+
+    #[test]
+    fn what_cannot_be_is_not_read() {
+        assert_eq!(round::<Duration>("15 parsecs"), None);
+        assert_eq!(round::<Size>("64"), None);
+        assert_eq!(round::<Size>("18446744073709551615GiB"), None);
+        assert_eq!(round::<Secret>("short"), None);
+        assert_eq!(round::<Delivery>("pigeon"), None);
+        assert_eq!(round::<BTreeMap<Id, u32>>("food"), None);
+    }
+
+    #[test]
+    fn a_secret_is_shown_to_nobody() {
+        let secret = Secret::parse("correct horse battery").unwrap();
+        assert_eq!(format!("{secret:?} {}", secret.show()), "*** ***");
+    }
+}

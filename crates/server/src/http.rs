@@ -1,0 +1,41 @@
+//! HTTP: from a connection to an answer. `table.rs` lists every route on one page; `routes/` has their handlers, a file
+//! a service. Everything that they share is here: who asks, limits, idempotency, problems, pages, documents.
+
+mod address;
+mod answer;
+mod body;
+mod call;
+mod describe;
+mod edge;
+mod extract;
+mod gate;
+mod limiter;
+mod openapi;
+mod page;
+mod patch;
+mod probes;
+mod problem;
+pub mod refusals;
+mod route;
+mod router;
+mod serve;
+mod stream;
+mod table;
+mod tls;
+
+pub use answer::{Accepted, Answer, Created, Done, Okay, Sent};
+pub use body::{BodyBytes, Json};
+pub use call::{Call, Principal, Wait};
+pub use describe::{Describe, Describer};
+pub use extract::{Path, Query};
+pub use limiter::Limiter;
+pub use openapi::{document, text as openapi_text};
+pub use page::{Page, PageOf};
+pub use patch::Patch;
+pub use problem::{Failure, status_of};
+pub use route::{Route, Section, Who, delete, get, patch, post, put};
+pub use router::router;
+pub use serve::Server;
+pub use stream::{Events, LastEventId};
+pub use table::table;
+pub use tls::{TlsError, acceptor};

@@ -1,0 +1,157 @@
+//! A request that came through its gate: who asks, and how its command goes to the engine.
+
+use std::{
+    ops::Deref,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use axum::{extract::FromRequestParts, http::request};
+use tradewind_engine::{
+    Command, CommandMessage, Context, Idempotency, Refusal,
+    operator::{Done as OperatorDone, Operator},
+};
+use tradewind_events::Id;
+use tradewind_identity::model::Role;
+
+use super::{
+    answer::{Answer, Sent},
+    describe::{Describe, Describer},
+    problem::Failure,
+    refusals::NOT_SIGNED_IN,
+};
+use crate::{identity::Bearer, shop::Shop};
+
+/// Who asks, as an access token says.
+pub type Principal = Bearer;
+
+/// A request, for its handler. It is a shop too: `call.load(…)`.
+#[derive(Clone)]
+pub struct Call(Arc<Parts>);
+
+/// What a request is made of.
+pub struct Parts {
+    pub shop: Shop,
+    pub context: Context,
+    pub principal: Option<Principal>,
+    pub idempotency: Option<Idempotency>,
+    pub(super) must_own: bool,
+    pub(super) owned: AtomicBool,
+}
+
+/// How long the client is ready to wait for the outcome, if it is: `Prefer: wait=N` (RFC 7240).
+#[derive(Debug, Clone, Copy)]
+pub struct Wait(pub Option<Duration>);
+
+impl Call {
+    pub(super) fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+
+    /// Sends a command, and makes its answer when the effect is durable. `answer` runs on a thread of the engine, once:
+    /// whoever repeats the request gets the same bytes.
+    pub async fn submit<C: Command, A: Answer>(
+        &self,
+        command: C,
+        answer: impl Fn(&C::Answer) -> A + Send + 'static,
+    ) -> Result<Sent<A>, Failure> {
+        let message = CommandMessage::new(command, self.0.context.clone(), move |told| answer(told).stored());
+        self.send(message).await
+    }
+
+    /// The same for an operator's action on the engine.
+    pub async fn operate<A: Answer>(
+        &self,
+        operator: Operator,
+        answer: impl Fn(&OperatorDone) -> A + Send + 'static,
+    ) -> Result<Sent<A>, Failure> {
+        let message = CommandMessage::operator(operator, self.0.context.clone(), move |told| answer(told).stored());
+        self.send(message).await
+    }
+
+    async fn send<A>(&self, message: CommandMessage) -> Result<Sent<A>, Failure> {
+        let message = message.idempotent(self.0.idempotency.clone());
+        Ok(Sent::new(self.0.shop.send(message).await?))
+    }
+
+    /// Sends a command whose answer the handler itself looks at. Nothing is kept under an idempotency key.
+    pub async fn ask<C: Command>(&self, command: C) -> Result<C::Answer, Failure> {
+        Ok(self.0.shop.run_in(command, self.0.context.clone()).await?)
+    }
+
+    /// The user who asks.
+    pub fn user(&self) -> Result<&Principal, Failure> {
+        self.0.principal.as_ref().ok_or_else(|| NOT_SIGNED_IN.problem())
+    }
+
+    pub fn user_id(&self) -> Result<&Id, Failure> {
+        self.user().map(|user| &user.id)
+    }
+
+    /// Whoever asks is staff or admin.
+    pub fn is_staff(&self) -> bool {
+        self.0.principal.as_ref().is_some_and(|principal| matches!(principal.role, Role::Staff | Role::Admin))
+    }
+
+    /// What is asked for belongs to this user. For anybody else but staff and services it is as if it were not there.
+    pub fn owned_by(&self, owner: &Id, unknown: Refusal) -> Result<(), Failure> {
+        self.0.owned.store(true, Ordering::Release);
+        let may = self.0.principal.as_ref().is_some_and(|who| who.role != Role::Customer || who.id == *owner);
+        if may { Ok(()) } else { Err(unknown.problem().into()) }
+    }
+
+    pub(super) fn misses_owner(&self) -> bool {
+        self.0.must_own && !self.0.owned.load(Ordering::Acquire)
+    }
+}
+
+impl Deref for Call {
+    type Target = Shop;
+    fn deref(&self) -> &Shop {
+        &self.0.shop
+    }
+}
+
+impl Call {
+    pub fn principal(&self) -> Option<&Principal> {
+        self.0.principal.as_ref()
+    }
+
+    pub fn context(&self) -> &Context {
+        &self.0.context
+    }
+
+    pub fn idempotency(&self) -> Option<&Idempotency> {
+        self.0.idempotency.as_ref()
+    }
+}
+
+impl FromRequestParts<Shop> for Call {
+    type Rejection = Failure;
+    async fn from_request_parts(parts: &mut request::Parts, _shop: &Shop) -> Result<Self, Failure> {
+        let call = parts.extensions.get::<Self>().cloned();
+        call.ok_or_else(|| Failure::internal("answering", &"a route without a gate"))
+    }
+}
+
+impl Describe for Call {}
+
+impl FromRequestParts<Shop> for Wait {
+    type Rejection = Failure;
+    async fn from_request_parts(parts: &mut request::Parts, shop: &Shop) -> Result<Self, Failure> {
+        let preferences = parts.headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
+        let mut words = preferences.flat_map(|value| value.split([',', ';'])).map(str::trim);
+        let seconds = words.find_map(|word| word.strip_prefix("wait=")?.trim_matches('"').parse().ok());
+        Ok(Self(seconds.map(|seconds| Duration::from_secs(seconds).min(shop.config.wait_max))))
+    }
+}
+
+impl Describe for Wait {
+    fn describe(describer: &mut Describer) {
+        let help = "`wait=N` waits up to N seconds for the outcome, and answers with it.";
+        describer.header("Prefer", help, serde_json::json!({"type": "string", "pattern": "^wait=[0-9]+$"}));
+    }
+}

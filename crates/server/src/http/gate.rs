@@ -1,0 +1,195 @@
+//! The gate before every route: who asks, whether they may, how often, under which idempotency key, with which body.
+
+use std::sync::Arc;
+
+use axum::{
+    body::{Body, Bytes},
+    extract::{Request, State},
+    http::{HeaderMap, HeaderValue, Method, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use futures_util::StreamExt;
+use ring::hmac;
+use tradewind_engine::{Context, Idempotency};
+use tradewind_events::Id;
+use tradewind_identity::model::Role;
+
+use super::{
+    address::Client,
+    body::BodyBytes,
+    call::{Call, Parts, Principal},
+    problem::Failure,
+    refusals::{
+        ACCESS_TOKEN_EXPIRED, ACCESS_TOKEN_INVALID, BODY_INVALID, BODY_TOO_LARGE, HEADER_INVALID,
+        IDEMPOTENCY_KEY_MISSING, NOT_ALLOWED, NOT_SIGNED_IN,
+    },
+    route::{Route, Who},
+};
+use crate::{identity::InvalidToken, secret::encoded, shop::Shop};
+
+pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
+/// What a gate knows.
+pub struct Gate {
+    pub shop: Shop,
+    pub route: Route,
+}
+
+/// What the log and the metrics tell of a request that came to a route.
+#[derive(Clone)]
+pub struct Passed {
+    pub route: &'static str,
+    pub principal: Option<Id>,
+}
+
+/// Lets a request through to its handler, or not.
+pub async fn pass(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> Response {
+    let mut passed = Passed { route: gate.route.path, principal: None };
+    let mut response = match gate.open(request, &mut passed).await {
+        Ok((call, request)) => {
+            let response = next.run(request).await;
+            let answered = response.status().is_success();
+            if answered && call.misses_owner() {
+                let route = gate.route.path;
+                Failure::internal("checking an owner", &format_args!("{route} did not say whose it is")).into_response()
+            } else {
+                response
+            }
+        }
+        Err(failure) => failure.into_response(),
+    };
+    response.extensions_mut().insert(passed);
+    response
+}
+
+impl Gate {
+    async fn open(&self, request: Request, passed: &mut Passed) -> Result<(Call, Request), Failure> {
+        let (mut parts, body) = request.into_parts();
+        let context = parts.extensions.remove::<Context>().unwrap_or_else(|| self.context());
+        let client = parts.extensions.get::<Client>().copied().unwrap_or_default();
+        let principal = if self.route.who == Who::Public { None } else { self.principal(&parts.headers)? };
+        passed.principal = principal.as_ref().map(|principal| principal.id.clone());
+        let limiter = &self.shop.limiter;
+        let now = self.shop.clock().now();
+        limiter.admit(principal.as_ref().map(|principal| &principal.id), client, now)?;
+        if self.route.tries_secret {
+            limiter.admit_secret(client, now)?;
+        }
+        let owns = owner_in_path(self.route.path, parts.uri.path());
+        self.authorize(principal.as_ref(), owns)?;
+        let body =
+            if self.route.method == Method::GET { Bytes::new() } else { self.body(&parts.headers, body).await? };
+        let idempotency = self.idempotency(&parts, principal.as_ref(), &body)?;
+        let call = Call::new(Parts {
+            shop: self.shop.clone(),
+            context,
+            principal,
+            idempotency,
+            must_own: self.route.who == Who::Owner && owns.is_none(),
+            owned: false.into(),
+        });
+        parts.extensions.insert(BodyBytes(body));
+        parts.extensions.insert(call.clone());
+        Ok((call, Request::from_parts(parts, Body::empty())))
+    }
+
+    /// For a request that did not come through the edge.
+    fn context(&self) -> Context {
+        let request_id = self.shop.new_id();
+        Context { correlation_id: request_id.clone(), request_id, traceparent: None }
+    }
+
+    fn principal(&self, headers: &HeaderMap) -> Result<Option<Principal>, Failure> {
+        let Some(header) = headers.get(header::AUTHORIZATION) else { return Ok(None) };
+        let text = header.to_str().unwrap_or_default();
+        let token = text.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+        let Some((_, token)) = token else {
+            return Err(challenge(
+                ACCESS_TOKEN_INVALID.because("The header must be: Authorization: Bearer TOKEN."),
+                "invalid_token",
+            ));
+        };
+        match self.shop.key_ring.check(token.trim(), self.shop.clock().now()) {
+            Ok(bearer) => Ok(Some(bearer)),
+            Err(InvalidToken::Expired) => Err(challenge(ACCESS_TOKEN_EXPIRED.problem(), "invalid_token")),
+            Err(InvalidToken::Refused) => Err(challenge(ACCESS_TOKEN_INVALID.problem(), "invalid_token")),
+        }
+    }
+
+    /// `owner` is the user that the path names, if it names one.
+    fn authorize(&self, principal: Option<&Principal>, owner: Option<&str>) -> Result<(), Failure> {
+        let who = self.route.who;
+        if matches!(who, Who::Public | Who::Anyone) {
+            return Ok(());
+        }
+        let Some(principal) = principal else { return Err(challenge(NOT_SIGNED_IN.problem(), "")) };
+        let may = match (who, principal.role) {
+            (Who::User, role) => role != Role::Service,
+            (Who::Owner, Role::Customer) => owner.is_none_or(|owner| owner == principal.id.as_str()),
+            (Who::Public | Who::Anyone | Who::Owner, _) => true,
+            (Who::Service, role) => role != Role::Customer,
+            (Who::Staff, role) => matches!(role, Role::Staff | Role::Admin),
+            (Who::Admin, role) => role == Role::Admin,
+        };
+        if may { Ok(()) } else { Err(NOT_ALLOWED.problem()) }
+    }
+
+    async fn body(&self, headers: &HeaderMap, body: Body) -> Result<Bytes, Failure> {
+        let limit = self.route.body_max.unwrap_or(self.shop.config.body_max).in_memory();
+        let too_large = || BODY_TOO_LARGE.because(format!("This route takes at most {limit} bytes."));
+        let told = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+        if told.is_some_and(|told| told > limit) {
+            return Err(too_large());
+        }
+        let mut stream = body.into_data_stream();
+        let mut read = Vec::with_capacity(told.unwrap_or_default());
+        while let Some(chunk) = stream.next().await {
+            let chunk = chunk.map_err(|_| BODY_INVALID.because("The body ended before its time."))?;
+            if read.len() + chunk.len() > limit {
+                return Err(too_large());
+            }
+            read.extend_from_slice(&chunk);
+        }
+        Ok(read.into())
+    }
+
+    /// The key counts for one principal on one route; its fingerprint tells whether the request is the same.
+    fn idempotency(
+        &self,
+        parts: &axum::http::request::Parts,
+        principal: Option<&Principal>,
+        body: &[u8],
+    ) -> Result<Option<Idempotency>, Failure> {
+        if !self.route.keyed {
+            return Ok(None);
+        }
+        let Some(key) = parts.headers.get(IDEMPOTENCY_KEY) else { return Err(IDEMPOTENCY_KEY_MISSING.problem()) };
+        let key = key.to_str().ok().and_then(|key| Id::new(key).ok()).ok_or_else(|| {
+            HEADER_INVALID.because("An Idempotency-Key has 1 to 64 visible ASCII characters.").at("Idempotency-Key")
+        })?;
+        let who = principal.map_or("anonymous", |principal| principal.id.as_str());
+        let mut fingerprint = hmac::Context::with_key(&self.shop.keys.fingerprints);
+        for part in [parts.uri.path(), "?", parts.uri.query().unwrap_or_default(), "\n"] {
+            fingerprint.update(part.as_bytes());
+        }
+        fingerprint.update(body);
+        Ok(Some(Idempotency {
+            scope: format!("{who} {} {}", self.route.method, self.route.path).into(),
+            key,
+            fingerprint: encoded(fingerprint.sign().as_ref()).into(),
+        }))
+    }
+}
+
+/// What stands in a path where its template has `{user_id}`.
+fn owner_in_path<'a>(template: &str, path: &'a str) -> Option<&'a str> {
+    let place = template.split('/').position(|part| part == "{user_id}")?;
+    path.split('/').nth(place)
+}
+
+/// Says how to show who one is (RFC 6750).
+fn challenge(failure: Failure, error: &'static str) -> Failure {
+    let challenge = if error.is_empty() { "Bearer" } else { r#"Bearer error="invalid_token""# };
+    failure.header(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge))
+}

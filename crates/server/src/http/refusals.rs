@@ -1,0 +1,57 @@
+//! What the edge itself refuses: kinds of problems that no service knows. Each has a page in docs/problems/.
+
+use axum::http::StatusCode;
+use tradewind_engine::{Refusal, RefusalKind};
+
+use super::problem::{EdgeRefusal, Failure};
+
+macro_rules! refusals {
+    ($($name:ident: $status:ident, $kind:ident, $code:literal, $title:literal;)*) => {
+        $(pub const $name: EdgeRefusal = EdgeRefusal {
+            status: StatusCode::$status,
+            refusal: Refusal::new($code, RefusalKind::$kind, $title),
+        };)*
+
+        /// All of them.
+        pub const EDGE_PROBLEMS: &[EdgeRefusal] = &[$($name),*];
+    };
+}
+
+refusals! {
+    ROUTE_UNKNOWN: NOT_FOUND, NotFound, "route_unknown", "There is nothing under this path.";
+    METHOD_NOT_ALLOWED: METHOD_NOT_ALLOWED, Invalid, "method_not_allowed", "This path does not take this method.";
+    PATH_INVALID: BAD_REQUEST, Invalid, "path_invalid", "A part of the path cannot be read.";
+    QUERY_INVALID: BAD_REQUEST, Invalid, "query_invalid", "The query cannot be read.";
+    HEADER_INVALID: BAD_REQUEST, Invalid, "header_invalid", "A header of the request cannot be read.";
+    CURSOR_INVALID: BAD_REQUEST, Invalid, "cursor_invalid", "The cursor is not one that this list has given.";
+    BODY_INVALID: BAD_REQUEST, Invalid, "body_invalid", "The body does not have the form that is asked for.";
+    JSON_INVALID: BAD_REQUEST, Invalid, "json_invalid", "The body is not JSON.";
+    JSON_TOO_DEEP: BAD_REQUEST, Invalid, "json_too_deep", "The body is nested too deeply.";
+    BODY_TOO_LARGE: PAYLOAD_TOO_LARGE, Invalid, "body_too_large", "The body is larger than this route takes.";
+    MEDIA_TYPE_UNSUPPORTED: UNSUPPORTED_MEDIA_TYPE, Invalid, "media_type_unsupported", "The body must be application/json.";
+    IDEMPOTENCY_KEY_MISSING: BAD_REQUEST, Invalid, "idempotency_key_missing", "Every write carries an Idempotency-Key.";
+    NOT_SIGNED_IN: UNAUTHORIZED, Unauthenticated, "not_signed_in", "This needs an access token.";
+    ACCESS_TOKEN_INVALID: UNAUTHORIZED, Unauthenticated, "access_token_invalid", "The access token is not one of ours, or no longer good.";
+    ACCESS_TOKEN_EXPIRED: UNAUTHORIZED, Unauthenticated, "access_token_expired", "The access token has expired.";
+    NOT_ALLOWED: FORBIDDEN, Forbidden, "not_allowed", "Whoever asks may not do this.";
+    CLIENT_REFUSED: UNAUTHORIZED, Unauthenticated, "client_refused", "The client id or its secret is wrong.";
+    PASSWORD_INVALID: UNPROCESSABLE_ENTITY, Invalid, "password_invalid", "The password cannot be taken.";
+    PASSWORD_WRONG: FORBIDDEN, Forbidden, "password_wrong", "The present password is not this one.";
+    RATE_LIMITED: TOO_MANY_REQUESTS, TooMany, "rate_limited", "There were too many requests.";
+    OVERLOADED: SERVICE_UNAVAILABLE, Unavailable, "overloaded", "The shop has more to do than it can take.";
+    NO_SIGNING_KEY: SERVICE_UNAVAILABLE, Unavailable, "no_signing_key", "No key signs access tokens at the moment.";
+    NOT_READY: SERVICE_UNAVAILABLE, Unavailable, "not_ready", "The shop cannot do all of its work at the moment.";
+    TIMED_OUT: SERVICE_UNAVAILABLE, Unavailable, "timed_out", "The request took too long. A write may still have been carried out.";
+}
+
+impl EdgeRefusal {
+    /// This refusal, with what was the matter this time.
+    pub fn because(self, detail: impl std::fmt::Display) -> Failure {
+        Failure::new(self.status, self.refusal.because(detail))
+    }
+
+    /// This refusal, where its title says it all.
+    pub fn problem(self) -> Failure {
+        Failure::new(self.status, self.refusal.problem())
+    }
+}

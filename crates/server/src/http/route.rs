@@ -1,0 +1,126 @@
+//! A line of the table of routes: what it is for, who may, what it takes beside its arguments.
+
+use axum::{
+    http::Method,
+    routing::{MethodFilter, MethodRouter, on},
+};
+
+use super::describe::{Describer, Operation};
+use crate::{config::Size, shop::Shop};
+
+/// Who may use a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Who {
+    /// Everybody. An access token is not even looked at.
+    Public,
+    /// Everybody, signed in or not.
+    Anyone,
+    /// Every user: customers, staff, admins.
+    User,
+    /// The user to whom it belongs; staff; a service client. Where the path has no `{user_id}` the handler finds out
+    /// to whom it belongs and says so with [`super::Call::owned_by`]; an answer without that is a defect.
+    Owner,
+    /// A service client, or staff in its place.
+    Service,
+    /// Staff and admins.
+    Staff,
+    Admin,
+}
+
+/// One route.
+pub struct Route {
+    pub method: Method,
+    pub path: &'static str,
+    pub who: Who,
+    pub summary: &'static str,
+    /// The handler's name: `users.register`.
+    pub name: String,
+    /// A write that asks for an Idempotency-Key.
+    pub keyed: bool,
+    /// It tries a secret, so it has a rate of its own.
+    pub tries_secret: bool,
+    /// Instead of the limit for all.
+    pub body_max: Option<Size>,
+    pub(super) handler: MethodRouter<Shop>,
+    pub(super) describe: fn(&mut Describer),
+}
+
+/// Routes that belong together.
+pub struct Section {
+    pub name: &'static str,
+    pub about: &'static str,
+    pub routes: Vec<Route>,
+}
+
+impl Section {
+    pub fn new(name: &'static str, about: &'static str, routes: impl Into<Vec<Route>>) -> Self {
+        Self { name, about, routes: routes.into() }
+    }
+}
+
+impl Route {
+    fn new<T: 'static, H: Operation<T>>(method: Method, path: &'static str, who: Who, handler: H) -> Self {
+        let filter = MethodFilter::try_from(method.clone()).expect("every method of the table has a filter");
+        let keyed = method != Method::GET;
+        Self {
+            method,
+            path,
+            who,
+            summary: "",
+            name: name_of::<H>(),
+            keyed,
+            tries_secret: false,
+            body_max: None,
+            handler: on(filter, handler),
+            describe: H::describe,
+        }
+    }
+
+    /// A write that needs no Idempotency-Key: what it does twice is harmless, or must not be kept.
+    #[must_use]
+    pub fn keyless(mut self) -> Self {
+        self.keyed = false;
+        self
+    }
+
+    /// It tries a secret: an address has few tries.
+    #[must_use]
+    pub fn tries_secret(mut self) -> Self {
+        self.tries_secret = true;
+        self
+    }
+
+    #[must_use]
+    pub fn body_max(mut self, bytes: u64) -> Self {
+        self.body_max = Some(Size(bytes));
+        self
+    }
+
+    fn about(mut self, summary: &'static str) -> Self {
+        self.summary = summary;
+        self
+    }
+}
+
+/// The last two parts of the handler's path.
+fn name_of<H>() -> String {
+    let mut parts = std::any::type_name::<H>().rsplit("::");
+    let (verb, noun) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    format!("{noun}.{verb}")
+}
+
+macro_rules! methods {
+    ($($name:ident = $method:ident;)*) => {$(
+        pub fn $name<T: 'static, H: Operation<T>>(path: &'static str, who: Who, handler: H, summary: &'static str) -> Route {
+            Route::new(Method::$method, path, who, handler).about(summary)
+        }
+    )*};
+}
+
+methods! {
+    get = GET;
+    post = POST;
+    put = PUT;
+    patch = PATCH;
+    delete = DELETE;
+}

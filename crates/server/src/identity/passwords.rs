@@ -1,0 +1,107 @@
+//! Passwords are hashed with argon2id, a few at a time and off the batch loop; what would wait too long is refused.
+
+use std::sync::Arc;
+
+use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version, password_hash::phc};
+use tokio::sync::Semaphore;
+use tradewind_events::Personal;
+use tradewind_identity::model::PasswordHash;
+
+use crate::{
+    config::Config,
+    http::{
+        Failure,
+        refusals::{OVERLOADED, PASSWORD_INVALID},
+    },
+    secret::{drawn, drawn_text},
+};
+
+/// The longest password that is hashed, in bytes.
+const PASSWORD_BYTES_MAX: usize = 1_024;
+
+const SALT_BYTES: usize = 16;
+
+/// Hashes and verifies passwords.
+#[derive(Clone)]
+pub struct Passwords {
+    argon2: Arc<Argon2<'static>>,
+    /// Of a password that nobody knows: verifying against it takes as long as against a real one.
+    dummy: PasswordHash,
+    chars_min: usize,
+    running: Arc<Semaphore>,
+    /// Those that run and those that wait.
+    admitted: Arc<Semaphore>,
+}
+
+/// What came of verifying a password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Checked {
+    Right,
+    Wrong,
+}
+
+impl Passwords {
+    /// # Panics
+    /// When the parameters are none of argon2: the configuration has checked them.
+    pub fn new(config: &Config) -> Self {
+        let memory_kib = u32::try_from(config.password_memory.0 / 1_024).unwrap_or(u32::MAX);
+        let params = Params::new(memory_kib, config.password_passes, 1, None).expect("the parameters were checked");
+        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+        let dummy = hash(&argon2, &drawn_text());
+        Self {
+            argon2: Arc::new(argon2),
+            dummy,
+            chars_min: config.password_chars_min,
+            running: Arc::new(Semaphore::new(config.password_threads)),
+            admitted: Arc::new(Semaphore::new(config.password_threads + config.password_queue_max)),
+        }
+    }
+
+    /// Checks that a new password is good enough, and hashes it.
+    pub async fn hash(&self, password: Personal<String>, field: &'static str) -> Result<PasswordHash, Failure> {
+        let length = password.expose().chars().count();
+        if length < self.chars_min || password.expose().len() > PASSWORD_BYTES_MAX {
+            let rule = format!(
+                "A password has {} characters at least and {PASSWORD_BYTES_MAX} bytes at most.",
+                self.chars_min
+            );
+            return Err(PASSWORD_INVALID.because(rule).at(field));
+        }
+        self.run(move |argon2| hash(argon2, password.expose())).await
+    }
+
+    /// Verifies a password. Without a hash to verify against it takes as long, and is wrong.
+    pub async fn verify(&self, password: Personal<String>, hash: Option<PasswordHash>) -> Result<Checked, Failure> {
+        let known = hash.is_some();
+        let against = hash.unwrap_or_else(|| self.dummy.clone());
+        self.run(move |argon2| {
+            let tried = password.expose().get(..PASSWORD_BYTES_MAX).unwrap_or(password.expose());
+            let right = phc::PasswordHash::new(against.phc())
+                .is_ok_and(|hash| argon2.verify_password(tried.as_bytes(), &hash).is_ok());
+            if right && known { Checked::Right } else { Checked::Wrong }
+        })
+        .await
+    }
+
+    async fn run<T: Send + 'static>(&self, work: impl FnOnce(&Argon2<'_>) -> T + Send + 'static) -> Result<T, Failure> {
+        let full = || OVERLOADED.because("Too many passwords are being checked.");
+        let admitted = Arc::clone(&self.admitted).try_acquire_owned().map_err(|_| full())?;
+        let running = Arc::clone(&self.running).acquire_owned().await.map_err(|_| full())?;
+        let argon2 = Arc::clone(&self.argon2);
+        // The permits go with the work: a client that hangs up does not make room while its password is still hashed.
+        let done = tokio::task::spawn_blocking(move || {
+            let _held = (admitted, running);
+            work(&argon2)
+        });
+        done.await.map_err(|panic| Failure::internal("hashing a password", &panic))
+    }
+}
+
+/// # Panics
+/// Never: the salt has the length that argon2 asks for, and the password is shorter than 4 GiB.
+fn hash(argon2: &Argon2<'_>, password: &str) -> PasswordHash {
+    let hashed: phc::PasswordHash = argon2
+        .hash_password_with_salt(password.as_bytes(), &drawn::<SALT_BYTES>())
+        .expect("salt and password have lengths that argon2 takes");
+    PasswordHash::new(hashed.to_string()).expect("argon2id makes such hashes")
+}

@@ -1,0 +1,166 @@
+//! Access tokens: JWT (RFC 9068), signed with ES256 and nothing else. They are checked without asking the store.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use ring::{
+    digest,
+    rand::SystemRandom,
+    signature::{ECDSA_P256_SHA256_FIXED, EcdsaKeyPair, UnparsedPublicKey},
+};
+use serde::{Deserialize, Serialize};
+use tradewind_events::{Id, TextEnum, Timestamp};
+use tradewind_identity::model::Role;
+
+use crate::secret::{decoded, encoded};
+
+/// A longer text is no token of ours.
+const TOKEN_BYTES_MAX: usize = 2_048;
+
+/// Tokens whose signature need not be checked again.
+const CHECKED_MAX: usize = 16_384;
+
+/// Who a token speaks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bearer {
+    /// A user, or a service client.
+    pub id: Id,
+    pub role: Role,
+    pub session_id: Option<Id>,
+}
+
+/// Why a token is not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InvalidToken {
+    Expired,
+    /// Not ours, not whole, or of a key that is retired.
+    Refused,
+}
+
+/// Makes and checks tokens, given the keys.
+pub(super) struct Tokens {
+    issuer: Arc<str>,
+    ttl: Duration,
+    skew: Duration,
+    /// By SHA-256 of the token.
+    checked: Mutex<HashMap<Vec<u8>, Signed>>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Header {
+    alg: String,
+    typ: String,
+    kid: Id,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Claims {
+    iss: String,
+    aud: String,
+    sub: Id,
+    role: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sid: Option<Id>,
+    jti: String,
+    /// Seconds.
+    iat: i64,
+    exp: i64,
+}
+
+/// A token whose signature was good, and of which key it is.
+#[derive(Clone)]
+struct Signed {
+    kid: Id,
+    claims: Claims,
+}
+
+impl Tokens {
+    pub fn new(issuer: &Arc<str>, ttl: Duration, skew: Duration) -> Self {
+        Self { issuer: Arc::clone(issuer), ttl, skew, checked: Mutex::default() }
+    }
+
+    /// A token that is good from now on; `None` when the key does not sign.
+    pub fn sign(&self, kid: &Id, key: &EcdsaKeyPair, bearer: &Bearer, now: Timestamp) -> Option<String> {
+        let header = Header { alg: "ES256".into(), typ: "at+jwt".into(), kid: kid.clone() };
+        let claims = Claims {
+            iss: self.issuer.to_string(),
+            aud: self.issuer.to_string(),
+            sub: bearer.id.clone(),
+            role: bearer.role.as_str().to_owned(),
+            sid: bearer.session_id.clone(),
+            jti: encoded(&crate::secret::drawn::<12>()),
+            iat: seconds(now),
+            exp: seconds(now.plus(self.ttl)),
+        };
+        let part = |json: serde_json::Result<Vec<u8>>| json.ok().map(|json| encoded(&json));
+        let signed = format!("{}.{}", part(serde_json::to_vec(&header))?, part(serde_json::to_vec(&claims))?);
+        let signature = key.sign(&SystemRandom::new(), signed.as_bytes()).ok()?;
+        Some(format!("{signed}.{}", encoded(signature.as_ref())))
+    }
+
+    /// Whom a token speaks for. `key` gives the public point of a key that is good.
+    pub fn check(
+        &self,
+        token: &str,
+        key: impl Fn(&Id) -> Option<Arc<[u8]>>,
+        now: Timestamp,
+    ) -> Result<Bearer, InvalidToken> {
+        if token.len() > TOKEN_BYTES_MAX {
+            return Err(InvalidToken::Refused);
+        }
+        let digest = digest::digest(&digest::SHA256, token.as_bytes()).as_ref().to_vec();
+        let known = self.lock().get(&digest).cloned();
+        let signed = if let Some(signed) = known {
+            // Its key may have been retired since.
+            key(&signed.kid).ok_or(InvalidToken::Refused)?;
+            signed
+        } else {
+            let signed = verified(token, key).ok_or(InvalidToken::Refused)?;
+            let mut checked = self.lock();
+            if checked.len() >= CHECKED_MAX {
+                checked.clear();
+            }
+            checked.insert(digest, signed.clone());
+            signed
+        };
+        self.bearer(signed.claims, now)
+    }
+
+    fn bearer(&self, claims: Claims, now: Timestamp) -> Result<Bearer, InvalidToken> {
+        let role: Role = claims.role.parse().map_err(|_| InvalidToken::Refused)?;
+        let skew = i64::try_from(self.skew.as_secs()).unwrap_or(i64::MAX);
+        let ours = *claims.iss == *self.issuer && *claims.aud == *self.issuer;
+        if !ours || claims.iat > seconds(now).saturating_add(skew) {
+            return Err(InvalidToken::Refused);
+        }
+        if seconds(now) >= claims.exp.saturating_add(skew) {
+            return Err(InvalidToken::Expired);
+        }
+        Ok(Bearer { id: claims.sub, role, session_id: claims.sid })
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Vec<u8>, Signed>> {
+        self.checked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a token claims, if its signature is good. The algorithm is ours to say, never the token's.
+fn verified(token: &str, key: impl Fn(&Id) -> Option<Arc<[u8]>>) -> Option<Signed> {
+    let (signed, signature) = token.rsplit_once('.')?;
+    let (header, claims) = signed.split_once('.')?;
+    let header: Header = serde_json::from_slice(&decoded(header)?).ok()?;
+    if header.alg != "ES256" || header.typ != "at+jwt" {
+        return None;
+    }
+    let key = UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, key(&header.kid)?);
+    key.verify(signed.as_bytes(), &decoded(signature)?).ok()?;
+    let claims = serde_json::from_slice(&decoded(claims)?).ok()?;
+    Some(Signed { kid: header.kid, claims })
+}
+
+fn seconds(at: Timestamp) -> i64 {
+    at.as_millis().div_euclid(1_000)
+}

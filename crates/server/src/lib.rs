@@ -1,0 +1,21 @@
+//! The server: the only place where the parts meet. Configuration, HTTP by service, command line, telemetry.
+//!
+//! **Invariant:** a route exists only in `http/table.rs`, a setting only in `config.rs`; a service, a store and HTTP
+//! know nothing of each other but through `app.rs`.
+
+pub mod alarm;
+pub mod app;
+pub mod cli;
+pub mod client;
+pub mod config;
+pub mod http;
+pub mod hub;
+pub mod identity;
+pub mod metrics;
+pub mod problems;
+pub mod routes;
+pub mod secret;
+mod services;
+pub mod shop;
+pub mod tasks;
+pub mod telemetry;

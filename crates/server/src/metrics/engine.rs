@@ -1,0 +1,130 @@
+//! What the engine tells: handlers, batches, and what waits for an operator.
+
+use std::time::Duration;
+
+use prometheus_client::{
+    metrics::{counter::Counter, family::Family, histogram::Histogram},
+    registry::Registry,
+};
+use tradewind_engine::{
+    BatchFigures, Entity, Handled, Observer,
+    ports::{List, Reader, StoreError},
+    tables::{ConsumerRow, DeadLetterRow, DeadLetterState, EffectRow, EffectState},
+};
+use tradewind_events::{TextEnum, Value};
+
+use super::{Histograms, Labels, Metrics, in_seconds};
+
+/// What waits for an operator is counted up to here.
+const COUNTED_MAX: u32 = 1_000;
+
+/// Powers of four, for sizes of batches.
+const SIZES: [f64; 8] = [1.0, 4.0, 16.0, 64.0, 256.0, 1_024.0, 4_096.0, 16_384.0];
+
+pub struct EngineFigures {
+    handled: Family<Labels<3>, Counter>,
+    handler_seconds: Histograms<1>,
+    batch_messages: Histogram,
+    batch_rows: Histogram,
+    batch_events: Histogram,
+    forming: Histogram,
+    writing: Histogram,
+    published: Counter,
+    broker_failures: Counter,
+    store_failures: Counter,
+}
+
+/// What waits for an operator.
+#[derive(Debug, Clone, Default)]
+pub struct Owed {
+    pub dead_letters: usize,
+    pub jobs: usize,
+    /// Names of services.
+    pub paused: Vec<String>,
+}
+
+impl EngineFigures {
+    pub fn new(registry: &mut Registry) -> Self {
+        let figures = Self {
+            handled: Family::default(),
+            handler_seconds: Family::new_with_constructor(in_seconds),
+            batch_messages: Histogram::new(SIZES),
+            batch_rows: Histogram::new(SIZES),
+            batch_events: Histogram::new(SIZES),
+            forming: in_seconds(),
+            writing: in_seconds(),
+            published: Counter::default(),
+            broker_failures: Counter::default(),
+            store_failures: Counter::default(),
+        };
+        registry.register(
+            "handled",
+            "Handlers that have run, by service, message and how they ended",
+            figures.handled.clone(),
+        );
+        registry.register("handler_seconds", "How long handlers took", figures.handler_seconds.clone());
+        registry.register("published_events", "Events that a broker has acknowledged", figures.published.clone());
+        registry.register("broker_failures", "Times that a broker failed", figures.broker_failures.clone());
+        registry.register("store_failures", "Times that the store failed", figures.store_failures.clone());
+        for (histogram, name, help) in [
+            (&figures.batch_messages, "batch_messages", "Messages in a batch"),
+            (&figures.batch_rows, "batch_rows", "Rows that a batch has changed"),
+            (&figures.batch_events, "batch_events", "Events that a batch has said"),
+            (&figures.forming, "batch_forming_seconds", "How long the handlers of a batch took"),
+            (&figures.writing, "batch_writing_seconds", "How long a batch took to become durable"),
+        ] {
+            registry.register(name, help, histogram.clone());
+        }
+        figures
+    }
+}
+
+impl Observer for Metrics {
+    fn handled(&self, service: &'static str, message: &'static str, took: Duration, how: Handled) {
+        let how = match how {
+            Handled::Done => "done",
+            Handled::Refused => "refused",
+            Handled::Parked => "parked",
+            Handled::Dead => "dead",
+        };
+        self.engine.handled.get_or_create(&[("service", service), ("message", message), ("how", how)]).inc();
+        self.engine.handler_seconds.get_or_create(&[("service", service)]).observe(took.as_secs_f64());
+    }
+
+    fn committed(&self, batch: &BatchFigures) {
+        let size = |count: usize| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
+        self.engine.batch_messages.observe(size(batch.messages));
+        self.engine.batch_rows.observe(size(batch.rows));
+        self.engine.batch_events.observe(size(batch.events));
+        self.engine.forming.observe(batch.formed_in.as_secs_f64());
+        self.engine.writing.observe(batch.written_in.as_secs_f64());
+    }
+
+    fn published(&self, _segment: u64, events: usize) {
+        self.engine.published.inc_by(u64::try_from(events).unwrap_or(u64::MAX));
+    }
+
+    fn broker_failed(&self) {
+        self.engine.broker_failures.inc();
+    }
+
+    fn store_failed(&self, error: &StoreError) {
+        self.engine.store_failures.inc();
+        tracing::error!(%error, "the store has failed: nothing more is taken in");
+    }
+}
+
+impl Owed {
+    pub fn read(reader: &dyn Reader) -> Result<Self, StoreError> {
+        let text = |text: &str| Value::Text(text.into());
+        let dead = List::of(DeadLetterRow::TABLE, COUNTED_MAX).equal("state", text(DeadLetterState::Dead.as_str()));
+        let jobs = List::of(EffectRow::TABLE, COUNTED_MAX).equal("state", text(EffectState::Exhausted.as_str()));
+        let paused = List::of(ConsumerRow::TABLE, COUNTED_MAX).equal("paused", Value::Int(1));
+        let names = reader.list(&paused)?.into_iter().filter_map(|row| ConsumerRow::from_row(&row.values).ok());
+        Ok(Self {
+            dead_letters: reader.list(&dead)?.len(),
+            jobs: reader.list(&jobs)?.len(),
+            paused: names.map(|consumer| consumer.name.to_string()).collect(),
+        })
+    }
+}

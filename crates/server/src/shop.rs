@@ -1,0 +1,143 @@
+//! A running shop, as HTTP routes and tasks see it: the engine, what is committed, and what the edge itself keeps.
+
+use std::{ops::Deref, sync::Arc};
+
+use tokio::sync::{Semaphore, oneshot};
+use tradewind_engine::{
+    Command, CommandMessage, Context, Entity, Handle, Problem, StoredAnswer,
+    operator::UNAVAILABLE,
+    ports::{Clock, Ids, List, Reader, StoreError, UuidV7},
+};
+use tradewind_events::{AsKey, Id};
+
+use crate::{
+    alarm::Alarm,
+    config::Config,
+    http::{Failure, Limiter},
+    hub::Hub,
+    identity::{KeyRing, Passwords},
+    metrics::Metrics,
+    secret::Keys,
+    tasks::Stopping,
+};
+
+/// Clones reach the same shop.
+#[derive(Clone)]
+pub struct Shop(Arc<Parts>);
+
+/// What a shop is made of.
+pub struct Parts {
+    pub config: Arc<Config>,
+    pub engine: Handle,
+    pub alarm: Alarm,
+    pub keys: Arc<Keys>,
+    pub key_ring: KeyRing,
+    pub passwords: Passwords,
+    pub limiter: Limiter,
+    pub hub: Arc<Hub>,
+    pub metrics: Arc<Metrics>,
+    pub stopping: Stopping,
+    /// Requests that are being answered.
+    pub requests: Arc<Semaphore>,
+    /// Streams that are open.
+    pub streams: Arc<Semaphore>,
+    /// Reads of the store that run at the same time.
+    pub reads: Arc<Semaphore>,
+    pub ids: std::sync::Mutex<UuidV7>,
+}
+
+impl Shop {
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        self.engine.clock()
+    }
+
+    /// A new id, for a request.
+    pub fn new_id(&self) -> Id {
+        let mut ids = self.ids.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        ids.next(self.clock().now())
+    }
+
+    /// A command of the shop itself, without a client.
+    pub async fn run<C: Command>(&self, command: C) -> Result<C::Answer, Problem> {
+        let request_id = self.new_id();
+        let context = Context { correlation_id: request_id.clone(), request_id, traceparent: None };
+        self.run_in(command, context).await
+    }
+
+    /// The same on behalf of a request.
+    pub async fn run_in<C: Command>(&self, command: C, context: Context) -> Result<C::Answer, Problem> {
+        let message = CommandMessage::new(command, context, |_| StoredAnswer::default());
+        let answered = self.send(message).await?;
+        let typed = answered.typed.and_then(|typed| typed.downcast().ok());
+        typed.map(|typed| *typed).ok_or_else(|| UNAVAILABLE.because("The command was not carried out."))
+    }
+
+    /// Sends a command, and waits until its effect is durable.
+    pub async fn send(&self, message: CommandMessage) -> Result<tradewind_engine::Answered, Problem> {
+        let (told, tell) = oneshot::channel();
+        let message = message.reply(move |answer| {
+            if told.send(answer).is_err() {
+                tracing::debug!("nobody waits for the answer any more");
+            }
+        });
+        self.engine.submit(message)?;
+        tell.await.unwrap_or_else(|_| Err(UNAVAILABLE.because("The shop has stopped.")))
+    }
+
+    /// Waits until the engine stops by itself: a store that failed, another owner.
+    pub async fn engine_stopped(&self) {
+        const LOOK_EVERY: std::time::Duration = std::time::Duration::from_millis(250);
+        let mut tick = tokio::time::interval(LOOK_EVERY);
+        while self.engine.status().stopped.is_none() {
+            tick.tick().await;
+        }
+    }
+
+    /// Reads what is committed, off the threads that serve requests.
+    pub async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&dyn Reader) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let permit = Arc::clone(&self.reads).acquire_owned().await;
+        let reader = Arc::clone(self.engine.reader());
+        let done = tokio::task::spawn_blocking(move || {
+            let _held = permit;
+            read(&*reader)
+        });
+        let read = done.await.map_err(|panic| Failure::internal("reading the store", &panic))?;
+        read.map_err(|error| Failure::internal("reading the store", &error))
+    }
+
+    /// The row of this key.
+    pub async fn load<E: Entity>(&self, key: impl AsKey) -> Result<Option<E>, Failure> {
+        let key = key.as_key();
+        let row = self.read(move |reader| reader.load(E::TABLE, &[key])).await?.pop().flatten();
+        row.map(|row| E::from_row(&row.values)).transpose().map_err(|error| Failure::internal("reading a row", &error))
+    }
+
+    /// The rows of these keys, in their order, without those that are not there.
+    pub async fn load_all<E: Entity>(&self, keys: impl IntoIterator<Item = impl AsKey>) -> Result<Vec<E>, Failure> {
+        let keys: Vec<_> = keys.into_iter().map(|key| key.as_key()).collect();
+        let rows = self.read(move |reader| reader.load(E::TABLE, &keys)).await?;
+        let rows: Result<Vec<E>, _> = rows.into_iter().flatten().map(|row| E::from_row(&row.values)).collect();
+        rows.map_err(|error| Failure::internal("reading a row", &error))
+    }
+
+    /// Rows in an order. The table of the list is the one of `E`.
+    pub async fn list<E: Entity>(&self, list: List) -> Result<Vec<E>, Failure> {
+        let rows = self.read(move |reader| reader.list(&list)).await?;
+        let rows: Result<Vec<E>, _> = rows.into_iter().map(|row| E::from_row(&row.values)).collect();
+        rows.map_err(|error| Failure::internal("reading a row", &error))
+    }
+}
+
+impl Deref for Shop {
+    type Target = Parts;
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}

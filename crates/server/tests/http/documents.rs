@@ -1,0 +1,85 @@
+//! The document of the API, the reference page, the pages of problems, health and figures.
+
+use std::{collections::BTreeSet, fs, path::Path};
+
+use tradewind::{
+    http::{openapi_text, table},
+    problems,
+};
+
+use crate::world::World;
+
+#[tokio::test]
+async fn the_shop_serves_its_document_and_its_reference_page() {
+    let world = World::new().await;
+    let served = world.anonymous().get("/openapi.json").await.expect(200);
+    assert_eq!(served.text(), openapi_text());
+    let page = world.anonymous().get("/docs").await.expect(200);
+    assert!(page.header("content-security-policy").unwrap().starts_with("default-src 'none'"));
+    assert!(!page.text().contains("http://") && !page.text().contains("https://"), "it works offline");
+}
+
+#[test]
+fn the_committed_document_is_fresh() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/openapi.json");
+    let committed = fs::read_to_string(path).unwrap_or_default();
+    assert!(committed == openapi_text(), "run: cargo run -- openapi > docs/openapi.json");
+}
+
+#[test]
+fn every_operation_says_what_it_is_for_and_has_a_name_of_its_own() {
+    let mut names = BTreeSet::new();
+    for route in table().into_iter().flat_map(|section| section.routes) {
+        assert!(route.summary.ends_with('.'), "{}: {:?}", route.name, route.summary);
+        assert!(names.insert(route.name.clone()), "two routes are named {}", route.name);
+    }
+    let document: serde_json::Value = serde_json::from_str(openapi_text()).unwrap();
+    let names = document["components"]["schemas"].as_object().unwrap().keys();
+    let numbered: Vec<_> = names.filter(|name| name.ends_with(|last: char| last.is_ascii_digit())).collect();
+    assert!(numbered.is_empty(), "two types share a name: {numbered:?}");
+}
+
+#[test]
+fn every_problem_has_one_code_and_a_page() {
+    let mut codes = BTreeSet::new();
+    for (status, refusal) in problems::all() {
+        assert!(codes.insert(refusal.code), "two problems have the code {}", refusal.code);
+        let page =
+            problems::page(refusal.code).unwrap_or_else(|| panic!("docs/problems/{}.md is missing", refusal.code));
+        assert!(page.starts_with(&format!("# {}\n", refusal.code)), "{}", refusal.code);
+        assert!(page.contains(&format!("HTTP {}", status.as_u16())), "{} is {status}", refusal.code);
+    }
+}
+
+#[tokio::test]
+async fn health_readiness_and_figures() {
+    let world = World::new().await;
+    world.person("ada").await;
+    world.anonymous().get("/healthz").await.expect(200);
+    assert_eq!(world.anonymous().get("/readyz").await.expect(200).field("status"), "ready");
+    let figures = world.anonymous().get("/metrics").await.expect(200);
+    for line in [
+        r#"tradewind_http_requests_total{method="POST",route="/v1/users",status="2xx"} 1"#,
+        r#"tradewind_handled_total{service="identity",message="register",how="done"} 1"#,
+        "tradewind_deadlines_held 0",
+    ] {
+        assert!(figures.text().contains(line), "{line} in {}", figures.text());
+    }
+    assert!(!figures.text().contains("ada"));
+}
+
+#[tokio::test]
+async fn a_jump_of_the_clock_shows_in_readiness() {
+    let world = World::new().await;
+    world.person("ada").await;
+    world.clock.advance(std::time::Duration::from_hours(48));
+    world.sign_in("ada@example.org", "whatever it is").await;
+    loop {
+        let reply = world.anonymous().get("/readyz").await;
+        if reply.status == 503 {
+            assert!(reply.refused(503, "not_ready").field("detail").contains("deadlines are held"));
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+}

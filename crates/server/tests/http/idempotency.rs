@@ -1,0 +1,61 @@
+//! The same request under the same key has its effect once, and gets the same bytes again.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::world::{PASSWORD, World};
+
+#[tokio::test]
+async fn a_repeated_write_gets_the_same_bytes_and_has_no_second_effect() {
+    let world = World::new().await;
+    let new = json!({"email": "ada@example.org", "password": PASSWORD});
+    let register = || world.anonymous().request("POST", "/v1/users").header("Idempotency-Key", "once").json(&new);
+    let first = register().send().await.expect(201);
+    let again = register().send().await.expect(201);
+    assert_eq!(first.bytes, again.bytes);
+    assert_eq!(first.header("location"), again.header("location"));
+    assert_eq!((first.header("idempotency-replayed"), again.header("idempotency-replayed")), (None, Some("true")));
+    world.mails.token_to("ada@example.org", 1).await;
+    assert_eq!(world.mails.to("ada@example.org").len(), 1);
+    let other = json!({"email": "eve@example.org", "password": PASSWORD});
+    let reused =
+        world.anonymous().request("POST", "/v1/users").header("Idempotency-Key", "once").json(&other).send().await;
+    reused.refused(422, "idempotency_key_reused");
+}
+
+#[tokio::test]
+async fn a_key_counts_for_one_principal_and_one_route() {
+    let world = World::new().await;
+    let (ada, bob) = (world.person("ada").await, world.person("bob").await);
+    for person in [&ada, &bob] {
+        let path = format!("/v1/users/{}", person.user_id);
+        let change = json!({"last_name": person.email});
+        let changed =
+            person.client.request("PATCH", &path).header("Idempotency-Key", "mine").json(&change).send().await;
+        assert_eq!(changed.expect(200).field("last_name"), person.email);
+    }
+    let path = format!("/v1/users/{}/sessions", ada.user_id);
+    ada.client.request("DELETE", &path).header("Idempotency-Key", "mine").send().await.expect(204);
+}
+
+#[tokio::test]
+async fn a_refusal_is_not_kept_and_a_key_is_forgotten_in_the_end() {
+    let world = World::new().await;
+    let ada = world.person("ada").await;
+    let path = format!("/v1/users/{}/verification", ada.user_id);
+    let ask = || ada.client.request("POST", &path).header("Idempotency-Key", "again").json(&json!({}));
+    ask().send().await.refused(429, "mail_too_soon");
+    world.clock.advance(Duration::from_mins(1));
+    ask().send().await.expect(202);
+}
+
+#[tokio::test]
+async fn a_write_without_a_key_or_with_a_bad_one_is_refused() {
+    let world = World::new().await;
+    let new = json!({"email": "ada@example.org", "password": PASSWORD});
+    let request = || world.anonymous().request("POST", "/v1/users").json(&new);
+    request().without("Idempotency-Key").send().await.refused(400, "idempotency_key_missing");
+    let bad = request().header("Idempotency-Key", "with a space").send().await.refused(400, "header_invalid");
+    assert_eq!(bad.field("field"), "Idempotency-Key");
+}

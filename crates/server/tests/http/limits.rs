@@ -1,0 +1,109 @@
+//! What binds: rates, requests at once, time; and a panic that harms nobody.
+
+use std::{future::pending, sync::Arc, time::Duration};
+
+use serde_json::json;
+use tradewind::{
+    http::{self, Call, Done, Failure, Json, Section, Server, Who},
+    tasks::Tasks,
+};
+
+use crate::{client::Client, world::World};
+
+async fn panics(_call: Call) -> Done {
+    panic!("on purpose")
+}
+
+async fn hangs(_call: Call) -> Done {
+    pending().await
+}
+
+async fn forgets_its_owner(_call: Call) -> Done {
+    Done
+}
+
+async fn takes(_call: Call, Json(_body): Json<serde_json::Value>) -> Result<Done, Failure> {
+    Ok(Done)
+}
+
+/// The shop of a test with routes of its own, on another port.
+async fn with_routes(world: &World, tasks: &Tasks) -> Client {
+    let routes = vec![
+        http::get("/panics", Who::Public, panics, "Panics."),
+        http::get("/hangs", Who::Public, hangs, "Hangs."),
+        http::get("/things/{thing_id}", Who::Owner, forgets_its_owner, "Forgets its owner."),
+        http::post("/small", Who::Public, takes, "Takes little.").keyless().body_max(10),
+    ];
+    let shop = world.app.shop();
+    let built = http::router(shop, vec![Section::new("Test", "For a test.", routes)]);
+    let server = Server::bind("127.0.0.1:0".parse().unwrap(), None, shop.clone(), built).await.unwrap();
+    let client = Client::new(server.address().unwrap());
+    tasks.spawn_to_end("test", server.run(tasks.stopping()));
+    client
+}
+
+#[tokio::test]
+async fn a_panic_is_a_problem_and_the_next_request_is_answered() {
+    let (world, tasks) = (World::new().await, Tasks::default());
+    let client = with_routes(&world, &tasks).await;
+    client.get("/panics").await.refused(500, "internal");
+    client.get("/panics").await.refused(500, "internal");
+}
+
+#[tokio::test]
+async fn a_route_that_does_not_say_whose_it_is_answers_nobody() {
+    let (world, tasks) = (World::new().await, Tasks::default());
+    let client = with_routes(&world, &tasks).await;
+    let ada = world.person("ada").await;
+    client.with_token(ada.client.token.as_deref().unwrap()).get("/things/1").await.refused(500, "internal");
+}
+
+#[tokio::test]
+async fn a_route_may_take_less_than_all() {
+    let (world, tasks) = (World::new().await, Tasks::default());
+    let client = with_routes(&world, &tasks).await;
+    client.post("/small", json!([1])).await.expect(204);
+    client.post("/small", json!("longer than that")).await.refused(413, "body_too_large");
+}
+
+#[tokio::test]
+async fn a_request_that_takes_too_long_is_given_up() {
+    let (world, tasks) = (World::with(&[("request_timeout", "200ms"), ("wait_max", "100ms")]).await, Tasks::default());
+    let client = with_routes(&world, &tasks).await;
+    let reply = client.get("/hangs").await.refused(503, "timed_out");
+    assert_eq!(reply.header("retry-after"), Some("1"));
+}
+
+#[tokio::test]
+async fn no_more_requests_than_allowed_are_answered_at_once() {
+    let (world, tasks) = (World::with(&[("requests_max", "2")]).await, Tasks::default());
+    let client = with_routes(&world, &tasks).await;
+    let free = Arc::clone(&world.app.shop().requests);
+    let hanging = [client.clone(), client.clone()].map(|client| async move { client.get("/hangs").await });
+    let full = async {
+        while free.available_permits() > 0 {
+            tokio::task::yield_now().await;
+        }
+        client.get("/panics").await.refused(503, "overloaded");
+        world.anonymous().get("/healthz").await.expect(200);
+    };
+    tokio::select! {
+        () = full => {}
+        _ = futures_util::future::join_all(hanging) => panic!("they hang"),
+    }
+}
+
+#[tokio::test]
+async fn whoever_asks_too_often_waits() {
+    let world = World::with(&[("rate_per_second", "1"), ("rate_burst", "3"), ("secret_rate_burst", "2")]).await;
+    for _ in 0..3 {
+        world.anonymous().get("/healthz").await.expect(200);
+    }
+    let limited = world.anonymous().get("/healthz").await.refused(429, "rate_limited");
+    assert_eq!(limited.header("retry-after"), Some("1"));
+    world.clock.advance(Duration::from_secs(3));
+    for _ in 0..2 {
+        world.sign_in("ada@example.org", "not the password").await.refused(401, "sign_in_refused");
+    }
+    world.sign_in("ada@example.org", "not the password").await.refused(429, "rate_limited");
+}

@@ -1,0 +1,16 @@
+//! The HTTP door: the real server on a store of its own, with a clock that is moved by hand.
+
+#![expect(clippy::unwrap_used, reason = "what helps a test may fail like a test")]
+
+mod authorization;
+mod client;
+mod documents;
+mod idempotency;
+mod keys;
+mod limits;
+mod people;
+mod problems;
+mod process;
+mod sessions;
+mod tls;
+mod world;
