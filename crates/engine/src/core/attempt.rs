@@ -33,6 +33,8 @@ pub(super) struct Task {
     pub depth: u16,
     /// The root message that it follows from.
     pub item: usize,
+    /// How often it has waited for rows.
+    pub loads: u16,
 }
 
 pub(super) enum TaskKind {
@@ -70,6 +72,10 @@ pub(super) enum Via {
     Parked(Arc<ParkedRow>),
     Redriven(Arc<DeadLetterRow>),
 }
+
+/// A handler runs again after so many loads at most: one that needs more looks for rows that cannot be there, by keys
+/// that it makes anew each time.
+const LOADS_MAX: u16 = 64;
 
 /// What becomes of a message that failed.
 #[derive(Debug, Clone)]
@@ -147,10 +153,16 @@ impl Core {
             let watch = Stopwatch::start();
             let outcome = self.attempt(forming, &task);
             let missing = self.work.take_missing();
-            if !missing.is_empty() {
+            let outcome = if missing.is_empty() {
+                outcome
+            } else if task.loads < LOADS_MAX {
                 self.work.discard();
+                task.loads += 1;
                 return Some((task, missing));
-            }
+            } else {
+                let (table, key) = &missing[0];
+                Err(Stop::Broken(format!("it asks for other rows each time it runs, last for {} {key}", table.name)))
+            };
             let merged = outcome.and_then(|success| Ok((success, self.merge()?)));
             match merged {
                 Ok((success, merged)) => {
@@ -174,6 +186,7 @@ impl Core {
                     let buried = matches!(task.verdict, Some(Verdict::Dead(_)));
                     assert!(!buried, "a dead letter cannot be written: {stop:?}");
                     task.verdict = Some(Self::verdict(&task, stop));
+                    task.loads = 0;
                 }
             }
         }
@@ -514,7 +527,7 @@ impl Core {
             self.take_note(forming, note);
         }
         let heard_at = success.log.map(|envelope| self.log(forming, envelope, true));
-        let next = |kind: TaskKind| Task { kind, verdict: None, depth: task.depth + 1, item: task.item };
+        let next = |kind: TaskKind| Task { kind, verdict: None, depth: task.depth + 1, item: task.item, loads: 0 };
         for mut kind in success.then {
             if let (TaskKind::Deliver(delivery), Some(address)) = (&mut kind, heard_at) {
                 delivery.address = Some(address);

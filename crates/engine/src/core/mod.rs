@@ -448,7 +448,7 @@ const DRAIN_ROWS_MAX: u32 = 500;
 impl Forming {
     fn take(&mut self, item: Item) {
         let verdict = item.condemned.clone().map(Verdict::Dead);
-        self.queue.push_back(Task { kind: TaskKind::Root, verdict, depth: 0, item: self.items.len() });
+        self.queue.push_back(Task { kind: TaskKind::Root, verdict, depth: 0, item: self.items.len(), loads: 0 });
         self.items.push(item);
     }
 

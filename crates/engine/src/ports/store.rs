@@ -65,10 +65,10 @@ pub struct List {
     pub table: &'static Table,
     /// Rows whose columns have these values.
     pub equal: Vec<(&'static str, Value)>,
-    /// Rows whose column is at most this.
-    pub at_most: Option<(&'static str, Value)>,
-    /// Rows whose column is at least this.
-    pub at_least: Option<(&'static str, Value)>,
+    /// Rows whose columns are at most this.
+    pub at_most: Vec<(&'static str, Value)>,
+    /// Rows whose columns are at least this.
+    pub at_least: Vec<(&'static str, Value)>,
     /// Sorted by this column, then by key; by key alone when `None`.
     pub order_by: Option<&'static str>,
     pub direction: Direction,
@@ -90,8 +90,8 @@ impl List {
         Self {
             table,
             equal: Vec::new(),
-            at_most: None,
-            at_least: None,
+            at_most: Vec::new(),
+            at_least: Vec::new(),
             order_by: None,
             direction: Direction::Ascending,
             after: None,
@@ -107,13 +107,13 @@ impl List {
 
     #[must_use]
     pub fn at_most(mut self, column: &'static str, value: Value) -> Self {
-        self.at_most = Some((column, value));
+        self.at_most.push((column, value));
         self
     }
 
     #[must_use]
     pub fn at_least(mut self, column: &'static str, value: Value) -> Self {
-        self.at_least = Some((column, value));
+        self.at_least.push((column, value));
         self
     }
 

@@ -104,3 +104,12 @@ fn an_event_from_outside_that_claims_to_be_our_own_is_a_dead_letter() {
     assert_eq!(stage.row::<Image>(id("a")), None);
     assert_eq!(stage.dead_letters().len(), 1);
 }
+
+#[test]
+fn a_handler_that_asks_for_other_rows_each_time_it_runs_does_not_hang_the_loop() {
+    let mut stage = toy::stage();
+    stage.hear(happened("wanderer", None));
+    let [dead] = &stage.dead_letters()[..] else { panic!("one dead letter") };
+    assert!(dead.reason.contains("other rows each time"), "{}", dead.reason);
+    assert_eq!(stage.ask(add("a", 1)), Ok(1));
+}

@@ -152,6 +152,10 @@ fn happen(uow: &mut Uow<Mirror>, happened: &Happened) -> Outcome {
     if let Some(after) = &happened.after {
         uow.wait_for::<Image>(after)?;
     }
+    if happened.name == id("wanderer") {
+        let elsewhere = uow.new_id();
+        uow.get::<Image>(tradewind_events::Key::of(&[&format!("{elsewhere}.x")]))?;
+    }
     if happened.name == id("nowhere") {
         return Err(Stop::broken("nowhere is no place"));
     }
