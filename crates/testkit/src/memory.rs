@@ -74,13 +74,15 @@ impl MemoryStore {
     /// The rows of a list by key, wherever it begins.
     fn found(&self, list: &List) -> Result<Vec<(Key, StoredRow)>, StoreError> {
         let placed = |(column, value): &(&'static str, Value)| Ok((place(list, column)?, value.clone()));
-        let equal: Vec<_> = list.equal.iter().map(placed).collect::<Result<_, StoreError>>()?;
-        let at_most = list.at_most.as_ref().map(placed).transpose()?;
-        let at_least = list.at_least.as_ref().map(placed).transpose()?;
+        let all =
+            |filters: &[(&'static str, Value)]| filters.iter().map(placed).collect::<Result<Vec<_>, StoreError>>();
+        let (equal, at_most, at_least) = (all(&list.equal)?, all(&list.at_most)?, all(&list.at_least)?);
+        let holds = |row: &StoredRow, filters: &[(usize, Value)], compares: fn(&Value, &Value) -> bool| {
+            let both = |nth: usize, wanted: &Value| row.values[nth] != Value::Null && *wanted != Value::Null;
+            filters.iter().all(|(nth, wanted)| both(*nth, wanted) && compares(&row.values[*nth], wanted))
+        };
         let fits = |row: &StoredRow| {
-            equal.iter().all(|(nth, value)| row.values[*nth] == *value && *value != Value::Null)
-                && at_most.iter().all(|(nth, value)| row.values[*nth] != Value::Null && row.values[*nth] <= *value)
-                && at_least.iter().all(|(nth, value)| row.values[*nth] >= *value)
+            holds(row, &equal, Value::eq) && holds(row, &at_most, Value::le) && holds(row, &at_least, Value::ge)
         };
         let state = self.state();
         let rows = state.tables.get(list.table.name).into_iter().flatten();
