@@ -20,7 +20,8 @@ const ORDERS: u32 = 32 * 1024;
 const ROWS_AN_ORDER: u32 = 11;
 /// What 15 compressed events take in the log.
 const SEGMENT_BYTES_AN_ORDER: usize = 900;
-const HOT_ROWS: usize = 1_000;
+/// More than a batch changes: a row is written once a commit, however often it changed.
+const HOT_ROWS: usize = 4_096;
 /// Rows that are read back.
 const LOADED: u32 = 10_000;
 
@@ -111,8 +112,7 @@ impl Shop {
         for _ in 0..orders {
             self.order(at, &mut rows);
         }
-        // A hot row is written once a commit, however often it changed.
-        for _ in 0..HOT_ROWS.min(usize::try_from(orders * 2).expect("a batch is small")) {
+        for _ in 0..orders * 2 {
             let nth = self.next_hot;
             self.next_hot = (nth + 389) % HOT_ROWS;
             rows.push(self.update(nth));
