@@ -71,7 +71,7 @@ fn money(audit: &Audit<'_>, facts: &mut Facts, report: &mut Report) -> Result<()
         if row.state != SurplusState::Returned && row.settled_by.is_none() {
             if row.owed_since.is_some() {
                 let why = row.refused_reason.as_deref().unwrap_or(SurplusState::Refused.as_str());
-                report.owe("surplus", &row.surplus_id, why);
+                report.owe("surplus", &row.reference, why);
             }
             facts.unsettled.insert(row.order_id);
         }

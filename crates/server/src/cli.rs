@@ -3,10 +3,14 @@
 mod backup;
 mod completions;
 mod config;
+mod demo;
 mod events;
+mod load;
+mod market;
 mod openapi;
 mod rebuild;
 mod serve;
+mod shop;
 mod store;
 mod verify;
 
@@ -22,6 +26,8 @@ use crate::{
     config::{Config, ConfigError, Flags, Layers},
 };
 
+pub use shop::ShopArgs;
+
 /// An event-driven commerce backend in one binary: it takes orders, reserves stock, moves money and ships goods, and
 /// loses nothing and does nothing twice.
 #[derive(Parser)]
@@ -34,6 +40,8 @@ pub struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Serve(serve::Serve),
+    Demo(demo::Demo),
+    Load(load::Load),
     Verify(verify::Verify),
     Events(events::Events),
     Rebuild(rebuild::Rebuild),
@@ -68,6 +76,13 @@ pub enum CliError {
     /// The audit has found something; it is printed already.
     #[error("the shop is not as it should be")]
     NotClean,
+    #[error(transparent)]
+    Client(#[from] crate::client::ClientError),
+    #[error("{0}")]
+    Other(String),
+    /// The demo has said what.
+    #[error("not everything went as it should")]
+    NotAsTold,
     #[error("this cannot be written: {0}")]
     Output(#[from] io::Error),
 }
@@ -93,6 +108,8 @@ impl From<Vec<ConfigError>> for CliError {
 pub fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Serve(serve) => serve.run(),
+        Command::Demo(demo) => demo.run(),
+        Command::Load(load) => load.run(),
         Command::Verify(verify) => verify.run(),
         Command::Events(events) => events.run(),
         Command::Rebuild(rebuild) => rebuild.run(),

@@ -161,9 +161,8 @@ impl Client {
             Ok::<_, hyper::Error>((head, read_all(body).await?))
         };
         let done = tokio::time::timeout(PATIENCE, exchange).await;
-        let (head, body) = done
-            .map_err(|_| lost(&self.url, &"no answer in time"))?
-            .map_err(|error| lost(&self.url, &error))?;
+        let (head, body) =
+            done.map_err(|_| lost(&self.url, &"no answer in time"))?.map_err(|error| lost(&self.url, &error))?;
         self.connection = Some(connection);
         Ok(Answer { status: head.status, headers: head.headers, body })
     }

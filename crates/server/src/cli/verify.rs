@@ -1,8 +1,7 @@
 //! `tradewind verify`
 
 use std::{
-    fmt::{self, Write},
-    fs,
+    fmt, fs,
     path::{Path, PathBuf},
 };
 
@@ -13,7 +12,11 @@ use tradewind_events::Timestamp;
 use tradewind_sqlite::Sqlite;
 
 use super::{CliError, say, store::StoreArgs};
-use crate::{app::AppError, services};
+use crate::{
+    app::AppError,
+    config::{Config, Layers},
+    services,
+};
 
 /// Audit the ten invariants of a shop on its store, running or not.
 ///
@@ -30,22 +33,38 @@ pub struct Verify {
 
 impl Verify {
     pub fn run(self) -> Result<(), CliError> {
-        let reading = self.store.read()?;
-        let copy = Copy::beside(&reading.config.store);
-        reading.reader.back_up(&copy.0, &mut |_| {})?;
-        let (reader, meta) = Sqlite::open_reader(&copy.0).map_err(AppError::from)?;
-        let services = services::all(&reading.config);
-        let stores = [StoreView::new(&meta.name, &reader, &services)];
-        let (registry, now) = (tradewind_events::registry(), SystemClock.now());
-        let report = Audit { stores: &stores, registry: &registry, charges: None, now }.run()?;
-        let segments = reader.last_segment().map_err(AppError::from)?;
+        let audited = audit(&self.store.configured()?.store)?;
         if self.json {
-            say(format_args!("{}\n", as_json(&report, segments, now)))?;
+            say(format_args!("{}\n", audited.as_json()))?;
         } else {
-            say(Shown { report: &report, store: &reading.config.store, segments, now })?;
+            say(&audited)?;
         }
-        if report.is_clean() { Ok(()) } else { Err(CliError::NotClean) }
+        if audited.report.is_clean() { Ok(()) } else { Err(CliError::NotClean) }
     }
+}
+
+/// A store that was audited.
+pub struct Audited {
+    pub report: Report,
+    store: PathBuf,
+    /// Commits with events.
+    segments: u64,
+    at: Timestamp,
+}
+
+/// Audits a copy of a store as of one commit.
+pub fn audit(store: &Path) -> Result<Audited, CliError> {
+    let (live, _) = Sqlite::open_reader(store).map_err(AppError::from)?;
+    let copy = Copy::beside(store);
+    live.back_up(&copy.0, &mut |_| {})?;
+    let (reader, meta) = Sqlite::open_reader(&copy.0).map_err(AppError::from)?;
+    // Which events a service hears does not depend on how it is configured.
+    let services = services::all(&Config::load(&Layers::default())?);
+    let stores = [StoreView::new(&meta.name, &reader, &services)];
+    let (registry, at) = (tradewind_events::registry(), SystemClock.now());
+    let report = Audit { stores: &stores, registry: &registry, charges: None, now: at }.run()?;
+    let segments = reader.last_segment().map_err(AppError::from)?;
+    Ok(Audited { report, store: store.to_owned(), segments, at })
 }
 
 /// The copy that is audited, gone when the audit is done.
@@ -72,18 +91,11 @@ impl Drop for Copy {
     }
 }
 
-/// A report as people read it.
-pub struct Shown<'a> {
-    pub report: &'a Report,
-    pub store: &'a Path,
-    pub segments: u64,
-    pub now: Timestamp,
-}
-
-impl fmt::Display for Shown<'_> {
+/// As people read it.
+impl fmt::Display for Audited {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { report, store, segments, now } = self;
-        writeln!(f, "Audit of {} at {now}, {segments} commits with events", store.display())?;
+        let Self { report, store, segments, at } = self;
+        writeln!(f, "Audit of {} at {at}, {segments} commits with events", store.display())?;
         for (number, (check, says)) in (1..).zip(report.checks.iter().zip(INVARIANTS)) {
             let verdict = match (check.examined, check.violated) {
                 (0, _) => "-     ",
@@ -112,29 +124,25 @@ impl fmt::Display for Shown<'_> {
     }
 }
 
-fn as_json(report: &Report, segments: u64, now: Timestamp) -> String {
-    let checks = (1..).zip(report.checks.iter().zip(INVARIANTS)).map(|(number, (check, says))| {
-        let violations: Vec<_> = check
-            .violations
-            .iter()
-            .map(|violation| json!({ "subject": violation.subject, "detail": violation.detail }))
-            .collect();
+impl Audited {
+    fn as_json(&self) -> serde_json::Value {
+        let Self { report, segments, at, .. } = self;
+        let checks = (1..).zip(report.checks.iter().zip(INVARIANTS)).map(|(number, (check, says))| {
+            let violations: Vec<_> = check
+                .violations
+                .iter()
+                .map(|violation| json!({ "subject": violation.subject, "detail": violation.detail }))
+                .collect();
+            json!({
+                "invariant": number, "says": says, "examined": check.examined, "violated": check.violated,
+                "violations": violations,
+            })
+        });
+        let owed: Vec<_> =
+            report.owed.iter().map(|owed| json!({ "kind": owed.kind, "id": owed.id, "detail": owed.detail })).collect();
         json!({
-            "invariant": number, "says": says, "examined": check.examined, "violated": check.violated,
-            "violations": violations,
-        })
-    });
-    let owed: Vec<_> =
-        report.owed.iter().map(|owed| json!({ "kind": owed.kind, "id": owed.id, "detail": owed.detail })).collect();
-    let mut line = String::new();
-    // Writing to a string does not fail.
-    let _written = write!(
-        line,
-        "{}",
-        json!({
-            "at": now, "segments": segments, "clean": report.is_clean(), "set_aside": report.set_aside,
+            "at": at, "segments": segments, "clean": report.is_clean(), "set_aside": report.set_aside,
             "frozen": report.frozen, "owed": owed, "checks": checks.collect::<Vec<_>>(),
         })
-    );
-    line
+    }
 }

@@ -1,0 +1,52 @@
+//! Which running shop a command talks to, and in whose name.
+
+use serde_json::{Value, json};
+
+use super::CliError;
+use crate::client::{Client, ClientError, Extra, ShopUrl};
+
+const URL_DEFAULT: &str = "http://127.0.0.1:8080";
+const TOKEN: &str = "TRADEWIND_TOKEN";
+const EMAIL: &str = "TRADEWIND_EMAIL";
+const PASSWORD: &str = "TRADEWIND_PASSWORD";
+
+/// Arguments of every command that talks to a running shop.
+#[derive(clap::Args)]
+#[command(after_help = "It signs in with the access token in TRADEWIND_TOKEN, or with TRADEWIND_EMAIL and \
+                        TRADEWIND_PASSWORD: secrets have no flag.")]
+pub struct ShopArgs {
+    /// Where the shop listens
+    #[arg(long, default_value = URL_DEFAULT)]
+    url: String,
+}
+
+impl ShopArgs {
+    /// A client in the name of whoever the environment says.
+    pub async fn sign_in(&self) -> Result<Client, CliError> {
+        let url: ShopUrl = self.url.parse()?;
+        if let Some(token) = variable(TOKEN) {
+            return Ok(Client::new(url).with_token(&token));
+        }
+        let (Some(email), Some(password)) = (variable(EMAIL), variable(PASSWORD)) else {
+            return Err(CliError::Other(format!(
+                "who are you? Set {TOKEN}, or {EMAIL} and {PASSWORD}, in the environment"
+            )));
+        };
+        Ok(sign_in(Client::new(url), &email, &password).await?)
+    }
+}
+
+/// Signs in with an address and a password.
+pub async fn sign_in(mut client: Client, email: &str, password: &str) -> Result<Client, ClientError> {
+    let body = json!({ "email": email, "password": password });
+    let path = "/v1/sessions";
+    let answer = client.send(hyper::Method::POST, path, Some(&body), Extra::default()).await?;
+    let session: Value = answer.read(&hyper::Method::POST, path)?;
+    let token = session.get("access_token").and_then(Value::as_str).unwrap_or_default().to_owned();
+    Ok(client.with_token(&token))
+}
+
+#[expect(clippy::disallowed_methods, reason = "who the client is, and no setting of a shop")]
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
