@@ -11,8 +11,8 @@ use tradewind_engine::{Refusal, Service, Settings, Timer};
 use tradewind_events::Currency;
 
 pub use model::{
-    Cart, CartOrder, CartOrderState, CartState, Customer, KnownProduct, KnownSku, OPEN_CARTS_MAX, UPCOMING_PRICES_MAX,
-    Who,
+    CART_NOT_FOUND, Cart, CartOrder, CartOrderState, CartState, Customer, KnownProduct, KnownSku, OPEN_CARTS_MAX,
+    UPCOMING_PRICES_MAX, Who,
 };
 
 /// The configuration of carts.

@@ -20,10 +20,8 @@ impl Call {
         text: String,
         view: impl Fn(E) -> V,
     ) -> Result<Okay<PageOf<V>>, Failure> {
-        let name = format!(
-            "search {} {text:?} {:?} {:?} {:?}",
-            list.table.name, list.equal, list.at_most, list.at_least
-        );
+        let name =
+            format!("search {} {text:?} {:?} {:?} {:?}", list.table.name, list.equal, list.at_most, list.at_least);
         let offset = match page.after(self, &name)? {
             Some((Value::Int(offset), _)) => u32::try_from(offset).unwrap_or(u32::MAX),
             _ => 0,
