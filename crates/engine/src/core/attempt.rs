@@ -241,8 +241,14 @@ impl Core {
             (TaskKind::Deliver(delivery), Some(Verdict::Park(waits_for))) => self.park(delivery, Some(waits_for)),
             (TaskKind::Deliver(delivery), Some(Verdict::Dead(reason))) => self.bury(delivery, reason),
             (TaskKind::Unpark(id), verdict) => self.unpark(id, verdict.as_ref()),
-            (TaskKind::Root, Some(Verdict::Dead(reason))) => self.bury_root(message, reason),
-            (TaskKind::Root, Some(Verdict::Park(_))) => self.postpone(message),
+            (TaskKind::Root, Some(Verdict::Dead(reason))) => {
+                self.bury_root(message, reason, self.next_address(forming))
+            }
+            (TaskKind::Root, Some(Verdict::Park(waits_for))) => match message {
+                Message::Timer(key) => self.postpone(key),
+                Message::Tried(tried) => self.postpone_job(&tried.id),
+                other => self.bury_root(other, &format!("{waits_for} is not there"), self.next_address(forming)),
+            },
             (TaskKind::Root, None) => match message {
                 Message::Command(command) => self.command(command),
                 Message::Heard(heard) => self.hear(heard),
@@ -316,7 +322,7 @@ impl Core {
         if self.work.get::<InboxRow>(envelope.id.as_key())?.is_some() {
             return Ok(Success::default());
         }
-        if self.services.iter().any(|service| service.name == &*envelope.source) {
+        if self.serves(&envelope.source) {
             return Err(Stop::Broken(format!("{} is a service of this store", envelope.source)));
         }
         let received_at = self.work.now;
@@ -413,11 +419,18 @@ impl Core {
 
     /// Counts for the books of what went between two stores; nothing is kept for what stays in one.
     pub(super) fn count(&mut self, delivery: &Delivery, change: impl FnOnce(&mut CounterRow)) -> Result<(), Stop> {
-        let source = &delivery.envelope.source;
-        if self.services.iter().any(|service| service.name == &**source) {
+        self.count_of(self.services[delivery.service].name, &delivery.envelope.source, change)
+    }
+
+    pub(super) fn count_of(
+        &mut self,
+        consumer: &str,
+        source: &Arc<str>,
+        change: impl FnOnce(&mut CounterRow),
+    ) -> Result<(), Stop> {
+        if self.serves(source) {
             return Ok(());
         }
-        let consumer = self.services[delivery.service].name;
         let mut counter = self.work.get::<CounterRow>((consumer, source).as_key())?.unwrap_or_else(|| CounterRow {
             consumer: consumer.into(),
             source: Arc::clone(source),
@@ -442,7 +455,7 @@ impl Core {
         let handler =
             handler.ok_or_else(|| Stop::Broken(format!("{} has no timer named {}", timer.service, timer.name)))?;
         if !self.is_running(&timer.service) {
-            return self.postpone(&Message::Timer(key.clone()));
+            return self.postpone(key);
         }
         self.work.delete::<TimerRow>(key.clone());
         let id = Id::new(format!("{}.{}", timer.service, timer.name)).map_err(Stop::broken)?;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tradewind_events::{AsKey, Id, RawEnvelope};
+use tradewind_events::{AsKey, Id, Key, RawEnvelope};
 
 use super::{
     Core, Forming,
@@ -89,7 +89,7 @@ impl Core {
     pub(super) fn unpark(&mut self, id: &Id, verdict: Option<&Verdict>) -> Result<Success, Stop> {
         let Some(row) = self.work.get::<ParkedRow>(id.as_key())? else { return Ok(Success::default()) };
         if let Some(Verdict::Dead(reason)) = verdict {
-            return Ok(self.bury_parked(&row, reason));
+            return self.bury_parked(&row, reason);
         }
         let service = self.services.iter().position(|service| service.name == &*row.consumer);
         let service = service.ok_or_else(|| Stop::Broken(format!("{} is not served here", row.consumer)))?;
@@ -192,8 +192,14 @@ impl Core {
         }
     }
 
-    fn bury_parked(&mut self, row: &ParkedRow, reason: &str) -> Success {
+    fn bury_parked(&mut self, row: &ParkedRow, reason: &str) -> Result<Success, Stop> {
         self.forget_parked(row);
+        if let Ok(envelope) = RawEnvelope::from_json(row.message.as_bytes()) {
+            self.count_of(&row.consumer, &envelope.source, |counter| {
+                counter.parked = counter.parked.saturating_sub(1);
+                counter.dead += 1;
+            })?;
+        }
         let dead = DeadLetterRow {
             event_id: Some(row.event_id.clone()),
             attempts: row.attempts + 1,
@@ -209,7 +215,10 @@ impl Core {
             })
         };
         self.work.put(dead);
-        Success::note(Note::Unparked(Arc::new(row.clone())))
+        let mut success = Success::note(Note::Unparked(Arc::new(row.clone())));
+        let service = self.services.iter().position(|service| service.name == &*row.consumer);
+        success.notes.extend(service.map(|service| Note::Died { service }));
+        Ok(success)
     }
 
     /// A message that a broker brought and nobody can read: kept as it came.
@@ -233,13 +242,13 @@ impl Core {
         Success::default()
     }
 
-    /// A root message that failed for good.
-    pub(super) fn bury_root(&mut self, message: &Message, reason: &str) -> Result<Success, Stop> {
+    /// A root message that failed for good. What is logged of it stands at `here`.
+    pub(super) fn bury_root(&mut self, message: &Message, reason: &str, here: Address) -> Result<Success, Stop> {
         match message {
-            Message::Heard(heard) => return self.bury_heard(heard, reason),
+            Message::Heard(heard) => return self.bury_heard(heard, reason, here),
             Message::Unpark(id) => {
                 if let Some(row) = self.work.get::<ParkedRow>(id.as_key())? {
-                    return Ok(self.bury_parked(&row, reason));
+                    return self.bury_parked(&row, reason);
                 }
             }
             Message::Undecodable { incoming, .. } => return Ok(self.bury_undecodable(incoming, reason)),
@@ -278,43 +287,48 @@ impl Core {
         Ok(Success::default())
     }
 
-    fn bury_heard(&mut self, heard: &Heard, reason: &str) -> Result<Success, Stop> {
+    fn bury_heard(&mut self, heard: &Heard, reason: &str, here: Address) -> Result<Success, Stop> {
         let envelope = &heard.envelope;
         if self.work.get::<InboxRow>(envelope.id.as_key())?.is_some() {
             return Ok(Success::default());
         }
         let received_at = self.work.now;
         self.work.put(InboxRow { event_id: envelope.id.clone(), received_at });
+        // It is sent again from its dead letters, and must be in the log by then as if it had been handled.
+        let logs = self.log_heard && !self.serves(&envelope.source);
+        let mut success = Success { log: logs.then(|| Arc::clone(envelope)), ..Success::default() };
         let routes = self.routes.get(envelope.event.name()).cloned().unwrap_or_default();
         for route in routes.iter() {
-            let envelope = Arc::clone(envelope);
-            let delivery = Delivery { service: route.service, envelope, address: None, via: Via::Heard };
-            self.bury(&delivery, reason)?;
+            let (envelope, address) = (Arc::clone(envelope), logs.then_some(here));
+            let delivery = Delivery { service: route.service, envelope, address, via: Via::Heard };
+            success.notes.extend(self.bury(&delivery, reason)?.notes);
+        }
+        Ok(success)
+    }
+
+    /// A timer that is too early for its handler, or whose service is paused: later.
+    pub(super) fn postpone(&mut self, key: &Key) -> Result<Success, Stop> {
+        if let Some(mut timer) = self.work.get::<TimerRow>(key.clone())? {
+            timer.attempts += 1;
+            timer.due_at = self.work.now.plus(Backoff::TIMER.after(timer.attempts, timer.key.as_str()));
+            self.work.put(timer);
         }
         Ok(Success::default())
     }
 
-    /// A timer that is too early for its handler, or whose service is paused: later.
-    pub(super) fn postpone(&mut self, message: &Message) -> Result<Success, Stop> {
-        match message {
-            Message::Timer(key) => {
-                if let Some(mut timer) = self.work.get::<TimerRow>(key.clone())? {
-                    timer.attempts += 1;
-                    timer.due_at = self.work.now.plus(Backoff::TIMER.after(timer.attempts, timer.key.as_str()));
-                    self.work.put(timer);
-                }
-                Ok(Success::default())
-            }
-            Message::Tried(tried) => {
-                if let Some(mut job) = self.work.get::<EffectRow>(tried.id.as_key())? {
-                    job.attempts += 1;
-                    job.due_at = self.work.now.plus(Backoff::JOB.after(job.attempts, job.id.as_str()));
-                    self.work.put(job);
-                }
-                Ok(Success::note(Note::Tried(tried.id.clone())))
-            }
-            other => self.bury_root(other, "it cannot wait"),
+    /// A job whose outcome comes too early for its handler: it is asked for again.
+    pub(super) fn postpone_job(&mut self, id: &Id) -> Result<Success, Stop> {
+        if let Some(mut job) = self.work.get::<EffectRow>(id.as_key())? {
+            job.attempts += 1;
+            job.due_at = self.work.now.plus(Backoff::JOB.after(job.attempts, job.id.as_str()));
+            self.work.put(job);
         }
+        Ok(Success::note(Note::Tried(id.clone())))
+    }
+
+    /// Whether this service lives in this store.
+    pub(super) fn serves(&self, service: &str) -> bool {
+        self.services.iter().any(|known| known.name == service)
     }
 
     /// What the core itself must know of a merged attempt.

@@ -2,7 +2,12 @@
 
 use std::time::Duration;
 
-use tradewind_engine::{Limits, tables::DeadLetterKind};
+use tradewind_engine::{
+    CommandMessage, Limits, Message, StoredAnswer,
+    operator::{Action, Operator},
+    ports::{CommitError, Reader},
+    tables::{CounterRow, DeadLetterKind},
+};
 use tradewind_events::id;
 use tradewind_testkit::{MemoryStore, Stage};
 
@@ -112,4 +117,45 @@ fn a_handler_that_asks_for_other_rows_each_time_it_runs_does_not_hang_the_loop()
     let [dead] = &stage.dead_letters()[..] else { panic!("one dead letter") };
     assert!(dead.reason.contains("other rows each time"), "{}", dead.reason);
     assert_eq!(stage.ask(add("a", 1)), Ok(1));
+}
+
+/// The store refuses what comes next for no reason of its own.
+fn refuse_once(store: &MemoryStore) {
+    let reason = "for no reason".to_owned();
+    store.fail_next_commit(CommitError::Constraint { table: "image".to_owned(), reason });
+}
+
+#[test]
+fn a_heard_event_that_the_store_refused_is_in_the_log_and_is_handled_when_it_is_sent_again() {
+    let mut stage = toy::stage();
+    refuse_once(stage.store());
+    let heard = stage.hear(happened("a", None));
+    let [dead] = &stage.dead_letters()[..] else { panic!("one dead letter") };
+    let segment = stage.store().segments(dead.segment, 1).unwrap().remove(0);
+    let logged = segment.read_at(&[dead.segment_index], "stage").unwrap().remove(0);
+    assert_eq!((logged.envelope.id, logged.heard), (heard, true));
+    stage.operate(Action::Redrive { dead_letter: dead.id.clone() }).unwrap();
+    assert_eq!(stage.row::<Image>(id("a")).unwrap().heard, 1);
+}
+
+#[test]
+fn the_books_know_a_parked_event_that_the_store_refused_as_dead() {
+    let mut stage = toy::stage();
+    let books = |stage: &Stage| {
+        let counter: CounterRow = stage.row(("mirror", "far")).unwrap();
+        (counter.handled, counter.parked, counter.dead)
+    };
+    stage.operate(Action::Pause { consumer: id("mirror"), reason: "a test".into() }).unwrap();
+    stage.hear(happened("a", None));
+    assert_eq!(books(&stage), (0, 1, 0));
+    let resume = Operator { actor: "operator".into(), action: Action::Resume { consumer: id("mirror") } };
+    let (store, context) = (stage.store().clone(), stage.context());
+    // What is parked comes with the commit after this one.
+    let resume = CommandMessage::operator(resume, context, |_| StoredAnswer::default());
+    stage.accept(Message::Command(resume.reply(move |_| refuse_once(&store))));
+    stage.run();
+    assert_eq!(books(&stage), (0, 0, 1));
+    let [dead] = &stage.dead_letters()[..] else { panic!("one dead letter") };
+    stage.operate(Action::Redrive { dead_letter: dead.id.clone() }).unwrap();
+    assert_eq!(books(&stage), (1, 0, 0));
 }
