@@ -68,11 +68,13 @@ impl Gate {
         let (mut parts, body) = request.into_parts();
         let context = parts.extensions.remove::<Context>().unwrap_or_else(|| self.context());
         let client = parts.extensions.get::<Client>().copied().unwrap_or_default();
-        let principal = if self.route.who == Who::Public { None } else { self.principal(&parts.headers)? };
+        let (limiter, now) = (&self.shop.limiter, self.shop.clock().now());
+        let shown = if self.route.who == Who::Public { Ok(None) } else { self.principal(&parts.headers) };
+        // A token that is not good is nobody's request: it counts for the address.
+        let known = shown.as_ref().ok().and_then(Option::as_ref).map(|principal| &principal.id);
+        limiter.admit(known, client, now)?;
+        let principal = shown?;
         passed.principal = principal.as_ref().map(|principal| principal.id.clone());
-        let limiter = &self.shop.limiter;
-        let now = self.shop.clock().now();
-        limiter.admit(principal.as_ref().map(|principal| &principal.id), client, now)?;
         if self.route.tries_secret {
             limiter.admit_secret(client, now)?;
         }

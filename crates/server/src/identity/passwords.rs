@@ -72,13 +72,14 @@ impl Passwords {
 
     /// Verifies a password. Without a hash to verify against it takes as long, and is wrong.
     pub async fn verify(&self, password: Personal<String>, hash: Option<PasswordHash>) -> Result<Checked, Failure> {
-        let known = hash.is_some();
+        let possible = hash.is_some() && password.expose().len() <= PASSWORD_BYTES_MAX;
         let against = hash.unwrap_or_else(|| self.dummy.clone());
         self.run(move |argon2| {
-            let tried = password.expose().get(..PASSWORD_BYTES_MAX).unwrap_or(password.expose());
-            let right = phc::PasswordHash::new(against.phc())
-                .is_ok_and(|hash| argon2.verify_password(tried.as_bytes(), &hash).is_ok());
-            if right && known { Checked::Right } else { Checked::Wrong }
+            let bytes = password.expose().as_bytes();
+            let tried = &bytes[..bytes.len().min(PASSWORD_BYTES_MAX)];
+            let right =
+                phc::PasswordHash::new(against.phc()).is_ok_and(|hash| argon2.verify_password(tried, &hash).is_ok());
+            if right && possible { Checked::Right } else { Checked::Wrong }
         })
         .await
     }

@@ -23,7 +23,7 @@ const SIZES: [f64; 8] = [1.0, 4.0, 16.0, 64.0, 256.0, 1_024.0, 4_096.0, 16_384.0
 
 pub struct EngineFigures {
     handled: Family<Labels<3>, Counter>,
-    handler_seconds: Histograms<1>,
+    handler_seconds: Histograms<2>,
     batch_messages: Histogram,
     batch_rows: Histogram,
     batch_events: Histogram,
@@ -87,8 +87,9 @@ impl Observer for Metrics {
             Handled::Parked => "parked",
             Handled::Dead => "dead",
         };
-        self.engine.handled.get_or_create(&[("service", service), ("message", message), ("how", how)]).inc();
-        self.engine.handler_seconds.get_or_create(&[("service", service)]).observe(took.as_secs_f64());
+        let who = [("service", service), ("message", message)];
+        self.engine.handled.get_or_create(&[who[0], who[1], ("how", how)]).inc();
+        self.engine.handler_seconds.get_or_create(&who).observe(took.as_secs_f64());
     }
 
     fn committed(&self, batch: &BatchFigures) {

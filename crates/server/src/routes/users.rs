@@ -250,9 +250,16 @@ pub async fn confirm_reset(call: Call, Json(reset): Json<Reset>) -> Result<Sent<
 async fn proof(call: &Call, user_id: &Id, password: Option<Personal<String>>) -> Result<Option<u64>, Failure> {
     match password {
         Some(password) => verified(call, user_id, password).await.map(Some),
-        None if call.is_staff() && call.user_id()? != user_id => Ok(None),
+        None if call.is_staff() && call.user_id()? != user_id => may_act_for(call, user_id).await.map(|()| None),
         None => Err(PASSWORD_WRONG.because("The present password is missing.").at("password")),
     }
+}
+
+/// Staff acts for customers, an admin for everybody: whoever could change the address of an admin could become one.
+async fn may_act_for(call: &Call, user_id: &Id) -> Result<(), Failure> {
+    let user = call.load::<User>(user_id).await?.ok_or_else(|| USER_UNKNOWN.problem())?;
+    let may = user.role == Role::Customer || call.user()?.role == Role::Admin;
+    if may { Ok(()) } else { Err(NOT_ALLOWED.because("Only an admin acts for staff and admins.")) }
 }
 
 /// The generation of the user's password, if this is it. A wrong one counts as it does when signing in.

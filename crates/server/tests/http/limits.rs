@@ -2,9 +2,11 @@
 
 use std::{future::pending, sync::Arc, time::Duration};
 
+use axum::response::sse::Event;
+use futures_util::{StreamExt, stream};
 use serde_json::json;
 use tradewind::{
-    http::{self, Call, Done, Failure, Json, Section, Server, Who},
+    http::{self, Call, Done, Events, Failure, Json, Okay, Section, Server, Wait, Who},
     tasks::Tasks,
 };
 
@@ -29,6 +31,8 @@ async fn takes(_call: Call, Json(_body): Json<serde_json::Value>) -> Result<Done
 /// The shop of a test with routes of its own, on another port.
 async fn with_routes(world: &World, tasks: &Tasks) -> Client {
     let routes = vec![
+        http::get("/ticks", Who::Public, ticks, "Ticks."),
+        http::get("/waits", Who::Public, waits, "Waits."),
         http::get("/panics", Who::Public, panics, "Panics."),
         http::get("/hangs", Who::Public, hangs, "Hangs."),
         http::get("/things/{thing_id}", Who::Owner, forgets_its_owner, "Forgets its owner."),
@@ -36,10 +40,19 @@ async fn with_routes(world: &World, tasks: &Tasks) -> Client {
     ];
     let shop = world.app.shop();
     let built = http::router(shop, vec![Section::new("Test", "For a test.", routes)]);
-    let server = Server::bind("127.0.0.1:0".parse().unwrap(), None, shop.clone(), built).await.unwrap();
-    let client = Client::new(server.address().unwrap());
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let client = Client::new(listener.local_addr().unwrap());
+    let server = Server::new(listener, None, shop.clone(), built);
     tasks.spawn_to_end("test", server.run(tasks.stopping()));
     client
+}
+
+async fn ticks(call: Call) -> Result<Events, Failure> {
+    call.stream(stream::once(async { Event::default().id("1").data("tick") }).chain(stream::pending()))
+}
+
+async fn waits(_call: Call, Wait(wait): Wait) -> Okay<Option<u64>> {
+    Okay(wait.map(|wait| wait.as_secs()))
 }
 
 #[tokio::test]
@@ -91,6 +104,46 @@ async fn no_more_requests_than_allowed_are_answered_at_once() {
         () = full => {}
         _ = futures_util::future::join_all(hanging) => panic!("they hang"),
     }
+}
+
+#[tokio::test]
+async fn a_stream_has_a_place_and_ends_when_the_shop_stops() {
+    let (world, tasks) = (World::with(&[("streams_max", "1")]).await, Tasks::default());
+    let client = with_routes(&world, &tasks).await;
+    let stream = client.request("GET", "/ticks").header("Accept", "text/event-stream").send();
+    let places = Arc::clone(&world.app.shop().streams);
+    let stop = async {
+        while places.available_permits() > 0 {
+            tokio::task::yield_now().await;
+        }
+        client.get("/ticks").await.refused(503, "overloaded");
+        assert_eq!(world.app.stop().await, None);
+    };
+    let (streamed, ()) = tokio::join!(stream, stop);
+    let streamed = streamed.expect(200);
+    assert_eq!(streamed.header("content-type"), Some("text/event-stream"));
+    assert!(streamed.text().contains("id: 1"), "{}", streamed.text());
+    assert_eq!(places.available_permits(), 1);
+}
+
+#[tokio::test]
+async fn waiting_for_an_outcome_is_bounded() {
+    let (world, tasks) = (World::with(&[("wait_max", "5s")]).await, Tasks::default());
+    let client = with_routes(&world, &tasks).await;
+    for (prefer, waited) in [("wait=3", "3"), ("respond-async, wait=100", "5"), ("wait=soon", "null"), ("x", "null")] {
+        let reply = client.request("GET", "/waits").header("Prefer", prefer).send().await;
+        assert_eq!(reply.expect(200).text(), waited, "{prefer}");
+    }
+}
+
+#[tokio::test]
+async fn whoever_guesses_tokens_is_slowed_down() {
+    let world = World::with(&[("rate_per_second", "1"), ("rate_burst", "2")]).await;
+    let guess = world.anonymous().with_token("guess");
+    for _ in 0..2 {
+        guess.get("/v1/me").await.refused(401, "access_token_invalid");
+    }
+    guess.get("/v1/me").await.refused(429, "rate_limited");
 }
 
 #[tokio::test]

@@ -133,6 +133,22 @@ async fn whoever_leaves_leaves_nothing_personal() {
 }
 
 #[tokio::test]
+async fn staff_acts_for_customers_and_not_for_those_above() {
+    let world = World::new().await;
+    let root = world.admin().await;
+    let staff = world.person_as(&root, "staff", "staff").await;
+    let ada = world.person("ada").await;
+    let address = |user_id: &str| format!("/v1/users/{user_id}/email");
+    let new = |email: &str| json!({"email": email});
+    staff.client.put(&address(&ada.user_id), new("countess@example.org")).await.expect(200);
+    let over = staff.client.put(&address(&root.user_id), new("staff-too@example.org")).await;
+    over.refused(403, "not_allowed");
+    let gone = staff.client.post(&format!("/v1/users/{}/deletion", root.user_id), json!({})).await;
+    gone.refused(403, "not_allowed");
+    root.client.put(&address(&staff.user_id), new("helper@example.org")).await.expect(200);
+}
+
+#[tokio::test]
 async fn the_first_admin_comes_by_a_token_that_works_once() {
     let world = World::new().await;
     let token = world.app.first_admin_token().unwrap().to_owned();
