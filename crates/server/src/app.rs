@@ -7,11 +7,12 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use tokio::sync::Semaphore;
+use tokio::{net::TcpListener, sync::Semaphore};
 use tradewind_engine::{
-    Entity, Handle, Parts as EngineParts, Problem, Setup, Worker,
+    BrokerParts, Entity, Handle, Parts as EngineParts, Problem, Setup,
     ports::{Clock, Reader, StoreError, SystemClock, UuidV7, Writer},
 };
+use tradewind_events::identity::Jwk;
 use tradewind_identity::{
     commands::IssueFirstAdminToken,
     model::{REALM, Realm},
@@ -29,6 +30,7 @@ use crate::{
     services,
     shop::{Parts, Shop},
     tasks::Tasks,
+    workers::{self, HireWorkers, WorkersError},
 };
 
 /// The longest name of a store.
@@ -58,8 +60,18 @@ pub type OpenStore = Box<dyn FnOnce(&Config, &dyn Clock) -> Result<Store, AppErr
 pub struct Options {
     pub clock: Arc<dyn Clock>,
     pub open: OpenStore,
-    /// Who does the jobs of services.
-    pub workers: Vec<Arc<dyn Worker>>,
+    pub hire: HireWorkers,
+    pub part: Part,
+}
+
+/// Which part of a shop it is.
+pub struct Part {
+    /// The services that live here.
+    pub services: Vec<&'static str>,
+    /// How the others are reached; none when all of them live here.
+    pub broker: Option<BrokerParts>,
+    /// The public keys of access tokens, where identity lives elsewhere.
+    pub token_keys: Vec<Jwk>,
 }
 
 /// Why a shop did not start.
@@ -73,46 +85,74 @@ pub enum AppError {
     Secrets(#[from] SecretsError),
     #[error(transparent)]
     Tls(#[from] TlsError),
+    #[error(transparent)]
+    Workers(#[from] WorkersError),
     #[error("{address} cannot be listened on: {error}")]
     Listen { address: SocketAddr, error: io::Error },
     #[error("the shop could not be prepared: {0}")]
     Prepare(#[from] Problem),
 }
 
+/// As `serve` runs.
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            clock: Arc::new(SystemClock),
+            open: Box::new(open_sqlite),
+            hire: Box::new(workers::hire),
+            part: Part::default(),
+        }
+    }
+}
+
+/// The whole shop.
+impl Default for Part {
+    fn default() -> Self {
+        Self { services: services::NAMES.to_vec(), broker: None, token_keys: Vec::new() }
+    }
+}
+
+impl Part {
+    fn holds(&self, service: &str) -> bool {
+        self.services.contains(&service)
+    }
+}
+
 impl App {
     /// Starts a shop on its SQLite file, with the system's clock.
     pub async fn start(config: Config) -> Result<Self, AppError> {
-        let open = Box::new(open_sqlite);
-        Self::start_with(config, Options { clock: Arc::new(SystemClock), open, workers: Vec::new() }).await
+        Self::start_with(config, Options::default()).await
     }
 
     /// The same with another clock and store: tests drive the real server by hand.
     pub async fn start_with(mut config: Config, options: Options) -> Result<Self, AppError> {
-        let Options { clock, open, workers } = options;
+        let Options { clock, open, hire, mut part } = options;
         let Store { name, epoch, reader, writer } = open(&config, &*clock)?;
         // Only now: whoever owns the store owns the file of secrets beside it.
         config.draw_missing_secrets()?;
         if let Some(path) = config.exposed_secrets_file() {
             tracing::warn!(path = %path.display(), "the file of secrets can be read by others: chmod 600");
         }
+        let (listener, address) = listen(config.listen).await?;
+        let workers = hire(&config, Arc::clone(&clock), address)?;
         let metrics = Arc::new(Metrics::default());
         let setup = Setup {
-            store_name: name,
+            store_name: Arc::clone(&name),
             epoch,
-            services: services::all(&config),
+            services: services::some(&config, &part.services),
             registry: tradewind_events::registry(),
             reader: Arc::clone(&reader),
             clock: Arc::clone(&clock),
             ids: Box::new(UuidV7::default()),
             limits: services::limits(&config),
             observer: Arc::clone(&metrics) as _,
-            log_heard: false,
+            log_heard: part.broker.is_some() && part.holds("query"),
         };
-        let engine = Handle::start(setup, EngineParts { writer, workers, broker: None })?;
+        let engine = Handle::start(setup, EngineParts { writer, workers, broker: part.broker.take() })?;
         let tasks = Tasks::default();
-        let shop = assemble(config, engine, metrics, &tasks)?;
-        match open_doors(&shop, &tasks).await {
-            Ok((address, first_admin_token)) => Ok(Self { shop, tasks, address, first_admin_token }),
+        let shop = assemble(config, Started { engine, name, metrics, token_keys: part.token_keys.clone() }, &tasks)?;
+        match open_doors(&shop, &tasks, listener, &part).await {
+            Ok(first_admin_token) => Ok(Self { shop, tasks, address, first_admin_token }),
             Err(error) => {
                 halt(&shop).await;
                 Err(error)
@@ -142,14 +182,23 @@ impl App {
     }
 }
 
+/// An engine that runs, with what the shop around it needs to know.
+struct Started {
+    engine: Handle,
+    name: Arc<str>,
+    metrics: Arc<Metrics>,
+    token_keys: Vec<Jwk>,
+}
+
 /// The shop around a running engine.
-fn assemble(config: Config, engine: Handle, metrics: Arc<Metrics>, tasks: &Tasks) -> Result<Shop, StoreError> {
+fn assemble(config: Config, started: Started, tasks: &Tasks) -> Result<Shop, StoreError> {
+    let Started { engine, name: store_name, metrics, token_keys } = started;
     let config = Arc::new(config);
     let master = config.master_key.clone().unwrap_or_else(|| Secret::new(drawn_text().into_bytes()));
     let keys = Arc::new(Keys::new(&master));
     let shop = Shop::new(Parts {
         alarm: Alarm::new(Arc::clone(engine.clock())),
-        key_ring: KeyRing::new(&config, Arc::clone(&keys), Arc::clone(engine.reader()))?,
+        key_ring: KeyRing::new(&config, Arc::clone(&keys), Arc::clone(engine.reader()), token_keys)?,
         passwords: Passwords::new(&config),
         limiter: Limiter::new(&config),
         hub: Arc::default(),
@@ -160,6 +209,7 @@ fn assemble(config: Config, engine: Handle, metrics: Arc<Metrics>, tasks: &Tasks
         ids: Mutex::default(),
         metrics,
         keys,
+        store_name,
         engine,
         config,
     });
@@ -172,20 +222,33 @@ fn assemble(config: Config, engine: Handle, metrics: Arc<Metrics>, tasks: &Tasks
     Ok(shop)
 }
 
-/// Prepares what the first request needs, and listens.
-async fn open_doors(shop: &Shop, tasks: &Tasks) -> Result<(SocketAddr, Option<String>), AppError> {
-    let config = &shop.config;
-    let tls = http::acceptor(config)?;
-    let token = first_admin_token(shop).await?;
-    shop.key_ring.ensure(shop).await?;
-    tasks.spawn("signing keys", keep_rotated(shop.clone()));
+/// Takes the address. Whoever connects is answered once everything is ready.
+async fn listen(at: SocketAddr) -> Result<(TcpListener, SocketAddr), AppError> {
+    let failed = |error| AppError::Listen { address: at, error };
+    let listener = TcpListener::bind(at).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    Ok((listener, address))
+}
+
+/// Prepares what the first request needs, and answers.
+async fn open_doors(
+    shop: &Shop,
+    tasks: &Tasks,
+    listener: TcpListener,
+    part: &Part,
+) -> Result<Option<String>, AppError> {
+    let tls = http::acceptor(&shop.config)?;
+    let mut token = None;
+    if part.holds("identity") {
+        token = first_admin_token(shop).await?;
+        shop.key_ring.ensure(shop).await?;
+        tasks.spawn("signing keys", keep_rotated(shop.clone()));
+    }
     let router = http::router(shop, http::table());
-    let unheard = |error| AppError::Listen { address: config.listen, error };
-    let server = Server::bind(config.listen, tls, shop.clone(), router).await.map_err(unheard)?;
-    let address = server.address().map_err(unheard)?;
-    tasks.spawn_to_end("http", server.run(tasks.stopping()));
-    tracing::info!(%address, tls = config.tls_certificate.is_some(), "the shop is open");
-    Ok((address, token))
+    let (address, encrypted) = (listener.local_addr().ok(), tls.is_some());
+    tasks.spawn_to_end("http", Server::new(listener, tls, shop.clone(), router).run(tasks.stopping()));
+    tracing::info!(?address, tls = encrypted, "the shop is open");
+    Ok(token)
 }
 
 /// A new token for the first admin, unless there is an admin.

@@ -20,11 +20,12 @@ use std::{
 use tracing_subscriber::filter::Targets;
 use tradewind_events::{Currency, Id};
 use tradewind_notifications::model::Delivery;
+use tradewind_workers::provider::AmountRules;
 
 pub use layers::{Flags, Layers};
 pub use secrets::SecretsError;
 pub use setting::{ConfigError, Origin, Setting};
-pub use value::{LogFormat, Secret, Size, SmtpTls};
+pub use value::{LogFormat, Password, Secret, Size, SmtpTls};
 
 use setting::{Source, settings};
 use value::Value;
@@ -100,6 +101,16 @@ settings! {
         /// How long the waits between may grow.
         provider_wait_max: Duration = "1h";
     }
+    "Payment provider" {
+        /// The file of the built-in payment provider, which is a simulator: no money moves. Default: the store's name with `.provider` after it.
+        provider_store: Option<PathBuf> = "";
+        /// What it does with an amount by its last two digits: 61=declined,62=timeout_charged. Everything goes well when empty.
+        provider_rules: AmountRules = "";
+        /// How long it takes for what it is to do late.
+        provider_late_after: Duration = "5s";
+        /// Where it calls back, plain HTTP: a path of this shop behind another address. The shop's own address when empty.
+        provider_callback_url: Option<Arc<str>> = "";
+    }
     "Mail" {
         /// How mail leaves the shop.
         delivery: Delivery = "log";
@@ -118,7 +129,13 @@ settings! {
         /// Who the shop is to the mail server. Nobody when empty.
         smtp_user: Option<Arc<str>> = "";
         /// The password of that user.
-        smtp_password: Option<Secret> = "";
+        smtp_password: Option<Password> = "";
+        /// Certificates that are trusted besides those of the system, PEM.
+        smtp_trusted: Option<PathBuf> = "";
+        /// How the shop introduces itself to the mail server: the name of its machine.
+        smtp_hello: Arc<str> = "localhost";
+        /// Where mails are put with `delivery = "log"`, one file each. They go nowhere when empty.
+        mail_folder: Option<PathBuf> = "";
         /// The sender of every mail.
         mail_from: Arc<str> = "shop@localhost";
         /// The page that a link in a mail leads to: `?token=…` is put after it.

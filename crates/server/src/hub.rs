@@ -1,4 +1,5 @@
-//! Who waits for an event: requests with `Prefer: wait`, and event streams. Each waits for events of one key.
+//! Who waits for an event: requests with `Prefer: wait`, and event streams. Each waits for events of one key, or of one
+//! order, whatever their key is.
 
 use std::{
     collections::HashMap,
@@ -8,6 +9,7 @@ use std::{
 use tokio::sync::mpsc;
 use tradewind_engine::Logged;
 use tradewind_events::Id;
+use tradewind_query::order_of;
 
 /// Events that may wait for a slow reader. One that is further behind is cut off, and resumes from the log.
 const BEHIND_MAX: usize = 256;
@@ -50,8 +52,12 @@ impl Hub {
             return;
         }
         for event in events {
-            if let Some(watches) = waiting.by_key.get_mut(&event.envelope.key) {
-                watches.retain(|(_, sender)| sender.try_send(event.clone()).is_ok());
+            let key = &event.envelope.key;
+            let order = order_of(&*event.envelope.event).filter(|order_id| order_id != key);
+            for key in order.iter().chain([key]) {
+                if let Some(watches) = waiting.by_key.get_mut(key) {
+                    watches.retain(|(_, sender)| sender.try_send(event.clone()).is_ok());
+                }
             }
         }
     }

@@ -19,3 +19,4 @@ mod services;
 pub mod shop;
 pub mod tasks;
 pub mod telemetry;
+pub mod workers;

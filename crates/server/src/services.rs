@@ -20,6 +20,11 @@ use crate::config::{Config, Secret};
 pub const NAMES: [&str; 9] =
     ["identity", "catalog", "inventory", "carts", "orders", "payments", "shipping", "notifications", "query"];
 
+/// The services of these names.
+pub fn some(config: &Config, names: &[&str]) -> Vec<AnyService> {
+    all(config).into_iter().filter(|service| names.contains(&service.name)).collect()
+}
+
 /// All services. `query` hears an event last: what it shows has happened.
 pub fn all(config: &Config) -> Vec<AnyService> {
     let secret =

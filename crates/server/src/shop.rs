@@ -28,6 +28,8 @@ pub struct Shop(Arc<Parts>);
 /// What a shop is made of.
 pub struct Parts {
     pub config: Arc<Config>,
+    /// Stands in the id of every event.
+    pub store_name: Arc<str>,
     pub engine: Handle,
     pub alarm: Alarm,
     pub keys: Arc<Keys>,

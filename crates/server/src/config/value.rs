@@ -12,6 +12,7 @@ use std::{
 use tracing_subscriber::filter::Targets;
 use tradewind_events::{Currency, Id, TextEnum};
 use tradewind_notifications::model::Delivery;
+use tradewind_workers::provider::AmountRules;
 
 /// A kind of setting.
 pub trait Value: Sized {
@@ -35,6 +36,10 @@ pub struct Size(pub u64);
 pub struct Secret(Arc<[u8]>);
 
 const UNITS: [(&str, u64); 4] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
+
+/// The password that somebody else has set for us. It may be short.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Password(Arc<str>);
 
 /// A secret that people or machines made up has at least so many bytes.
 const SECRET_BYTES_MIN: usize = 16;
@@ -93,6 +98,30 @@ impl Value for Secret {
     const SECRET: bool = true;
     fn parse(text: &str) -> Option<Self> {
         (text.len() >= SECRET_BYTES_MIN).then(|| Self::new(text.as_bytes()))
+    }
+    fn show(&self) -> String {
+        String::from("***")
+    }
+}
+
+impl Password {
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+impl Value for Password {
+    const EXPECTED: &'static str = "a password";
+    const KIND: &'static str = "PASSWORD";
+    const SECRET: bool = true;
+    fn parse(text: &str) -> Option<Self> {
+        (!text.is_empty()).then(|| Self(text.into()))
     }
     fn show(&self) -> String {
         String::from("***")
@@ -203,6 +232,7 @@ plain_values! {
     usize, "NUMBER", "a whole number, not negative";
     i64, "NUMBER", "a whole number";
     Currency, "CURRENCY", "three upper-case letters (ISO 4217), such as EUR";
+    AmountRules, "RULES", "two digits and an outcome each, such as 61=declined,68=late";
     Delivery, "WORD", "log or smtp";
     LogFormat, "WORD", "auto, human or json";
     SmtpTls, "WORD", "none, starttls or tls";
@@ -248,6 +278,7 @@ mod tests {
         assert_eq!(round::<Option<Size>>("").as_deref(), Some(""));
         assert_eq!(round::<Vec<IpAddr>>("10.0.0.1, ::1").as_deref(), Some("10.0.0.1,::1"));
         assert_eq!(round::<BTreeMap<Id, u32>>("food=700,books=0").as_deref(), Some("books=0,food=700"));
+        assert_eq!(round::<AmountRules>("61=declined, 05=late").as_deref(), Some("05=late,61=declined"));
         assert_eq!(round::<LogFormat>("json").as_deref(), Some("json"));
     }
 
@@ -265,5 +296,7 @@ mod tests {
     fn a_secret_is_shown_to_nobody() {
         let secret = Secret::parse("correct horse battery").unwrap();
         assert_eq!(format!("{secret:?} {}", secret.show()), "*** ***");
+        let password = Password::parse("horse").unwrap();
+        assert_eq!(format!("{password:?} {}", password.show()), "*** ***");
     }
 }

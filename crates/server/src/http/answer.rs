@@ -39,6 +39,19 @@ pub struct Created<T> {
 /// 202: it was accepted, and goes on.
 pub struct Accepted<T>(pub T);
 
+/// 201 where it was made by this request, 200 where it was there already; with a body, and where it is.
+pub struct There<T> {
+    pub is_new: bool,
+    pub location: String,
+    pub body: T,
+}
+
+/// 200 where it is done, 202 where it goes on.
+pub struct OnItsWay<T> {
+    pub is_done: bool,
+    pub body: T,
+}
+
 /// 204: it was done, and there is nothing to say.
 pub struct Done;
 
@@ -84,6 +97,30 @@ impl<T: Serialize + JsonSchema + Send + 'static> Answer for Accepted<T> {
     }
 }
 
+impl<T: Serialize + JsonSchema + Send + 'static> Answer for There<T> {
+    const STATUS: StatusCode = StatusCode::CREATED;
+    fn stored(self) -> StoredAnswer {
+        let status = if self.is_new { Self::STATUS } else { StatusCode::OK };
+        StoredAnswer { status: status.as_u16(), location: Some(self.location), body: json(&self.body) }
+    }
+    fn describe(describer: &mut Describer) {
+        describer.answers::<T>(Self::STATUS);
+        describer.answers::<T>(StatusCode::OK);
+    }
+}
+
+impl<T: Serialize + JsonSchema + Send + 'static> Answer for OnItsWay<T> {
+    const STATUS: StatusCode = StatusCode::ACCEPTED;
+    fn stored(self) -> StoredAnswer {
+        let status = if self.is_done { StatusCode::OK } else { Self::STATUS };
+        StoredAnswer { status: status.as_u16(), location: None, body: json(&self.body) }
+    }
+    fn describe(describer: &mut Describer) {
+        describer.answers::<T>(Self::STATUS);
+        describer.answers::<T>(StatusCode::OK);
+    }
+}
+
 impl Answer for Done {
     const STATUS: StatusCode = StatusCode::NO_CONTENT;
     fn stored(self) -> StoredAnswer {
@@ -97,6 +134,11 @@ impl Answer for Done {
 impl<A> Sent<A> {
     pub(super) fn new(answered: Answered) -> Self {
         Self { replayed: answered.is_replay(), stored: answered.stored, answer: PhantomData }
+    }
+
+    /// The body as it is kept.
+    pub fn body(&self) -> &[u8] {
+        &self.stored.body
     }
 
     /// The body, for a route that adds to it what must not be kept.
@@ -158,5 +200,7 @@ direct! {
     [T] Okay<T>;
     [T] Created<T>;
     [T] Accepted<T>;
+    [T] There<T>;
+    [T] OnItsWay<T>;
     [] Done;
 }

@@ -96,6 +96,11 @@ impl Call {
         self.0.principal.as_ref().is_some_and(|principal| matches!(principal.role, Role::Staff | Role::Admin))
     }
 
+    /// Whoever asks may see what is personal of this user: themselves, and staff.
+    pub fn sees_personal(&self, owner: &Id) -> bool {
+        self.is_staff() || self.0.principal.as_ref().is_some_and(|who| who.id == *owner)
+    }
+
     /// What is asked for belongs to this user. For anybody else but staff and services it is as if it were not there.
     pub fn owned_by(&self, owner: &Id, unknown: Refusal) -> Result<(), Failure> {
         self.0.owned.store(true, Ordering::Release);

@@ -160,4 +160,5 @@ operations! {
     (A, B)
     (A, B, C)
     (A, B, C, D)
+    (A, B, C, D, E)
 }

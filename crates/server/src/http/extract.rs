@@ -1,11 +1,12 @@
-//! Parts of the path and the query, with problems of ours when they cannot be read.
+//! Parts of the path, the query and single headers, with problems of ours when they cannot be read.
 
 use axum::{
     extract::{FromRequestParts, rejection::PathRejection},
-    http::request,
+    http::{header, request},
 };
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
+use tradewind_workers::provider::SIGNATURE_HEADER;
 
 use super::{
     describe::{Describe, Describer},
@@ -44,5 +45,45 @@ impl<T: DeserializeOwned + Send> FromRequestParts<Shop> for Query<T> {
 impl<T: JsonSchema> Describe for Query<T> {
     fn describe(describer: &mut Describer) {
         describer.query::<T>();
+    }
+}
+
+/// What the client would like to get.
+pub struct Accepts(Vec<String>);
+
+impl Accepts {
+    /// A stream of events is named, whatever else is.
+    pub fn event_stream(&self) -> bool {
+        let types = self.0.iter().flat_map(|value| value.split(','));
+        types.filter_map(|range| range.split(';').next()).any(|essence| essence.trim() == "text/event-stream")
+    }
+}
+
+impl FromRequestParts<Shop> for Accepts {
+    type Rejection = Failure;
+    async fn from_request_parts(parts: &mut request::Parts, _shop: &Shop) -> Result<Self, Failure> {
+        let values = parts.headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+        Ok(Self(values.map(str::to_ascii_lowercase).collect()))
+    }
+}
+
+/// The media types of the answers say it.
+impl Describe for Accepts {}
+
+/// What shows that a body comes from the payment provider.
+pub struct Signature(pub Option<String>);
+
+impl FromRequestParts<Shop> for Signature {
+    type Rejection = Failure;
+    async fn from_request_parts(parts: &mut request::Parts, _shop: &Shop) -> Result<Self, Failure> {
+        let signature = parts.headers.get(SIGNATURE_HEADER).and_then(|value| value.to_str().ok());
+        Ok(Self(signature.map(str::to_owned)))
+    }
+}
+
+impl Describe for Signature {
+    fn describe(describer: &mut Describer) {
+        let help = "`t=SECONDS,v1=HEX`: the time, and HMAC-SHA256 over the time, a dot and the body.";
+        describer.required_header(SIGNATURE_HEADER, help, serde_json::json!({"type": "string"}));
     }
 }

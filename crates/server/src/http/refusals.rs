@@ -37,6 +37,10 @@ refusals! {
     CLIENT_REFUSED: UNAUTHORIZED, Unauthenticated, "client_refused", "The client id or its secret is wrong.";
     PASSWORD_INVALID: UNPROCESSABLE_ENTITY, Invalid, "password_invalid", "The password cannot be taken.";
     PASSWORD_WRONG: FORBIDDEN, Forbidden, "password_wrong", "The present password is not this one.";
+    SIGNATURE_MALFORMED: BAD_REQUEST, Invalid, "signature_malformed", "The callback is not signed as it must be.";
+    SIGNATURE_INVALID: UNAUTHORIZED, Unauthenticated, "signature_invalid", "The signature is not of this body and secret.";
+    SIGNATURE_EXPIRED: BAD_REQUEST, Invalid, "signature_expired", "The signature is of another time.";
+    CATEGORY_TREE_TOO_LARGE: CONFLICT, Conflict, "category_tree_too_large", "There are more categories than are shown as one tree.";
     RATE_LIMITED: TOO_MANY_REQUESTS, TooMany, "rate_limited", "There were too many requests.";
     OVERLOADED: SERVICE_UNAVAILABLE, Unavailable, "overloaded", "The shop has more to do than it can take.";
     NO_SIGNING_KEY: SERVICE_UNAVAILABLE, Unavailable, "no_signing_key", "No key signs access tokens at the moment.";

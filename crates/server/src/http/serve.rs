@@ -37,13 +37,9 @@ struct Connections {
 }
 
 impl Server {
-    /// Takes the address. Nothing is answered yet.
-    pub async fn bind(address: SocketAddr, tls: Option<TlsAcceptor>, shop: Shop, router: Router) -> io::Result<Self> {
-        Ok(Self { listener: TcpListener::bind(address).await?, tls, shop, router })
-    }
-
-    pub fn address(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
+    /// Answers what comes to a listener. Nothing is answered yet.
+    pub fn new(listener: TcpListener, tls: Option<TlsAcceptor>, shop: Shop, router: Router) -> Self {
+        Self { listener, tls, shop, router }
     }
 
     /// Serves until the shop stops; then takes no more connections and finishes the requests that are being answered.

@@ -45,6 +45,8 @@ pub struct KeyRing {
     tokens: Tokens,
     keys: Arc<Keys>,
     reader: Arc<dyn Reader>,
+    /// Public keys of the process where identity lives, if it lives elsewhere.
+    given: Vec<Jwk>,
     ring: RwLock<Ring>,
     changed: tokio::sync::Notify,
 }
@@ -70,11 +72,12 @@ struct Good {
 }
 
 impl KeyRing {
-    pub fn new(config: &Config, keys: Arc<Keys>, reader: Arc<dyn Reader>) -> Result<Self, StoreError> {
+    pub fn new(config: &Config, keys: Arc<Keys>, reader: Arc<dyn Reader>, given: Vec<Jwk>) -> Result<Self, StoreError> {
         let ring = Self {
             tokens: Tokens::new(&config.token_issuer, config.access_token_ttl, config.clock_skew),
             keys,
             reader,
+            given,
             ring: RwLock::default(),
             changed: tokio::sync::Notify::new(),
         };
@@ -116,6 +119,12 @@ impl KeyRing {
     /// Reads the keys that are good.
     fn reload(&self) -> Result<(), StoreError> {
         let mut ring = Ring::default();
+        for jwk in &self.given {
+            let kid = jwk.get("kid").and_then(serde_json::Value::as_str).and_then(|kid| Id::new(kid).ok());
+            if let Some((kid, point)) = kid.zip(point(jwk)) {
+                ring.good.insert(kid, Good { jwk: Arc::clone(jwk), point });
+            }
+        }
         for state in [KeyState::Active, KeyState::Verifying] {
             let list = List::of(SigningKey::TABLE, KEYS_MAX).equal("state", Value::Text(state.as_str().into()));
             for row in self.reader.list(&list)? {

@@ -11,8 +11,9 @@ use std::{
 
 use serde_json::json;
 use tradewind::{
-    app::{App, Options, open_sqlite},
+    app::{App, Options},
     config::{Config, Flags, Layers},
+    workers::{self, HireWorkers},
 };
 use tradewind_engine::{TryOutcome, Worker};
 use tradewind_events::{
@@ -20,6 +21,10 @@ use tradewind_events::{
     jobs::{IdentityMail, MailReceipt},
 };
 use tradewind_testkit::ManualClock;
+use tradewind_workers::{
+    mail::{MailOptions, mail_workers},
+    provider::{ProviderSimulator, ProviderWorker},
+};
 
 use crate::client::{Client, Reply};
 
@@ -32,6 +37,7 @@ pub struct World {
     pub app: App,
     pub clock: ManualClock,
     pub mails: Mails,
+    pub provider: Arc<ProviderSimulator>,
     directory: Directory,
 }
 
@@ -57,29 +63,23 @@ impl World {
 
     /// A shop with settings of its own.
     pub async fn with(settings: &[(&'static str, &str)]) -> Self {
-        let directory = Directory::new();
-        let clock = ManualClock::default();
-        let mails = Mails::default();
-        let options = Options {
-            clock: Arc::new(clock.clone()),
-            open: Box::new(open_sqlite),
-            workers: vec![Arc::new(mails.clone())],
-        };
-        let app = App::start_with(config(&directory, settings), options).await.unwrap();
-        Self { app, clock, mails, directory }
+        Self::open(Directory::new(), ManualClock::default(), Mails::default(), settings).await
     }
 
     /// Stops, and starts again on the same store.
     pub async fn restarted(self, settings: &[(&'static str, &str)]) -> Self {
-        let Self { app, clock, mails, directory } = self;
+        let Self { app, clock, mails, provider, directory } = self;
         assert_eq!(app.stop().await, None);
-        let options = Options {
-            clock: Arc::new(clock.clone()),
-            open: Box::new(open_sqlite),
-            workers: vec![Arc::new(mails.clone())],
-        };
+        drop(provider);
+        Self::open(directory, clock, mails, settings).await
+    }
+
+    async fn open(directory: Directory, clock: ManualClock, mails: Mails, settings: &[(&'static str, &str)]) -> Self {
+        let (hired, hire) = hiring(mails.clone());
+        let options = Options { clock: Arc::new(clock.clone()), hire, ..Options::default() };
         let app = App::start_with(config(&directory, settings), options).await.unwrap();
-        Self { app, clock, mails, directory }
+        let provider = hired.lock().unwrap().take().unwrap();
+        Self { app, clock, mails, provider, directory }
     }
 
     pub fn file(&self, name: &str) -> PathBuf {
@@ -133,6 +133,20 @@ impl World {
         let token = self.anonymous().post("/v1/tokens", shown).await.expect(200);
         self.anonymous().with_token(&token.field("access_token"))
     }
+}
+
+/// The workers of a shop whose identity mails are kept for the test; the provider simulator is left in the slot.
+pub fn hiring(mails: Mails) -> (Arc<Mutex<Option<Arc<ProviderSimulator>>>>, HireWorkers) {
+    let slot = Arc::new(Mutex::new(None));
+    let left = Arc::clone(&slot);
+    let hire: HireWorkers = Box::new(move |config, clock, address| {
+        let (notifications, _) = mail_workers(MailOptions { clock: Arc::clone(&clock), ..MailOptions::default() })?;
+        let simulator = Arc::new(ProviderSimulator::open(workers::simulator(config, clock, address))?);
+        let provider = ProviderWorker::new(Arc::clone(&simulator) as _);
+        left.lock().unwrap().replace(simulator);
+        Ok(vec![Arc::new(mails), Arc::new(notifications), Arc::new(provider)])
+    });
+    (slot, hire)
 }
 
 /// The configuration of a test: fast hashing, a free port.

@@ -1,0 +1,280 @@
+//! The timeline of an order: its events as they stand in the log, as pages or as a stream that goes on.
+//! Where they are is told by the read model, so both show the same events in the same order.
+
+use std::{
+    collections::{BTreeSet, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+
+use axum::{
+    http::StatusCode,
+    response::{IntoResponse, Response, sse::Event},
+};
+use futures_util::{Stream, stream};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::value::RawValue;
+use tradewind_engine::{
+    Address,
+    ports::{Reader, StoreError},
+};
+use tradewind_events::{Envelope, Id, Key, Registry, Subject, Timestamp, Value};
+use tradewind_orders::ORDER_NOT_FOUND;
+use tradewind_query::OrderView;
+
+use crate::{
+    http::{
+        Accepts, Call, Describe, Describer, Events, Failure, LastEventId, Okay, Page, PageOf, Path,
+        refusals::HEADER_INVALID,
+    },
+    hub::Watch,
+    shop::Shop,
+};
+
+/// Events that are read from the log at a time.
+const CHUNK_EVENTS: usize = 100;
+
+/// A stream looks at the read model so often even when nothing was said: one that was paused catches up silently.
+const LOOK_EVERY: Duration = Duration::from_secs(15);
+
+/// An event of an order.
+#[derive(Serialize, JsonSchema)]
+pub struct TimelineEvent {
+    event_id: Id,
+    /// `order.placed`
+    name: &'static str,
+    /// Of the data.
+    version: u16,
+    /// The service that said it.
+    source: Arc<str>,
+    /// What it is about: `reservation/ORDER_ID`.
+    #[schemars(with = "String")]
+    subject: Subject,
+    time: Timestamp,
+    /// Counts the events of one source and subject from 1.
+    sequence: u64,
+    /// The same for all that follows from one request.
+    correlation_id: Id,
+    /// The event, request or timer that caused it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    causation_id: Option<Id>,
+    /// As docs/events.md has them. What is personal is masked, but for the customer and staff.
+    #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
+    data: Box<RawValue>,
+}
+
+/// A page, or a stream for those who accept one.
+pub enum Timeline {
+    Page(Okay<PageOf<TimelineEvent>>),
+    Stream(Events),
+    /// Nothing is left to tell: a client that comes back need not come again.
+    Over,
+}
+
+/// What a stream has told and what is next.
+struct Telling {
+    shop: Shop,
+    order_id: Id,
+    shows_personal: bool,
+    watch: Watch,
+    told: BTreeSet<Address>,
+    next: VecDeque<Event>,
+    over: bool,
+}
+
+/// From the first to the last. A stream tells what has been, after the event that the client has seen last, and then
+/// what happens, until the order is settled.
+pub async fn read(
+    call: Call,
+    accepts: Accepts,
+    LastEventId(last): LastEventId,
+    page: Page,
+    Path(order_id): Path<Id>,
+) -> Result<Timeline, Failure> {
+    // Watched before the read model is looked at, so that nothing is missed between the two.
+    let watch = call.hub.watch(&order_id);
+    let unknown = || ORDER_NOT_FOUND.because(format!("There is no order {order_id}."));
+    let order = call.load::<OrderView>(&order_id).await?.ok_or_else(unknown)?;
+    let customer_id = order.customer_id.clone().ok_or_else(unknown)?;
+    call.owned_by(&customer_id, ORDER_NOT_FOUND)?;
+    let shows_personal = call.sees_personal(&customer_id);
+    if !accepts.event_stream() {
+        return paged(&call, &page, &order, shows_personal).await.map(Timeline::Page);
+    }
+    let after = last.map(|id| address(&id).ok_or_else(|| last_event_unknown(&id))).transpose()?;
+    let told: BTreeSet<Address> = order.timeline.iter().filter(|address| Some(*address) <= after).collect();
+    if after.is_some() && order.settled && order.timeline.len() == told.len() {
+        return Ok(Timeline::Over);
+    }
+    let telling =
+        Telling { shop: Shop::clone(&call), order_id, shows_personal, watch, told, next: VecDeque::new(), over: false };
+    call.stream(telling.events()).map(Timeline::Stream)
+}
+
+async fn paged(
+    call: &Call,
+    page: &Page,
+    order: &OrderView,
+    shows_personal: bool,
+) -> Result<Okay<PageOf<TimelineEvent>>, Failure> {
+    let list = format!("timeline of {}", order.order_id);
+    let after = page.after(call, &list)?.and_then(|(_, key)| address(key.as_str()));
+    let mut rest = order.timeline.iter().filter(|address| Some(*address) > after);
+    let wanted: Vec<Address> = rest.by_ref().take(page.limit as usize).collect();
+    let more = rest.next().is_some();
+    let next_cursor = wanted
+        .last()
+        .filter(|_| more)
+        .map(|last| Page::cursor(call, &list, &Value::Null, &Key::of(&[place(*last).as_str()])));
+    let events = read_events(call, wanted).await?;
+    let items = events.iter().map(|(_, event)| TimelineEvent::of(event, shows_personal));
+    Ok(Okay(PageOf { items: items.collect::<Result<_, _>>()?, next_cursor }))
+}
+
+impl Telling {
+    fn events(self) -> impl Stream<Item = Event> {
+        stream::unfold(self, |mut telling| async move {
+            loop {
+                if let Some(event) = telling.next.pop_front() {
+                    return Some((event, telling));
+                }
+                if telling.over {
+                    return None;
+                }
+                if let Err(failure) = telling.look().await {
+                    // The client comes back, and goes on after the last event that it has seen.
+                    tracing::warn!(code = failure.code(), "an event stream has ended");
+                    return None;
+                }
+                if telling.next.is_empty() && !telling.over {
+                    telling.wait().await;
+                }
+            }
+        })
+    }
+
+    /// Reads what is there and was not told.
+    async fn look(&mut self) -> Result<(), Failure> {
+        let Some(order) = self.shop.load::<OrderView>(&self.order_id).await? else {
+            self.over = true;
+            return Ok(());
+        };
+        let mut untold = order.timeline.iter().filter(|address| !self.told.contains(address));
+        let wanted: Vec<Address> = untold.by_ref().take(CHUNK_EVENTS).collect();
+        self.over = order.settled && untold.next().is_none();
+        for (address, event) in read_events(&self.shop, wanted).await? {
+            let view = TimelineEvent::of(&event, self.shows_personal)?;
+            let data = serde_json::to_string(&view).map_err(|error| Failure::internal("telling an event", &error))?;
+            self.next.push_back(Event::default().id(place(address)).event(view.name).data(data));
+            self.told.insert(address);
+        }
+        Ok(())
+    }
+
+    async fn wait(&mut self) {
+        match tokio::time::timeout(LOOK_EVERY, self.watch.next()).await {
+            Ok(Some(_)) | Err(_) => {}
+            // Too slow: what it has missed is in the read model.
+            Ok(None) => self.watch = self.shop.hub.watch(&self.order_id),
+        }
+    }
+}
+
+/// The events at these places of the log, in their order.
+async fn read_events(shop: &Shop, wanted: Vec<Address>) -> Result<Vec<(Address, Envelope)>, Failure> {
+    let store = Arc::clone(&shop.store_name);
+    shop.read(move |reader| {
+        let registry = tradewind_events::registry();
+        let segments: BTreeSet<u64> = wanted.iter().map(|address| address.segment).collect();
+        let mut events = Vec::with_capacity(wanted.len());
+        for segment in segments {
+            let indexes = wanted.iter().filter(|address| address.segment == segment).map(|address| address.index);
+            events.extend(read_segment(reader, &registry, &store, (segment, indexes.collect()))?);
+        }
+        Ok(events)
+    })
+    .await
+}
+
+fn read_segment(
+    reader: &dyn Reader,
+    registry: &Registry,
+    store: &str,
+    (number, indexes): (u64, Vec<u32>),
+) -> Result<Vec<(Address, Envelope)>, StoreError> {
+    let damaged = |error: &dyn std::fmt::Display| StoreError::Corrupt(error.to_string());
+    let segment = reader.segments(number, 1)?.into_iter().find(|segment| segment.number == number);
+    let segment = segment.ok_or_else(|| damaged(&format_args!("segment {number} of the log is not there")))?;
+    let events = segment.read_at(&indexes, store).map_err(|error| damaged(&error))?;
+    let decoded = |event: tradewind_engine::segment::LogEvent| {
+        Ok((event.address, event.decode(registry).map_err(|error| damaged(&error))?))
+    };
+    events.into_iter().map(decoded).collect()
+}
+
+/// A place in the log as text: `12-3` is event 3 of segment 12.
+fn place(address: Address) -> String {
+    format!("{}-{}", address.segment, address.index)
+}
+
+fn address(place: &str) -> Option<Address> {
+    let (segment, index) = place.split_once('-')?;
+    Some(Address { segment: segment.parse().ok()?, index: index.parse().ok()? })
+}
+
+fn last_event_unknown(id: &str) -> Failure {
+    HEADER_INVALID.because(format!("{id:?} is not the id of an event of a stream.")).at("Last-Event-ID")
+}
+
+impl TimelineEvent {
+    fn of(envelope: &Envelope, shows_personal: bool) -> Result<Self, Failure> {
+        let write = || envelope.to_raw();
+        let raw = if shows_personal { write() } else { tradewind_events::mask(write) };
+        let raw = raw.map_err(|error| Failure::internal("showing an event", &error))?;
+        Ok(Self {
+            event_id: raw.id,
+            name: envelope.event.name(),
+            version: raw.version,
+            source: raw.source,
+            subject: envelope.subject.clone(),
+            time: raw.time,
+            sequence: raw.sequence,
+            correlation_id: raw.correlation_id,
+            causation_id: raw.causation_id,
+            data: raw.data,
+        })
+    }
+}
+
+impl IntoResponse for Timeline {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Page(page) => page.into_response(),
+            Self::Stream(events) => events.into_response(),
+            Self::Over => StatusCode::NO_CONTENT.into_response(),
+        }
+    }
+}
+
+impl Describe for Timeline {
+    fn describe(describer: &mut Describer) {
+        <Okay<PageOf<TimelineEvent>> as Describe>::describe(describer);
+        Events::describe(describer);
+        describer.answers_nothing(StatusCode::NO_CONTENT);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_in_the_log_is_read_as_it_is_written() {
+        let at = Address { segment: 12, index: 3 };
+        assert_eq!((place(at).as_str(), address("12-3")), ("12-3", Some(at)));
+        for bad in ["", "12", "12-", "-3", "a-3", "12-3-4"] {
+            assert_eq!(address(bad), None, "{bad}");
+        }
+    }
+}
