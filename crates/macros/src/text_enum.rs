@@ -47,7 +47,14 @@ pub fn derive(input: &DeriveInput) -> syn::Result<TokenStream> {
                 text.parse().map_err(::tradewind_events::serde::de::Error::custom)
             }
         }
+        // Written out wherever it stands: two services may have an enum of one name.
         impl ::tradewind_events::schemars::JsonSchema for #name {
+            fn inline_schema() -> bool {
+                true
+            }
+            fn schema_id() -> ::std::borrow::Cow<'static, str> {
+                concat!(module_path!(), "::", stringify!(#name)).into()
+            }
             fn schema_name() -> ::std::borrow::Cow<'static, str> {
                 stringify!(#name).into()
             }
