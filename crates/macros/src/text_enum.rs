@@ -2,7 +2,7 @@
 
 use proc_macro2::TokenStream;
 use quote::quote;
-use syn::{Data, DeriveInput, LitStr};
+use syn::{Data, DeriveInput, Ident, LitStr};
 
 pub fn derive(input: &DeriveInput) -> syn::Result<TokenStream> {
     let name = &input.ident;
@@ -15,7 +15,9 @@ pub fn derive(input: &DeriveInput) -> syn::Result<TokenStream> {
         .iter()
         .map(|variant| crate::attribute(&variant.attrs, "text", &variant.ident)?.parse_args::<LitStr>())
         .collect::<syn::Result<Vec<_>>>()?;
+    let schema = schema(name);
     Ok(quote! {
+        #schema
         impl ::tradewind_events::TextEnum for #name {
             const ALL: &'static [Self] = &[#(Self::#variants),*];
             fn as_str(self) -> &'static str {
@@ -47,21 +49,6 @@ pub fn derive(input: &DeriveInput) -> syn::Result<TokenStream> {
                 text.parse().map_err(::tradewind_events::serde::de::Error::custom)
             }
         }
-        // Written out wherever it stands: two services may have an enum of one name.
-        impl ::tradewind_events::schemars::JsonSchema for #name {
-            fn inline_schema() -> bool {
-                true
-            }
-            fn schema_id() -> ::std::borrow::Cow<'static, str> {
-                concat!(module_path!(), "::", stringify!(#name)).into()
-            }
-            fn schema_name() -> ::std::borrow::Cow<'static, str> {
-                stringify!(#name).into()
-            }
-            fn json_schema(_: &mut ::tradewind_events::schemars::SchemaGenerator) -> ::tradewind_events::schemars::Schema {
-                ::tradewind_events::schema::text_enum::<Self>()
-            }
-        }
         impl ::tradewind_events::Column for #name {
             const KIND: ::tradewind_events::ColumnKind = ::tradewind_events::ColumnKind::Text;
             fn to_value(&self) -> ::tradewind_events::Value {
@@ -77,4 +64,24 @@ pub fn derive(input: &DeriveInput) -> syn::Result<TokenStream> {
             }
         }
     })
+}
+
+/// In a schema the names are written out wherever the enum stands: two services may have one of a name.
+fn schema(name: &Ident) -> TokenStream {
+    quote! {
+        impl ::tradewind_events::schemars::JsonSchema for #name {
+            fn inline_schema() -> bool {
+                true
+            }
+            fn schema_id() -> ::std::borrow::Cow<'static, str> {
+                concat!(module_path!(), "::", stringify!(#name)).into()
+            }
+            fn schema_name() -> ::std::borrow::Cow<'static, str> {
+                stringify!(#name).into()
+            }
+            fn json_schema(_: &mut ::tradewind_events::schemars::SchemaGenerator) -> ::tradewind_events::schemars::Schema {
+                ::tradewind_events::schema::text_enum::<Self>()
+            }
+        }
+    }
 }

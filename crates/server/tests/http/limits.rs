@@ -20,6 +20,11 @@ async fn hangs(_call: Call) -> Done {
     pending().await
 }
 
+async fn outlasts_the_stop(call: Call) -> Done {
+    call.stopping.stopped().await;
+    Done
+}
+
 async fn forgets_its_owner(_call: Call) -> Done {
     Done
 }
@@ -35,6 +40,7 @@ async fn with_routes(world: &World, tasks: &Tasks) -> Client {
         http::get("/waits", Who::Public, waits, "Waits."),
         http::get("/panics", Who::Public, panics, "Panics."),
         http::get("/hangs", Who::Public, hangs, "Hangs."),
+        http::get("/long", Who::Public, outlasts_the_stop, "Is answered after the stop has begun."),
         http::get("/things/{thing_id}", Who::Owner, forgets_its_owner, "Forgets its owner."),
         http::post("/small", Who::Public, takes, "Takes little.").keyless().body_max(10),
     ];
@@ -124,6 +130,21 @@ async fn a_stream_has_a_place_and_ends_when_the_shop_stops() {
     assert_eq!(streamed.header("content-type"), Some("text/event-stream"));
     assert!(streamed.text().contains("id: 1"), "{}", streamed.text());
     assert_eq!(places.available_permits(), 1);
+}
+
+#[tokio::test]
+async fn a_stop_answers_what_was_asked_before() {
+    let (world, tasks) = (World::with(&[("requests_max", "1")]).await, Tasks::default());
+    let client = with_routes(&world, &tasks).await;
+    let places = Arc::clone(&world.app.shop().requests);
+    let stop = async {
+        while places.available_permits() > 0 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(world.app.stop().await, None);
+    };
+    let (reply, ()) = tokio::join!(client.get("/long"), stop);
+    reply.expect(204);
 }
 
 #[tokio::test]
