@@ -9,7 +9,7 @@ mod tree;
 use std::{
     fs, io,
     path::Path,
-    process::{Command, ExitCode},
+    process::{Command, ExitCode, Stdio},
 };
 
 use tree::Tree;
@@ -19,7 +19,7 @@ Usage: cargo xtask COMMAND
 
 Commands:
   tidy  Checks the rules of the house; lists what breaks one
-  docs  Writes the generated documents: docs/events.md, docs/problems/README.md";
+  docs  Writes the generated documents: the events, the settings, the API, the index of problems";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -61,13 +61,27 @@ fn check(root: &Path) -> io::Result<ExitCode> {
 fn write(root: &Path) -> io::Result<ExitCode> {
     let tree = Tree::read(root)?;
     fs::write(root.join(problems::INDEX), problems::index(&problems::declared(&tree)))?;
-    // The rest is made from the running code, which only the tests of this crate are built with.
-    let status = Command::new(env!("CARGO"))
-        .args(["test", "--quiet", "--package", "xtask", "--test", "documents"])
-        .env("TRADEWIND_REFRESH", "1")
-        .current_dir(root)
-        .status()?;
-    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    // The rest is made from the running code: by the tests that check it, and by the product itself.
+    let tests: [&[&str]; 2] =
+        [&["--package", "xtask", "--test", "documents"], &["--package", "tradewind", "--test", "http", "settings::"]];
+    for test in tests {
+        let mut cargo = cargo(root, "test");
+        if !cargo.args(test).env("TRADEWIND_REFRESH", "1").status()?.success() {
+            return Ok(ExitCode::FAILURE);
+        }
+    }
+    let api = cargo(root, "run").args(["--package", "tradewind", "--", "openapi"]).stderr(Stdio::inherit()).output()?;
+    if !api.status.success() {
+        return Ok(ExitCode::FAILURE);
+    }
+    fs::write(root.join("docs/openapi.json"), api.stdout)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn cargo(root: &Path, command: &str) -> Command {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args([command, "--quiet"]).current_dir(root);
+    cargo
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! What the documents name is there: every path, every link, and in ARCHITECTURE.md every name of the code.
+//! What the documents name is there: every path, every link, every figure, and in ARCHITECTURE.md every name of the
+//! code.
 
 use std::{collections::BTreeSet, path::Path};
 
@@ -26,6 +27,10 @@ pub fn findings(tree: &Tree) -> Vec<Finding> {
                 if is_path(tree, name) {
                     if !is_there(tree, path, name) {
                         findings.push(Finding::on_line(path, index, format!("there is no `{name}`")));
+                    }
+                } else if let Some(figure) = figure(name) {
+                    if !words.contains(figure) {
+                        findings.push(Finding::on_line(path, index, format!("there is no figure `{name}`")));
                     }
                 } else if path == ARCHITECTURE && is_name(name) && !parts(name).all(|part| words.contains(part)) {
                     findings.push(Finding::on_line(path, index, format!("no code has `{name}`")));
@@ -100,6 +105,13 @@ fn is_name(name: &str) -> bool {
         && !name.starts_with("TRADEWIND_")
 }
 
+/// A figure of `/metrics`, as the code names it.
+fn figure(name: &str) -> Option<&str> {
+    let name = name.strip_prefix("tradewind_")?;
+    let name = name.split_once('{').map_or(name, |(name, _)| name);
+    Some(["_total", "_bucket", "_sum", "_count"].iter().find_map(|suffix| name.strip_suffix(suffix)).unwrap_or(name))
+}
+
 fn parts(name: &str) -> impl Iterator<Item = &str> {
     name.split("::").filter(|part| !part.is_empty())
 }
@@ -138,6 +150,7 @@ mod tests {
         );
         assert_eq!(found("ARCHITECTURE.md", "`uow/gone.rs`"), ["there is no `uow/gone.rs`"]);
         assert_eq!(found("ARCHITECTURE.md", "`Uow::gone`"), ["no code has `Uow::gone`"]);
+        assert_eq!(found("docs/README.md", "`tradewind_gone_total`"), ["there is no figure `tradewind_gone_total`"]);
         assert_eq!(found("docs/README.md", "[gone](gone.md)"), ["the link leads nowhere: gone.md"]);
         assert_eq!(found("docs/README.md", "```\n[gone](gone.md)\n```\n[here](../docs/operate.md)"), [""; 0]);
     }

@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "what helps a test may fail like a test")]
 
 mod authorization;
+mod carts;
+mod categories;
 mod client;
 mod documents;
 mod idempotency;
@@ -11,6 +13,12 @@ mod limits;
 mod people;
 mod problems;
 mod process;
+mod products;
+mod sales;
+mod searching;
 mod sessions;
+mod settings;
+mod shelf;
+mod stock;
 mod tls;
 mod world;
