@@ -93,6 +93,7 @@ pub fn create_product(uow: &mut Uow<Catalog>, create: &CreateProduct) -> Answer<
     if uow.get::<Product>(&product_id)?.is_some() {
         return Err(PRODUCT_EXISTS.because(format!("{product_id} is there already")).at("product_id").into());
     }
+    uow.get_all::<Variant>(create.variants.iter().map(|new| &new.sku))?;
     let mut variants = Vec::with_capacity(create.variants.len());
     for (nth, new) in create.variants.iter().enumerate() {
         let prefix = format!("variants[{nth}].");
@@ -189,6 +190,7 @@ fn media(uow: &mut Uow<Catalog>, new: &[NewMedia]) -> Arc<[Media]> {
 /// Counts a product out of the categories that it leaves, and into those that it joins.
 fn regroup(uow: &mut Uow<Catalog>, old: &[Id], new: &[Id]) -> Result<(), Stop> {
     let (before, after): (BTreeSet<&Id>, BTreeSet<&Id>) = (old.iter().collect(), new.iter().collect());
+    uow.get_all::<Category>(before.symmetric_difference(&after).copied())?;
     for category_id in before.difference(&after) {
         let mut left = uow.load::<Category>(*category_id)?;
         left.products = left.products.saturating_sub(1);
