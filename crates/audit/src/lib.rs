@@ -9,6 +9,8 @@ mod orders;
 mod report;
 mod stock;
 
+use std::collections::BTreeSet;
+
 use tradewind_engine::{
     AnyService, Entity,
     ports::{List, Reader, StoreError},
@@ -53,13 +55,21 @@ pub struct Charge {
     pub refunded_minor: i64,
 }
 
+/// The provider's list of charges.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Charges {
+    pub list: Vec<Charge>,
+    /// Orders whose charges have changed while the list was made: they are not compared.
+    pub unsure: BTreeSet<Id>,
+}
+
 /// What is audited.
 pub struct Audit<'a> {
     /// Every store of the shop: what is missing here cannot be judged.
     pub stores: &'a [StoreView<'a>],
     pub registry: &'a Registry,
     /// The provider's list of charges, where it can be had.
-    pub charges: Option<&'a [Charge]>,
+    pub charges: Option<&'a Charges>,
     /// Deadlines before this moment have passed.
     pub now: Timestamp,
 }

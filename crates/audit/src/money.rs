@@ -9,7 +9,7 @@ use tradewind_payments::{
     model::{PaymentState, Side},
 };
 
-use crate::{Audit, AuditError, Charge, Report, facts::Facts, log::Log};
+use crate::{Audit, AuditError, Charges, Report, facts::Facts, log::Log};
 
 /// Debits and credits, in minor units; wide, so that a sum of many rows cannot overflow.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -96,9 +96,9 @@ fn check_payments(audit: &Audit<'_>, log: &Log, report: &mut Report) -> Result<(
 }
 
 /// The provider's charges are those of our payments by card, to the cent.
-fn check_charges(audit: &Audit<'_>, facts: &Facts, charges: &[Charge], report: &mut Report) -> Result<(), AuditError> {
+fn check_charges(audit: &Audit<'_>, facts: &Facts, charges: &Charges, report: &mut Report) -> Result<(), AuditError> {
     let mut theirs: FxHashMap<&Id, (i64, i64)> = FxHashMap::default();
-    for charge in charges {
+    for charge in &charges.list {
         let sum = theirs.entry(&charge.order_id).or_default();
         // What was taken and given back again is surplus that was returned.
         if charge.captured_minor != charge.refunded_minor {
@@ -108,7 +108,8 @@ fn check_charges(audit: &Audit<'_>, facts: &Facts, charges: &[Charge], report: &
     }
     audit.each::<Payment>("payments", |row| {
         let (captured, refunded) = theirs.remove(&row.order_id).unwrap_or_default();
-        if row.order.payment_method == PaymentMethod::Card && facts.is_settled(&row.order_id) {
+        let judged = facts.is_settled(&row.order_id) && !charges.unsure.contains(&row.order_id);
+        if row.order.payment_method == PaymentMethod::Card && judged {
             let ours = row.captured_minor - row.refunded_minor;
             let agrees = captured - refunded == ours || row.state == PaymentState::Unheard;
             report.hold(6, agrees, || {
@@ -118,6 +119,9 @@ fn check_charges(audit: &Audit<'_>, facts: &Facts, charges: &[Charge], report: &
         }
     })?;
     for (order_id, (captured, refunded)) in theirs {
+        if charges.unsure.contains(order_id) {
+            continue;
+        }
         report.hold(6, captured == refunded, || {
             (format!("order {order_id}"), format!("the provider keeps {} that we do not know of", captured - refunded))
         });

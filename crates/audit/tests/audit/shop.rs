@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tradewind_audit::{Audit, Report, StoreView};
+use tradewind_audit::{Audit, Charges, Report, StoreView};
 use tradewind_catalog::commands::{CreateProduct, NewVariant, PublishProduct};
 use tradewind_engine::AnyService;
 use tradewind_events::{AdjustmentType, Currency, Id, Line, PaymentMethod, id};
@@ -103,10 +103,15 @@ impl Shop {
     }
 
     pub fn audit(&self) -> Report {
+        self.audit_with(&Charges::default())
+    }
+
+    /// Audits it beside these charges of the provider.
+    pub fn audit_with(&self, charges: &Charges) -> Report {
         let services = services();
         let stores = [StoreView::new("stage", self.stage.store(), &services)];
         let registry = tradewind_events::registry();
-        let audit = Audit { stores: &stores, registry: &registry, charges: None, now: self.stage.now() };
+        let audit = Audit { stores: &stores, registry: &registry, charges: Some(charges), now: self.stage.now() };
         audit.run().expect("the store in memory can be audited")
     }
 }

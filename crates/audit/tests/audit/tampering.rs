@@ -1,6 +1,8 @@
 //! Each invariant sees when somebody changes a row behind its back.
 
-use tradewind_audit::Report;
+use std::collections::BTreeSet;
+
+use tradewind_audit::{Charge, Charges, Report};
 use tradewind_engine::{Entity, ports::Reader};
 use tradewind_events::{PaymentMethod::Balance, Value};
 use tradewind_inventory::Stock;
@@ -72,4 +74,21 @@ fn money_that_does_not_balance_is_seen() {
 #[test]
 fn a_read_model_that_is_not_what_the_log_says_is_seen() {
     assert_eq!(violated(&tampered::<OrderView>("total_minor", Value::Int(1))), [9]);
+}
+
+#[test]
+fn money_that_the_provider_keeps_and_we_do_not_know_of_is_seen_unless_it_is_on_its_way() {
+    let mut shop = Shop::open();
+    shop.stocks("A", 10);
+    let charge = |captured_minor, refunded_minor| Charge {
+        order_id: tradewind_events::id("order"),
+        reference: tradewind_events::id("charge"),
+        currency: crate::shop::eur(),
+        captured_minor,
+        refunded_minor,
+    };
+    let audited = |list: Vec<Charge>, unsure: BTreeSet<_>| violated(&shop.audit_with(&Charges { list, unsure }));
+    assert_eq!(audited(vec![charge(500, 0)], BTreeSet::new()), [6]);
+    assert_eq!(audited(vec![charge(500, 500)], BTreeSet::new()), [0_usize; 0]);
+    assert_eq!(audited(vec![charge(500, 0)], BTreeSet::from([tradewind_events::id("order")])), [0_usize; 0]);
 }

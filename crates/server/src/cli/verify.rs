@@ -1,15 +1,17 @@
 //! `tradewind verify`
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     fmt, fs,
     path::{Path, PathBuf},
 };
 
 use serde_json::json;
-use tradewind_audit::{Audit, INVARIANTS, Report, StoreView};
+use tradewind_audit::{Audit, Charge, Charges, INVARIANTS, Report, StoreView};
 use tradewind_engine::ports::{Clock, Reader, SystemClock};
-use tradewind_events::Timestamp;
+use tradewind_events::{Id, Timestamp};
 use tradewind_sqlite::Sqlite;
+use tradewind_workers::provider::{self, ChargeState, ProviderRecords, ProviderSimulator};
 
 use super::{CliError, say, store::StoreArgs};
 use crate::{
@@ -33,7 +35,9 @@ pub struct Verify {
 
 impl Verify {
     pub fn run(self) -> Result<(), CliError> {
-        let audited = audit(&self.store.configured()?.store)?;
+        let config = self.store.configured()?;
+        let provider = config.provider_store.clone().unwrap_or_else(|| ProviderSimulator::file_beside(&config.store));
+        let audited = audit(&config.store, &provider)?;
         if self.json {
             say(format_args!("{}\n", audited.as_json()))?;
         } else {
@@ -52,19 +56,61 @@ pub struct Audited {
     at: Timestamp,
 }
 
-/// Audits a copy of a store as of one commit.
-pub fn audit(store: &Path) -> Result<Audited, CliError> {
+/// Audits a copy of a store as of one commit, and compares it with the payment provider's charges if it has any.
+pub fn audit(store: &Path, provider: &Path) -> Result<Audited, CliError> {
     let (live, _) = Sqlite::open_reader(store).map_err(AppError::from)?;
     let copy = Copy::beside(store);
+    let before = charges(provider)?;
     live.back_up(&copy.0, &mut |_| {})?;
+    let charges = settled(before, charges(provider)?);
     let (reader, meta) = Sqlite::open_reader(&copy.0).map_err(AppError::from)?;
     // Which events a service hears does not depend on how it is configured.
     let services = services::all(&Config::load(&Layers::default())?);
     let stores = [StoreView::new(&meta.name, &reader, &services)];
     let (registry, at) = (tradewind_events::registry(), SystemClock.now());
-    let report = Audit { stores: &stores, registry: &registry, charges: None, now: at }.run()?;
+    let report = Audit { stores: &stores, registry: &registry, charges: Some(&charges), now: at }.run()?;
     let segments = reader.last_segment().map_err(AppError::from)?;
     Ok(Audited { report, store: store.to_owned(), segments, at })
+}
+
+/// The provider's charges now, by order and reference.
+fn charges(provider: &Path) -> Result<BTreeMap<(Id, Id), Charge>, CliError> {
+    let mut all = BTreeMap::new();
+    // Where nobody ever paid by card there is no such file.
+    if !provider.exists() {
+        return Ok(all);
+    }
+    let (records, mut after) = (ProviderRecords::open(provider)?, None);
+    loop {
+        let page = records.charges(after.as_ref(), CHARGES_A_PAGE)?;
+        let Some(last) = page.last() else { return Ok(all) };
+        after = Some(last.reference.clone());
+        all.extend(page.into_iter().map(|charge| ((charge.order_id.clone(), charge.reference.clone()), ours(charge))));
+    }
+}
+
+const CHARGES_A_PAGE: usize = 1_000;
+
+fn ours(charge: provider::Charge) -> Charge {
+    let provider::Charge { reference, order_id, state, amount_minor, refunded_minor, currency, .. } = charge;
+    let (captured_minor, refunded_minor) = match state {
+        ChargeState::Authorized | ChargeState::Voided => (0, 0),
+        ChargeState::Captured | ChargeState::Refunded => (amount_minor, refunded_minor),
+        ChargeState::Returned => (amount_minor, amount_minor),
+    };
+    Charge { order_id, reference, currency, captured_minor, refunded_minor }
+}
+
+/// What was the same before and after the copy was made was so when it was made.
+fn settled(before: BTreeMap<(Id, Id), Charge>, mut after: BTreeMap<(Id, Id), Charge>) -> Charges {
+    let mut unsure = BTreeSet::new();
+    for (key, charge) in &before {
+        if after.remove(key).as_ref() != Some(charge) {
+            unsure.insert(key.0.clone());
+        }
+    }
+    unsure.extend(after.into_keys().map(|(order_id, _)| order_id));
+    Charges { list: before.into_values().collect(), unsure }
 }
 
 /// The copy that is audited, gone when the audit is done.

@@ -2,6 +2,8 @@
 
 use std::{fmt::Write, path::Path, time::Duration};
 
+use tradewind_workers::provider::ProviderSimulator;
+
 use super::{
     buy::Told,
     kinds::{GOODS, KINDS, RIVALS},
@@ -70,7 +72,7 @@ pub fn outcomes(told: &Told) -> Result<bool, CliError> {
 
 /// Audits the shop while it runs, and prints what was found; `true` when it is clean.
 pub fn audit(store: &Path) -> Result<bool, CliError> {
-    let audited = verify::audit(store)?;
+    let audited = verify::audit(store, &ProviderSimulator::file_beside(store))?;
     say(&audited)?;
     Ok(audited.report.is_clean())
 }
