@@ -9,9 +9,12 @@ mod load;
 mod market;
 mod openapi;
 mod rebuild;
+mod screen;
 mod serve;
 mod shop;
 mod store;
+mod story;
+mod table;
 mod verify;
 
 use std::{
@@ -43,6 +46,7 @@ enum Command {
     Demo(demo::Demo),
     Load(load::Load),
     Verify(verify::Verify),
+    Story(story::Tell),
     Events(events::Events),
     Rebuild(rebuild::Rebuild),
     Backup(backup::Backup),
@@ -63,6 +67,8 @@ pub enum CliError {
     Stopped(String),
     #[error(transparent)]
     Backup(#[from] tradewind_sqlite::BackupError),
+    #[error(transparent)]
+    Provider(#[from] tradewind_workers::provider::SimulatorError),
     #[error(transparent)]
     Audit(#[from] tradewind_audit::AuditError),
     #[error(transparent)]
@@ -111,6 +117,7 @@ pub fn main() -> ExitCode {
         Command::Demo(demo) => demo.run(),
         Command::Load(load) => load.run(),
         Command::Verify(verify) => verify.run(),
+        Command::Story(story) => story.run(),
         Command::Events(events) => events.run(),
         Command::Rebuild(rebuild) => rebuild.run(),
         Command::Backup(backup) => backup.run(),
@@ -131,7 +138,8 @@ pub fn main() -> ExitCode {
 
 /// Prints to standard output.
 fn say(text: impl std::fmt::Display) -> Result<(), CliError> {
-    let mut out = io::stdout().lock();
+    // Without the colours, where it is no terminal.
+    let mut out = anstream::stdout().lock();
     write!(out, "{text}")?;
     Ok(out.flush()?)
 }

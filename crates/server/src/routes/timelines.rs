@@ -15,11 +15,8 @@ use futures_util::{Stream, stream};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::value::RawValue;
-use tradewind_engine::{
-    Address,
-    ports::{Reader, StoreError},
-};
-use tradewind_events::{Envelope, Id, Key, Registry, Subject, Timestamp, Value};
+use tradewind_engine::Address;
+use tradewind_events::{Envelope, Id, Key, Subject, Timestamp, Value};
 use tradewind_orders::ORDER_NOT_FOUND;
 use tradewind_query::OrderView;
 
@@ -30,6 +27,7 @@ use crate::{
     },
     hub::Watch,
     shop::Shop,
+    timeline::events_at,
 };
 
 /// Events that are read from the log at a time.
@@ -129,7 +127,7 @@ async fn paged(
         .map(|last| Page::cursor(call, &list, &Value::Null, &Key::of(&[place(*last).as_str()])));
     let events = read_events(call, wanted).await?;
     let items = events.iter().map(|(_, event)| TimelineEvent::of(event, shows_personal));
-    Ok(Okay(PageOf { items: items.collect::<Result<_, _>>()?, next_cursor }))
+    Ok(Okay(PageOf { items: items.collect::<Result<_, _>>().map_err(unshown)?, next_cursor }))
 }
 
 impl Telling {
@@ -164,7 +162,7 @@ impl Telling {
         let wanted: Vec<Address> = untold.by_ref().take(CHUNK_EVENTS).collect();
         self.over = order.settled && untold.next().is_none();
         for (address, event) in read_events(&self.shop, wanted).await? {
-            let view = TimelineEvent::of(&event, self.shows_personal)?;
+            let view = TimelineEvent::of(&event, self.shows_personal).map_err(unshown)?;
             let data = serde_json::to_string(&view).map_err(|error| Failure::internal("telling an event", &error))?;
             self.next.push_back(Event::default().id(place(address)).event(view.name).data(data));
             self.told.insert(address);
@@ -184,33 +182,7 @@ impl Telling {
 /// The events at these places of the log, in their order.
 async fn read_events(shop: &Shop, wanted: Vec<Address>) -> Result<Vec<(Address, Envelope)>, Failure> {
     let store = Arc::clone(&shop.store_name);
-    shop.read(move |reader| {
-        let registry = tradewind_events::registry();
-        let segments: BTreeSet<u64> = wanted.iter().map(|address| address.segment).collect();
-        let mut events = Vec::with_capacity(wanted.len());
-        for segment in segments {
-            let indexes = wanted.iter().filter(|address| address.segment == segment).map(|address| address.index);
-            events.extend(read_segment(reader, &registry, &store, (segment, indexes.collect()))?);
-        }
-        Ok(events)
-    })
-    .await
-}
-
-fn read_segment(
-    reader: &dyn Reader,
-    registry: &Registry,
-    store: &str,
-    (number, indexes): (u64, Vec<u32>),
-) -> Result<Vec<(Address, Envelope)>, StoreError> {
-    let damaged = |error: &dyn std::fmt::Display| StoreError::Corrupt(error.to_string());
-    let segment = reader.segments(number, 1)?.into_iter().find(|segment| segment.number == number);
-    let segment = segment.ok_or_else(|| damaged(&format_args!("segment {number} of the log is not there")))?;
-    let events = segment.read_at(&indexes, store).map_err(|error| damaged(&error))?;
-    let decoded = |event: tradewind_engine::segment::LogEvent| {
-        Ok((event.address, event.decode(registry).map_err(|error| damaged(&error))?))
-    };
-    events.into_iter().map(decoded).collect()
+    shop.read(move |reader| events_at(reader, &store, wanted)).await
 }
 
 /// A place in the log as text: `12-3` is event 3 of segment 12.
@@ -223,15 +195,19 @@ fn address(place: &str) -> Option<Address> {
     Some(Address { segment: segment.parse().ok()?, index: index.parse().ok()? })
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is what map_err hands over")]
+fn unshown(error: serde_json::Error) -> Failure {
+    Failure::internal("showing an event", &error)
+}
+
 fn last_event_unknown(id: &str) -> Failure {
     HEADER_INVALID.because(format!("{id:?} is not the id of an event of a stream.")).at("Last-Event-ID")
 }
 
 impl TimelineEvent {
-    fn of(envelope: &Envelope, shows_personal: bool) -> Result<Self, Failure> {
+    pub fn of(envelope: &Envelope, shows_personal: bool) -> Result<Self, serde_json::Error> {
         let write = || envelope.to_raw();
-        let raw = if shows_personal { write() } else { tradewind_events::mask(write) };
-        let raw = raw.map_err(|error| Failure::internal("showing an event", &error))?;
+        let raw = if shows_personal { write() } else { tradewind_events::mask(write) }?;
         Ok(Self {
             event_id: raw.id,
             name: envelope.event.name(),
