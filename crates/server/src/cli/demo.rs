@@ -83,6 +83,7 @@ impl Demo {
         say(report::seeded(&street))?;
         let told = buy::all(&street, self.orders).await?;
         let as_told = report::outcomes(&told)?;
+        report::stories(&store, &told)?;
         let clean = report::audit(&store)?;
         if !self.once {
             say(report::what_next(&app, &store))?;

@@ -2,6 +2,8 @@
 
 use std::{fmt::Write, path::Path, time::Duration};
 
+use tradewind_events::Id;
+use tradewind_sqlite::Sqlite;
 use tradewind_workers::provider::ProviderSimulator;
 
 use super::{
@@ -10,8 +12,8 @@ use super::{
     street::Street,
 };
 use crate::{
-    app::App,
-    cli::{CliError, say, verify},
+    app::{App, AppError},
+    cli::{CliError, say, screen, story, verify},
 };
 
 pub fn opening(app: &App, store: &Path, reservation_ttl: Duration, order_deadline: Duration) -> String {
@@ -70,6 +72,19 @@ pub fn outcomes(told: &Told) -> Result<bool, CliError> {
     Ok(all_right)
 }
 
+/// Prints the story of one order that went through, and of one that was compensated.
+pub fn stories(store: &Path, told: &Told) -> Result<(), CliError> {
+    let (reader, meta) = Sqlite::open_reader(store).map_err(AppError::from)?;
+    let both = [("An order that went through", &told.delivered), ("An order that was compensated", &told.compensated)];
+    for (title, order_id) in both {
+        let Some(order_id) = order_id.as_deref().and_then(|id| Id::new(id).ok()) else { continue };
+        if let Some(story) = story::read(&reader, &meta.name, &order_id)? {
+            say(format_args!("{title}:\n\n{}\n", story::shown(&story, screen::width())))?;
+        }
+    }
+    Ok(())
+}
+
 /// Audits the shop while it runs, and prints what was found; `true` when it is clean.
 pub fn audit(store: &Path) -> Result<bool, CliError> {
     let audited = verify::audit(store, &ProviderSimulator::file_beside(store))?;
@@ -83,6 +98,7 @@ pub fn what_next(app: &App, store: &Path) -> String {
         "\nThe shop goes on at http://{address}. Try, in another terminal:\n  \
            tradewind events --store {store} --follow\n  \
            tradewind verify --store {store}\n  \
+           tradewind story ORDER --store {store}\n  \
            TRADEWIND_EMAIL=staff@demo.example TRADEWIND_PASSWORD='a demo needs no secret' \\\n    \
            tradewind load --url http://{address} --orders 20000\n  \
            kill -9 {pid}, then: tradewind serve --store {store}\n\
