@@ -3,8 +3,11 @@
 
 mod attempt;
 mod failure;
+mod housework;
 mod operator;
 mod settle;
+mod spread;
+mod task;
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -26,9 +29,9 @@ use crate::{
     work::{Answered, Item, Message, Receipt},
 };
 
-use attempt::{Speaker, Task, TaskKind, Verdict};
 use settle::InFlight;
 pub use settle::{Committed, Sealed};
+use task::{Speaker, Task, TaskKind, Verdict};
 
 /// What an engine is made of.
 pub struct Setup {

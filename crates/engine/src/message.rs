@@ -3,7 +3,7 @@
 use std::{any::Any, marker::PhantomData, sync::Arc};
 
 use serde::{Serialize, de::DeserializeOwned};
-use tradewind_events::{AnyEvent, Event, Id, Subject, Timestamp};
+use tradewind_events::{AnyEvent, Envelope, Event, Id, Subject, Timestamp};
 
 /// A wish that a service may refuse. Derive it: `#[derive(Command)] #[command(owner = Inventory,
 /// name = "adjust_stock", answer = StockLevel, key = sku)]`.
@@ -135,6 +135,26 @@ pub struct EventCause {
     pub sequence: u64,
     /// Where it stands in this store's log; none in a store that does not log what it hears from others.
     pub address: Option<Address>,
+}
+
+impl Cause {
+    /// Of the reactions to an event.
+    pub(crate) fn of(envelope: &Envelope, address: Option<Address>) -> Self {
+        Self {
+            id: envelope.id.clone(),
+            correlation_id: envelope.correlation_id.clone(),
+            traceparent: envelope.traceparent.clone(),
+            event: Some(EventCause {
+                name: envelope.event.name(),
+                source: Arc::clone(&envelope.source),
+                subject: envelope.subject.clone(),
+                key: envelope.key.clone(),
+                time: envelope.time,
+                sequence: envelope.sequence,
+                address,
+            }),
+        }
+    }
 }
 
 /// A command's answer as it goes to a client, kept with its effect and replayed byte for byte.

@@ -1,12 +1,12 @@
 //! Read models made again: the reactions of one service over the events of a log, in memory. There is no store, no
 //! clock and no batch here; a projection that asks for one of them could not be made again.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 use tradewind_events::{Envelope, Id, Key, Timestamp, Value};
 
 use crate::{
-    Address, AnyService, Cause, EntityRef, EventCause, Outcome, Table, UnitOfWork,
+    Address, AnyService, Cause, EntityRef, Outcome, Table, UnitOfWork,
     cache::{Entry, Slot},
     ports::Ids,
 };
@@ -28,20 +28,7 @@ impl Replay {
 
     /// Runs the reactions to an event. After an error nothing of it stands, as in a store.
     pub fn hear(&mut self, envelope: &Envelope, address: Address) -> Outcome {
-        let cause = Cause {
-            id: envelope.id.clone(),
-            correlation_id: envelope.correlation_id.clone(),
-            traceparent: envelope.traceparent.clone(),
-            event: Some(EventCause {
-                name: envelope.event.name(),
-                source: Arc::clone(&envelope.source),
-                subject: envelope.subject.clone(),
-                key: envelope.key.clone(),
-                time: envelope.time,
-                sequence: envelope.sequence,
-                address: Some(address),
-            }),
-        };
+        let cause = Cause::of(envelope, Some(address));
         loop {
             let outcome = self.react(&cause, envelope);
             let missing = self.work.take_missing();

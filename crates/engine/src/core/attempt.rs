@@ -7,142 +7,23 @@ use std::{
     time::Duration,
 };
 
-use tradewind_events::{AsKey, Envelope, Id, Key};
+use tradewind_events::{AsKey, Key};
 
-use super::{Core, Forming, Logged};
+use super::{
+    Core, Forming,
+    task::{Delivery, Lane, Merged, Note, Speaker, Success, Task, TaskKind, Verdict, Via},
+};
 use crate::{
-    Address, AnyAnswer, Cause, Entity, EventCause, Handled, OrRefuse, Problem, Stop, StoredAnswer, Table,
+    AnyAnswer, Cause, Entity, Handled, OrRefuse, Problem, Stop, StoredAnswer, Table,
     observe::Stopwatch,
     operator::{Done, IDEMPOTENCY_KEY_REUSED, INTERNAL},
-    segment::event_id,
-    service::JobResult,
-    tables::{
-        CounterRow, DeadLetterRow, DeadLetterState, EffectRow, EffectState, IdempotencyRow, InboxRow, ParkedRow,
-        RelayRow, TimerRow,
-    },
-    uow::Said,
-    work::{Answered, CommandMessage, Heard, Message, Prune, Target, TriedJob, TryOutcome},
+    tables::{CounterRow, DeadLetterRow, DeadLetterState, IdempotencyRow, InboxRow, ParkedRow},
+    work::{CommandMessage, Heard, Message, Target},
 };
-
-/// Something to do in the batch that is forming.
-pub(super) struct Task {
-    pub kind: TaskKind,
-    /// Set when it has failed: what becomes of it now.
-    pub verdict: Option<Verdict>,
-    /// How many events led to it inside this batch.
-    pub depth: u16,
-    /// The root message that it follows from.
-    pub item: usize,
-    /// How often it has waited for rows.
-    pub loads: u16,
-}
-
-pub(super) enum TaskKind {
-    Root,
-    Deliver(Delivery),
-    Unpark(Id),
-}
-
-/// What orders tasks: one that waits for rows holds back those behind it in its lane, and no others.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) enum Lane {
-    Consumer(usize, Id),
-    /// From a broker, before it is known whether it was heard before.
-    Heard(Id),
-    /// Parked messages go in the order in which they were put in line.
-    Parked,
-}
-
-/// An event on its way to one service.
-#[derive(Clone)]
-pub(super) struct Delivery {
-    pub service: usize,
-    pub envelope: Arc<Envelope>,
-    pub address: Option<Address>,
-    pub via: Via,
-}
-
-/// How an event came to its service.
-#[derive(Clone)]
-pub(super) enum Via {
-    /// Said in this batch by a service of this store.
-    Local,
-    /// From a broker.
-    Heard,
-    Parked(Arc<ParkedRow>),
-    Redriven(Arc<DeadLetterRow>),
-}
 
 /// A handler runs again after so many loads at most: one that needs more looks for rows that cannot be there, by keys
 /// that it makes anew each time.
 const LOADS_MAX: u16 = 64;
-
-/// What becomes of a message that failed.
-#[derive(Debug, Clone)]
-pub(super) enum Verdict {
-    Park(Arc<str>),
-    Dead(String),
-}
-
-/// What an attempt has come to, beside what is in the unit of work.
-#[derive(Default)]
-pub(super) struct Success {
-    pub answer: Option<(Option<AnyAnswer>, StoredAnswer)>,
-    pub then: Vec<TaskKind>,
-    /// Keep this event of another store in the log.
-    pub log: Option<Arc<Envelope>>,
-    pub notes: Vec<Note>,
-}
-
-/// What the core itself must know of, once the attempt is merged.
-pub(super) enum Note {
-    /// A message is parked; it waits for this row, if for one.
-    Parked {
-        id: Id,
-        waits_for: Option<Arc<str>>,
-    },
-    /// A parked message waits no longer.
-    Unparked(Arc<ParkedRow>),
-    /// A service has a new dead letter.
-    Died {
-        service: usize,
-    },
-    Paused {
-        consumer: &'static str,
-    },
-    Resumed {
-        consumer: &'static str,
-    },
-    /// A job's try has ended: it may be tried again.
-    Tried(Id),
-    /// An operator says that the clock is right.
-    ClockConfirmed,
-}
-
-/// What a handler has done, once it stands.
-struct Merged {
-    said: Vec<Said>,
-    /// The rows that it wrote, as text; only while parked messages wait for rows.
-    rows: Vec<Arc<str>>,
-}
-
-/// In whose name a handler speaks, and why.
-pub(super) struct Speaker {
-    source: Arc<str>,
-    correlation_id: Id,
-    causation_id: Id,
-    traceparent: Option<Arc<str>>,
-}
-
-impl Success {
-    pub fn then(kind: TaskKind) -> Self {
-        Self { then: vec![kind], ..Self::default() }
-    }
-
-    pub fn note(note: Note) -> Self {
-        Self { notes: vec![note], ..Self::default() }
-    }
-}
 
 type Missing = Vec<(&'static Table, Key)>;
 
@@ -351,20 +232,7 @@ impl Core {
             return Ok(Success::default());
         }
         let envelope = &delivery.envelope;
-        let cause = Cause {
-            id: envelope.id.clone(),
-            correlation_id: envelope.correlation_id.clone(),
-            traceparent: envelope.traceparent.clone(),
-            event: Some(EventCause {
-                name: envelope.event.name(),
-                source: Arc::clone(&envelope.source),
-                subject: envelope.subject.clone(),
-                key: envelope.key.clone(),
-                time: envelope.time,
-                sequence: envelope.sequence,
-                address: delivery.address,
-            }),
-        };
+        let cause = Cause::of(envelope, delivery.address);
         self.speak(consumer, &cause);
         let routes = self.routes.get(envelope.event.name()).cloned().unwrap_or_default();
         for route in routes.iter().filter(|route| route.service == delivery.service) {
@@ -407,7 +275,7 @@ impl Core {
         })
     }
 
-    fn speak(&mut self, service: &str, cause: &Cause) {
+    pub(super) fn speak(&mut self, service: &str, cause: &Cause) {
         let source = self.services.iter().position(|known| known.name == service);
         self.speaker = source.map(|service| Speaker {
             source: Arc::clone(&self.names[service]),
@@ -441,151 +309,11 @@ impl Core {
         Ok(())
     }
 
-    fn fire(&mut self, key: &Key) -> Result<Success, Stop> {
-        let Some(timer) = self.work.get::<TimerRow>(key.clone())? else { return Ok(Success::default()) };
-        if timer.due_at > self.work.now {
-            return Ok(Success::default());
-        }
-        if &*timer.service == PARKED_TIMER_SERVICE {
-            self.work.delete::<TimerRow>(key.clone());
-            return Ok(Success::then(TaskKind::Unpark(timer.key)));
-        }
-        let service = self.services.iter().find(|service| service.name == &*timer.service);
-        let handler = service.and_then(|service| service.timers.get(&*timer.name).cloned());
-        let handler =
-            handler.ok_or_else(|| Stop::Broken(format!("{} has no timer named {}", timer.service, timer.name)))?;
-        if !self.is_running(&timer.service) {
-            return self.postpone(key);
-        }
-        self.work.delete::<TimerRow>(key.clone());
-        let id = Id::new(format!("{}.{}", timer.service, timer.name)).map_err(Stop::broken)?;
-        let cause = Cause { id, correlation_id: timer.correlation_id, traceparent: None, event: None };
-        self.speak(&timer.service, &cause);
-        handler(&mut self.work, &cause, &timer.key)?;
-        Ok(Success::default())
-    }
-
-    fn tried(&mut self, tried: &TriedJob) -> Result<Success, Stop> {
-        let success = Success::note(Note::Tried(tried.id.clone()));
-        let Some(mut job) = self.work.get::<EffectRow>(tried.id.as_key())? else { return Ok(success) };
-        if job.state == EffectState::Exhausted {
-            return Ok(success);
-        }
-        job.attempts += 1;
-        match &tried.outcome {
-            TryOutcome::Unknown(reason) => {
-                job.last_error = Some(reason.as_str().into());
-                job.due_at = self.work.now.plus(crate::Backoff::JOB.after(job.attempts, job.id.as_str()));
-                if job.attempts >= self.limits.job_attempts_max {
-                    job.state = EffectState::Exhausted;
-                }
-                self.work.put(job);
-            }
-            TryOutcome::Done(reply) => {
-                // Before it is told, so that its service can ask again under the same key.
-                self.work.delete::<EffectRow>(job.key());
-                self.finish(&job, reply)?;
-            }
-        }
-        Ok(success)
-    }
-
-    /// Tells the service that asked how its job ended.
-    pub(super) fn finish(&mut self, job: &EffectRow, reply: &str) -> Result<(), Stop> {
-        let service = self.services.iter().find(|service| service.name == &*job.service);
-        let handler = service
-            .and_then(|service| service.finished.get(&*job.kind).cloned())
-            .ok_or_else(|| Stop::Broken(format!("{} has no job named {}", job.service, job.kind)))?;
-        let cause = Cause {
-            id: job.id.clone(),
-            correlation_id: job.correlation_id.clone(),
-            traceparent: job.traceparent.clone(),
-            event: None,
-        };
-        self.speak(&job.service, &cause);
-        let result = JobResult { key: &job.id, request: &job.request, reply, attempts: job.attempts };
-        handler(&mut self.work, &cause, &result)
-    }
-
-    fn published(&mut self, segment: u64) -> Result<Success, Stop> {
-        let before = self.work.get::<RelayRow>(RELAY.as_key())?;
-        if before.is_none_or(|row| row.segment < segment) {
-            self.work.put(RelayRow { name: RELAY.into(), segment });
-        }
-        Ok(Success::default())
-    }
-
-    fn prune(&mut self, prune: &Prune) -> Success {
-        for key in &prune.inbox {
-            self.work.delete::<InboxRow>(key.clone());
-        }
-        for key in &prune.idempotency {
-            self.work.delete::<IdempotencyRow>(key.clone());
-        }
-        Success::default()
-    }
-
     fn merge(&mut self) -> Result<Merged, Stop> {
         let watch = !self.parked.waiting.is_empty();
         let rows = if watch { self.work.written() } else { Vec::new() };
         let said = self.work.merge()?;
         Ok(Merged { said, rows })
-    }
-
-    fn succeed(&mut self, forming: &mut Forming, task: &Task, success: Success, merged: Merged) {
-        if let Some((typed, stored)) = success.answer {
-            forming.answers.push((task.item, Ok(Answered { typed, stored })));
-        }
-        for note in success.notes {
-            self.take_note(forming, note);
-        }
-        let heard_at = success.log.map(|envelope| self.log(forming, envelope, true));
-        let next = |kind: TaskKind| Task { kind, verdict: None, depth: task.depth + 1, item: task.item, loads: 0 };
-        for mut kind in success.then {
-            if let (TaskKind::Deliver(delivery), Some(address)) = (&mut kind, heard_at) {
-                delivery.address = Some(address);
-            }
-            forming.queue.push_back(next(kind));
-        }
-        let speaker = self.speaker.take();
-        for said in merged.said {
-            let Some(speaker) = &speaker else { continue };
-            let address = self.next_address(forming);
-            let envelope = Arc::new(Envelope {
-                id: event_id(&self.store_name, address),
-                source: Arc::clone(&speaker.source),
-                key: said.event.key().clone(),
-                subject: said.subject,
-                time: self.work.now,
-                sequence: said.sequence,
-                correlation_id: speaker.correlation_id.clone(),
-                causation_id: Some(speaker.causation_id.clone()),
-                traceparent: speaker.traceparent.clone(),
-                event: said.event,
-            });
-            self.log(forming, Arc::clone(&envelope), false);
-            let routes = self.routes.get(envelope.event.name()).cloned().unwrap_or_default();
-            for route in routes.iter() {
-                let envelope = Arc::clone(&envelope);
-                let delivery = Delivery { service: route.service, envelope, address: Some(address), via: Via::Local };
-                forming.queue.push_back(next(TaskKind::Deliver(delivery)));
-            }
-        }
-        for row in &merged.rows {
-            for id in self.parked.waiting.remove(row).unwrap_or_default() {
-                forming.queue.push_back(next(TaskKind::Unpark(id)));
-            }
-        }
-    }
-
-    fn next_address(&self, forming: &Forming) -> Address {
-        Address { segment: self.next_segment, index: u32::try_from(forming.events.len()).unwrap_or(u32::MAX) }
-    }
-
-    fn log(&self, forming: &mut Forming, envelope: Arc<Envelope>, heard: bool) -> Address {
-        let address = self.next_address(forming);
-        forming.events.push(Logged { envelope, address, heard });
-        address
     }
 
     fn verdict(task: &Task, stop: Stop) -> Verdict {
@@ -614,12 +342,6 @@ fn refusal(forming: &Forming, task: &Task, stop: &Stop) -> Option<Problem> {
         Stop::Missing => Some(INTERNAL.problem()),
     }
 }
-
-/// The name of the relay's mark.
-pub(super) const RELAY: &str = "broker";
-
-/// Timers of this service belong to parked messages. No service can have this name: it is no identifier.
-pub(super) const PARKED_TIMER_SERVICE: &str = "(parked)";
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();

@@ -6,7 +6,8 @@ use tradewind_events::{AsKey, Id, Key, RawEnvelope};
 
 use super::{
     Core, Forming,
-    attempt::{Delivery, Note, PARKED_TIMER_SERVICE, Success, TaskKind, Verdict, Via},
+    housework::PARKED_TIMER_SERVICE,
+    task::{Delivery, Note, Success, TaskKind, Verdict, Via},
 };
 use crate::{
     Address, Backoff, Entity, Stop,

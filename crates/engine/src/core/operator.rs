@@ -6,8 +6,8 @@ use tradewind_events::{AsKey, Id, RawEnvelope};
 
 use super::{
     Core,
-    attempt::{Delivery, Note, Success, TaskKind, Via},
     failure::{BROKER, address_of},
+    task::{Delivery, Note, Success, TaskKind, Via},
 };
 use crate::{
     Entity, OrRefuse, Stop,

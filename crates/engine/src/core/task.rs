@@ -1,0 +1,127 @@
+//! What there is to do in a batch, how it came there, and what has come of it.
+
+use std::sync::Arc;
+
+use tradewind_events::{Envelope, Id};
+
+use crate::{
+    Address, AnyAnswer, StoredAnswer,
+    tables::{DeadLetterRow, ParkedRow},
+    uow::Said,
+};
+
+/// Something to do in the batch that is forming.
+pub(super) struct Task {
+    pub kind: TaskKind,
+    /// Set when it has failed: what becomes of it now.
+    pub verdict: Option<Verdict>,
+    /// How many events led to it inside this batch.
+    pub depth: u16,
+    /// The root message that it follows from.
+    pub item: usize,
+    /// How often it has waited for rows.
+    pub loads: u16,
+}
+
+pub(super) enum TaskKind {
+    Root,
+    Deliver(Delivery),
+    Unpark(Id),
+}
+
+/// What orders tasks: one that waits for rows holds back those behind it in its lane, and no others.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Lane {
+    Consumer(usize, Id),
+    /// From a broker, before it is known whether it was heard before.
+    Heard(Id),
+    /// Parked messages go in the order in which they were put in line.
+    Parked,
+}
+
+/// An event on its way to one service.
+#[derive(Clone)]
+pub(super) struct Delivery {
+    pub service: usize,
+    pub envelope: Arc<Envelope>,
+    pub address: Option<Address>,
+    pub via: Via,
+}
+
+/// How an event came to its service.
+#[derive(Clone)]
+pub(super) enum Via {
+    /// Said in this batch by a service of this store.
+    Local,
+    /// From a broker.
+    Heard,
+    Parked(Arc<ParkedRow>),
+    Redriven(Arc<DeadLetterRow>),
+}
+
+/// What becomes of a message that failed.
+#[derive(Debug, Clone)]
+pub(super) enum Verdict {
+    Park(Arc<str>),
+    Dead(String),
+}
+
+/// What an attempt has come to, beside what is in the unit of work.
+#[derive(Default)]
+pub(super) struct Success {
+    pub answer: Option<(Option<AnyAnswer>, StoredAnswer)>,
+    pub then: Vec<TaskKind>,
+    /// Keep this event of another store in the log.
+    pub log: Option<Arc<Envelope>>,
+    pub notes: Vec<Note>,
+}
+
+/// What the core itself must know of, once the attempt is merged.
+pub(super) enum Note {
+    /// A message is parked; it waits for this row, if for one.
+    Parked {
+        id: Id,
+        waits_for: Option<Arc<str>>,
+    },
+    /// A parked message waits no longer.
+    Unparked(Arc<ParkedRow>),
+    /// A service has a new dead letter.
+    Died {
+        service: usize,
+    },
+    Paused {
+        consumer: &'static str,
+    },
+    Resumed {
+        consumer: &'static str,
+    },
+    /// A job's try has ended: it may be tried again.
+    Tried(Id),
+    /// An operator says that the clock is right.
+    ClockConfirmed,
+}
+
+/// What a handler has done, once it stands.
+pub(super) struct Merged {
+    pub said: Vec<Said>,
+    /// The rows that it wrote, as text; only while parked messages wait for rows.
+    pub rows: Vec<Arc<str>>,
+}
+
+/// In whose name a handler speaks, and why.
+pub(super) struct Speaker {
+    pub source: Arc<str>,
+    pub correlation_id: Id,
+    pub causation_id: Id,
+    pub traceparent: Option<Arc<str>>,
+}
+
+impl Success {
+    pub fn then(kind: TaskKind) -> Self {
+        Self { then: vec![kind], ..Self::default() }
+    }
+
+    pub fn note(note: Note) -> Self {
+        Self { notes: vec![note], ..Self::default() }
+    }
+}
