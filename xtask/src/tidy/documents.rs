@@ -1,5 +1,5 @@
 //! What the documents name is there: every path, every link, every figure, and in ARCHITECTURE.md every name of the
-//! code.
+//! code. Its code map names every crate.
 
 use std::{collections::BTreeSet, path::Path};
 
@@ -13,7 +13,7 @@ use crate::{
 const ARCHITECTURE: &str = "ARCHITECTURE.md";
 
 pub fn findings(tree: &Tree) -> Vec<Finding> {
-    let mut findings = Vec::new();
+    let mut findings = unmapped(tree);
     let words = words_of_the_code(tree);
     // The index is generated: `pages` says which page is missing.
     for (path, text) in tree.with_extension("md").filter(|(path, _)| *path != INDEX) {
@@ -39,6 +39,19 @@ pub fn findings(tree: &Tree) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// Crates that the code map leaves out.
+fn unmapped(tree: &Tree) -> Vec<Finding> {
+    let map = tree.get(ARCHITECTURE).unwrap_or_default();
+    let crates = tree
+        .files()
+        .filter_map(|(path, _)| path.strip_suffix("/Cargo.toml"))
+        .filter(|path| path.starts_with("crates/"));
+    crates
+        .filter(|path| !map.contains(&format!("### `{path}`")))
+        .map(|path| Finding::in_file(ARCHITECTURE, format!("the code map leaves out {path}")))
+        .collect()
 }
 
 /// The lines outside of code blocks, by index.
@@ -140,6 +153,14 @@ mod tests {
         let text =
             "`crates/engine/src/uow.rs` has `Uow::new_id`; see [operate](docs/operate.md#start), `crates/NAME`.\n";
         assert_eq!(found("ARCHITECTURE.md", text), [""; 0]);
+    }
+
+    #[test]
+    fn the_code_map_names_every_crate() {
+        let tree = Tree::of(&[("crates/toy/Cargo.toml", ""), (ARCHITECTURE, "### `crates/other`\n")]);
+        assert_eq!(unmapped(&tree).len(), 1);
+        let tree = Tree::of(&[("crates/toy/Cargo.toml", ""), (ARCHITECTURE, "### `crates/toy`\n")]);
+        assert_eq!(unmapped(&tree), Vec::new());
     }
 
     #[test]
