@@ -14,7 +14,7 @@ use crate::http::{Call, Created, Failure, Json, Okay, Path, Sent, location};
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct NewLine {
+pub struct NewCartLine {
     sku: Id,
     /// So many more of it.
     #[schemars(range(min = 1, max = 1_000_000))]
@@ -106,9 +106,9 @@ pub async fn read(call: Call, Path(cart_id): Path<Id>) -> Result<Okay<CartView>,
 pub async fn add_line(
     call: Call,
     Path(cart_id): Path<Id>,
-    Json(new): Json<NewLine>,
+    Json(new): Json<NewCartLine>,
 ) -> Result<Sent<Okay<CartView>>, Failure> {
-    let NewLine { sku, quantity } = new;
+    let NewCartLine { sku, quantity } = new;
     call.submit(AddLine { cart_id, who: who(&call), sku, quantity }, shown).await
 }
 

@@ -155,12 +155,12 @@ fn grown(categories: Vec<query::CategoryView>) -> Vec<CategoryBranch> {
     below(&mut children, None)
 }
 
-fn below(children: &mut BTreeMap<Option<Id>, Vec<query::CategoryView>>, parent_id: Option<Id>) -> Vec<CategoryBranch> {
-    let mut here = children.remove(&parent_id).unwrap_or_default();
+fn below(children: &mut BTreeMap<Option<Id>, Vec<query::CategoryView>>, parent_id: Option<&Id>) -> Vec<CategoryBranch> {
+    let mut here = children.remove(&parent_id.cloned()).unwrap_or_default();
     here.sort_by(|left, right| (&left.name, &left.category_id).cmp(&(&right.name, &right.category_id)));
     let branch = |category: query::CategoryView| CategoryBranch {
         name: category.name,
-        children: below(children, Some(category.category_id.clone())),
+        children: below(children, Some(&category.category_id)),
         category_id: category.category_id,
     };
     here.into_iter().map(branch).collect()
