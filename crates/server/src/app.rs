@@ -7,7 +7,10 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use tokio::{net::TcpListener, sync::Semaphore};
+use tokio::{
+    net::{TcpListener, TcpSocket},
+    sync::Semaphore,
+};
 use tradewind_engine::{
     BrokerParts, Entity, Handle, Parts as EngineParts, Problem, Setup,
     ports::{Clock, Reader, StoreError, SystemClock, UuidV7, Writer},
@@ -35,6 +38,9 @@ use crate::{
 
 /// The longest name of a store.
 const STORE_NAME_CHARS: usize = 8;
+
+/// Connections that may wait to be accepted; the system may allow fewer. With the usual 128 a burst is cut off.
+const BACKLOG: u32 = 4_096;
 
 /// A shop that runs.
 pub struct App {
@@ -133,7 +139,7 @@ impl App {
         if let Some(path) = config.exposed_secrets_file() {
             tracing::warn!(path = %path.display(), "the file of secrets can be read by others: chmod 600");
         }
-        let (listener, address) = listen(config.listen).await?;
+        let (listener, address) = listen(config.listen)?;
         let workers = hire(&config, Arc::clone(&clock), address)?;
         let metrics = Arc::new(Metrics::default());
         let setup = Setup {
@@ -223,9 +229,12 @@ fn assemble(config: Config, started: Started, tasks: &Tasks) -> Result<Shop, Sto
 }
 
 /// Takes the address. Whoever connects is answered once everything is ready.
-async fn listen(at: SocketAddr) -> Result<(TcpListener, SocketAddr), AppError> {
+fn listen(at: SocketAddr) -> Result<(TcpListener, SocketAddr), AppError> {
     let failed = |error| AppError::Listen { address: at, error };
-    let listener = TcpListener::bind(at).await.map_err(failed)?;
+    let socket = if at.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }.map_err(failed)?;
+    socket.set_reuseaddr(true).map_err(failed)?;
+    socket.bind(at).map_err(failed)?;
+    let listener = socket.listen(BACKLOG).map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     Ok((listener, address))
 }
