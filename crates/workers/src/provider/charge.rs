@@ -58,6 +58,14 @@ impl Told {
 }
 
 impl Charge {
+    /// What was taken, whether or not it was given back. Surplus was never taken for anything, so it counts as none.
+    pub const fn captured_minor(&self) -> i64 {
+        match self.state {
+            ChargeState::Captured | ChargeState::Refunded => self.amount_minor,
+            ChargeState::Authorized | ChargeState::Voided | ChargeState::Returned => 0,
+        }
+    }
+
     /// Where it stands.
     pub(super) fn told(&self) -> Told {
         let state = match self.state {
@@ -183,6 +191,7 @@ mod tests {
                 prop_assert_eq!(given, charge.refunded_minor);
                 prop_assert!(given == 0 || taken);
                 prop_assert!(charge.refunded_minor <= charge.amount_minor);
+                prop_assert!(charge.refunded_minor <= charge.captured_minor() || charge.state == ChargeState::Returned);
                 prop_assert!(before == ChargeState::Authorized || charge.state != ChargeState::Authorized);
             }
         }

@@ -254,6 +254,18 @@ mod tests {
     }
 
     #[test]
+    fn the_documents_list_every_outcome_with_its_amount() {
+        let page = include_str!("../../../../docs/payment-simulator.md");
+        let rows: Vec<_> = page.lines().filter(|line| line.contains(" | `")).collect();
+        let documented = AmountRules::documented();
+        assert_eq!(rows.len(), documented.rules().count() + 1);
+        assert!(rows[0].starts_with("| | `approved` |"));
+        for ((ending, forced), row) in documented.rules().zip(&rows[1..]) {
+            assert!(row.starts_with(&format!("| {ending:02} | `{forced}` |")), "{row}");
+        }
+    }
+
+    #[test]
     fn every_outcome_has_a_documented_amount() {
         let documented: Vec<_> = AmountRules::documented().rules().map(|(_, forced)| forced).collect();
         for forced in Forced::ALL.iter().filter(|forced| **forced != Forced::Approved) {

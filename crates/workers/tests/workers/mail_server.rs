@@ -20,9 +20,9 @@ pub struct MailServer {
     errors: Option<JoinHandle<()>>,
 }
 
-/// How the mail server is started, if anybody has said so.
+/// How the mail server is started; `None` when nobody has said so.
 #[expect(clippy::disallowed_methods, reason = "a test is told by the environment, there is no configuration")]
-fn command_line() -> Option<Vec<String>> {
+pub fn command_line() -> Option<Vec<String>> {
     let Ok(line) = std::env::var("TRADEWIND_SMTP_SERVER") else {
         assert!(
             std::env::var("CI").is_err(),
@@ -50,13 +50,19 @@ pub fn free_port() -> u16 {
 impl MailServer {
     /// Starts one with an empty mailbox; `None` when nobody has said how.
     pub fn start(name: &str, options: &[&str]) -> Option<Self> {
+        let command_line = command_line()?;
         let maildir = fresh_folder(name).join("mailbox");
-        (0..PORTS_TRIED_MAX).find_map(|_| Self::start_at(free_port(), &maildir, options))
+        let mut tries = (0..PORTS_TRIED_MAX).map(|_| Self::start_at(&command_line, free_port(), &maildir, options));
+        Some(tries.find_map(|server| server).expect("a port is free"))
     }
 
-    /// Starts one with this mailbox. `None` when nobody has said how, or the port is taken.
-    pub fn start_at(port: u16, maildir: &Path, options: &[&str]) -> Option<Self> {
-        let command_line = command_line()?;
+    /// Starts the one that came before again, after a crash: with its mailbox, at this port.
+    pub fn restart(port: u16, maildir: &Path) -> Option<Self> {
+        Self::start_at(&command_line()?, port, maildir, &[])
+    }
+
+    /// `None` when the port is taken.
+    fn start_at(command_line: &[String], port: u16, maildir: &Path, options: &[&str]) -> Option<Self> {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/workers/smtp");
         let mut child = Command::new(&command_line[0])
             .args(&command_line[1..])
