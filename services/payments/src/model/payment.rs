@@ -162,7 +162,7 @@ impl PaymentState {
             Capturing => matches!(next, Captured | Authorized),
             Captured => matches!(next, Refunding | Refunded),
             Refunding => matches!(next, Refunded | Captured),
-            Voiding => matches!(next, Voided | Authorized),
+            Voiding => matches!(next, Voided | Authorized | Captured),
             Refunded | Failed | Voided | Cancelled | Ended => false,
         }
     }

@@ -7,7 +7,7 @@ use tradewind_events::{
     jobs::{ProviderAction, ProviderState},
 };
 
-use super::steps::{captured, go_on, held, refund_done, surplus_done, told_reason, undo_done};
+use super::steps::{captured, go_on, held, refund_done, surplus_done, taken, told_reason, undo_done};
 use crate::{
     Payments,
     model::{AskProvider, Charge, Holder, Payment, Refund, RefundState, Surplus, Verdict, verdict},
@@ -76,6 +76,10 @@ fn undo_answered(uow: &mut Uow<Payments>, answered: &Finished<AskProvider>) -> O
         return Ok(());
     }
     match verdict(call.action, answer.state) {
+        _ if answer.state == ProviderState::Captured => {
+            expect_amount(answered)?;
+            taken(uow, &mut payment, reference(answered)?.as_ref())?;
+        }
         Verdict::Done => {
             let nothing = matches!(answer.state, ProviderState::NothingHeld | ProviderState::Declined);
             undo_done(uow, &mut payment, reference(answered)?.as_ref(), nothing)?;

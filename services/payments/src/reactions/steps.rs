@@ -70,6 +70,15 @@ pub(crate) fn captured(uow: &mut Uow<Payments>, payment: &mut Payment) -> Outcom
     Ok(())
 }
 
+/// The provider has taken what it was to let go of (`told` is its reference): it goes back as every capture of an
+/// order that has ended.
+pub(crate) fn taken(uow: &mut Uow<Payments>, payment: &mut Payment, told: Option<&Id>) -> Outcome {
+    let (captured, other) = payment.taken(told, uow.now())?;
+    books::capture(uow, payment)?;
+    uow.emit(captured);
+    other.map_or(Ok(()), |other| take_surplus(uow, payment, &other, Holder::Provider))
+}
+
 /// Gives a part or all of what was taken back, or asks the provider to.
 pub(crate) fn refund(uow: &mut Uow<Payments>, payment: &mut Payment, mut refund: Refund) -> Result<Refund, Stop> {
     if payment.holder() != Holder::Provider {

@@ -205,6 +205,31 @@ fn an_end_while_a_capture_is_in_flight_waits_for_its_outcome() {
 }
 
 #[test]
+fn a_hold_that_was_taken_instead_of_let_go_is_given_back() {
+    let mut known = authorized();
+    known.cancels(&Order::card());
+    known.answers(ProviderState::Captured);
+    assert_eq!((known.said(), known.asks()), (vec!["payment.captured"], vec!["refund".to_owned()]));
+    known.answers(ProviderState::Refunded);
+    assert_eq!((known.state(), known.said()), (PaymentState::Refunded, vec!["payment.refunded"]));
+    known.audit();
+
+    // The answer to the cancel is the first that is heard of it, and another charge was taken for it before.
+    let mut unknown = authorizing();
+    let (authorization, _) = unknown.call();
+    unknown.cancels(&Order::card());
+    let other = ProviderCallback { reference: id("charge-2"), ..callback(ProviderState::Authorized) };
+    unknown.stage.ask(other).unwrap();
+    let calls = unknown.calls();
+    let (cancel, call) = calls.iter().find(|(job, _)| *job != authorization).unwrap();
+    unknown.answers_call(cancel, &answer(call, ProviderState::Captured));
+    assert_eq!(unknown.payment().reference, Some(id(REFERENCE)));
+    assert_eq!(unknown.surplus("charge-2").unwrap().state, SurplusState::Returning);
+    assert_eq!(unknown.asks(), ["authorize", "refund", "return"]);
+    unknown.audit();
+}
+
+#[test]
 fn a_capture_that_is_refused_for_good_is_not_asked_for_again_by_a_second_confirmation() {
     let mut world = capturing();
     world.answers(ProviderState::Refused);

@@ -11,7 +11,7 @@ use tradewind_events::{
     },
 };
 
-use super::{Payment, PaymentState};
+use super::{Charge, Payment, PaymentState};
 use crate::model::{Refund, Surplus};
 
 impl Payment {
@@ -71,6 +71,14 @@ impl Payment {
             amount_minor: self.captured_minor,
             captured_at: now,
         })
+    }
+
+    /// The provider has taken what it was to let go of, and calls it so. Gives back a charge that was taken for it
+    /// meanwhile, and is another one.
+    pub fn taken(&mut self, told: Option<&Id>, now: Timestamp) -> Result<(PaymentCaptured, Option<Charge>), Stop> {
+        let other = self.undone(told, true);
+        self.authorized_minor = self.amount_minor;
+        Ok((self.captured(now)?, other))
     }
 
     /// The capture is refused for good; the money is still held.
