@@ -2,7 +2,7 @@
 //!
 //! After a change that is meant: `cargo xtask docs`.
 
-use std::{collections::BTreeSet, fmt::Write, fs, path::Path};
+use std::{collections::BTreeMap, fmt::Write, fs, path::Path};
 
 use tradewind::config::SETTINGS;
 
@@ -15,8 +15,8 @@ the file, and that before the default. `cargo xtask docs` makes this page from t
 
 ```sh
 tradewind config                                     # what is in force, and where each value comes from
-tradewind config --config shop.toml                  # the same with a file; TRADEWIND_CONFIG names one too
-tradewind config --order-deadline 45m > shop.toml    # what it prints is such a file
+tradewind config --order-deadline 45m > shop.toml    # what it prints is a file of settings
+tradewind config --config shop.toml                  # that is read so; TRADEWIND_CONFIG names one too
 ```
 
 A value that cannot be used stops the start with status 2, and the message names the setting, the value, where it came from and what was
@@ -26,6 +26,8 @@ Secrets have no flag, because a command line is seen by everybody on a machine. 
 the `secrets_file`, which only its owner can read. Keep that file as safe as the store, and with it: a store without its master key cannot
 sign tokens with the keys that it holds.
 ";
+
+const WORD: &str = "WORD";
 
 #[test]
 fn the_page_of_settings_is_fresh() {
@@ -48,11 +50,22 @@ fn page() -> String {
             write!(page, "\n## {section}\n\n| setting | default | what it is |\n|---|---|---|\n").unwrap();
         }
         let default = if setting.default.is_empty() { String::new() } else { format!("`{}`", setting.default) };
-        let kind = setting.kind;
-        writeln!(page, "| `{}` {kind} | {default} | {} |", setting.name, setting.help()).unwrap();
+        // A word is one of a few, and each setting has its own.
+        let (kind, words) = match setting.kind {
+            WORD if !setting.help().contains(setting.expected) => ("", format!(" One of {}.", setting.expected)),
+            WORD => ("", String::new()),
+            kind => (kind, String::new()),
+        };
+        let name = format!("`{}` {kind}", setting.name);
+        writeln!(page, "| {} | {default} | {}{words} |", name.trim_end(), setting.help()).unwrap();
     }
     page.push_str("\n## Kinds of values\n\n| kind | expected is |\n|---|---|\n");
-    let kinds: BTreeSet<_> = SETTINGS.iter().map(|setting| (setting.kind, setting.expected)).collect();
+    let mut kinds = BTreeMap::new();
+    for setting in SETTINGS.iter().filter(|setting| setting.kind != WORD) {
+        // The shortest says what all of the kind have in common; the message of an error says the rest.
+        let expected = kinds.entry(setting.kind).or_insert(setting.expected);
+        *expected = if setting.expected.len() < expected.len() { setting.expected } else { *expected };
+    }
     for (kind, expected) in kinds {
         writeln!(page, "| {kind} | {expected} |").unwrap();
     }
