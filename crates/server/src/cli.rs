@@ -3,12 +3,18 @@
 mod backup;
 mod completions;
 mod config;
+mod consumers;
+mod dead_letters;
 mod demo;
+mod desk;
 mod events;
 mod load;
 mod market;
 mod openapi;
+mod owed;
+mod parked;
 mod rebuild;
+mod sagas;
 mod screen;
 mod serve;
 mod shop;
@@ -26,6 +32,7 @@ use clap::{Parser, Subcommand};
 
 use crate::{
     app::AppError,
+    client::ClientError,
     config::{Config, ConfigError, Flags, Layers},
 };
 
@@ -48,6 +55,11 @@ enum Command {
     Verify(verify::Verify),
     Story(story::Tell),
     Events(events::Events),
+    DeadLetters(dead_letters::DeadLetters),
+    Sagas(sagas::Sagas),
+    Owed(owed::Owed),
+    Parked(parked::Parked),
+    Consumers(consumers::Consumers),
     Rebuild(rebuild::Rebuild),
     Backup(backup::Backup),
     Config(config::Show),
@@ -82,8 +94,8 @@ pub enum CliError {
     /// The audit has found something; it is printed already.
     #[error("the shop is not as it should be")]
     NotClean,
-    #[error(transparent)]
-    Client(#[from] crate::client::ClientError),
+    #[error("{error}{hint}", error = .0, hint = hint(.0))]
+    Client(#[from] ClientError),
     #[error("{0}")]
     Other(String),
     /// The demo has said what.
@@ -119,6 +131,11 @@ pub fn main() -> ExitCode {
         Command::Verify(verify) => verify.run(),
         Command::Story(story) => story.run(),
         Command::Events(events) => events.run(),
+        Command::DeadLetters(dead_letters) => dead_letters.run(),
+        Command::Sagas(sagas) => sagas.run(),
+        Command::Owed(owed) => owed.run(),
+        Command::Parked(parked) => parked.run(),
+        Command::Consumers(consumers) => consumers.run(),
         Command::Rebuild(rebuild) => rebuild.run(),
         Command::Backup(backup) => backup.run(),
         Command::Config(show) => show.run(),
@@ -153,6 +170,15 @@ fn configured(flags: Flags) -> Result<Config, CliError> {
         tracing::warn!(variable, "the environment has a variable that looks like a setting and is none");
     }
     Ok(config)
+}
+
+/// What to do about it, where a person can.
+fn hint(error: &ClientError) -> &'static str {
+    match error {
+        ClientError::Unreachable { .. } => "\nStart one with `tradewind serve`, or say with --url where it listens.",
+        ClientError::Refused { code, .. } if code == "not_allowed" => "\nThis is for staff and admins.",
+        _ => "",
+    }
 }
 
 fn lines(errors: &[ConfigError]) -> String {

@@ -6,24 +6,28 @@ use super::CliError;
 use crate::client::{Client, ClientError, Extra, ShopUrl};
 
 const URL_DEFAULT: &str = "http://127.0.0.1:8080";
+const URL: &str = "TRADEWIND_URL";
 const TOKEN: &str = "TRADEWIND_TOKEN";
 const EMAIL: &str = "TRADEWIND_EMAIL";
 const PASSWORD: &str = "TRADEWIND_PASSWORD";
 
 /// Arguments of every command that talks to a running shop.
-#[derive(clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 #[command(after_help = "It signs in with the access token in TRADEWIND_TOKEN, or with TRADEWIND_EMAIL and \
                         TRADEWIND_PASSWORD: secrets have no flag.")]
 pub struct ShopArgs {
-    /// Where the shop listens
-    #[arg(long, default_value = URL_DEFAULT)]
-    url: String,
+    #[arg(long, help = "Where the shop listens. Default: TRADEWIND_URL, or http://127.0.0.1:8080")]
+    url: Option<String>,
 }
 
 impl ShopArgs {
+    pub fn url(&self) -> Result<ShopUrl, ClientError> {
+        self.url.clone().or_else(|| variable(URL)).as_deref().unwrap_or(URL_DEFAULT).parse()
+    }
+
     /// A client in the name of whoever the environment says.
     pub async fn sign_in(&self) -> Result<Client, CliError> {
-        let url: ShopUrl = self.url.parse()?;
+        let url = self.url()?;
         if let Some(token) = variable(TOKEN) {
             return Ok(Client::new(url).with_token(&token));
         }
@@ -47,6 +51,6 @@ pub async fn sign_in(mut client: Client, email: &str, password: &str) -> Result<
 }
 
 #[expect(clippy::disallowed_methods, reason = "who the client is, and no setting of a shop")]
-fn variable(name: &str) -> Option<String> {
+pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }

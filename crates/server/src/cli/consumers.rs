@@ -1,0 +1,125 @@
+//! `tradewind consumers`
+
+use clap::Subcommand;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tradewind_engine::ports::{Clock, SystemClock};
+use tradewind_events::{Id, Timestamp};
+
+use super::{
+    CliError, ShopArgs,
+    desk::{Desk, ask, encoded},
+    say,
+    screen::{self, GOOD, OPEN},
+    table::{Cell, Table},
+};
+use crate::words::span;
+
+const PATH: &str = "/v1/operations/consumers";
+
+/// See which services hear events, and stop or resume one.
+///
+/// A service that dies of too many messages in a minute is paused by the shop itself. What a paused service would hear is
+/// parked for it, in order, and the shop shows not ready.
+#[derive(clap::Args)]
+#[command(arg_required_else_help = true)]
+pub struct Consumers {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    List(List),
+    Pause(Pause),
+    Resume(Resume),
+}
+
+/// List the services, and whether they are paused
+#[derive(clap::Args)]
+struct List {
+    /// Print one JSON object a line
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    shop: ShopArgs,
+}
+
+/// Let a service hear nothing until it is resumed
+#[derive(clap::Args)]
+struct Pause {
+    /// The service
+    service: Id,
+    /// Why, for the audit trail; nothing personal
+    #[arg(long)]
+    reason: String,
+    #[command(flatten)]
+    shop: ShopArgs,
+}
+
+/// Let a service go on, from what is parked for it
+#[derive(clap::Args)]
+struct Resume {
+    /// The service
+    service: Id,
+    #[command(flatten)]
+    shop: ShopArgs,
+}
+
+#[derive(Deserialize)]
+struct Consumer {
+    name: String,
+    paused: bool,
+    reason: Option<String>,
+    since: Option<Timestamp>,
+}
+
+impl Consumers {
+    pub fn run(self) -> Result<(), CliError> {
+        match self.command {
+            Command::List(list) => ask(list.run()),
+            Command::Pause(pause) => ask(pause.run()),
+            Command::Resume(resume) => ask(resume.run()),
+        }
+    }
+}
+
+impl List {
+    async fn run(self) -> Result<(), CliError> {
+        let mut desk = Desk::open(self.shop).await?;
+        let found = desk.list(PATH, &[], usize::MAX).await?;
+        if self.json {
+            return say(found.as_json());
+        }
+        let mut table = Table::new(&["SERVICE", "STATE", "SINCE", "REASON"]);
+        let now = SystemClock.now();
+        for consumer in found.typed::<Consumer>(PATH)? {
+            let state = if consumer.paused { ("paused", OPEN) } else { ("runs", GOOD) };
+            let since = consumer.since.map_or_else(|| String::from("-"), |since| span(now.since(since)));
+            table.row([
+                Cell::from(consumer.name),
+                Cell::from(state.0).style(state.1),
+                Cell::from(since),
+                Cell::from(consumer.reason.unwrap_or_default()),
+            ]);
+        }
+        say(table.shown(screen::width()))
+    }
+}
+
+impl Pause {
+    async fn run(self) -> Result<(), CliError> {
+        let mut desk = Desk::open(self.shop).await?;
+        let path = format!("{PATH}/{}/pause", encoded(self.service.as_str()));
+        let _done: Value = desk.post(&path, &json!({ "reason": self.reason })).await?;
+        say(format_args!("{} is paused. `tradewind consumers resume {0}` lets it go on.\n", self.service))
+    }
+}
+
+impl Resume {
+    async fn run(self) -> Result<(), CliError> {
+        let mut desk = Desk::open(self.shop).await?;
+        let _done: Value = desk.act(&format!("{PATH}/{}/resume", encoded(self.service.as_str()))).await?;
+        say(format_args!("{} goes on.\n", self.service))
+    }
+}

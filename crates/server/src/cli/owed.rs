@@ -1,0 +1,258 @@
+//! `tradewind owed`
+
+use std::{fs, path::PathBuf};
+
+use clap::Subcommand;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tradewind_engine::ports::{Clock, SystemClock};
+use tradewind_events::{Currency, Id, Timestamp};
+
+use super::{
+    CliError, ShopArgs,
+    desk::{Desk, Rows, ask, encoded},
+    say,
+    screen::{self, DIM, HEAD, styled},
+    table::{Cell, Table},
+};
+use crate::words::{money, span};
+
+const OWED: &str = "/v1/operations/owed";
+const JOBS: &str = "/v1/operations/jobs";
+
+/// The three lists of money that is owed.
+const DEBTS: [(&str, &str); 3] = [("hold", "holds"), ("refund", "refunds"), ("surplus", "surplus")];
+
+/// See what the shop could not bring to an end by itself, and bring it there.
+///
+/// Money that must go back and was refused for good, and jobs (calls of the payment provider, mails) that have used up
+/// their attempts: whether they were done is not known. Ask once more, or say how it ended. What is owed makes
+/// `tradewind verify` fail.
+#[derive(clap::Args)]
+#[command(arg_required_else_help = true)]
+pub struct Owed {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    List(List),
+    Retry(Retry),
+    Settle(Settle),
+}
+
+/// List what is owed, the oldest first
+#[derive(clap::Args)]
+struct List {
+    /// How many at most of each kind
+    #[arg(short = 'n', long, default_value_t = 50)]
+    limit: usize,
+    /// Print one JSON object a line
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    shop: ShopArgs,
+}
+
+/// Ask once more: the payment provider for the money of an order, or a worker for a job
+#[derive(clap::Args)]
+struct Retry {
+    #[command(flatten)]
+    debt: Debt,
+    #[command(flatten)]
+    shop: ShopArgs,
+}
+
+/// Say that it was brought to an end by other means
+///
+/// For money: that it went back. For a job: how it ended, as its worker would have said it.
+#[derive(clap::Args)]
+struct Settle {
+    #[command(flatten)]
+    debt: Debt,
+    /// For a job: a file with its reply, JSON
+    #[arg(long, value_name = "FILE", requires_all = ["job", "reason"])]
+    reply: Option<PathBuf>,
+    /// For a job: why, for the audit trail; nothing personal
+    #[arg(long, requires = "job")]
+    reason: Option<String>,
+    #[command(flatten)]
+    shop: ShopArgs,
+}
+
+/// Which debt: the hold of an order, unless a refund or a surplus is named; or a job.
+#[derive(clap::Args)]
+struct Debt {
+    /// The order whose money is owed
+    #[arg(required_unless_present = "job")]
+    order: Option<Id>,
+    /// This refund of it, instead of its hold
+    #[arg(long, value_name = "ID", conflicts_with = "reference", requires = "order")]
+    refund: Option<Id>,
+    /// This surplus of it, by the provider's reference
+    #[arg(long, requires = "order")]
+    reference: Option<Id>,
+    /// A job instead of an order
+    #[arg(long, value_name = "ID", conflicts_with = "order")]
+    job: Option<Id>,
+}
+
+#[derive(Deserialize)]
+struct MoneyOwed {
+    order_id: Id,
+    refund_id: Option<Id>,
+    reference: Option<Id>,
+    amount_minor: i64,
+    currency: Currency,
+    reason: Option<String>,
+    owed_since: Option<Timestamp>,
+}
+
+#[derive(Deserialize)]
+struct Job {
+    id: Id,
+    service: String,
+    kind: String,
+    attempts: u32,
+    asked_at: Timestamp,
+    last_error: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct PaymentState {
+    order_id: Id,
+    state: String,
+}
+
+impl Owed {
+    pub fn run(self) -> Result<(), CliError> {
+        match self.command {
+            Command::List(list) => ask(list.run()),
+            Command::Retry(retry) => ask(retry.run()),
+            Command::Settle(settle) => ask(settle.run()),
+        }
+    }
+}
+
+impl List {
+    async fn run(self) -> Result<(), CliError> {
+        let mut desk = Desk::open(self.shop).await?;
+        let mut found = Vec::new();
+        for (kind, list) in DEBTS {
+            found.push((kind, desk.list(&format!("{OWED}/{list}"), &[], self.limit).await?));
+        }
+        let jobs = desk.list(JOBS, &[("state", "exhausted")], self.limit).await?;
+        if self.json {
+            found.push(("job", jobs));
+            return found.into_iter().try_for_each(|(kind, rows)| say(named(kind, rows)));
+        }
+        let mut money = Table::new(&["KIND", "ORDER", "AMOUNT", "SINCE", "WHICH", "REASON"]).right(2);
+        let now = SystemClock.now();
+        let (mut debts, mut more) = (0, jobs.more);
+        for (kind, rows) in &found {
+            more |= rows.more;
+            for owed in rows.typed::<MoneyOwed>(OWED)? {
+                debts += 1;
+                money.row(owed.cells(kind, now));
+            }
+        }
+        if debts == 0 && jobs.rows.is_empty() {
+            return say("Nothing is owed.\n");
+        }
+        if debts > 0 {
+            say(format_args!("{}\n{}", styled(HEAD, "Money"), money.shown(screen::width())))?;
+        }
+        if !jobs.rows.is_empty() {
+            say(format_args!("{}\n{}", styled(HEAD, "Jobs"), table(&jobs.typed(JOBS)?, now).shown(screen::width())))?;
+        }
+        if more { say("There are more: --limit shows them.\n") } else { Ok(()) }
+    }
+}
+
+/// One JSON object a line, each with its kind.
+fn named(kind: &str, rows: Rows) -> String {
+    let mut named = rows;
+    for row in &mut named.rows {
+        if let Some(row) = row.as_object_mut() {
+            // A job has a kind of its own: of which job it is.
+            let taken = row.remove("kind");
+            row.insert("owed".into(), kind.into());
+            row.extend(taken.map(|taken| ("kind".to_owned(), taken)));
+        }
+    }
+    named.as_json()
+}
+
+fn table(jobs: &[Job], now: Timestamp) -> Table {
+    let mut table = Table::new(&["JOB", "SERVICE", "KIND", "TRIES", "ASKED", "LAST ERROR"]).right(3);
+    for job in jobs {
+        table.row([
+            Cell::from(job.id.as_str()),
+            Cell::from(job.service.as_str()),
+            Cell::from(job.kind.as_str()),
+            Cell::from(job.attempts.to_string()),
+            Cell::from(format!("{} ago", span(now.since(job.asked_at)))).style(DIM),
+            Cell::from(job.last_error.as_deref().unwrap_or_default()),
+        ]);
+    }
+    table
+}
+
+impl MoneyOwed {
+    fn cells(&self, kind: &str, now: Timestamp) -> [Cell; 6] {
+        let which = self.refund_id.as_ref().or(self.reference.as_ref().filter(|_| kind == "surplus"));
+        let since = self.owed_since.map_or_else(|| String::from("-"), |since| span(now.since(since)));
+        [
+            Cell::from(kind),
+            Cell::from(self.order_id.as_str()),
+            Cell::from(money(self.amount_minor, self.currency)),
+            Cell::from(since).style(DIM),
+            Cell::from(which.map_or("-", Id::as_str)),
+            Cell::from(self.reason.as_deref().unwrap_or_default()),
+        ]
+    }
+}
+
+impl Debt {
+    fn body(&self) -> Value {
+        json!({ "refund_id": self.refund, "reference": self.reference })
+    }
+}
+
+impl Retry {
+    async fn run(self) -> Result<(), CliError> {
+        let mut desk = Desk::open(self.shop).await?;
+        if let Some(job) = &self.debt.job {
+            let _done: Value = desk.act(&format!("{JOBS}/{}/retry", encoded(job.as_str()))).await?;
+            return say(format_args!("{job} is tried again. `tradewind owed list` shows if it fails.\n"));
+        }
+        say(asked(&mut desk, &self.debt, "retry").await?)
+    }
+}
+
+impl Settle {
+    async fn run(self) -> Result<(), CliError> {
+        let Some(job) = &self.debt.job else {
+            let mut desk = Desk::open(self.shop).await?;
+            return say(asked(&mut desk, &self.debt, "settlement").await?);
+        };
+        let (Some(file), Some(reason)) = (&self.reply, &self.reason) else {
+            return Err(CliError::Other(String::from("a job is settled with --reply and --reason")));
+        };
+        let broken = |error: &dyn std::fmt::Display| CliError::Other(format!("{}: {error}", file.display()));
+        let text = fs::read_to_string(file).map_err(|error| broken(&error))?;
+        let reply: Value = serde_json::from_str(&text).map_err(|error| broken(&error))?;
+        let mut desk = Desk::open(self.shop).await?;
+        let path = format!("{JOBS}/{}/settlement", encoded(job.as_str()));
+        let _done: Value = desk.post(&path, &json!({ "reply": reply, "reason": reason })).await?;
+        say(format_args!("{job} is settled.\n"))
+    }
+}
+
+async fn asked(desk: &mut Desk, debt: &Debt, what: &str) -> Result<String, CliError> {
+    let order = debt.order.as_ref().map_or("", Id::as_str);
+    let path = format!("{OWED}/{}/{what}", encoded(order));
+    let after: PaymentState = desk.post(&path, &debt.body()).await?;
+    Ok(format!("The payment of {} is {} now.\n", after.order_id, after.state))
+}
