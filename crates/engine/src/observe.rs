@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::ports::StoreError;
+use crate::ports::{BrokerError, StoreError};
 
 /// Hears figures. It is called in the middle of the work, so it must be quick and must not fail.
 pub trait Observer: Send + Sync + 'static {
@@ -16,7 +16,7 @@ pub trait Observer: Send + Sync + 'static {
     fn published(&self, _segment: u64, _events: usize) {}
 
     /// A broker did not do what it was asked.
-    fn broker_failed(&self) {}
+    fn broker_failed(&self, _error: &BrokerError) {}
 
     /// The store has failed; the engine stops.
     fn store_failed(&self, _error: &StoreError) {}

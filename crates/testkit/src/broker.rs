@@ -1,41 +1,61 @@
-//! A broker in memory: topics that keep everything, consumer groups with marks, and faults on demand.
+//! A broker in memory: topics that keep everything, consumer groups, and faults on demand. It plays either kind of the
+//! real ones: a log with marks, or queues that hand out one by one.
+
+mod groups;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use tradewind_engine::ports::{Broker, BrokerError, Incoming, Outgoing, Position, Subscription};
 
+use groups::{Group, Membership};
+
+/// What is larger is refused.
+pub const MEMORY_BODY_BYTES_MAX: usize = 8 * 1_024 * 1_024;
+
+/// A test that waits longer than this has failed.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 /// Shared by its clones.
 #[derive(Clone, Default)]
 pub struct MemoryBroker(Arc<(Mutex<State>, Condvar)>);
 
+/// After whom it behaves.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum BrokerKind {
+    /// As Kafka: a new group hears the past, a message keeps its position, and after a lost connection all comes again
+    /// from the first message that is not acknowledged.
+    #[default]
+    Log,
+    /// As RabbitMQ: a new group hears what comes from then on, a delivery has a position of its own, only what is not
+    /// acknowledged comes again, and a message that no group would hear is refused.
+    Queues,
+}
+
 /// What goes wrong, until it is changed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BrokerFaults {
-    /// Publishing fails, and nothing is written.
+    /// Nobody reaches it, and nothing is written.
     pub down: bool,
     /// Publishing fails, although everything is written.
     pub acknowledgement_lost: bool,
+    /// Publishing writes and acknowledges this many at a time, and fails with the others.
+    pub taken_at_a_time: Option<usize>,
     /// Every message is delivered this often more.
     pub duplicates: u32,
 }
 
 #[derive(Default)]
 struct State {
+    kind: BrokerKind,
     topics: BTreeMap<String, Vec<Outgoing>>,
     groups: BTreeMap<String, Group>,
+    retention: Option<Duration>,
     faults: BrokerFaults,
-}
-
-#[derive(Default)]
-struct Group {
-    /// By topic: the next message to hand out.
-    next: BTreeMap<String, usize>,
-    /// Handed out and not acknowledged.
-    out: BTreeSet<Position>,
+    members: u64,
 }
 
 impl MemoryBroker {
@@ -43,9 +63,20 @@ impl MemoryBroker {
         Self::default()
     }
 
+    pub fn of(kind: BrokerKind) -> Self {
+        let broker = Self::default();
+        broker.state().kind = kind;
+        broker
+    }
+
     pub fn set_faults(&self, faults: BrokerFaults) {
         self.state().faults = faults;
         self.0.1.notify_all();
+    }
+
+    /// How long it says that it keeps messages.
+    pub fn set_retention(&self, retention: Duration) {
+        self.state().retention = Some(retention);
     }
 
     /// Everything that was published to a topic.
@@ -56,24 +87,33 @@ impl MemoryBroker {
     /// Messages that this group has not acknowledged.
     pub fn owed(&self, group: &str) -> usize {
         let state = self.state();
-        let Some(group) = state.groups.get(group) else { return 0 };
-        let waiting = |(topic, next): (&String, &usize)| state.topics.get(topic).map_or(0, |all| all.len() - next);
-        group.out.len() + group.next.iter().map(waiting).sum::<usize>()
+        state.groups.get(group).map_or(0, |group| group.owed(&state.topics))
     }
 
-    /// The connection of a group breaks: what it has not acknowledged is delivered again.
+    /// Waits until the group has acknowledged everything that there is.
+    pub fn wait_until_settled(&self, group: &str) {
+        let owed = |state: &mut State| state.groups.get(group).is_none_or(|group| group.owed(&state.topics) > 0);
+        let waited = self.0.1.wait_timeout_while(self.state(), PATIENCE, owed).unwrap_or_else(PoisonError::into_inner);
+        assert!(!waited.1.timed_out(), "{group} has not acknowledged everything");
+    }
+
+    /// The connections of a group break: what it has not acknowledged is delivered again.
     pub fn disconnect(&self, group: &str) {
         let mut state = self.state();
+        let kind = state.kind;
         if let Some(group) = state.groups.get_mut(group) {
-            for position in std::mem::take(&mut group.out) {
-                if let Some((topic, offset)) = split(&position) {
-                    let next = group.next.entry(topic.to_owned()).or_default();
-                    *next = (*next).min(offset);
-                }
-            }
+            group.give_back(kind, None);
         }
         drop(state);
         self.0.1.notify_all();
+    }
+
+    /// The connections of all groups break.
+    pub fn disconnect_all(&self) {
+        let groups: Vec<String> = self.state().groups.keys().cloned().collect();
+        for group in groups {
+            self.disconnect(&group);
+        }
     }
 
     /// A message that no engine has published.
@@ -87,90 +127,120 @@ impl MemoryBroker {
     }
 }
 
-fn split(position: &Position) -> Option<(&str, usize)> {
-    let (topic, offset) = position.0.rsplit_once('/')?;
-    Some((topic, offset.parse().ok()?))
+impl State {
+    fn reached(&self) -> Result<(), BrokerError> {
+        if self.faults.down { Err(BrokerError::Unavailable("it is down".to_owned())) } else { Ok(()) }
+    }
+
+    fn take(&mut self, message: &Outgoing) -> Result<(), BrokerError> {
+        if message.body.len() > MEMORY_BODY_BYTES_MAX {
+            return Err(BrokerError::Refused(format!("a body of {} bytes is too large", message.body.len())));
+        }
+        let heard = self.groups.values().any(|group| group.hears(&message.topic));
+        if self.kind == BrokerKind::Queues && !heard {
+            return Err(BrokerError::Refused(format!("nobody hears {}", message.topic)));
+        }
+        self.topics.entry(message.topic.clone()).or_default().push(message.clone());
+        Ok(())
+    }
 }
 
 impl Broker for MemoryBroker {
     fn publish(&mut self, messages: &[Outgoing]) -> Result<(), (usize, BrokerError)> {
         let mut state = self.state();
-        if state.faults.down {
-            return Err((0, BrokerError("it is down".to_owned())));
+        state.reached().map_err(|error| (0, error))?;
+        let taken = state.faults.taken_at_a_time.unwrap_or(usize::MAX);
+        let mut outcome = Ok(());
+        for (count, message) in messages.iter().enumerate() {
+            let full = || BrokerError::Unavailable("it has taken enough".to_owned());
+            let written = if count < taken { state.take(message) } else { Err(full()) };
+            if let Err(error) = written {
+                outcome = Err((count, error));
+                break;
+            }
         }
-        for message in messages {
-            state.topics.entry(message.topic.clone()).or_default().push(message.clone());
+        if state.faults.acknowledgement_lost {
+            outcome = Err((0, BrokerError::Unavailable("the acknowledgement was lost".to_owned())));
         }
-        let lost = state.faults.acknowledgement_lost;
         drop(state);
         self.0.1.notify_all();
-        if lost { Err((0, BrokerError("the acknowledgement was lost".to_owned()))) } else { Ok(()) }
+        outcome
     }
 
     fn subscribe(&self, group: &str, topics: &[String]) -> Result<Box<dyn Subscription>, BrokerError> {
         let mut state = self.state();
-        let known = state.groups.entry(group.to_owned()).or_default();
-        for topic in topics {
-            known.next.entry(topic.clone()).or_default();
-        }
+        state.members += 1;
+        let State { kind, topics: kept, groups, members, .. } = &mut *state;
+        let membership = groups.entry(group.to_owned()).or_default().join(*kind, *members, topics, kept);
         drop(state);
-        Ok(Box::new(MemorySubscription { broker: self.clone(), group: group.to_owned() }))
+        Ok(Box::new(MemorySubscription { broker: self.clone(), group: group.to_owned(), membership }))
+    }
+
+    fn retention(&self, _topics: &[String]) -> Result<Option<Duration>, BrokerError> {
+        let state = self.state();
+        state.reached()?;
+        Ok(state.retention)
     }
 }
 
 struct MemorySubscription {
     broker: MemoryBroker,
     group: String,
+    membership: Membership,
 }
 
 impl MemorySubscription {
-    fn take(&self, max: usize) -> Vec<Incoming> {
+    fn group<T>(&mut self, act: impl FnOnce(&mut Group, &mut Membership, &State) -> T) -> Result<T, BrokerError> {
         let mut state = self.broker.state();
-        let State { topics, groups, faults } = &mut *state;
-        let Some(group) = groups.get_mut(&self.group) else { return Vec::new() };
-        let mut taken = Vec::new();
-        for (topic, next) in &mut group.next {
-            let Some(messages) = topics.get(topic) else { continue };
-            while *next < messages.len() && taken.len() < max {
-                let message = &messages[*next];
-                let position = Position(format!("{topic}/{next}"));
-                let incoming = Incoming {
-                    topic: topic.clone(),
-                    key: Some(message.key.clone()),
-                    headers: message.headers.clone(),
-                    body: message.body.clone(),
-                    position: position.clone(),
-                };
-                for _ in 0..=faults.duplicates {
-                    taken.push(incoming.clone());
-                }
-                group.out.insert(position);
-                *next += 1;
-            }
-        }
-        taken
+        state.reached()?;
+        let mut group = state.groups.remove(&self.group).unwrap_or_default();
+        let done = act(&mut group, &mut self.membership, &state);
+        state.groups.insert(self.group.clone(), group);
+        Ok(done)
+    }
+
+    fn take(&mut self, max: usize) -> Result<Vec<Incoming>, BrokerError> {
+        self.group(|group, membership, state| {
+            group.hand_out(membership, max, &state.topics, (state.kind, state.faults.duplicates))
+        })
     }
 }
 
 impl Subscription for MemorySubscription {
     fn poll(&mut self, max: usize, wait: Duration) -> Result<Vec<Incoming>, BrokerError> {
-        let taken = self.take(max);
-        if !taken.is_empty() || wait.is_zero() {
+        let taken = self.take(max)?;
+        if !taken.is_empty() || wait.is_zero() || max == 0 {
             return Ok(taken);
         }
+        let shared = Arc::clone(&self.broker.0);
         let state = self.broker.state();
-        let waited = self.broker.0.1.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner);
-        drop(waited);
-        Ok(self.take(max))
+        let nothing = |state: &mut State| {
+            !state.faults.down && state.groups.get(&self.group).is_none_or(|group| !group.has_more(&state.topics))
+        };
+        drop(shared.1.wait_timeout_while(state, wait, nothing).unwrap_or_else(PoisonError::into_inner));
+        self.take(max)
     }
 
     fn acknowledge(&mut self, positions: &[Position]) -> Result<(), BrokerError> {
-        let mut state = self.broker.state();
-        if let Some(group) = state.groups.get_mut(&self.group) {
-            for position in positions {
-                group.out.remove(position);
-            }
-        }
+        self.group(|group, membership, _| group.acknowledge(membership, positions))?;
+        self.broker.0.1.notify_all();
         Ok(())
+    }
+
+    fn caught_up(&mut self) -> Result<bool, BrokerError> {
+        self.group(|group, membership, _| group.has_reached(membership))
+    }
+}
+
+/// A member that leaves gives back what it holds.
+impl Drop for MemorySubscription {
+    fn drop(&mut self) {
+        let mut state = self.broker.state();
+        let kind = state.kind;
+        if let Some(group) = state.groups.get_mut(&self.group) {
+            group.give_back(kind, Some(&self.membership));
+        }
+        drop(state);
+        self.broker.0.1.notify_all();
     }
 }

@@ -2,6 +2,7 @@
 //! and the conformance suites that every adapter passes. The engine and the services in it are the real ones.
 
 mod broker;
+pub mod broker_suite;
 mod clock;
 mod ids;
 mod memory;
@@ -9,7 +10,7 @@ mod running;
 mod stage;
 pub mod store_suite;
 
-pub use broker::{BrokerFaults, MemoryBroker};
+pub use broker::{BrokerFaults, BrokerKind, MEMORY_BODY_BYTES_MAX, MemoryBroker};
 pub use clock::ManualClock;
 pub use ids::CountedIds;
 pub use memory::MemoryStore;

@@ -1,25 +1,61 @@
 //! The broker port: two small interfaces. Positions and acknowledgements are the broker's own business: the engine
 //! gives back what it was given, once the effect of a message is committed.
+//!
+//! How the real ones fit:
+//!
+//! | | Kafka | RabbitMQ |
+//! |---|---|---|
+//! | topic | topic | durable exchange |
+//! | group | consumer group | one durable quorum queue a group, bound to its topics, with a single active consumer |
+//! | key | key, by which the producer chooses the partition | header; the queue keeps the order of all |
+//! | [`Broker::publish`] | idempotent producer, `acks=all`; counts the delivery reports without a hole before them | `mandatory`, with confirms; counts the confirms without a hole before them; a return comes before its confirm |
+//! | [`BrokerError::Refused`] | too large, not authorized, no such topic | returned, nacked, larger than the frame limits allow |
+//! | position | `topic/partition/offset` | `queue/channel/tag`, with a number for each channel that was opened |
+//! | [`Subscription::acknowledge`] | commits, for each partition, the offset before the first that is still out | `basic.ack` of each tag of the channel that is open |
+//! | not acknowledged | comes again to whom the partition is assigned next | comes again when the channel closes, so nothing is ever nacked |
+//! | what is still out | bounded by the engine | bounded by the prefetch count |
+//! | [`Broker::retention`] | the longest `retention.ms` | none: only what is not acknowledged comes again |
+//! | a new group begins | at the earliest offset | when its queue is declared; before that a topic has nowhere to put messages, and refuses them |
+//!
+//! A rebalance is no error: what was handed out and belongs to another member now may still be acknowledged, without
+//! effect, and its effect is dropped by the other's inbox.
 
 use std::time::Duration;
 
 /// The sending side.
 pub trait Broker: Send {
-    /// Publishes in this order and returns when all are acknowledged. After an error the count says how many of the
-    /// first are known to be; the others may be there or not, and are published again: at least once.
+    /// Publishes in this order and returns when all are acknowledged, within a bounded time. After an error the count
+    /// says how many of the first are known to be; the others may be there or not, and are published again: at least
+    /// once. With [`BrokerError::Refused`] the message at that count, or one after it, is at fault.
     fn publish(&mut self, messages: &[Outgoing]) -> Result<(), (usize, BrokerError)>;
 
-    /// Hears the topics as one consumer group; only one member of a group gets a message.
+    /// Hears the topics as one consumer group; only one member of a group gets a message. It does not wait for
+    /// the broker: polling does, and connects again after every error. What is published after the first poll without
+    /// an error is heard, and what was before it where the broker keeps it. Dropping the subscription leaves the group;
+    /// what it had not acknowledged comes again to whoever is in it.
     fn subscribe(&self, group: &str, topics: &[String]) -> Result<Box<dyn Subscription>, BrokerError>;
+
+    /// The longest time after which a message of these topics can come again although it was acknowledged, as when
+    /// an operator sets a group back; `None` when it cannot.
+    fn retention(&self, topics: &[String]) -> Result<Option<Duration>, BrokerError>;
 }
 
 /// The hearing side, for one consumer group.
 pub trait Subscription: Send {
-    /// At most `max` messages, in the order of the broker for each key; empty when none came within `wait`.
+    /// At most `max` messages, in the order of the broker for each key; empty when none came within `wait`. With a
+    /// `max` of zero it sees only to the connection. It must be called again and again, with zero if need be: that is
+    /// what keeps the membership alive. After a lost connection, what is not acknowledged may come again, and then all
+    /// that comes after it of its key does.
     fn poll(&mut self, max: usize, wait: Duration) -> Result<Vec<Incoming>, BrokerError>;
 
-    /// The effect of these messages is committed: the broker need not send them again.
+    /// The effect of these messages is committed: the broker need not send them again. In any order; a broker that
+    /// keeps a mark a partition sends again what stands behind one that is not acknowledged. After an error the same
+    /// ones are acknowledged again. One that this member does not hold any more is passed over.
     fn acknowledge(&mut self, positions: &[Position]) -> Result<(), BrokerError>;
+
+    /// Whether all that was there when the subscription began has been handed out, to this member or another. An
+    /// empty poll does not say so: the broker may not have assigned anything yet.
+    fn caught_up(&mut self) -> Result<bool, BrokerError>;
 }
 
 /// A message to publish.
@@ -28,6 +64,7 @@ pub struct Outgoing {
     pub topic: String,
     /// Orders it among messages of the same key.
     pub key: String,
+    /// Each name once; their order means nothing.
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
 }
@@ -42,11 +79,18 @@ pub struct Incoming {
     pub position: Position,
 }
 
-/// Where a message stands at its broker, as text that an operator can look up there (`topic/partition/offset`, or a
-/// delivery tag).
+/// Where a message stands at its broker, as text that an operator can look up there. No other message of the
+/// subscription has it; the same message may come again with another.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position(pub String);
 
+/// Why a broker did not do what it was asked. Both are tried again, since nothing may be lost.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the broker: {0}")]
-pub struct BrokerError(pub String);
+pub enum BrokerError {
+    /// It cannot be reached, or did not answer in time: that passes by itself.
+    #[error("the broker does not answer: {0}")]
+    Unavailable(String),
+    /// It has refused a message or a request: too large, nowhere to put it, not allowed. Somebody must change something.
+    #[error("the broker has refused: {0}")]
+    Refused(String),
+}

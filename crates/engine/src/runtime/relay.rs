@@ -40,6 +40,7 @@ impl Relay {
         let (wake, woken) = mpsc::sync_channel(1);
         let mut publisher = Publisher {
             mark: shared.published.load(Ordering::Acquire),
+            sent: 0,
             marked: shared.published.load(Ordering::Acquire),
             shared: Arc::clone(shared),
             broker: parts.broker,
@@ -75,6 +76,8 @@ impl Relay {
 struct Publisher {
     /// Everything up to this segment is acknowledged.
     mark: u64,
+    /// So many messages of the segment after it are acknowledged as well.
+    sent: usize,
     /// The mark that the store has.
     marked: u64,
     shared: Arc<Shared>,
@@ -95,7 +98,6 @@ impl Publisher {
                 Err(error) => {
                     failures += 1;
                     tracing::warn!(error, segment = self.mark + 1, "publishing failed");
-                    self.observer.broker_failed();
                     if self.shared.is_stopping() {
                         return;
                     }
@@ -118,10 +120,15 @@ impl Publisher {
     /// Publishes the segments that are next, and moves the mark behind them.
     fn publish_next(&mut self) -> Result<(), String> {
         for (segment, messages) in self.next_segments()? {
-            if !messages.is_empty() {
-                self.broker.publish(&messages).map_err(|(_, error)| error.to_string())?;
+            let left = messages.get(self.sent..).unwrap_or_default();
+            if !left.is_empty()
+                && let Err((sent, error)) = self.broker.publish(left)
+            {
+                self.sent += sent;
+                self.observer.broker_failed(&error);
+                return Err(error.to_string());
             }
-            self.mark = segment;
+            (self.mark, self.sent) = (segment, 0);
             self.shared.published.store(segment, Ordering::Release);
             self.observer.published(segment, messages.len());
         }

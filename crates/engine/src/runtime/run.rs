@@ -73,7 +73,7 @@ pub(super) fn start(setup: Setup, mut parts: Parts) -> Result<Handle, StoreError
     let workers = Workers::start(&shared, std::mem::take(&mut parts.workers));
     let (mut relay, mut subscriptions) = (None, Subscriptions::default());
     if let Some(broker) = parts.broker.take() {
-        subscriptions = Subscriptions::start(&shared, &broker, &registry)?;
+        subscriptions = Subscriptions::start(&shared, &broker, &registry, &observer)?;
         relay = Some(Relay::start(&shared, broker, &store_name, Arc::clone(&observer)));
     }
     if subscriptions.len() > 0 {

@@ -8,7 +8,7 @@ use prometheus_client::{
 };
 use tradewind_engine::{
     BatchFigures, Entity, Handled, Observer,
-    ports::{List, Reader, StoreError},
+    ports::{BrokerError, List, Reader, StoreError},
     tables::{ConsumerRow, DeadLetterRow, DeadLetterState, EffectRow, EffectState},
 };
 use tradewind_events::{TextEnum, Value};
@@ -30,7 +30,7 @@ pub struct EngineFigures {
     forming: Histogram,
     writing: Histogram,
     published: Counter,
-    broker_failures: Counter,
+    broker_failures: Family<Labels<1>, Counter>,
     store_failures: Counter,
 }
 
@@ -54,7 +54,7 @@ impl EngineFigures {
             forming: in_seconds(),
             writing: in_seconds(),
             published: Counter::default(),
-            broker_failures: Counter::default(),
+            broker_failures: Family::default(),
             store_failures: Counter::default(),
         };
         registry.register(
@@ -64,7 +64,7 @@ impl EngineFigures {
         );
         registry.register("handler_seconds", "How long handlers took", figures.handler_seconds.clone());
         registry.register("published_events", "Events that a broker has acknowledged", figures.published.clone());
-        registry.register("broker_failures", "Times that a broker failed", figures.broker_failures.clone());
+        registry.register("broker_failures", "Times that a broker failed, by kind", figures.broker_failures.clone());
         registry.register("store_failures", "Times that the store failed", figures.store_failures.clone());
         for (histogram, name, help) in [
             (&figures.batch_messages, "batch_messages", "Messages in a batch"),
@@ -105,8 +105,12 @@ impl Observer for Metrics {
         self.engine.published.inc_by(u64::try_from(events).unwrap_or(u64::MAX));
     }
 
-    fn broker_failed(&self) {
-        self.engine.broker_failures.inc();
+    fn broker_failed(&self, error: &BrokerError) {
+        let kind = match error {
+            BrokerError::Unavailable(_) => "unavailable",
+            BrokerError::Refused(_) => "refused",
+        };
+        self.engine.broker_failures.get_or_create(&[("kind", kind)]).inc();
     }
 
     fn store_failed(&self, error: &StoreError) {

@@ -1,0 +1,65 @@
+//! Groups: each hears everything, and each message is for one of its members.
+
+use super::{BrokerUnderTest, Ear, TRIES, bodies, message, messages, publishes, topic};
+
+pub fn every_message_reaches_every_group(broker: &dyn BrokerUnderTest) {
+    let topic = topic(broker, "topic");
+    let groups = ["orders", "query", "payments"].map(|group| broker.name(group));
+    let mut ears = groups.each_ref().map(|group| Ear::new(broker, group, &[&topic]));
+    publishes(&mut *broker.connect(), &messages(&topic, &["1", "2", "3"]));
+    for ear in &mut ears {
+        assert_eq!(bodies(&ear.takes(3)), ["1", "2", "3"]);
+    }
+    for ear in &mut ears {
+        ear.hears_nothing();
+    }
+}
+
+/// How they share is the broker's business: one of them may get everything.
+pub fn only_one_member_of_a_group_gets_a_message(broker: &dyn BrokerUnderTest) {
+    let (topic, group) = (topic(broker, "topic"), broker.name("group"));
+    let mut ears = [Ear::new(broker, &group, &[&topic]), Ear::new(broker, &group, &[&topic])];
+    let all: Vec<_> = (0..100).map(|nth| message(&topic, &format!("key-{}", nth % 10), &format!("{nth:02}"))).collect();
+    publishes(&mut *broker.connect(), &all);
+    let mut heard: Vec<String> = Vec::new();
+    for turn in 0..TRIES {
+        let ear = &mut ears[turn % 2];
+        let some = ear.subscription.poll(7, ear.quiet).unwrap_or_default();
+        ear.acknowledges(&some);
+        heard.extend(bodies(&some));
+        if heard.len() >= all.len() {
+            break;
+        }
+    }
+    for ear in &mut ears {
+        ear.hears_nothing();
+    }
+    heard.sort();
+    assert_eq!(heard, (0..100).map(|nth| format!("{nth:02}")).collect::<Vec<_>>());
+}
+
+pub fn what_a_member_held_that_is_gone_goes_to_another(broker: &dyn BrokerUnderTest) {
+    let (topic, group) = (topic(broker, "topic"), broker.name("group"));
+    let mut first = Ear::new(broker, &group, &[&topic]);
+    publishes(&mut *broker.connect(), &messages(&topic, &["1", "2", "3"]));
+    let heard = first.hears(3);
+    first.acknowledges(&heard[..1]);
+    let mut second = Ear::new(broker, &group, &[&topic]);
+    drop(first);
+    assert_eq!(bodies(&second.takes(2)), ["2", "3"]);
+    second.hears_nothing();
+}
+
+pub fn a_group_hears_only_its_topics(broker: &dyn BrokerUnderTest) {
+    let [one, other] = ["one", "other"].map(|name| topic(broker, name));
+    let mut ear = Ear::new(broker, &broker.name("group"), &[&one]);
+    let mut second = Ear::new(broker, &broker.name("second"), &[&one, &other]);
+    let both = [message(&other, "key", "other"), message(&one, "key", "one")];
+    publishes(&mut *broker.connect(), &both);
+    assert_eq!(bodies(&ear.takes(1)), ["one"]);
+    ear.hears_nothing();
+    let mut heard = second.takes(2);
+    heard.sort_by(|left, right| left.body.cmp(&right.body));
+    assert_eq!(bodies(&heard), ["one", "other"]);
+    assert_eq!(heard.iter().map(|message| &*message.topic).collect::<Vec<_>>(), [&*one, &*other]);
+}
