@@ -1,0 +1,4 @@
+//! What is played here passes the suites of the real ones.
+
+mod brokers;
+mod stores;
