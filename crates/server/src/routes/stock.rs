@@ -17,7 +17,7 @@ use crate::http::{Call, Failure, Json, Okay, Page, PageOf, Path, Query, Sent};
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Adjustment {
+pub struct NewAdjustment {
     /// `main` when it is absent. Where the SKU was not stocked, it is from now on.
     #[serde(default)]
     location_id: Option<Id>,
@@ -131,7 +131,7 @@ pub async fn read(call: Call, Path(sku): Path<Id>) -> Result<Okay<StockOfSku>, F
 pub async fn adjust(
     call: Call,
     Path(sku): Path<Id>,
-    Json(wanted): Json<Adjustment>,
+    Json(wanted): Json<NewAdjustment>,
 ) -> Result<Sent<Okay<StockLevel>>, Failure> {
     let adjust = AdjustStock {
         sku,
