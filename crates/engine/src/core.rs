@@ -2,6 +2,7 @@
 //! time and chance but for its ports, so that a simulator can drive it step by step. `runtime.rs` gives it threads.
 
 mod attempt;
+mod consumers;
 mod failure;
 mod housework;
 mod operator;
@@ -15,7 +16,7 @@ use std::{
 };
 
 use rustc_hash::{FxHashMap, FxHashSet};
-use tradewind_events::{Envelope, Id, Key, Registry, TextEnum, Timestamp, Value};
+use tradewind_events::{Envelope, Id, Key, Registry, Timestamp, Value};
 
 use crate::{
     Address, AnyService, Entity, Observer, Problem, StoredRow, Table,
@@ -23,8 +24,8 @@ use crate::{
     due::DueWindow,
     limits::Limits,
     operator::UNAVAILABLE,
-    ports::{Clock, Ids, List, Reader, StoreError},
-    tables::{ConsumerRow, EffectRow, ParkedReason, ParkedRow, TimerRow},
+    ports::{Clock, Ids, Reader, StoreError},
+    tables::{EffectRow, TimerRow},
     uow::UnitOfWork,
     work::{Answered, Item, Message, Receipt},
 };
@@ -387,66 +388,7 @@ impl Core {
         }
         Ok(())
     }
-
-    fn read_parked(&mut self) -> Result<(), StoreError> {
-        self.parked = Parked::default();
-        let mut after = None;
-        loop {
-            let rows = self.reader.list(&List { after, ..List::of(ParkedRow::TABLE, 1_000) })?;
-            let rows: Vec<_> = rows.iter().filter_map(|row| ParkedRow::from_row(&row.values).ok()).collect();
-            let Some(last) = rows.last() else { return Ok(()) };
-            after = Some((Value::Null, last.key()));
-            for row in rows {
-                let consumer = self.consumers.iter_mut().find(|(name, _)| ***name == *row.consumer);
-                if let (ParkedReason::Paused, Some((_, state @ ConsumerState::Running))) = (row.reason, consumer) {
-                    *state = ConsumerState::Draining;
-                }
-                self.parked.add(row.id, row.waits_for);
-            }
-        }
-    }
-
-    fn read_consumers(&mut self) -> Result<(), StoreError> {
-        let names: Vec<&'static str> = self.services.iter().map(|service| service.name).collect();
-        let keys: Vec<Key> = names.iter().map(|name| Key::of(&[name])).collect();
-        let rows = self.reader.load(ConsumerRow::TABLE, &keys)?;
-        for (name, row) in names.into_iter().zip(rows) {
-            let row = row.and_then(|row| ConsumerRow::from_row(&row.values).ok());
-            let paused = row.is_some_and(|row| row.paused);
-            self.consumers.insert(name, if paused { ConsumerState::Paused } else { ConsumerState::Running });
-        }
-        Ok(())
-    }
-
-    fn is_running(&self, service: &str) -> bool {
-        self.consumers.get(service).is_none_or(|state| *state == ConsumerState::Running)
-    }
-
-    /// Puts in line what is parked for consumers that were resumed, in order. Only rows that are durable are seen, so
-    /// it waits until nothing is in flight.
-    fn drain(&mut self) -> Result<(), StoreError> {
-        if !self.in_flight.is_empty() || !self.intake.is_empty() {
-            return Ok(());
-        }
-        let draining = self.consumers.iter().filter(|(_, state)| **state == ConsumerState::Draining);
-        for consumer in draining.map(|(name, _)| *name).collect::<Vec<_>>() {
-            let list = List::of(ParkedRow::TABLE, DRAIN_ROWS_MAX)
-                .equal("consumer", Value::Text(consumer.into()))
-                .equal("reason", Value::Text(ParkedReason::Paused.as_str().into()));
-            let rows = self.reader.list(&list)?;
-            if rows.is_empty() {
-                self.consumers.insert(consumer, ConsumerState::Running);
-            }
-            for row in rows.iter().filter_map(|row| ParkedRow::from_row(&row.values).ok()) {
-                self.intake.push_back(Item::new(Message::Unpark(row.id)));
-            }
-        }
-        Ok(())
-    }
 }
-
-/// How many parked messages of a resumed consumer go into one batch.
-const DRAIN_ROWS_MAX: u32 = 500;
 
 impl Forming {
     fn take(&mut self, item: Item) {

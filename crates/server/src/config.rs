@@ -104,7 +104,7 @@ settings! {
     "Payment provider" {
         /// The file of the built-in payment provider, which is a simulator: no money moves. Default: the store's name with `.provider` after it.
         provider_store: Option<PathBuf> = "";
-        /// What it does with an amount by its last two digits: 61=declined,62=timeout_charged. Everything goes well when empty.
+        /// What it does with an amount by its last two digits: ``61=declined,62=timeout_charged``. Everything goes well when empty.
         provider_rules: AmountRules = "";
         /// How long it takes for what it is to do late.
         provider_late_after: Duration = "5s";

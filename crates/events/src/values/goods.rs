@@ -1,7 +1,11 @@
 //! What is for sale: products, their variants and prices, and how a change of them is told.
 
 use std::{
-    collections::{BTreeMap, BTreeSet}, fmt, ops::Deref, sync::Arc};
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    ops::Deref,
+    sync::Arc,
+};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -221,7 +221,7 @@ impl Purchase {
                 Err(ClientError::Refused { status: 404 | 409, .. }) if looks < LOOKS_MAX => looks += 1,
                 done => return done.map(drop),
             }
-            tokio::time::sleep(LOOK_EVERY).await;
+            pause().await;
         }
     }
 
@@ -235,7 +235,7 @@ impl Purchase {
             if seen == status || is_final || (status.is_empty() && seen == "confirmed") {
                 return Ok(seen);
             }
-            tokio::time::sleep(LOOK_EVERY).await;
+            pause().await;
         }
         Ok(seen)
     }
@@ -244,6 +244,11 @@ impl Purchase {
 fn style() -> ProgressStyle {
     let template = "  {bar:40} {pos:>6}/{len} {msg}  {per_sec:.0}  {elapsed}";
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+#[expect(clippy::disallowed_methods, reason = "a customer looks again after a moment")]
+async fn pause() {
+    tokio::time::sleep(LOOK_EVERY).await;
 }
 
 #[expect(clippy::disallowed_methods, reason = "the demo tells how long it took")]

@@ -106,10 +106,15 @@ pub async fn read(call: Call, Path(id): Path<Id>) -> Result<Okay<DeadLetterDetai
     let message: Option<Box<RawValue>> = text.and_then(|text| serde_json::from_str(text).ok());
     Ok(Okay(DeadLetterDetail {
         letter: DeadLetterView::from(&row),
-        message_hex: message.is_none().then(|| row.message.iter().map(|byte| format!("{byte:02x}")).collect()),
+        message_hex: message.is_none().then(|| hex(&row.message)),
         message,
         headers: row.headers.as_deref().and_then(|headers| serde_json::from_str(headers).ok()),
     }))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|half| char::from(DIGITS[usize::from(half)])).collect()
 }
 
 pub async fn redrive(call: Call, Path(dead_letter): Path<Id>) -> Result<Sent<Okay<ActionView>>, Failure> {
