@@ -2,7 +2,10 @@
 
 use std::{
     net::SocketAddr,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use serde_json::Value;
@@ -18,7 +21,11 @@ static KEYS: AtomicU64 = AtomicU64::new(0);
 pub struct Client {
     pub address: SocketAddr,
     pub token: Option<String>,
+    /// Where a shop has several doors: the one for a method and a path.
+    pub doors: Option<Doors>,
 }
+
+pub type Doors = Arc<dyn Fn(&str, &str) -> SocketAddr + Send + Sync>;
 
 /// A request, before it is sent.
 pub struct Request {
@@ -39,7 +46,7 @@ pub struct Reply {
 
 impl Client {
     pub fn new(address: SocketAddr) -> Self {
-        Self { address, token: None }
+        Self { address, token: None, doors: None }
     }
 
     pub fn with_token(&self, token: &str) -> Self {
@@ -98,11 +105,31 @@ impl Request {
     }
 
     pub async fn send(self) -> Reply {
-        let stream = TcpStream::connect(self.client.address).await.unwrap();
+        let stream = self.connect().await;
         self.send_over(stream).await
     }
 
+    /// A connection to the door where it belongs.
+    async fn connect(&self) -> TcpStream {
+        let door = self.client.doors.as_ref().map(|door| door(&self.method, &self.path));
+        TcpStream::connect(door.unwrap_or(self.client.address)).await.unwrap()
+    }
+
     pub async fn send_over(self, mut stream: impl AsyncRead + AsyncWrite + Unpin) -> Reply {
+        self.write_to(&mut stream).await;
+        let mut bytes = Vec::new();
+        drop(stream.read_to_end(&mut bytes).await);
+        Reply::parse(&bytes)
+    }
+
+    /// Asks for a stream of events, which is read as it comes.
+    pub async fn stream(self) -> EventStream {
+        let mut stream = self.connect().await;
+        self.header("Accept", "text/event-stream").write_to(&mut stream).await;
+        EventStream { stream, bytes: Vec::new(), text: None }
+    }
+
+    async fn write_to(self, stream: &mut (impl AsyncWrite + Unpin)) {
         let (length, token) = (self.body.len().to_string(), self.client.token.map(|token| format!("Bearer {token}")));
         let fixed = [("Host", Some("shop")), ("Connection", Some("close")), ("Content-Length", Some(&*length))];
         let own = self.headers.iter().map(|(name, value)| (&**name, Some(&**value)));
@@ -112,9 +139,6 @@ impl Request {
         stream.write_all(head.as_bytes()).await.unwrap();
         // A server that has heard enough answers before everything is sent.
         drop(stream.write_all(&self.body).await);
-        let mut bytes = Vec::new();
-        drop(stream.read_to_end(&mut bytes).await);
-        Reply::parse(&bytes)
     }
 }
 
@@ -164,4 +188,90 @@ impl Reply {
         assert_eq!((self.status, self.code().as_str()), (status, code), "{}", String::from_utf8_lossy(&self.bytes));
         self
     }
+}
+
+/// An answer that goes on, of which only the events count.
+pub struct EventStream {
+    stream: TcpStream,
+    bytes: Vec<u8>,
+    /// What was read of the body and is no whole event yet; none before the head is there.
+    text: Option<String>,
+}
+
+/// An event of a stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    pub id: String,
+    pub name: String,
+    pub data: String,
+}
+
+impl EventStream {
+    /// The next event; none when the stream has ended.
+    pub async fn next(&mut self) -> Option<Told> {
+        loop {
+            if let Some(told) = self.take_event() {
+                return Some(told);
+            }
+            let mut more = [0; 4_096];
+            let count = self.stream.read(&mut more).await.unwrap();
+            if count == 0 {
+                return None;
+            }
+            self.bytes.extend_from_slice(&more[..count]);
+            self.take_chunks();
+        }
+    }
+
+    /// All events until the stream ends.
+    pub async fn rest(mut self) -> Vec<Told> {
+        let mut all = Vec::new();
+        while let Some(told) = self.next().await {
+            all.push(told);
+        }
+        all
+    }
+
+    /// So many events.
+    pub async fn take(&mut self, count: usize) -> Vec<Told> {
+        let mut all = Vec::new();
+        for _ in 0..count {
+            all.push(self.next().await.expect("the stream goes on"));
+        }
+        all
+    }
+
+    fn take_chunks(&mut self) {
+        if self.text.is_none() {
+            let Some(end) = find(&self.bytes, b"\r\n\r\n") else { return };
+            let head = String::from_utf8(self.bytes.drain(..end + 4).collect()).unwrap();
+            assert!(head.starts_with("HTTP/1.1 200 ") && head.contains("text/event-stream"), "{head}");
+            self.text = Some(String::new());
+        }
+        // Chunked: a length in hexadecimal digits, a line end, so many bytes, a line end.
+        while let Some(end) = find(&self.bytes, b"\r\n") {
+            let length = usize::from_str_radix(std::str::from_utf8(&self.bytes[..end]).unwrap(), 16).unwrap();
+            let Some(chunk) = self.bytes.get(end + 2..end + 2 + length) else { return };
+            let text = std::str::from_utf8(chunk).unwrap().to_owned();
+            self.text.as_mut().unwrap().push_str(&text);
+            self.bytes.drain(..(end + 4 + length).min(self.bytes.len()));
+        }
+    }
+
+    /// Comments keep the connection alive, and are no events.
+    fn take_event(&mut self) -> Option<Told> {
+        let text = self.text.as_mut()?;
+        loop {
+            let end = text.find("\n\n")?;
+            let event: String = text.drain(..end + 2).collect();
+            let field = |name: &str| event.lines().find_map(|line| line.strip_prefix(name)).map(str::to_owned);
+            if let (Some(id), Some(name), Some(data)) = (field("id: "), field("event: "), field("data: ")) {
+                return Some(Told { id, name, data });
+            }
+        }
+    }
+}
+
+fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
+    bytes.windows(wanted.len()).position(|window| window == wanted)
 }

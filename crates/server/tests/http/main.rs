@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what helps a test may fail like a test")]
 
 mod authorization;
+mod callbacks;
 mod carts;
 mod categories;
 mod client;
@@ -11,6 +12,7 @@ mod idempotency;
 mod keys;
 mod limits;
 mod orders;
+mod payments;
 mod people;
 mod problems;
 mod process;
@@ -21,6 +23,7 @@ mod sessions;
 mod settings;
 mod shelf;
 mod stock;
+mod timelines;
 mod tls;
 mod town;
 mod waiting;

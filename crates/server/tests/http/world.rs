@@ -91,22 +91,51 @@ impl World {
     }
 
     pub async fn person(&self, name: &str) -> Person {
-        let email = format!("{name}@example.org");
-        let new = json!({"email": email, "password": PASSWORD, "first_name": name});
-        self.anonymous().post("/v1/users", new).await.expect(201);
-        self.signed_in(&email).await
+        self.anonymous().person(name).await
     }
 
     /// The first admin, made with the token of the first start.
     pub async fn admin(&self) -> Person {
-        let token = self.app.first_admin_token().expect("there is no admin yet");
+        self.anonymous().first_admin(&self.app).await
+    }
+
+    pub async fn sign_in(&self, email: &str, password: &str) -> Reply {
+        self.anonymous().sign_in(email, password).await
+    }
+
+    pub async fn signed_in(&self, email: &str) -> Person {
+        self.anonymous().signed_in(email).await
+    }
+
+    /// Somebody in this role.
+    pub async fn person_as(&self, admin: &Person, name: &str, role: &str) -> Person {
+        self.anonymous().person_as(admin, name, role).await
+    }
+
+    /// A service client's token.
+    pub async fn service(&self, admin: &Person) -> Client {
+        self.anonymous().service(admin).await
+    }
+}
+
+/// People, made by somebody who has no token.
+impl Client {
+    pub async fn person(&self, name: &str) -> Person {
+        let email = format!("{name}@example.org");
+        let new = json!({"email": email, "password": PASSWORD, "first_name": name});
+        self.post("/v1/users", new).await.expect(201);
+        self.signed_in(&email).await
+    }
+
+    pub async fn first_admin(&self, app: &App) -> Person {
+        let token = app.first_admin_token().expect("there is no admin yet");
         let new = json!({"token": token, "email": "root@example.org", "password": PASSWORD});
-        self.anonymous().post("/v1/first-admin", new).await.expect(201);
+        self.post("/v1/first-admin", new).await.expect(201);
         self.signed_in("root@example.org").await
     }
 
     pub async fn sign_in(&self, email: &str, password: &str) -> Reply {
-        self.anonymous().post("/v1/sessions", json!({"email": email, "password": password})).await
+        self.post("/v1/sessions", json!({"email": email, "password": password})).await
     }
 
     pub async fn signed_in(&self, email: &str) -> Person {
@@ -114,24 +143,22 @@ impl World {
         Person {
             user_id: session.json()["user"]["user_id"].as_str().unwrap().to_owned(),
             email: email.to_owned(),
-            client: self.anonymous().with_token(&session.field("access_token")),
+            client: self.with_token(&session.field("access_token")),
             refresh_token: session.field("refresh_token"),
         }
     }
 
-    /// Somebody in this role.
     pub async fn person_as(&self, admin: &Person, name: &str, role: &str) -> Person {
         let person = self.person(name).await;
         admin.client.put(&format!("/v1/users/{}/role", person.user_id), json!({"role": role})).await.expect(200);
         self.signed_in(&person.email).await
     }
 
-    /// A service client's token.
     pub async fn service(&self, admin: &Person) -> Client {
         let client = admin.client.post("/v1/clients", json!({"name": "warehouse"})).await.expect(201);
         let shown = json!({"client_id": client.field("client_id"), "client_secret": client.field("client_secret")});
-        let token = self.anonymous().post("/v1/tokens", shown).await.expect(200);
-        self.anonymous().with_token(&token.field("access_token"))
+        let token = self.post("/v1/tokens", shown).await.expect(200);
+        self.with_token(&token.field("access_token"))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator};
+use schemars::JsonSchema;
 use serde::Serialize;
 use tradewind_events::{Address, CancelledBy, Currency, Id, Lines, PaymentMethod, TextEnum, Timestamp};
 use tradewind_orders::{Order, owed_step};
@@ -74,6 +74,7 @@ pub struct OrderItem {
 }
 
 /// `total = items − discount + shipping + tax`.
+#[expect(clippy::struct_field_names, reason = "names of the API, which say their unit")]
 #[derive(Serialize, JsonSchema)]
 struct Amounts {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -92,7 +93,6 @@ struct Amounts {
 struct ReservationPart {
     #[serde(skip_serializing_if = "Option::is_none")]
     reservation_id: Option<Id>,
-    #[schemars(schema_with = "names::<ReservationState>")]
     state: ReservationState,
 }
 
@@ -100,7 +100,6 @@ struct ReservationPart {
 struct PaymentPart {
     #[serde(skip_serializing_if = "Option::is_none")]
     payment_id: Option<Id>,
-    #[schemars(schema_with = "names::<PaymentState>")]
     state: PaymentState,
     #[serde(skip_serializing_if = "Option::is_none")]
     authorized_minor: Option<i64>,
@@ -113,7 +112,6 @@ struct PaymentPart {
 struct ShipmentPart {
     #[serde(skip_serializing_if = "Option::is_none")]
     shipment_id: Option<Id>,
-    #[schemars(schema_with = "names::<ShipmentState>")]
     state: ShipmentState,
     #[serde(skip_serializing_if = "Option::is_none")]
     carrier: Option<Arc<str>>,
@@ -131,6 +129,7 @@ struct RefundPart {
 }
 
 /// When it came how far.
+#[expect(clippy::struct_field_names, reason = "names of the API, as entities have them")]
 #[derive(Serialize, JsonSchema, Default)]
 struct Times {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -157,11 +156,6 @@ struct Times {
     ended_at: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     refunded_at: Option<Timestamp>,
-}
-
-/// These states have the names of others, which a document of the API cannot have twice: it lists them where they are.
-fn names<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
-    T::json_schema(generator)
 }
 
 impl OrderDetails {

@@ -1,0 +1,211 @@
+//! The timeline of an order: pages and streams show the same events, each once, whenever one begins to look.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use crate::{
+    client::{Client, Told},
+    town::{Order, THREE_STORES, Town, order_of},
+};
+
+async fn listed(client: &Client, order: &Order<'_>) -> Vec<Value> {
+    let page = client.get(&format!("{}/events?limit=100", order.path())).await.expect(200).json();
+    assert_eq!(page["next_cursor"], json!(null));
+    page["items"].as_array().unwrap().clone()
+}
+
+fn told(events: &[Told]) -> Vec<Value> {
+    events.iter().map(|event| serde_json::from_str(&event.data).unwrap()).collect()
+}
+
+#[tokio::test]
+async fn a_timeline_tells_what_happened_why_and_who_said_it() {
+    let town = Town::new().await;
+    town.stocks("tea", 9).await;
+    let ada = town.buyer("ada", 5_000).await;
+    let order = town.settles_order(&ada, order_of("tea", 1, "balance")).await;
+    let names = order.story().await;
+    let saga = [
+        "order.placed",
+        "quote.issued",
+        "order.priced",
+        "reservation.made",
+        "shipment.allocated",
+        "order.validated",
+        "payment.authorized",
+        "reservation.committed",
+        "order.confirmed",
+        "payment.captured",
+        "shipment.ready",
+    ];
+    let position = |name: &str| names.iter().position(|known| known == name).unwrap_or_else(|| panic!("no {name}"));
+    assert!(saga.map(position).is_sorted(), "{names:?}");
+    assert!(names.contains(&"account.debited".to_owned()) && !names.contains(&"stock.changed".to_owned()), "{names:?}");
+
+    let events = listed(&ada.client, &order).await;
+    let of = |name: &str| events.iter().find(|event| event["name"] == name).unwrap();
+    let (placed, quoted) = (of("order.placed"), of("quote.issued"));
+    assert_eq!((&placed["source"], &placed["sequence"]), (&json!("orders"), &json!(1)));
+    assert_eq!(placed["subject"], format!("order/{}", order.order_id));
+    assert_eq!(quoted["causation_id"], placed["event_id"]);
+    assert!(events.iter().all(|event| event["correlation_id"] == placed["correlation_id"]));
+    assert_eq!(quoted["data"]["order"]["total_minor"], 1_000);
+}
+
+#[tokio::test]
+async fn a_timeline_comes_in_pages() {
+    let town = Town::new().await;
+    town.stocks("tea", 9).await;
+    let ada = town.buyer("ada", 5_000).await;
+    let order = town.settles_order(&ada, order_of("tea", 1, "balance")).await;
+    let path = format!("{}/events", order.path());
+    let all = listed(&ada.client, &order).await;
+    assert_eq!(crate::shelf::pages(&ada.client, &path, 4).await, all);
+    // A cursor is good for its order alone.
+    let other = town.settles_order(&ada, order_of("tea", 1, "balance")).await;
+    let cursor = ada.client.get(&format!("{path}?limit=2")).await.field("next_cursor");
+    let wrong = format!("{}/events?limit=2&cursor={cursor}", other.path());
+    ada.client.get(&wrong).await.refused(400, "cursor_invalid");
+}
+
+#[tokio::test]
+async fn what_is_personal_is_shown_to_the_buyer_and_to_staff_alone() {
+    let town = Town::new().await;
+    town.stocks("tea", 9).await;
+    let ada = town.buyer("ada", 5_000).await;
+    let order = town.settles_order(&ada, order_of("tea", 1, "balance")).await;
+    order.dispatches().await.expect(200);
+    order.delivers().await.expect(200);
+    let street = |events: &[Value]| events[0]["data"]["shipping_address"]["street"].clone();
+    for client in [&ada.client, &town.staff] {
+        assert_eq!(street(&listed(client, &order).await), "Dock 1");
+    }
+    let masked = listed(&town.service, &order).await;
+    assert_eq!(street(&masked), "***");
+    let stream = town.service.request("GET", &format!("{}/events", order.path())).stream().await;
+    assert_eq!(told(&stream.rest().await), masked);
+    let texts = masked.iter().map(Value::to_string).collect::<String>();
+    assert!(!texts.contains("Dock") && !texts.contains("Hamburg"), "{texts}");
+}
+
+#[tokio::test]
+async fn a_stream_tells_what_has_been_and_then_what_happens_until_the_order_is_settled() {
+    let town = Town::new().await;
+    town.stocks("tea", 9).await;
+    let ada = town.buyer("ada", 0).await;
+    let order = town.settles_order(&ada, order_of("tea", 1, "external")).await;
+    let before = listed(&ada.client, &order).await;
+    let mut stream = ada.client.request("GET", &format!("{}/events", order.path())).stream().await;
+    let mut events = stream.take(before.len()).await;
+    assert_eq!(told(&events), before);
+    assert!(events.iter().zip(&before).all(|(event, listed)| listed["name"] == event.name));
+    order.authorizes("bank-1", 1_000).await.expect(200);
+    let next = stream.next().await.unwrap();
+    assert_eq!(next.name, "payment.authorized");
+    events.push(next);
+    order.dispatches().await.expect(200);
+    order.delivers().await.expect(200);
+    events.extend(stream.rest().await);
+    assert!(events.iter().any(|event| event.name == "order.completed"));
+    let all = listed(&ada.client, &order).await;
+    assert_eq!(told(&events), all[..events.len()]);
+    assert!(all[events.len()..].iter().all(|event| event["source"] == "notifications"), "only mail comes after");
+}
+
+#[tokio::test]
+async fn a_stream_goes_on_after_the_event_that_was_seen_last() {
+    let town = Town::new().await;
+    town.stocks("tea", 9).await;
+    let ada = town.buyer("ada", 0).await;
+    let order = town.settles_order(&ada, order_of("tea", 1, "external")).await;
+    let path = format!("{}/events", order.path());
+    let after = |id: &str| ada.client.request("GET", &path).header("Last-Event-ID", id);
+    let seen = ada.client.request("GET", &path).stream().await.take(3).await;
+    order.authorizes("bank-1", 1_000).await.expect(200);
+    order.dispatches().await.expect(200);
+    order.delivers().await.expect(200);
+    town.settles().await;
+    let rest = after(&seen[2].id).stream().await.rest().await;
+    let all = ada.client.request("GET", &path).stream().await.rest().await;
+    assert_eq!([&seen[..], &rest[..]].concat(), all);
+    assert_eq!(told(&all), listed(&ada.client, &order).await);
+    // Nothing is left to tell, and a browser need not come again.
+    let accepts = |id: &str| after(id).header("Accept", "text/event-stream");
+    assert_eq!(accepts(&all.last().unwrap().id).send().await.expect(204).bytes, b"");
+    for bad in ["yesterday", "12", "-1-2"] {
+        assert_eq!(accepts(bad).send().await.refused(400, "header_invalid").field("field"), "Last-Event-ID");
+    }
+}
+
+/// Streams that begin at any moment of a saga between stores, and are broken off and resumed, tell the same.
+#[tokio::test]
+async fn no_event_is_missed_or_told_twice_whenever_one_begins_to_look() {
+    let town = Town::laid_out(THREE_STORES, &[]).await;
+    town.stocks("tea", 99).await;
+    let ada = town.buyer("ada", 50_000).await;
+    for _ in 0..5 {
+        let order = town.places(&ada, order_of("tea", 1, "external")).await;
+        let path = format!("{}/events", order.path());
+        // Orders has answered; the read model hears of it in a while.
+        while ada.client.get(&path).await.status == 404 {}
+        let looking = async {
+            let mut events: Vec<Told> = Vec::new();
+            loop {
+                let mut request = ada.client.request("GET", &path);
+                if let Some(last) = events.last() {
+                    request = request.header("Last-Event-ID", &last.id);
+                }
+                let mut stream = request.stream().await;
+                let mut count = 0;
+                while let Some(event) = stream.next().await {
+                    let is_last = event.name == "order.completed";
+                    events.push(event);
+                    if is_last {
+                        return events;
+                    }
+                    count += 1;
+                    if count == 3 {
+                        break;
+                    }
+                }
+            }
+        };
+        let going = async {
+            town.settles().await;
+            order.authorizes("bank-1", 1_000).await.expect(200);
+            town.settles().await;
+            order.dispatches().await.expect(200);
+            order.delivers().await.expect(200);
+        };
+        let (events, ()) = tokio::join!(looking, going);
+        town.settles().await;
+        let ids: BTreeSet<&str> = events.iter().map(|event| event.id.as_str()).collect();
+        assert_eq!(ids.len(), events.len(), "none twice");
+        let all = listed(&ada.client, &order).await;
+        assert_eq!(told(&events), all[..events.len()], "none missed");
+    }
+    town.is_clean().await;
+}
+
+#[tokio::test]
+async fn there_are_only_so_many_streams() {
+    let town = Town::with(&[("streams_max", "1")]).await;
+    town.stocks("tea", 9).await;
+    let ada = town.buyer("ada", 0).await;
+    let order = town.settles_order(&ada, order_of("tea", 1, "external")).await;
+    let request = || ada.client.request("GET", &format!("{}/events", order.path()));
+    let mut first = request().stream().await;
+    first.take(1).await;
+    request().header("Accept", "text/event-stream").send().await.refused(503, "overloaded");
+    request().send().await.expect(200);
+    drop(first);
+    let places = std::sync::Arc::clone(&town.doors[0].shop().streams);
+    // The server notices with the next event that nobody listens.
+    order.cancels().await.expect(200);
+    while places.available_permits() == 0 {
+        tokio::task::yield_now().await;
+    }
+    let all = request().stream().await.rest().await;
+    assert_eq!(told(&all), listed(&ada.client, &order).await[..all.len()]);
+}

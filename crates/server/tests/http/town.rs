@@ -1,0 +1,416 @@
+//! A shop in one store or in several, each behind a door of its own, with a broker in memory between them; its staff,
+//! its buyers, and the payment provider.
+
+use std::{sync::Arc, time::Duration};
+
+use serde_json::{Value, json};
+use tradewind::{
+    app::{App, Options, Part},
+    services,
+    shop::Shop,
+};
+use tradewind_audit::{Audit, Charge as Audited, Charges, StoreView};
+use tradewind_engine::{
+    BrokerParts, Entity,
+    ports::{Clock, List},
+    tables::{EffectRow, TimerRow},
+};
+use tradewind_events::{AsKey, TextEnum, Value as Column, id};
+use tradewind_testkit::{ManualClock, MemoryBroker};
+use tradewind_workers::provider::{ChargeState, Forced, ProviderSimulator};
+
+use crate::{
+    client::{Client, Doors, Reply},
+    world::{Directory, Mails, Person, config, hiring},
+};
+
+/// Whoever waits longer has failed.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Which services live together.
+pub type Layout = &'static [&'static [&'static str]];
+
+pub const ONE_STORE: Layout = &[&services::NAMES];
+pub const TWO_STORES: Layout =
+    &[&["identity", "catalog", "carts", "orders", "notifications", "query"], &["inventory", "payments", "shipping"]];
+pub const THREE_STORES: Layout =
+    &[&["identity", "catalog", "carts", "query"], &["orders", "notifications"], &["inventory", "payments", "shipping"]];
+
+/// A running shop.
+pub struct Town {
+    pub doors: Vec<Door>,
+    pub clock: ManualClock,
+    pub broker: MemoryBroker,
+    pub provider: Arc<ProviderSimulator>,
+    pub staff: Client,
+    pub service: Client,
+    _directory: Directory,
+}
+
+/// One store of it.
+pub struct Door {
+    pub app: App,
+    services: &'static [&'static str],
+    group: String,
+}
+
+impl Town {
+    pub async fn new() -> Self {
+        Self::laid_out(ONE_STORE, &[]).await
+    }
+
+    pub async fn with(settings: &[(&'static str, &str)]) -> Self {
+        Self::laid_out(ONE_STORE, settings).await
+    }
+
+    pub async fn laid_out(layout: Layout, settings: &[(&'static str, &str)]) -> Self {
+        let (directory, clock, broker) = (Directory::new(), ManualClock::default(), MemoryBroker::new());
+        let (mut doors, mut provider, mut token_keys) = (Vec::new(), None, Vec::new());
+        for (number, services) in layout.iter().enumerate() {
+            let (slot, hire) = hiring(Mails::default());
+            let group = format!("group-{number}");
+            let hear = services::NAMES.iter().filter(|name| !services.contains(name)).map(ToString::to_string);
+            let broker = (layout.len() > 1).then(|| BrokerParts {
+                broker: Box::new(broker.clone()),
+                topic_prefix: "town".to_owned(),
+                group: group.clone(),
+                hear: hear.collect(),
+            });
+            let part = Part { services: services.to_vec(), broker, token_keys: std::mem::take(&mut token_keys) };
+            let options = Options { clock: Arc::new(clock.clone()), hire, part, ..Options::default() };
+            let app = App::start_with(configured(&directory, number, settings), options).await.unwrap();
+            let hired = slot.lock().unwrap().take();
+            if services.contains(&"payments") {
+                provider = hired;
+            }
+            token_keys = app.shop().key_ring.jwks();
+            doors.push(Door { app, services, group });
+        }
+        let anonymous = anonymous(&doors);
+        let admin = anonymous.first_admin(&doors[0].app).await;
+        let staff = anonymous.person_as(&admin, "staff", "staff").await.client;
+        let service = anonymous.service(&admin).await;
+        let provider = provider.expect("payments live somewhere");
+        Self { doors, clock, broker, provider, staff, service, _directory: directory }
+    }
+
+    pub fn anonymous(&self) -> Client {
+        anonymous(&self.doors)
+    }
+
+    /// A customer with so much money on their account.
+    pub async fn buyer(&self, name: &str, amount_minor: i64) -> Person {
+        let person = self.anonymous().person(name).await;
+        if amount_minor > 0 {
+            let credits = format!("/v1/users/{}/accounts/EUR/credits", person.user_id);
+            self.staff.post(&credits, json!({"amount_minor": amount_minor, "cause": "top_up"})).await.expect(200);
+        }
+        person
+    }
+
+    /// A product `p-SKU` for 10.00 EUR, with so many units.
+    pub async fn stocks(&self, sku: &str, units: i64) {
+        self.sells(sku, 1_000, units).await;
+    }
+
+    pub async fn sells(&self, sku: &str, amount_minor: i64, units: i64) {
+        let product = json!({
+            "product_id": format!("p-{sku}"), "name": sku,
+            "variants": [{"sku": sku, "amount_minor": amount_minor, "currency": "EUR"}],
+        });
+        self.staff.post("/v1/products", product).await.expect(201);
+        self.staff.post(&format!("/v1/products/p-{sku}/publication"), json!({})).await.expect(200);
+        self.settles().await;
+        if units > 0 {
+            let adjustment = json!({"delta": units, "adjustment_type": "restock"});
+            self.staff.post(&format!("/v1/stock/{sku}/adjustments"), adjustment).await.expect(200);
+            self.settles().await;
+        }
+    }
+
+    /// Places an order, and says its id.
+    pub async fn places(&self, buyer: &Person, order: Value) -> Order<'_> {
+        let reply = buyer.client.post("/v1/orders", order).await.expect(201);
+        Order { town: self, order_id: reply.field("order_id"), buyer: buyer.client.clone() }
+    }
+
+    /// The same, and waits until nothing moves any more.
+    pub async fn settles_order(&self, buyer: &Person, order: Value) -> Order<'_> {
+        let order = self.places(buyer, order).await;
+        self.settles().await;
+        order
+    }
+
+    /// From now on a service hears nothing; what it would hear is parked.
+    pub async fn pauses(&self, service: &str) {
+        let path = format!("/v1/operations/consumers/{service}/pause");
+        self.staff.post(&path, json!({"reason": "for the test"})).await.expect(200);
+        self.settles().await;
+    }
+
+    /// It hears again, what is parked first.
+    pub async fn resumes(&self, service: &str) {
+        self.staff.post(&format!("/v1/operations/consumers/{service}/resume"), json!({})).await.expect(200);
+        self.settles().await;
+    }
+
+    /// Moves the clock, and waits until nothing moves any more.
+    pub async fn advance(&self, by: Duration) {
+        self.clock.advance(by);
+        self.settles().await;
+    }
+
+    /// From now on the provider goes about this order like this. It is held up until then by its payment method alone,
+    /// so the order brings an id of its own.
+    pub fn force(&self, order_id: &str, forced: Forced) {
+        self.provider.force(&id(order_id), forced).unwrap();
+    }
+
+    /// Waits until nothing is in flight anywhere: no message, no due timer, no due job.
+    pub async fn settles(&self) {
+        let mut calm = 0;
+        let wait = async {
+            let mut look = tokio::time::interval(Duration::from_millis(1));
+            let mut before = Vec::new();
+            while calm < 2 {
+                look.tick().await;
+                let segments: Vec<u64> = self.doors.iter().map(|door| door.shop().engine.status().segment).collect();
+                let quiet = self.doors.iter().all(|door| self.is_quiet(door));
+                calm = if quiet && segments == before { calm + 1 } else { 0 };
+                before = segments;
+            }
+        };
+        let settled = tokio::time::timeout(PATIENCE, wait).await;
+        settled.unwrap_or_else(|_| panic!("it has not settled: {:?}", self.unsettled()));
+    }
+
+    /// The same, with every callback of the provider taken, which must be due.
+    pub async fn settles_with_callbacks(&self) {
+        let wait = async {
+            let mut look = tokio::time::interval(Duration::from_millis(1));
+            while self.provider.callbacks().unwrap().waiting > 0 {
+                look.tick().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, wait).await.expect("the callbacks are taken");
+        self.settles().await;
+    }
+
+    fn is_quiet(&self, door: &Door) -> bool {
+        let status = door.shop().engine.status();
+        assert_eq!(status.stopped, None, "an engine has stopped");
+        let idle = status.waiting == 0 && status.in_flight == 0 && status.published_segment == status.segment;
+        idle && self.broker.owed(&door.group) == 0 && self.due(door).is_empty()
+    }
+
+    fn due(&self, door: &Door) -> Vec<String> {
+        let (reader, now) = (door.shop().engine.reader(), Column::Int(self.clock.now().as_millis()));
+        let timers = List::of(TimerRow::TABLE, 10).at_most("due_at", now.clone());
+        let jobs = List::of(EffectRow::TABLE, 10).at_most("due_at", now).equal("state", Column::Text("waiting".into()));
+        let rows = [timers, jobs].into_iter().flat_map(|list| reader.list(&list).unwrap());
+        rows.map(|row| format!("{:?}", row.values)).collect()
+    }
+
+    fn unsettled(&self) -> Vec<String> {
+        let door = |door: &Door| {
+            let status = door.shop().engine.status();
+            format!("{:?}: {status:?}, owed {}, due {:?}", door.services, self.broker.owed(&door.group), self.due(door))
+        };
+        self.doors.iter().map(door).collect()
+    }
+
+    /// How far the clock was moved.
+    pub fn clock_since_start(&self) -> Duration {
+        self.clock.now().since(ManualClock::default().now())
+    }
+
+    /// The state of an order in the store of orders.
+    pub fn status_of_order(&self, order_id: &str) -> &'static str {
+        self.row::<tradewind_orders::Order>("orders", order_id).map_or("", |order| order.state.as_str())
+    }
+
+    /// A row of whichever service it is.
+    pub fn row<E: Entity>(&self, service: &str, key: impl AsKey) -> Option<E> {
+        let rows = self.door_of(service).shop().engine.reader().load(E::TABLE, &[key.as_key()]).unwrap();
+        rows.into_iter().flatten().next().map(|row| E::from_row(&row.values).unwrap())
+    }
+
+    pub fn rows<E: Entity>(&self, service: &str) -> Vec<E> {
+        let list = List::of(E::TABLE, 10_000);
+        let rows = self.door_of(service).shop().engine.reader().list(&list).unwrap();
+        rows.iter().map(|row| E::from_row(&row.values).unwrap()).collect()
+    }
+
+    fn door_of(&self, service: &str) -> &Door {
+        self.doors.iter().find(|door| door.services.contains(&service)).expect("every service lives somewhere")
+    }
+
+    /// Audits all stores, and the books of the provider: every invariant holds, nothing is owed or set aside.
+    pub async fn is_clean(&self) {
+        self.settles().await;
+        let report = self.audited();
+        let violations: Vec<_> = report.checks.iter().flat_map(|check| &check.violations).collect();
+        assert!(violations.is_empty() && report.owed.is_empty(), "{violations:?} {:?}", report.owed);
+        assert_eq!(report.set_aside, 0, "orders that are not settled");
+    }
+
+    pub fn audited(&self) -> tradewind_audit::Report {
+        let config = &self.doors[0].shop().config;
+        let services: Vec<_> = self.doors.iter().map(|door| services::some(config, door.services)).collect();
+        let view = |(door, services)| {
+            let shop = Door::shop(door);
+            StoreView::new(&shop.store_name, &**shop.engine.reader(), services)
+        };
+        let stores: Vec<_> = self.doors.iter().zip(services.iter().map(Vec::as_slice)).map(view).collect();
+        let charges = self.charges();
+        let registry = tradewind_events::registry();
+        let audit = Audit { stores: &stores, registry: &registry, charges: Some(&charges), now: self.clock.now() };
+        audit.run().unwrap()
+    }
+
+    fn charges(&self) -> Charges {
+        let charges = self.provider.charges(None, 10_000).unwrap();
+        let audited = |charge: tradewind_workers::provider::Charge| {
+            let taken = matches!(charge.state, ChargeState::Captured | ChargeState::Refunded);
+            Audited {
+                order_id: charge.order_id,
+                reference: charge.reference,
+                currency: charge.currency,
+                captured_minor: if taken { charge.amount_minor } else { 0 },
+                refunded_minor: if taken { charge.refunded_minor } else { 0 },
+            }
+        };
+        Charges { list: charges.into_iter().map(audited).collect(), ..Charges::default() }
+    }
+}
+
+impl Door {
+    pub fn shop(&self) -> &Shop {
+        self.app.shop()
+    }
+}
+
+/// An order that was placed.
+pub struct Order<'a> {
+    pub town: &'a Town,
+    pub order_id: String,
+    pub buyer: Client,
+}
+
+impl Order<'_> {
+    pub fn path(&self) -> String {
+        format!("/v1/orders/{}", self.order_id)
+    }
+
+    /// As its buyer sees it.
+    pub async fn seen(&self) -> Value {
+        self.buyer.get(&self.path()).await.expect(200).json()
+    }
+
+    pub async fn status(&self) -> String {
+        self.seen().await["status"].as_str().unwrap().to_owned()
+    }
+
+    /// How it stands and why, as `rejected: insufficient`.
+    pub async fn is(&self, status: &str) {
+        let seen = self.seen().await;
+        let reason = seen["reason"].as_str().map(|reason| format!(": {reason}")).unwrap_or_default();
+        assert_eq!(format!("{}{reason}", seen["status"].as_str().unwrap()), status, "{seen}");
+    }
+
+    pub async fn payment(&self) -> Value {
+        self.buyer.get(&format!("{}/payment", self.path())).await.expect(200).json()
+    }
+
+    /// The names of its events, in the order of the log.
+    pub async fn story(&self) -> Vec<String> {
+        let page = self.buyer.get(&format!("{}/events?limit=100", self.path())).await.expect(200).json();
+        page["items"].as_array().unwrap().iter().map(|event| event["name"].as_str().unwrap().to_owned()).collect()
+    }
+
+    pub async fn cancels(&self) -> Reply {
+        self.buyer.post(&format!("{}/cancellation", self.path()), json!({})).await
+    }
+
+    /// Somebody outside holds the money.
+    pub async fn authorizes(&self, reference: &str, amount_minor: i64) -> Reply {
+        let held = json!({"reference": reference, "amount_minor": amount_minor, "currency": "EUR"});
+        self.town.service.post(&format!("{}/payment/authorization", self.path()), held).await
+    }
+
+    pub async fn dispatches(&self) -> Reply {
+        let parcel = json!({"carrier": "Post", "tracking": "T-1"});
+        self.town.staff.post(&format!("{}/shipment/dispatch", self.path()), parcel).await
+    }
+
+    pub async fn delivers(&self) -> Reply {
+        self.town.staff.post(&format!("{}/shipment/delivery", self.path()), json!({})).await
+    }
+
+    pub async fn refunds(&self, refund: Value) -> Reply {
+        self.town.staff.post(&format!("{}/payment/refunds", self.path()), refund).await
+    }
+}
+
+/// An order of so many of a SKU.
+pub fn order_of(sku: &str, quantity: u32, payment_method: &str) -> Value {
+    json!({
+        "lines": [{"product_id": format!("p-{sku}"), "sku": sku, "quantity": quantity}],
+        "payment_method": payment_method,
+        "shipping_address": {"street": "Dock 1", "city": "Hamburg", "zip": "20457", "country": "DE"},
+    })
+}
+
+/// The same, by staff for somebody, with an id that is known before.
+pub fn named(order_id: &str, buyer: &Person, order: Value) -> Value {
+    let mut order = order;
+    order["order_id"] = json!(order_id);
+    order["customer_id"] = json!(buyer.user_id);
+    order
+}
+
+fn configured(directory: &Directory, number: usize, settings: &[(&'static str, &str)]) -> tradewind::config::Config {
+    let file = |name: &str| directory.0.join(name).display().to_string();
+    let (store, secrets) = (file(&format!("store-{number}.db")), file("secrets"));
+    let ours = [
+        ("store", &*store),
+        ("secrets_file", &secrets),
+        ("rate_per_second", "0"),
+        ("secret_rate_per_second", "0"),
+        ("access_token_ttl", "30days"),
+    ];
+    config(directory, &[&ours, settings].concat())
+}
+
+fn anonymous(doors: &[Door]) -> Client {
+    let client = Client::new(doors[0].app.address());
+    if doors.len() == 1 {
+        return client;
+    }
+    let addresses: Vec<_> = doors.iter().map(|door| (door.services, door.app.address())).collect();
+    let find: Doors = Arc::new(move |method, path| {
+        let service = service_of(method, path);
+        let door = addresses.iter().find(|(services, _)| services.contains(&service));
+        door.expect("every service has a door").1
+    });
+    Client { doors: Some(find), ..client }
+}
+
+/// Which service answers.
+fn service_of(method: &str, path: &str) -> &'static str {
+    let parts: Vec<&str> = path.split('?').next().unwrap().split('/').skip(1).collect();
+    match (method, &parts[..]) {
+        (_, ["v1", "users", _, "accounts", ..] | ["v1", "provider-callbacks"]) => "payments",
+        (_, ["v1", "orders", _, "payment", ..] | ["v1", "operations", "owed", ..]) => "payments",
+        (_, ["v1", "orders", _, "shipment", ..] | ["v1", "shipments"]) => "shipping",
+        ("GET", ["v1", "orders", ..]) => "query",
+        (_, ["v1", "orders", ..]) => "orders",
+        (_, ["v1", "stock" | "locations", ..]) => "inventory",
+        (_, ["v1", "carts", ..] | ["v1", "users", _, "carts"]) => "carts",
+        (_, ["v1", "products" | "categories" | "variants", ..]) => "catalog",
+        (_, ["v1", "operations", "consumers", service, _]) => {
+            services::NAMES.into_iter().find(|name| name == service).expect("a service")
+        }
+        _ => "identity",
+    }
+}
