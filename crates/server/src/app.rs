@@ -59,8 +59,8 @@ pub struct Store {
     pub writer: Box<dyn Writer>,
 }
 
-/// Opens the store of a shop.
-pub type OpenStore = Box<dyn FnOnce(&Config, &dyn Clock) -> Result<Store, AppError> + Send>;
+/// Opens the store of a shop for the services that live in it.
+pub type OpenStore = Box<dyn FnOnce(&Config, &[&'static str], &dyn Clock) -> Result<Store, AppError> + Send>;
 
 /// What an app is made of, beside its configuration.
 pub struct Options {
@@ -133,7 +133,7 @@ impl App {
     /// The same with another clock and store: tests drive the real server by hand.
     pub async fn start_with(mut config: Config, options: Options) -> Result<Self, AppError> {
         let Options { clock, open, hire, mut part } = options;
-        let Store { name, epoch, reader, writer } = open(&config, &*clock)?;
+        let Store { name, epoch, reader, writer } = open(&config, &part.services, &*clock)?;
         // Only now: whoever owns the store owns the file of secrets beside it.
         config.draw_missing_secrets()?;
         if let Some(path) = config.exposed_secrets_file() {
@@ -279,12 +279,12 @@ async fn halt(shop: &Shop) -> Option<String> {
 }
 
 /// The store of `serve`: an SQLite file.
-pub fn open_sqlite(config: &Config, clock: &dyn Clock) -> Result<Store, AppError> {
+pub fn open_sqlite(config: &Config, services: &[&'static str], clock: &dyn Clock) -> Result<Store, AppError> {
     let name = drawn_text().chars().filter(char::is_ascii_alphanumeric).take(STORE_NAME_CHARS).collect::<String>();
     let options = SqliteOptions {
         readers_max: config.readers_max + 1,
         bytes_max: config.store_size_max.map(|size| size.0),
-        ..SqliteOptions::new(&name, services::NAMES, clock.now())
+        ..SqliteOptions::new(&name, services.iter().copied(), clock.now())
     };
     let opened = Sqlite::open(&config.store, &options)?;
     Ok(Store {
