@@ -1,5 +1,6 @@
 //! The command line: a file a command. Only here something is printed.
 
+mod admin;
 mod backup;
 mod completions;
 mod config;
@@ -60,6 +61,7 @@ enum Command {
     Owed(owed::Owed),
     Parked(parked::Parked),
     Consumers(consumers::Consumers),
+    Admin(admin::Admin),
     Rebuild(rebuild::Rebuild),
     Backup(backup::Backup),
     Config(config::Show),
@@ -136,6 +138,7 @@ pub fn main() -> ExitCode {
         Command::Owed(owed) => owed.run(),
         Command::Parked(parked) => parked.run(),
         Command::Consumers(consumers) => consumers.run(),
+        Command::Admin(admin) => admin.run(),
         Command::Rebuild(rebuild) => rebuild.run(),
         Command::Backup(backup) => backup.run(),
         Command::Config(show) => show.run(),

@@ -5,6 +5,7 @@
 
 pub mod alarm;
 pub mod app;
+pub mod backroom;
 pub mod cli;
 pub mod client;
 pub mod config;

@@ -58,7 +58,13 @@ impl Desk {
         Ok(answer.read(&Method::POST, path)?)
     }
 
-    /// The same with an empty object.
+    /// Sets something.
+    pub async fn put<T: DeserializeOwned>(&mut self, path: &str, body: &Value) -> Result<T, CliError> {
+        let answer = self.send(&Method::PUT, path, Some(body)).await?;
+        Ok(answer.read(&Method::PUT, path)?)
+    }
+
+    /// The same as `post`, with an empty object.
     pub async fn act<T: DeserializeOwned>(&mut self, path: &str) -> Result<T, CliError> {
         self.post(path, &json!({})).await
     }

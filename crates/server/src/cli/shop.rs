@@ -21,6 +21,11 @@ pub struct ShopArgs {
 }
 
 impl ShopArgs {
+    /// The shop at this address.
+    pub fn at(url: &ShopUrl) -> Self {
+        Self { url: Some(url.to_string()) }
+    }
+
     pub fn url(&self) -> Result<ShopUrl, ClientError> {
         self.url.clone().or_else(|| variable(URL)).as_deref().unwrap_or(URL_DEFAULT).parse()
     }

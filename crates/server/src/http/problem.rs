@@ -120,6 +120,13 @@ impl Failure {
     }
 }
 
+/// For a person: the code, and what was the matter.
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0.problem, f)
+    }
+}
+
 /// A refusal of a service or of the engine.
 impl From<Problem> for Failure {
     fn from(problem: Problem) -> Self {
