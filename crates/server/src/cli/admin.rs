@@ -233,9 +233,9 @@ fn admins(reader: &dyn Reader) -> Result<Vec<User>, CliError> {
     let mut admins = Vec::new();
     let mut after = None;
     loop {
-        let list = Rows { direction: Direction::Ascending, after, ..Rows::of(User::TABLE, ROWS) };
-        let list = list.equal("role", Column::Text(Role::Admin.as_str().into()));
-        let found = reader.list(&list).map_err(AppError::from)?;
+        let wanted = Rows { direction: Direction::Ascending, after, ..Rows::of(User::TABLE, ROWS) };
+        let wanted = wanted.equal("role", Column::Text(Role::Admin.as_str().into()));
+        let found = reader.list(&wanted).map_err(AppError::from)?;
         let users: Result<Vec<User>, _> = found.iter().map(|row| User::from_row(&row.values)).collect();
         let users = users.map_err(|error| CliError::Other(format!("a user cannot be read: {error}")))?;
         let Some(last) = users.last() else { return Ok(admins) };
