@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use axum::{
-    body::{Body, Bytes},
+    body::{Body, BodyDataStream, Bytes},
     extract::{Request, State},
-    http::{HeaderMap, HeaderValue, Method, header},
+    http::{HeaderMap, HeaderValue, Method, header, request},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -29,6 +29,9 @@ use super::{
 use crate::{identity::InvalidToken, secret::encoded, shop::Shop};
 
 pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
+/// Of a body that is refused; a client that sends more is hung up on.
+const DRAINED_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// What a gate knows.
 pub struct Gate {
@@ -66,7 +69,35 @@ pub async fn pass(State(gate): State<Arc<Gate>>, request: Request, next: Next) -
 impl Gate {
     async fn open(&self, request: Request, passed: &mut Passed) -> Result<(Call, Request), Failure> {
         let (mut parts, body) = request.into_parts();
+        let mut body = body.into_data_stream();
+        let admitted = match self.admit(&parts, passed) {
+            Ok(principal) => self.read(&parts.headers, &mut body).await.map(|body| (principal, body)),
+            Err(failure) => Err(failure),
+        };
+        let (principal, body) = match admitted {
+            Ok(admitted) => admitted,
+            Err(failure) => {
+                drain(body).await;
+                return Err(failure);
+            }
+        };
+        let idempotency = self.idempotency(&parts, principal.as_ref(), &body)?;
         let context = parts.extensions.remove::<Context>().unwrap_or_else(|| self.context());
+        let call = Call::new(Parts {
+            shop: self.shop.clone(),
+            context,
+            principal,
+            idempotency,
+            must_own: self.route.who == Who::Owner && owner_in_path(self.route.path, parts.uri.path()).is_none(),
+            owned: false.into(),
+        });
+        parts.extensions.insert(BodyBytes(body));
+        parts.extensions.insert(call.clone());
+        Ok((call, Request::from_parts(parts, Body::empty())))
+    }
+
+    /// Who asks, if they may and do not ask too often.
+    fn admit(&self, parts: &request::Parts, passed: &mut Passed) -> Result<Option<Principal>, Failure> {
         let client = parts.extensions.get::<Client>().copied().unwrap_or_default();
         let (limiter, now) = (&self.shop.limiter, self.shop.clock().now());
         let shown = if self.route.who == Who::Public { Ok(None) } else { self.principal(&parts.headers) };
@@ -78,22 +109,8 @@ impl Gate {
         if self.route.tries_secret {
             limiter.admit_secret(client, now)?;
         }
-        let owns = owner_in_path(self.route.path, parts.uri.path());
-        self.authorize(principal.as_ref(), owns)?;
-        let body =
-            if self.route.method == Method::GET { Bytes::new() } else { self.body(&parts.headers, body).await? };
-        let idempotency = self.idempotency(&parts, principal.as_ref(), &body)?;
-        let call = Call::new(Parts {
-            shop: self.shop.clone(),
-            context,
-            principal,
-            idempotency,
-            must_own: self.route.who == Who::Owner && owns.is_none(),
-            owned: false.into(),
-        });
-        parts.extensions.insert(BodyBytes(body));
-        parts.extensions.insert(call.clone());
-        Ok((call, Request::from_parts(parts, Body::empty())))
+        self.authorize(principal.as_ref(), owner_in_path(self.route.path, parts.uri.path()))?;
+        Ok(principal)
     }
 
     /// For a request that did not come through the edge.
@@ -137,16 +154,18 @@ impl Gate {
         if may { Ok(()) } else { Err(NOT_ALLOWED.problem()) }
     }
 
-    async fn body(&self, headers: &HeaderMap, body: Body) -> Result<Bytes, Failure> {
+    async fn read(&self, headers: &HeaderMap, body: &mut BodyDataStream) -> Result<Bytes, Failure> {
+        if self.route.method == Method::GET {
+            return Ok(Bytes::new());
+        }
         let limit = self.route.body_max.unwrap_or(self.shop.config.body_max).in_memory();
         let too_large = || BODY_TOO_LARGE.because(format!("This route takes at most {limit} bytes."));
         let told = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
         if told.is_some_and(|told| told > limit) {
             return Err(too_large());
         }
-        let mut stream = body.into_data_stream();
         let mut read = Vec::with_capacity(told.unwrap_or_default());
-        while let Some(chunk) = stream.next().await {
+        while let Some(chunk) = body.next().await {
             let chunk = chunk.map_err(|_| BODY_INVALID.because("The body ended before its time."))?;
             if read.len() + chunk.len() > limit {
                 return Err(too_large());
@@ -159,7 +178,7 @@ impl Gate {
     /// The key counts for one principal on one route; its fingerprint tells whether the request is the same.
     fn idempotency(
         &self,
-        parts: &axum::http::request::Parts,
+        parts: &request::Parts,
         principal: Option<&Principal>,
         body: &[u8],
     ) -> Result<Option<Idempotency>, Failure> {
@@ -181,6 +200,18 @@ impl Gate {
             key,
             fingerprint: encoded(fingerprint.sign().as_ref()).into(),
         }))
+    }
+}
+
+/// Takes what is still to come of a body that nobody wants, as far as is reasonable: a client that is hung up on while it
+/// sends may never see the answer.
+async fn drain(mut body: BodyDataStream) {
+    let mut drained = 0;
+    while let Some(Ok(chunk)) = body.next().await {
+        drained += chunk.len();
+        if drained > DRAINED_BYTES_MAX {
+            return;
+        }
     }
 }
 
