@@ -1,22 +1,26 @@
 //! Figures for Prometheus. Names and labels are of bounded number: kinds and templates, never ids.
 
+mod book;
 mod engine;
 mod sagas;
+mod waiting;
 
 use std::time::Duration;
 
 use axum::http::{Method, StatusCode};
 use prometheus_client::{
     encoding::text::encode,
-    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
-    registry::Registry,
+    metrics::{counter::Counter, family::Family, histogram::Histogram},
 };
 use tradewind_engine::{Logged, Status};
 
+use book::Book;
 use engine::EngineFigures;
 use sagas::Sagas;
+use waiting::WaitingFigures;
 
-pub use engine::Owed;
+pub use book::Figure;
+pub use waiting::{Owed, Waiting};
 
 /// From a tenth of a millisecond to ten seconds.
 const SECONDS: [f64; 16] =
@@ -31,13 +35,13 @@ pub struct Stopwatch(std::time::Instant);
 
 /// All figures of a shop.
 pub struct Metrics {
-    registry: Registry,
+    book: Book,
     requests: Family<Labels<3>, Counter>,
     seconds: Histograms<1>,
     problems: Family<Labels<1>, Counter>,
     pub(crate) engine: EngineFigures,
     sagas: Sagas,
-    status: StatusGauges,
+    waiting: WaitingFigures,
 }
 
 /// How a request was answered.
@@ -49,21 +53,6 @@ pub struct Answered<'a> {
     pub took: Duration,
     /// Of a problem.
     pub code: Option<&'static str>,
-}
-
-/// Taken from the engine whenever somebody asks.
-#[derive(Default)]
-struct StatusGauges {
-    waiting: Gauge,
-    in_flight: Gauge,
-    parked: Gauge,
-    segment: Gauge,
-    unpublished: Gauge,
-    held: Gauge,
-    stopped: Gauge,
-    dead: Gauge,
-    owed: Gauge,
-    paused: Gauge,
 }
 
 impl Stopwatch {
@@ -79,17 +68,17 @@ impl Stopwatch {
 
 impl Default for Metrics {
     fn default() -> Self {
-        let mut registry = Registry::with_prefix("tradewind");
-        let requests = Family::default();
+        let mut book = Book::default();
+        let (requests, problems) = (Family::default(), Family::default());
         let seconds: Histograms<1> = Family::new_with_constructor(in_seconds);
-        let problems = Family::default();
-        registry.register("http_requests", "Requests, by route and class of status", requests.clone());
-        registry.register("http_request_seconds", "How long requests took", seconds.clone());
-        registry.register("http_problems", "Requests that were not followed, by code", problems.clone());
-        let engine = EngineFigures::new(&mut registry);
-        let sagas = Sagas::new(&mut registry);
-        let status = StatusGauges::new(&mut registry);
-        Self { registry, requests, seconds, problems, engine, sagas, status }
+        let counted = ["method", "route", "status"];
+        book.add("http_requests", &counted, "Requests, by route and class of status", requests.clone());
+        book.add("http_request_seconds", &["route"], "How long requests took", seconds.clone());
+        book.add("http_problems", &["code"], "Requests that were not followed, by code", problems.clone());
+        let engine = EngineFigures::new(&mut book);
+        let sagas = Sagas::new(&mut book);
+        let waiting = WaitingFigures::new(&mut book);
+        Self { book, requests, seconds, problems, engine, sagas, waiting }
     }
 }
 
@@ -110,53 +99,18 @@ impl Metrics {
     }
 
     /// All figures, as Prometheus reads them.
-    pub fn text(&self, status: &Status, owed: &Owed) -> String {
-        self.status.set(status, owed);
+    pub fn text(&self, status: &Status, waiting: &Waiting) -> String {
+        self.waiting.set(status, waiting);
         let mut text = String::new();
-        if encode(&mut text, &self.registry).is_err() {
+        if encode(&mut text, self.book.registry()).is_err() {
             tracing::error!("the metrics could not be written");
         }
         text
     }
-}
 
-impl StatusGauges {
-    fn new(registry: &mut Registry) -> Self {
-        let gauges = Self::default();
-        for (gauge, name, help) in [
-            (&gauges.waiting, "waiting", "Messages that wait for a batch"),
-            (&gauges.in_flight, "batches_in_flight", "Batches that are not durable yet"),
-            (&gauges.parked, "parked", "Parked messages"),
-            (&gauges.segment, "log_segment", "The last segment of the event log"),
-            (&gauges.unpublished, "unpublished_segments", "Segments that no broker has acknowledged yet"),
-            (&gauges.held, "deadlines_held", "1 when deadlines are held"),
-            (&gauges.stopped, "stopped", "1 when the engine has stopped by itself"),
-            (&gauges.dead, "dead_letters", "Dead letters that nobody has decided on; counted up to 1000"),
-            (&gauges.owed, "jobs_owed", "Jobs whose attempts are used up; counted up to 1000"),
-            (&gauges.paused, "consumers_paused", "Services that hear nothing at the moment"),
-        ] {
-            registry.register(name, help, gauge.clone());
-        }
-        gauges
-    }
-
-    fn set(&self, status: &Status, owed: &Owed) {
-        let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
-        let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-        for (gauge, value) in [
-            (&self.waiting, count(status.waiting)),
-            (&self.in_flight, count(status.in_flight)),
-            (&self.parked, count(status.parked)),
-            (&self.segment, number(status.segment)),
-            (&self.unpublished, number(status.segment.saturating_sub(status.published_segment))),
-            (&self.held, i64::from(status.deadlines_held.is_some())),
-            (&self.stopped, i64::from(status.stopped.is_some())),
-            (&self.dead, count(owed.dead_letters)),
-            (&self.owed, count(owed.jobs)),
-            (&self.paused, count(owed.paused.len())),
-        ] {
-            gauge.set(value);
-        }
+    /// What there is to read, by name.
+    pub fn figures(&self) -> Vec<&Figure> {
+        self.book.figures()
     }
 }
 

@@ -16,7 +16,10 @@ use super::{
     problem::Failure,
     refusals::{NOT_READY, ROUTE_UNKNOWN},
 };
-use crate::{metrics::Owed, problems};
+use crate::{
+    metrics::{Owed, Waiting},
+    problems,
+};
 
 #[derive(Serialize, JsonSchema)]
 pub struct Health {
@@ -56,8 +59,10 @@ pub async fn ready(call: Call) -> Result<Okay<Health>, Failure> {
 }
 
 pub async fn metrics(call: Call) -> Result<Text, Failure> {
-    let owed = call.read(Owed::read).await?;
-    let text = call.metrics.text(&call.engine.status(), &owed);
+    let (status, now) = (call.engine.status(), call.engine.clock().now());
+    let published = status.published_segment;
+    let waiting = call.read(move |reader| Waiting::read(reader, published, now)).await?;
+    let text = call.metrics.text(&status, &waiting);
     Ok(Text { media_type: "application/openmetrics-text; version=1.0.0; charset=utf-8", text })
 }
 

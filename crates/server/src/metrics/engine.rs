@@ -1,22 +1,14 @@
-//! What the engine tells: handlers, batches, and what waits for an operator.
+//! What the engine tells: handlers, batches, what was published and what failed.
 
 use std::time::Duration;
 
-use prometheus_client::{
-    metrics::{counter::Counter, family::Family, histogram::Histogram},
-    registry::Registry,
-};
+use prometheus_client::metrics::{counter::Counter, family::Family, histogram::Histogram};
 use tradewind_engine::{
-    BatchFigures, Entity, Handled, Observer,
-    ports::{BrokerError, List, Reader, StoreError},
-    tables::{ConsumerRow, DeadLetterRow, DeadLetterState, EffectRow, EffectState},
+    BatchFigures, Handled, Observer,
+    ports::{BrokerError, StoreError},
 };
-use tradewind_events::{TextEnum, Value};
 
-use super::{Histograms, Labels, Metrics, in_seconds};
-
-/// What waits for an operator is counted up to here.
-const COUNTED_MAX: u32 = 1_000;
+use super::{Histograms, Labels, Metrics, book::Book, in_seconds};
 
 /// Powers of four, for sizes of batches.
 const SIZES: [f64; 8] = [1.0, 4.0, 16.0, 64.0, 256.0, 1_024.0, 4_096.0, 16_384.0];
@@ -34,17 +26,8 @@ pub struct EngineFigures {
     store_failures: Counter,
 }
 
-/// What waits for an operator.
-#[derive(Debug, Clone, Default)]
-pub struct Owed {
-    pub dead_letters: usize,
-    pub jobs: usize,
-    /// Names of services.
-    pub paused: Vec<String>,
-}
-
 impl EngineFigures {
-    pub fn new(registry: &mut Registry) -> Self {
+    pub fn new(book: &mut Book) -> Self {
         let figures = Self {
             handled: Family::default(),
             handler_seconds: Family::new_with_constructor(in_seconds),
@@ -57,15 +40,12 @@ impl EngineFigures {
             broker_failures: Family::default(),
             store_failures: Counter::default(),
         };
-        registry.register(
-            "handled",
-            "Handlers that have run, by service, message and how they ended",
-            figures.handled.clone(),
-        );
-        registry.register("handler_seconds", "How long handlers took", figures.handler_seconds.clone());
-        registry.register("published_events", "Events that a broker has acknowledged", figures.published.clone());
-        registry.register("broker_failures", "Times that a broker failed, by kind", figures.broker_failures.clone());
-        registry.register("store_failures", "Times that the store failed", figures.store_failures.clone());
+        let ended = ["service", "message", "how"];
+        book.add("handled", &ended, "Handlers that have run, by how they ended", figures.handled.clone());
+        book.add("handler_seconds", &ended[..2], "How long handlers took", figures.handler_seconds.clone());
+        book.add("published_events", &[], "Events that a broker has acknowledged", figures.published.clone());
+        book.add("broker_failures", &["kind"], "Times that a broker failed", figures.broker_failures.clone());
+        book.add("store_failures", &[], "Times that the store failed", figures.store_failures.clone());
         for (histogram, name, help) in [
             (&figures.batch_messages, "batch_messages", "Messages in a batch"),
             (&figures.batch_rows, "batch_rows", "Rows that a batch has changed"),
@@ -73,7 +53,7 @@ impl EngineFigures {
             (&figures.forming, "batch_forming_seconds", "How long the handlers of a batch took"),
             (&figures.writing, "batch_writing_seconds", "How long a batch took to become durable"),
         ] {
-            registry.register(name, help, histogram.clone());
+            book.add(name, &[], help, histogram.clone());
         }
         figures
     }
@@ -116,20 +96,5 @@ impl Observer for Metrics {
     fn store_failed(&self, error: &StoreError) {
         self.engine.store_failures.inc();
         tracing::error!(%error, "the store has failed: nothing more is taken in");
-    }
-}
-
-impl Owed {
-    pub fn read(reader: &dyn Reader) -> Result<Self, StoreError> {
-        let text = |text: &str| Value::Text(text.into());
-        let dead = List::of(DeadLetterRow::TABLE, COUNTED_MAX).equal("state", text(DeadLetterState::Dead.as_str()));
-        let jobs = List::of(EffectRow::TABLE, COUNTED_MAX).equal("state", text(EffectState::Exhausted.as_str()));
-        let paused = List::of(ConsumerRow::TABLE, COUNTED_MAX).equal("paused", Value::Int(1));
-        let names = reader.list(&paused)?.into_iter().filter_map(|row| ConsumerRow::from_row(&row.values).ok());
-        Ok(Self {
-            dead_letters: reader.list(&dead)?.len(),
-            jobs: reader.list(&jobs)?.len(),
-            paused: names.map(|consumer| consumer.name.to_string()).collect(),
-        })
     }
 }

@@ -5,20 +5,21 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use prometheus_client::{
-    metrics::{counter::Counter, family::Family},
-    registry::Registry,
-};
+use prometheus_client::metrics::{counter::Counter, family::Family, histogram::Histogram};
 use tradewind_engine::Logged;
 use tradewind_events::{
     Event, Id, Timestamp,
     orders::{OrderCancelled, OrderCompleted, OrderConfirmed, OrderPlaced, OrderRejected},
 };
 
-use super::{Histograms, Labels, in_seconds};
+use super::{Histograms, Labels, book::Book};
 
 /// Orders whose beginning is remembered; of the others only the outcome is counted.
 const OPEN_MAX: usize = 100_000;
+
+/// From ten milliseconds to a day: some orders wait for a person who pays.
+const SAGA_SECONDS: [f64; 14] =
+    [0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3_600.0, 21_600.0, 86_400.0];
 
 pub struct Sagas {
     outcomes: Family<Labels<1>, Counter>,
@@ -27,11 +28,11 @@ pub struct Sagas {
 }
 
 impl Sagas {
-    pub fn new(registry: &mut Registry) -> Self {
+    pub fn new(book: &mut Book) -> Self {
         let outcomes = Family::default();
-        let seconds: Histograms<1> = Family::new_with_constructor(in_seconds);
-        registry.register("orders", "Orders, by what became of them", outcomes.clone());
-        registry.register("order_seconds", "From placed to confirmed or ended, by outcome", seconds.clone());
+        let seconds: Histograms<1> = Family::new_with_constructor(|| Histogram::new(SAGA_SECONDS));
+        book.add("orders", &["outcome"], "Orders, by what became of them", outcomes.clone());
+        book.add("order_seconds", &["outcome"], "From placed to confirmed or ended", seconds.clone());
         Self { outcomes, seconds, placed_at: Mutex::default() }
     }
 

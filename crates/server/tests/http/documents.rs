@@ -1,5 +1,7 @@
 //! The document of the API, the reference page, the pages of problems, health and figures.
 
+mod figures;
+
 use std::{collections::BTreeSet, fs, path::Path};
 
 use tradewind::{

@@ -1,0 +1,152 @@
+//! What waits: for a batch, for a broker, for a fact, for an operator; how much, and for how long the oldest has.
+
+use std::sync::atomic::AtomicU64;
+
+use prometheus_client::metrics::{family::Family, gauge::Gauge};
+use tradewind_engine::{
+    Entity, Status,
+    ports::{Direction, List, Reader, StoreError},
+    tables::{ConsumerRow, DeadLetterRow, DeadLetterState, EffectRow, EffectState, ParkedRow, TimerRow},
+};
+use tradewind_events::{TextEnum, Timestamp, Value};
+
+use super::{Labels, book::Book};
+
+/// What waits in the store is counted up to here.
+const COUNTED_MAX: u32 = 1_000;
+
+/// Taken whenever somebody asks.
+#[derive(Default)]
+pub struct WaitingFigures {
+    waiting: Gauge,
+    in_flight: Gauge,
+    parked: Gauge,
+    segment: Gauge,
+    unpublished: Gauge,
+    held: Gauge,
+    stopped: Gauge,
+    dead: Gauge,
+    jobs_waiting: Gauge,
+    jobs_owed: Gauge,
+    paused: Gauge,
+    lag: Family<Labels<1>, Gauge<f64, AtomicU64>>,
+}
+
+/// What waits for an operator.
+#[derive(Debug, Clone, Default)]
+pub struct Owed {
+    pub dead_letters: usize,
+    pub jobs: usize,
+    /// Names of services.
+    pub paused: Vec<String>,
+}
+
+/// All that waits in the store.
+#[derive(Debug, Clone, Default)]
+pub struct Waiting {
+    owed: Owed,
+    jobs: usize,
+    /// Since when the oldest waits, of each kind.
+    lag: Vec<(&'static str, f64)>,
+}
+
+impl WaitingFigures {
+    pub fn new(book: &mut Book) -> Self {
+        let figures = Self::default();
+        for (gauge, name, help) in [
+            (&figures.waiting, "waiting", "Messages that wait for a batch"),
+            (&figures.in_flight, "batches_in_flight", "Batches that are not durable yet"),
+            (&figures.parked, "parked", "Messages that wait for a fact, or for their service to be resumed"),
+            (&figures.segment, "log_segment", "The last segment of the event log"),
+            (&figures.unpublished, "unpublished_segments", "Segments that no broker has acknowledged yet"),
+            (&figures.held, "deadlines_held", "1 when deadlines are held"),
+            (&figures.stopped, "stopped", "1 when the engine has stopped by itself"),
+            (&figures.dead, "dead_letters", "Dead letters that nobody has decided on; counted up to 1000"),
+            (&figures.jobs_waiting, "jobs_waiting", "Jobs that are done or tried again later; counted up to 1000"),
+            (&figures.jobs_owed, "jobs_owed", "Jobs whose attempts are used up; counted up to 1000"),
+            (&figures.paused, "consumers_paused", "Services that hear nothing at the moment"),
+        ] {
+            book.add(name, &[], help, gauge.clone());
+        }
+        let help = "For how long the oldest has waited that is unpublished, parked, dead, an overdue timer or job";
+        book.add("lag_seconds", &["of"], help, figures.lag.clone());
+        figures
+    }
+
+    pub fn set(&self, status: &Status, waiting: &Waiting) {
+        let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        for (gauge, value) in [
+            (&self.waiting, count(status.waiting)),
+            (&self.in_flight, count(status.in_flight)),
+            (&self.parked, count(status.parked)),
+            (&self.segment, number(status.segment)),
+            (&self.unpublished, number(status.segment.saturating_sub(status.published_segment))),
+            (&self.held, i64::from(status.deadlines_held.is_some())),
+            (&self.stopped, i64::from(status.stopped.is_some())),
+            (&self.dead, count(waiting.owed.dead_letters)),
+            (&self.jobs_waiting, count(waiting.jobs)),
+            (&self.jobs_owed, count(waiting.owed.jobs)),
+            (&self.paused, count(waiting.owed.paused.len())),
+        ] {
+            gauge.set(value);
+        }
+        for (of, seconds) in &waiting.lag {
+            self.lag.get_or_create(&[("of", of)]).set(*seconds);
+        }
+    }
+}
+
+impl Owed {
+    pub fn read(reader: &dyn Reader) -> Result<Self, StoreError> {
+        let paused = List::of(ConsumerRow::TABLE, COUNTED_MAX).equal("paused", Value::Int(1));
+        let names = reader.list(&paused)?.into_iter().filter_map(|row| ConsumerRow::from_row(&row.values).ok());
+        Ok(Self {
+            dead_letters: reader.list(&dead(COUNTED_MAX))?.len(),
+            jobs: reader.list(&jobs(EffectState::Exhausted, COUNTED_MAX))?.len(),
+            paused: names.map(|consumer| consumer.name.to_string()).collect(),
+        })
+    }
+}
+
+impl Waiting {
+    /// As of now, with everything published up to this segment.
+    pub fn read(reader: &dyn Reader, published: u64, now: Timestamp) -> Result<Self, StoreError> {
+        let unpublished = reader.segments(published + 1, 1)?.first().map(|segment| segment.committed_at);
+        let parked = first(reader, List::of(ParkedRow::TABLE, 1), "parked_at", |row: ParkedRow| row.parked_at)?;
+        let dead = first(reader, dead(1), "died_at", |row: DeadLetterRow| row.died_at)?;
+        let timer = first(reader, List::of(TimerRow::TABLE, 1), "due_at", |row: TimerRow| row.due_at)?;
+        let job = first(reader, jobs(EffectState::Waiting, 1), "due_at", |row: EffectRow| row.due_at)?;
+        let since = |at: Option<Timestamp>| at.map_or(0.0, |at| now.since(at).as_secs_f64());
+        Ok(Self {
+            owed: Owed::read(reader)?,
+            jobs: reader.list(&jobs(EffectState::Waiting, COUNTED_MAX))?.len(),
+            lag: vec![
+                ("publishing", since(unpublished)),
+                ("parked", since(parked)),
+                ("dead_letters", since(dead)),
+                ("timers", since(timer)),
+                ("jobs", since(job)),
+            ],
+        })
+    }
+}
+
+fn dead(limit: u32) -> List {
+    List::of(DeadLetterRow::TABLE, limit).equal("state", Value::Text(DeadLetterState::Dead.as_str().into()))
+}
+
+fn jobs(state: EffectState, limit: u32) -> List {
+    List::of(EffectRow::TABLE, limit).equal("state", Value::Text(state.as_str().into()))
+}
+
+/// The earliest time in this column.
+fn first<E: Entity>(
+    reader: &dyn Reader,
+    list: List,
+    column: &'static str,
+    at: impl Fn(E) -> Timestamp,
+) -> Result<Option<Timestamp>, StoreError> {
+    let rows = reader.list(&list.order_by(column, Direction::Ascending))?;
+    Ok(rows.first().and_then(|row| E::from_row(&row.values).ok()).map(at))
+}
