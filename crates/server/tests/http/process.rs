@@ -1,5 +1,7 @@
 //! The binary itself: what it prints, what it logs, how it ends.
 
+mod secrets;
+
 use std::{
     fs,
     io::{BufRead, BufReader},
