@@ -8,6 +8,7 @@ mod carts;
 mod categories;
 mod client;
 mod documents;
+mod faults;
 mod idempotency;
 mod keys;
 mod kill;
