@@ -84,6 +84,8 @@ impl Desk<'_> {
                 let declined = Told { state: ProviderState::Declined, ..Told::refused("card_declined") };
                 self.keep(&mut row, &declined).map(Handled::answered)
             }
+            // What is not there any more is not refused: it is said where it went.
+            Course::Refused(_) if !self.would_move(call)? => self.do_now(&mut row, forced, Telling::Answer),
             Course::Refused(reason) => self.keep(&mut row, &Told::refused(reason)).map(Handled::answered),
             Course::Done(telling) => self.do_now(&mut row, forced, telling),
         }
@@ -208,6 +210,17 @@ impl Desk<'_> {
         let told = act(&mut charge);
         self.rows.put_charge(&charge)?;
         Ok(told)
+    }
+
+    /// Whether the call finds money to move.
+    fn would_move(&self, call: &ProviderCall) -> Result<bool> {
+        let Some(charge) = self.known(call.reference.as_ref())? else { return Ok(false) };
+        Ok(match call.action {
+            ProviderAction::Authorize | ProviderAction::Cancel => true,
+            ProviderAction::Capture | ProviderAction::Void => charge.state == ChargeState::Authorized,
+            ProviderAction::Refund => charge.state == ChargeState::Captured,
+            ProviderAction::Return => matches!(charge.state, ChargeState::Authorized | ChargeState::Captured),
+        })
     }
 
     fn known(&self, reference: Option<&Arc<str>>) -> Result<Option<Charge>> {

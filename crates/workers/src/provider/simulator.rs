@@ -142,6 +142,12 @@ impl ProviderSimulator {
         Ok(CallbackCounts { waiting, given_up })
     }
 
+    /// Whether nothing is left that is to be done by itself by now: what is late, and callbacks.
+    pub fn is_idle(&self) -> Result<bool, SimulatorError> {
+        let now = self.desks.clock.now();
+        self.desks.next_due().map(|due| due.is_none_or(|due| due > now)).map_err(|error| failed(&error))
+    }
+
     fn call_back(&self, number: i64) {
         let Some(caller) = &self.caller else { return };
         let callback = self.desks.with_desk(|desk| desk.rows.callback(number));

@@ -14,8 +14,11 @@ use tradewind_workers::provider::{
 
 use crate::{
     provider::{about, call, fresh_file},
-    sink::Sink,
+    sink::{Request, Sink},
 };
+
+/// A test that waits longer than this has failed.
+const PATIENCE_MS: usize = 20_000;
 
 fn simulator(sink: &Sink, forced: Forced) -> (ProviderSimulator, ManualClock) {
     let clock = ManualClock::default();
@@ -29,16 +32,28 @@ fn simulator(sink: &Sink, forced: Forced) -> (ProviderSimulator, ManualClock) {
     (provider, clock)
 }
 
-/// Waits until no callback is left to be sent.
-fn settled(provider: &ProviderSimulator) -> CallbackCounts {
-    for _ in 0..20_000 {
-        let counts = provider.callbacks().unwrap();
-        if counts.waiting == 0 {
-            return counts;
+/// Waits until the thread of the simulator has done what is due.
+pub fn settle(provider: &ProviderSimulator) {
+    for _ in 0..PATIENCE_MS {
+        if provider.is_idle().unwrap() {
+            return;
         }
         std::thread::park_timeout(Duration::from_millis(1));
     }
     panic!("callbacks are left to be sent")
+}
+
+/// Lets time pass until the simulator calls back again.
+fn again(sink: &Sink, provider: &ProviderSimulator, clock: &ManualClock) -> Request {
+    settle(provider);
+    for _ in 0..120 {
+        clock.advance(Duration::from_secs(1));
+        settle(provider);
+        if let Some(request) = sink.come().pop() {
+            return request;
+        }
+    }
+    panic!("it does not call back again")
 }
 
 #[test]
@@ -53,7 +68,8 @@ fn a_callback_says_where_the_charge_stands_and_is_signed() {
     assert_eq!((told.order_id.as_str(), told.state, told.amount_minor), ("order-1", ProviderState::Authorized, 5_000));
     assert_eq!(Some(told.reference.as_str()), answer.reference.as_deref());
     assert_eq!(second.callback(clock.now()), told);
-    assert_eq!(settled(&provider).given_up, 0);
+    settle(&provider);
+    assert_eq!(provider.callbacks().unwrap(), CallbackCounts { waiting: 0, given_up: 0 });
     let text = String::from_utf8(first.body).unwrap();
     let reference = told.reference;
     let expected = format!(
@@ -71,9 +87,8 @@ fn what_is_told_by_callback_only_is_pending_until_the_shop_has_taken_it() {
     assert_eq!(authorize().state, ProviderState::Pending);
     sink.next();
     assert_eq!(authorize().state, ProviderState::Pending, "the shop has not taken it");
-    let told = sink.next_while(|| clock.advance(Duration::from_secs(1))).callback(clock.now());
+    let told = again(&sink, &provider, &clock).callback(clock.now());
     assert_eq!(told.state, ProviderState::Authorized);
-    settled(&provider);
     assert_eq!(authorize().reference.as_deref(), Some(told.reference.as_str()));
 }
 
@@ -90,7 +105,7 @@ fn a_callback_that_comes_first_has_been_taken_before_the_answer_is_given() {
     sink.will_say([500]);
     let captured = provider.ask(&about(&answer, ProviderAction::Capture, "k.capture.1")).unwrap();
     assert_eq!((captured.state, sink.come().len()), (ProviderState::Captured, 1));
-    let told = sink.next_while(|| clock.advance(Duration::from_secs(1)));
+    let told = again(&sink, &provider, &clock);
     assert_eq!(told.callback(clock.now()).state, ProviderState::Captured);
 }
 
@@ -114,12 +129,14 @@ fn a_callback_that_the_shop_never_takes_is_given_up_and_the_answer_is_given() {
     assert_eq!(authorize().state, ProviderState::Pending);
     let mut signatures = vec![sink.next().signature];
     for _ in 1..12 {
-        signatures.push(sink.next_while(|| clock.advance(Duration::from_mins(1))).signature);
+        signatures.push(again(&sink, &provider, &clock).signature);
     }
     signatures.dedup();
     assert_eq!(signatures.len(), 12, "each try is signed anew, so that none is too old");
-    assert_eq!(settled(&provider), CallbackCounts { waiting: 0, given_up: 1 });
+    settle(&provider);
+    assert_eq!(provider.callbacks().unwrap(), CallbackCounts { waiting: 0, given_up: 1 });
     clock.advance(Duration::from_hours(1));
+    settle(&provider);
     assert_eq!(authorize().state, ProviderState::Authorized);
     assert_eq!(sink.come().len(), 0);
 }
@@ -137,16 +154,19 @@ fn a_callback_outlives_the_process_that_owes_it() {
         };
         ProviderSimulator::open(options).unwrap()
     };
-    // Nobody listens there any more.
-    let target = Sink::start().target();
-    let provider = open(target);
+    let busy = Sink::start();
+    busy.will_say([503; 10]);
+    let provider = open(busy.target());
     provider.force(&id("order-1"), Forced::CallbackTwice).unwrap();
     provider.ask(&call(ProviderAction::Authorize, "k")).unwrap();
     drop(provider);
     let sink = Sink::start();
-    let _provider = open(sink.target());
-    for _ in 0..2 {
-        let request = sink.next_while(|| clock.advance(Duration::from_secs(1)));
+    let provider = open(sink.target());
+    clock.advance(Duration::from_secs(1));
+    settle(&provider);
+    let come = sink.come();
+    assert_eq!(come.len(), 2);
+    for request in come {
         assert_eq!(request.callback(clock.now()).state, ProviderState::Authorized);
     }
 }

@@ -50,11 +50,11 @@ fn server_dies(cut: Cut, name: &str) -> Option<Vec<String>> {
     assert_eq!((job.attempts, error), (1, "the connection was lost after the mail: it may have been taken"));
     assert_eq!(stage.said::<NotificationSent>(), []);
 
-    let server = MailServer::restart(port, &maildir).expect("the port is free again");
-    work(&mut stage, port);
+    let server = MailServer::start_with(&maildir, &[])?;
+    work(&mut stage, server.port);
     assert_eq!(stage.jobs::<SendNotification>().len(), 1, "it is not asked again before its time");
     stage.advance(Duration::from_mins(1));
-    work(&mut stage, port);
+    work(&mut stage, server.port);
     assert_eq!(stage.jobs::<SendNotification>(), []);
     let [sent] = &stage.said::<NotificationSent>()[..] else { panic!("it is told once") };
     assert_eq!(sent.attempts, 2);

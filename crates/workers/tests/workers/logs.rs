@@ -19,11 +19,11 @@ use tradewind_workers::{
 };
 
 use crate::{
-    mail_server::{free_port, fresh_folder, header},
+    mail_server::{fresh_folder, header},
     personal,
     provider::call,
     reply,
-    smtp::{job, plain, workers},
+    smtp::{CLOSED_PORT, job, plain, workers},
     unknown,
 };
 
@@ -112,7 +112,7 @@ fn a_developer_reads_mails_in_a_folder_that_nobody_else_can_read() {
 /// Does every kind of job, with a person and a secret in it.
 fn do_everything() {
     let folder = Some(fresh_folder("logged"));
-    for (notifications, identity) in [noted(folder), noted(None), workers(plain(free_port()))] {
+    for (notifications, identity) in [noted(folder), noted(None), workers(plain(CLOSED_PORT))] {
         for channel in [Channel::Log, Channel::Email, Channel::Sms] {
             notifications.run(&id("event-1"), &notification(channel), 1);
         }

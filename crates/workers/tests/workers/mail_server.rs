@@ -43,22 +43,21 @@ pub fn fresh_folder(name: &str) -> PathBuf {
     folder
 }
 
-pub fn free_port() -> u16 {
+fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 impl MailServer {
     /// Starts one with an empty mailbox; `None` when nobody has said how.
     pub fn start(name: &str, options: &[&str]) -> Option<Self> {
-        let command_line = command_line()?;
-        let maildir = fresh_folder(name).join("mailbox");
-        let mut tries = (0..PORTS_TRIED_MAX).map(|_| Self::start_at(&command_line, free_port(), &maildir, options));
-        Some(tries.find_map(|server| server).expect("a port is free"))
+        Self::start_with(&fresh_folder(name).join("mailbox"), options)
     }
 
-    /// Starts the one that came before again, after a crash: with its mailbox, at this port.
-    pub fn restart(port: u16, maildir: &Path) -> Option<Self> {
-        Self::start_at(&command_line()?, port, maildir, &[])
+    /// Starts one with the mailbox of one that came before, at another port.
+    pub fn start_with(maildir: &Path, options: &[&str]) -> Option<Self> {
+        let command_line = command_line()?;
+        let mut tries = (0..PORTS_TRIED_MAX).map(|_| Self::start_at(&command_line, free_port(), maildir, options));
+        Some(tries.find_map(|server| server).expect("a port is free"))
     }
 
     /// `None` when the port is taken.
@@ -81,7 +80,10 @@ impl MailServer {
         while !said.contains("Server is listening") {
             if errors.read_line(&mut said).unwrap() == 0 {
                 child.wait().unwrap();
-                assert!(said.contains("Address already in use"), "the mail server did not start: {said}");
+                assert!(
+                    said.to_lowercase().contains("address already in use"),
+                    "the mail server did not start: {said}"
+                );
                 return None;
             }
         }

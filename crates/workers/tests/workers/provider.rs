@@ -210,6 +210,15 @@ fn an_operator_may_have_better_luck_with_what_was_refused_for_good() {
 }
 
 #[test]
+fn what_is_not_there_any_more_is_not_refused() {
+    let (provider, _) = forced(Forced::ReturnRefused);
+    let held = provider.ask(&call(ProviderAction::Authorize, "k")).unwrap();
+    provider.ask(&call(ProviderAction::Cancel, "k")).unwrap();
+    let told = provider.ask(&about(&held, ProviderAction::Return, "k.return.1")).unwrap();
+    assert_eq!((told.state, told.reference), (ProviderState::Voided, held.reference));
+}
+
+#[test]
 fn an_amount_decides_for_the_whole_life_of_its_charge() {
     let options = SimulatorOptions { amounts: AmountRules::documented(), ..SimulatorOptions::default() };
     let provider = ProviderSimulator::open(options).unwrap();

@@ -20,7 +20,7 @@ use tradewind_workers::provider::{
     ASK_PROVIDER, Callback, Charge, ChargeState, Forced, ProviderSimulator, ProviderWorker, SimulatorOptions,
 };
 
-use crate::sink::Sink;
+use crate::{callbacks::settle, sink::Sink};
 
 const TOTAL: i64 = 5_000;
 
@@ -34,13 +34,23 @@ enum Ending {
     Confirmed,
     /// It ends while nobody has answered to the authorization yet.
     EndedAtOnce,
+    /// The same, and the cancel is faster than the authorization.
+    EndedBefore,
     /// It ends as soon as the authorization was tried once.
     EndedWhenAsked,
     /// It ends after it was confirmed and all was done.
     CancelledLate,
 }
 
+/// Who is heard first, where both have something to say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum First {
+    Answer,
+    Callback,
+}
+
 struct World {
+    first: First,
     stage: Stage,
     worker: ProviderWorker,
     provider: Arc<ProviderSimulator>,
@@ -58,7 +68,7 @@ enum Standing {
 }
 
 impl World {
-    fn new(forced: Forced) -> Self {
+    fn new(forced: Forced, first: First) -> Self {
         let (sink, clock) = (Sink::start(), ManualClock::default());
         let provider = Arc::new(
             ProviderSimulator::open(SimulatorOptions {
@@ -71,7 +81,7 @@ impl World {
         provider.force(&id("order-1"), forced).unwrap();
         let worker = ProviderWorker::new(provider.clone());
         let stage = Stage::new([tradewind_payments::service(Payments::default()).into()]);
-        Self { stage, worker, provider, sink, clock }
+        Self { first, stage, worker, provider, sink, clock }
     }
 
     fn order() -> Arc<OrderSummary> {
@@ -103,16 +113,35 @@ impl World {
         let now = self.stage.now();
         let due: Vec<_> = self.stage.rows::<EffectRow>().into_iter().filter(|job| job.due_at <= now).collect();
         for job in due {
-            assert_eq!(&*job.kind, ASK_PROVIDER);
-            let outcome = self.worker.run(&job.id, &job.request, job.attempts + 1);
-            self.hears();
-            self.stage.try_job(&job.id, outcome);
+            self.tries(&job);
         }
         self.hears();
     }
 
+    fn tries(&mut self, job: &EffectRow) {
+        assert_eq!(&*job.kind, ASK_PROVIDER);
+        let outcome = self.worker.run(&job.id, &job.request, job.attempts + 1);
+        if self.first == First::Callback {
+            self.hears();
+        }
+        self.stage.try_job(&job.id, outcome);
+        if self.first == First::Answer {
+            self.hears();
+        }
+    }
+
+    /// The cancel of an order that ended while its authorization is still on its way to the provider.
+    fn tries_the_cancel_first(&mut self) {
+        let mut jobs = self.stage.rows::<EffectRow>();
+        jobs.sort_by_key(|job| !job.id.as_str().contains("cancel"));
+        for job in jobs {
+            self.tries(&job);
+        }
+    }
+
     /// Lets the shop hear what has been called back.
     fn hears(&mut self) {
+        settle(&self.provider);
         for request in self.sink.come() {
             let Callback { order_id, reference, state, amount_minor, currency, refund_id, reason } =
                 request.callback(self.clock.now());
@@ -132,8 +161,6 @@ impl World {
                 }
             }
             self.clock.advance(Duration::from_secs(10));
-            // The simulator calls back from a thread of its own.
-            std::thread::park_timeout(Duration::from_millis(2));
             self.stage.advance(Duration::from_secs(10));
         }
         panic!("something is still open: {:?}", self.stage.jobs::<AskProvider>());
@@ -181,11 +208,15 @@ impl World {
     }
 }
 
-fn run(forced: Forced, ending: Ending) -> World {
-    let mut world = World::new(forced);
+fn run(forced: Forced, ending: Ending, first: First) -> World {
+    let mut world = World::new(forced, first);
     world.validates();
     match ending {
         Ending::EndedAtOnce => world.cancels(),
+        Ending::EndedBefore => {
+            world.cancels();
+            world.tries_the_cancel_first();
+        }
         Ending::EndedWhenAsked => {
             world.works();
             world.cancels();
@@ -216,15 +247,18 @@ fn run(forced: Forced, ending: Ending) -> World {
 
 #[test]
 fn the_providers_list_of_charges_equals_ours_however_it_goes() {
-    let endings = [Ending::Confirmed, Ending::EndedAtOnce, Ending::EndedWhenAsked, Ending::CancelledLate];
+    let endings =
+        [Ending::Confirmed, Ending::EndedAtOnce, Ending::EndedBefore, Ending::EndedWhenAsked, Ending::CancelledLate];
     for forced in Forced::ALL {
-        for ending in endings {
-            let world = run(*forced, ending);
-            assert_eq!(world.ours(), world.theirs(), "{forced}, {ending:?}");
-            assert_eq!(world.stage.dead_letters(), [], "{forced}, {ending:?}");
+        for (ending, first) in endings.iter().flat_map(|ending| [(*ending, First::Answer), (*ending, First::Callback)])
+        {
+            let world = run(*forced, ending, first);
+            let how = format!("{forced}, {ending:?}, {first:?} first");
+            assert_eq!(world.ours(), world.theirs(), "{how}");
+            assert_eq!(world.stage.dead_letters(), [], "{how}");
             let held = world.theirs().into_values().any(|standing| matches!(standing, Standing::Held(_)));
             let refused = matches!(forced, Forced::CaptureRefused | Forced::VoidRefused | Forced::ReturnRefused);
-            assert!(!held || refused, "money is still held: {forced}, {ending:?}");
+            assert!(!held || refused, "money is still held: {how}");
         }
     }
 }
@@ -232,7 +266,7 @@ fn the_providers_list_of_charges_equals_ours_however_it_goes() {
 #[test]
 fn every_outcome_leads_where_it_says() {
     let state = |forced, ending| {
-        let world = run(forced, ending);
+        let world = run(forced, ending, First::Answer);
         let payment: Payment = world.stage.row(id("order-1")).unwrap();
         let surpluses: Vec<_> = world.stage.rows::<Surplus>().iter().map(|surplus| surplus.state).collect();
         (payment.state, surpluses)

@@ -84,17 +84,6 @@ impl Sink {
         self.requests.recv_timeout(PATIENCE).expect("somebody calls back")
     }
 
-    /// The next request; until it comes, `meanwhile` is done again and again.
-    pub fn next_while(&self, meanwhile: impl Fn()) -> Request {
-        for _ in 0..PATIENCE.as_millis() / 10 {
-            meanwhile();
-            if let Ok(request) = self.requests.recv_timeout(Duration::from_millis(10)) {
-                return request;
-            }
-        }
-        panic!("nobody calls back")
-    }
-
     /// What has come and was not looked at yet.
     pub fn come(&self) -> Vec<Request> {
         self.requests.try_iter().collect()
