@@ -254,9 +254,10 @@ async fn open_doors(
         tasks.spawn("signing keys", keep_rotated(shop.clone()));
     }
     let router = http::router(shop, http::table());
-    let (address, encrypted) = (listener.local_addr().ok(), tls.is_some());
+    let address = listener.local_addr().map_or_else(|error| error.to_string(), |address| address.to_string());
+    let encrypted = tls.is_some();
     tasks.spawn_to_end("http", Server::new(listener, tls, shop.clone(), router).run(tasks.stopping()));
-    tracing::info!(?address, tls = encrypted, "the shop is open");
+    tracing::info!(address, tls = encrypted, "the shop is open");
     Ok(token)
 }
 
