@@ -9,18 +9,18 @@ use tradewind_workers::provider::{Forced, SIGNATURE_HEADER, sign};
 
 use crate::{
     client::Reply,
-    town::{Order, Town, named, order_of},
+    town::{Placed, Town, named, order_of},
     world::Person,
 };
 
 const PATH: &str = "/v1/provider-callbacks";
 
 /// A town with somebody whose order of 10.00 EUR the provider treats like this.
-async fn ordered<'a>(town: &'a Town, buyer: &Person, order_id: &str, forced: Forced) -> Order<'a> {
+async fn ordered<'a>(town: &'a Town, buyer: &Person, order_id: &str, forced: Forced) -> Placed<'a> {
     town.force(order_id, forced);
     town.staff.post("/v1/orders", named(order_id, buyer, order_of("tea", 1, "card"))).await.expect(201);
     town.settles().await;
-    Order { town, order_id: order_id.to_owned(), buyer: buyer.client.clone() }
+    Placed { town, order_id: order_id.to_owned(), buyer: buyer.client.clone() }
 }
 
 async fn with_buyer() -> (Town, Person) {

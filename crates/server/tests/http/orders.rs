@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tradewind_engine::tables::IdempotencyRow;
 
-use crate::town::{Order, Town, named, order_of};
+use crate::town::{Placed, Town, named, order_of};
 
 #[tokio::test]
 async fn an_order_goes_from_its_placing_to_its_delivery() {
@@ -230,7 +230,7 @@ async fn the_same_request_is_one_order_and_gets_the_same_bytes() {
     assert_eq!(outcome(waited.text()).as_deref(), Some(r#","outcome":{"status":"confirmed","decided":true}}"#));
     assert_eq!(place("k", false, 1).await.expect(201).bytes, first.bytes);
     place("k", false, 2).await.refused(422, "idempotency_key_reused");
-    let order = Order { order_id: first.field("order_id"), buyer: ada.client.clone(), town: &town };
+    let order = Placed { order_id: first.field("order_id"), buyer: ada.client.clone(), town: &town };
     order.dispatches().await.expect(200);
     assert!(place("k", true, 1).await.text().ends_with(r#""outcome":{"status":"dispatched","decided":true}}"#));
 

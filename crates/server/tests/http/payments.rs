@@ -5,10 +5,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tradewind_workers::provider::Forced;
 
-use crate::town::{Order, Town, named, order_of};
+use crate::town::{Placed, Town, named, order_of};
 
 /// An order that waits for somebody outside to pay 10.00 EUR.
-async fn waiting(town: &Town) -> Order<'_> {
+async fn waiting(town: &Town) -> Placed<'_> {
     town.stocks("tea", 9).await;
     let ada = town.buyer("ada", 0).await;
     let order = town.settles_order(&ada, order_of("tea", 1, "external")).await;
@@ -71,7 +71,7 @@ async fn what_is_not_paid_outside_is_not_authorized_from_there() {
     let order = town.settles_order(&ada, order_of("tea", 1, "balance")).await;
     order.is("rejected: insufficient_funds").await;
     order.authorizes("bank-1", 1_000).await.refused(409, "payment_not_external");
-    let nobodys = Order { order_id: "nobodys".to_owned(), ..order };
+    let nobodys = Placed { order_id: "nobodys".to_owned(), ..order };
     nobodys.authorizes("bank-1", 1_000).await.refused(404, "payment_not_found");
 }
 
@@ -133,7 +133,7 @@ async fn a_refund_to_a_card_goes_through_the_provider_and_what_it_refuses_is_owe
     town.force("o-1", Forced::RefundRefused);
     town.staff.post("/v1/orders", named("o-1", &ada, order_of("tea", 1, "card"))).await.expect(201);
     town.settles().await;
-    let order = Order { town: &town, order_id: "o-1".to_owned(), buyer: ada.client.clone() };
+    let order = Placed { town: &town, order_id: "o-1".to_owned(), buyer: ada.client.clone() };
     order.is("confirmed").await;
     order.dispatches().await.expect(200);
     order.delivers().await.expect(200);
@@ -177,7 +177,7 @@ async fn a_refused_capture_is_started_once_more_by_staff() {
     town.staff.post("/v1/orders", named("o-1", &ada, order_of("tea", 1, "card"))).await.expect(201);
     town.settles().await;
     town.advance(Duration::from_secs(1)).await;
-    let order = Order { town: &town, order_id: "o-1".to_owned(), buyer: ada.client.clone() };
+    let order = Placed { town: &town, order_id: "o-1".to_owned(), buyer: ada.client.clone() };
     order.is("confirmed").await;
     town.pauses("orders").await;
     town.force("o-1", Forced::CaptureRefused);
@@ -258,7 +258,7 @@ async fn parcels_leave_once_they_are_paid_and_arrive_once_they_have_left() {
     town.staff.get("/v1/shipments?state=lost").await.refused(400, "query_invalid");
     assert_eq!(order.delivers().await.expect(200).field("state"), "delivered");
     order.delivers().await.refused(409, "shipment_not_dispatched");
-    let nobodys = Order { order_id: "nobodys".to_owned(), ..order };
+    let nobodys = Placed { order_id: "nobodys".to_owned(), ..order };
     nobodys.dispatches().await.refused(404, "shipment_not_found");
     town.is_clean().await;
 }

@@ -10,7 +10,7 @@ use tradewind_workers::provider::Forced;
 
 use crate::{
     client::Client,
-    town::{Order, Town, named, order_of},
+    town::{Placed, Town, named, order_of},
     world::Person,
 };
 
@@ -75,14 +75,14 @@ async fn balance(person: &Person) -> i64 {
 }
 
 /// An order by card that the provider treats like this.
-async fn by_card<'a>(town: &'a Town, buyer: &Person, order_id: &str, forced: Forced) -> Order<'a> {
+async fn by_card<'a>(town: &'a Town, buyer: &Person, order_id: &str, forced: Forced) -> Placed<'a> {
     town.force(order_id, forced);
     town.staff.post("/v1/orders", named(order_id, buyer, order_of("tea", 1, "card"))).await.expect(201);
     town.settles().await;
-    Order { town, order_id: order_id.to_owned(), buyer: buyer.client.clone() }
+    Placed { town, order_id: order_id.to_owned(), buyer: buyer.client.clone() }
 }
 
-async fn delivered(order: &Order<'_>) {
+async fn delivered(order: &Placed<'_>) {
     order.dispatches().await.expect(200);
     order.town.settles().await;
     order.is("dispatched").await;
@@ -206,7 +206,7 @@ const STATES: [(&str, &str, &str); 7] = [
 ];
 
 /// Brings an order into one of the states.
-async fn brought<'a>(town: &'a Town, buyer: &Person, (state, deaf, method): (&str, &str, &str)) -> Order<'a> {
+async fn brought<'a>(town: &'a Town, buyer: &Person, (state, deaf, method): (&str, &str, &str)) -> Placed<'a> {
     let late = method == "external" && state != "validated";
     if !late {
         town.pauses(deaf).await;

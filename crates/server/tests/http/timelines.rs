@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 
 use crate::{
     client::{Client, Told},
-    town::{Order, THREE_STORES, Town, order_of},
+    town::{Placed, THREE_STORES, Town, order_of},
 };
 
-async fn listed(client: &Client, order: &Order<'_>) -> Vec<Value> {
+async fn listed(client: &Client, order: &Placed<'_>) -> Vec<Value> {
     let page = client.get(&format!("{}/events?limit=100", order.path())).await.expect(200).json();
     assert_eq!(page["next_cursor"], json!(null));
     page["items"].as_array().unwrap().clone()

@@ -1,11 +1,16 @@
 //! A shop in one store or in several, each behind a door of its own, with a broker in memory between them; its staff,
 //! its buyers, and the payment provider.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use serde_json::{Value, json};
 use tradewind::{
     app::{App, Options, Part},
+    config::Config,
     services,
     shop::Shop,
 };
@@ -15,7 +20,7 @@ use tradewind_engine::{
     ports::{Clock, List},
     tables::{EffectRow, TimerRow},
 };
-use tradewind_events::{AsKey, TextEnum, Value as Column, id};
+use tradewind_events::{AsKey, TextEnum, Value as Column, id, identity::Jwk};
 use tradewind_testkit::{ManualClock, MemoryBroker};
 use tradewind_workers::provider::{ChargeState, Forced, ProviderSimulator};
 
@@ -41,11 +46,24 @@ pub struct Town {
     pub doors: Vec<Door>,
     pub clock: ManualClock,
     pub broker: MemoryBroker,
-    pub provider: Arc<ProviderSimulator>,
+    provider: Option<Arc<ProviderSimulator>>,
     pub staff: Client,
     pub service: Client,
-    _directory: Directory,
+    addresses: Arc<Mutex<Addresses>>,
+    plan: Plan,
 }
+
+/// How its doors are opened.
+struct Plan {
+    directory: Directory,
+    clock: ManualClock,
+    broker: MemoryBroker,
+    layout: Layout,
+    settings: &'static [(&'static str, &'static str)],
+}
+
+/// Where each door is.
+type Addresses = Vec<(&'static [&'static str], SocketAddr)>;
 
 /// One store of it.
 pub struct Door {
@@ -59,43 +77,54 @@ impl Town {
         Self::laid_out(ONE_STORE, &[]).await
     }
 
-    pub async fn with(settings: &[(&'static str, &str)]) -> Self {
+    pub async fn with(settings: &'static [(&'static str, &'static str)]) -> Self {
         Self::laid_out(ONE_STORE, settings).await
     }
 
-    pub async fn laid_out(layout: Layout, settings: &[(&'static str, &str)]) -> Self {
-        let (directory, clock, broker) = (Directory::new(), ManualClock::default(), MemoryBroker::new());
+    pub async fn laid_out(layout: Layout, settings: &'static [(&'static str, &'static str)]) -> Self {
+        let plan = Plan {
+            directory: Directory::new(),
+            clock: ManualClock::default(),
+            broker: MemoryBroker::new(),
+            layout,
+            settings,
+        };
         let (mut doors, mut provider, mut token_keys) = (Vec::new(), None, Vec::new());
-        for (number, services) in layout.iter().enumerate() {
-            let (slot, hire) = hiring(Mails::default());
-            let group = format!("group-{number}");
-            let hear = services::NAMES.iter().filter(|name| !services.contains(name)).map(ToString::to_string);
-            let broker = (layout.len() > 1).then(|| BrokerParts {
-                broker: Box::new(broker.clone()),
-                topic_prefix: "town".to_owned(),
-                group: group.clone(),
-                hear: hear.collect(),
-            });
-            let part = Part { services: services.to_vec(), broker, token_keys: std::mem::take(&mut token_keys) };
-            let options = Options { clock: Arc::new(clock.clone()), hire, part, ..Options::default() };
-            let app = App::start_with(configured(&directory, number, settings), options).await.unwrap();
-            let hired = slot.lock().unwrap().take();
-            if services.contains(&"payments") {
-                provider = hired;
-            }
-            token_keys = app.shop().key_ring.jwks();
-            doors.push(Door { app, services, group });
+        for number in 0..layout.len() {
+            let (door, hired) = plan.open(number, std::mem::take(&mut token_keys)).await;
+            provider = hired.or(provider);
+            token_keys = door.shop().key_ring.jwks();
+            doors.push(door);
         }
-        let anonymous = anonymous(&doors);
+        let addresses = Arc::new(Mutex::new(addresses(&doors)));
+        let anonymous = anonymous(&addresses);
         let admin = anonymous.first_admin(&doors[0].app).await;
         let staff = anonymous.person_as(&admin, "staff", "staff").await.client;
         let service = anonymous.service(&admin).await;
-        let provider = provider.expect("payments live somewhere");
-        Self { doors, clock, broker, provider, staff, service, _directory: directory }
+        let (clock, broker) = (plan.clock.clone(), plan.broker.clone());
+        Self { doors, clock, broker, provider, staff, service, addresses, plan }
+    }
+
+    /// Stops one of the doors with its store, whatever it does, and opens it again.
+    pub async fn restarts(&mut self, number: usize) {
+        let old = self.doors.remove(number);
+        let token_keys = if number == 0 { Vec::new() } else { self.doors[0].shop().key_ring.jwks() };
+        assert_eq!(old.app.stop().await, None);
+        if old.services.contains(&"payments") {
+            self.provider = None;
+        }
+        let (door, hired) = self.plan.open(number, token_keys).await;
+        self.provider = hired.or(self.provider.take());
+        self.doors.insert(number, door);
+        *self.addresses.lock().unwrap() = addresses(&self.doors);
+    }
+
+    pub fn provider(&self) -> &ProviderSimulator {
+        self.provider.as_ref().expect("payments live somewhere")
     }
 
     pub fn anonymous(&self) -> Client {
-        anonymous(&self.doors)
+        anonymous(&self.addresses)
     }
 
     /// A customer with so much money on their account.
@@ -129,13 +158,13 @@ impl Town {
     }
 
     /// Places an order, and says its id.
-    pub async fn places(&self, buyer: &Person, order: Value) -> Order<'_> {
+    pub async fn places(&self, buyer: &Person, order: Value) -> Placed<'_> {
         let reply = buyer.client.post("/v1/orders", order).await.expect(201);
-        Order { town: self, order_id: reply.field("order_id"), buyer: buyer.client.clone() }
+        Placed { town: self, order_id: reply.field("order_id"), buyer: buyer.client.clone() }
     }
 
     /// The same, and waits until nothing moves any more.
-    pub async fn settles_order(&self, buyer: &Person, order: Value) -> Order<'_> {
+    pub async fn settles_order(&self, buyer: &Person, order: Value) -> Placed<'_> {
         let order = self.places(buyer, order).await;
         self.settles().await;
         order
@@ -163,7 +192,7 @@ impl Town {
     /// From now on the provider goes about this order like this. It is held up until then by its payment method alone,
     /// so the order brings an id of its own.
     pub fn force(&self, order_id: &str, forced: Forced) {
-        self.provider.force(&id(order_id), forced).unwrap();
+        self.provider().force(&id(order_id), forced).unwrap();
     }
 
     /// Waits until nothing is in flight anywhere: no message, no due timer, no due job.
@@ -188,7 +217,7 @@ impl Town {
     pub async fn settles_with_callbacks(&self) {
         let wait = async {
             let mut look = tokio::time::interval(Duration::from_millis(1));
-            while self.provider.callbacks().unwrap().waiting > 0 {
+            while self.provider().callbacks().unwrap().waiting > 0 {
                 look.tick().await;
             }
         };
@@ -269,7 +298,7 @@ impl Town {
     }
 
     fn charges(&self) -> Charges {
-        let charges = self.provider.charges(None, 10_000).unwrap();
+        let charges = self.provider().charges(None, 10_000).unwrap();
         let audited = |charge: tradewind_workers::provider::Charge| {
             let taken = matches!(charge.state, ChargeState::Captured | ChargeState::Refunded);
             Audited {
@@ -291,13 +320,13 @@ impl Door {
 }
 
 /// An order that was placed.
-pub struct Order<'a> {
+pub struct Placed<'a> {
     pub town: &'a Town,
     pub order_id: String,
     pub buyer: Client,
 }
 
-impl Order<'_> {
+impl Placed<'_> {
     pub fn path(&self) -> String {
         format!("/v1/orders/{}", self.order_id)
     }
@@ -369,39 +398,64 @@ pub fn named(order_id: &str, buyer: &Person, order: Value) -> Value {
     order
 }
 
-fn configured(directory: &Directory, number: usize, settings: &[(&'static str, &str)]) -> tradewind::config::Config {
-    let file = |name: &str| directory.0.join(name).display().to_string();
-    let (store, secrets) = (file(&format!("store-{number}.db")), file("secrets"));
-    let ours = [
-        ("store", &*store),
-        ("secrets_file", &secrets),
-        ("rate_per_second", "0"),
-        ("secret_rate_per_second", "0"),
-        ("access_token_ttl", "30days"),
-    ];
-    config(directory, &[&ours, settings].concat())
+impl Plan {
+    async fn open(&self, number: usize, token_keys: Vec<Jwk>) -> (Door, Option<Arc<ProviderSimulator>>) {
+        let (slot, hire) = hiring(Mails::default());
+        let (services, group) = (self.layout[number], format!("group-{number}"));
+        let hear = services::NAMES.iter().filter(|name| !services.contains(name)).map(ToString::to_string);
+        let broker = (self.layout.len() > 1).then(|| BrokerParts {
+            broker: Box::new(self.broker.clone()),
+            topic_prefix: "town".to_owned(),
+            group: group.clone(),
+            hear: hear.collect(),
+        });
+        let part = Part { services: services.to_vec(), broker, token_keys };
+        let options = Options { clock: Arc::new(self.clock.clone()), hire, part, ..Options::default() };
+        let app = App::start_with(self.configured(number), options).await.unwrap();
+        let hired = slot.lock().unwrap().take().filter(|_| services.contains(&"payments"));
+        (Door { app, services, group }, hired)
+    }
+
+    fn configured(&self, number: usize) -> Config {
+        let file = |name: &str| self.directory.0.join(name).display().to_string();
+        let (store, secrets) = (file(&format!("store-{number}.db")), file("secrets"));
+        let ours = [
+            ("store", &*store),
+            ("secrets_file", &secrets),
+            ("rate_per_second", "0"),
+            ("secret_rate_per_second", "0"),
+            ("access_token_ttl", "30days"),
+        ];
+        config(&self.directory, &[&ours, self.settings].concat())
+    }
 }
 
-fn anonymous(doors: &[Door]) -> Client {
-    let client = Client::new(doors[0].app.address());
-    if doors.len() == 1 {
-        return client;
-    }
-    let addresses: Vec<_> = doors.iter().map(|door| (door.services, door.app.address())).collect();
+fn addresses(doors: &[Door]) -> Addresses {
+    doors.iter().map(|door| (door.services, door.app.address())).collect()
+}
+
+fn anonymous(addresses: &Arc<Mutex<Addresses>>) -> Client {
+    let first = addresses.lock().unwrap()[0].1;
+    let addresses = Arc::clone(addresses);
     let find: Doors = Arc::new(move |method, path| {
         let service = service_of(method, path);
-        let door = addresses.iter().find(|(services, _)| services.contains(&service));
-        door.expect("every service has a door").1
+        let addresses = addresses.lock().unwrap();
+        addresses.iter().find(|(services, _)| services.contains(&service)).expect("every service has a door").1
     });
-    Client { doors: Some(find), ..client }
+    Client { doors: Some(find), ..Client::new(first) }
 }
 
 /// Which service answers.
 fn service_of(method: &str, path: &str) -> &'static str {
     let parts: Vec<&str> = path.split('?').next().unwrap().split('/').skip(1).collect();
     match (method, &parts[..]) {
-        (_, ["v1", "users", _, "accounts", ..] | ["v1", "provider-callbacks"]) => "payments",
-        (_, ["v1", "orders", _, "payment", ..] | ["v1", "operations", "owed", ..]) => "payments",
+        (
+            _,
+            ["v1", "users", _, "accounts", ..]
+            | ["v1", "provider-callbacks"]
+            | ["v1", "orders", _, "payment", ..]
+            | ["v1", "operations", "owed", ..],
+        ) => "payments",
         (_, ["v1", "orders", _, "shipment", ..] | ["v1", "shipments"]) => "shipping",
         ("GET", ["v1", "orders", ..]) => "query",
         (_, ["v1", "orders", ..]) => "orders",
