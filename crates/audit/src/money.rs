@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rustc_hash::FxHashMap;
 use tradewind_events::{Currency, Id, PaymentMethod};
 use tradewind_payments::{
-    Account, HouseAccount, LedgerEntry, Payment,
+    Account, HouseAccount, LedgerEntry, Payment, Refund, Surplus,
     model::{PaymentState, Side},
 };
 
@@ -106,12 +106,15 @@ fn check_charges(audit: &Audit<'_>, facts: &Facts, charges: &Charges, report: &m
             sum.1 += charge.refunded_minor;
         }
     }
+    let settled = settled(audit)?;
     audit.each::<Payment>("payments", |row| {
         let (captured, refunded) = theirs.remove(&row.order_id).unwrap_or_default();
         let judged = facts.is_settled(&row.order_id) && !charges.unsure.contains(&row.order_id);
         if row.order.payment_method == PaymentMethod::Card && judged {
-            let ours = row.captured_minor - row.refunded_minor;
-            let agrees = captured - refunded == ours || row.state == PaymentState::Unheard;
+            let settled = settled.get(&row.order_id).copied().unwrap_or_default();
+            let ours = row.captured_minor - row.refunded_minor + settled.refunds;
+            let kept = captured - refunded;
+            let agrees = (ours..=ours + settled.surplus).contains(&kept) || row.state == PaymentState::Unheard;
             report.hold(6, agrees, || {
                 let subject = format!("payment {} of order {}", row.payment_id, row.order_id);
                 (subject, format!("we keep {ours}, the provider has taken {captured} and given back {refunded}"))
@@ -127,4 +130,27 @@ fn check_charges(audit: &Audit<'_>, facts: &Facts, charges: &Charges, report: &m
         });
     }
     Ok(())
+}
+
+/// Money that an operator gave back by other means: the provider still has it.
+#[derive(Clone, Copy, Default)]
+struct Settled {
+    refunds: i64,
+    /// The provider may have only held it.
+    surplus: i64,
+}
+
+fn settled(audit: &Audit<'_>) -> Result<FxHashMap<Id, Settled>, AuditError> {
+    let mut settled: FxHashMap<Id, Settled> = FxHashMap::default();
+    audit.each::<Refund>("payments", |row| {
+        if row.settled_by.is_some() {
+            settled.entry(row.order_id).or_default().refunds += row.amount_minor;
+        }
+    })?;
+    audit.each::<Surplus>("payments", |row| {
+        if row.settled_by.is_some() {
+            settled.entry(row.order_id).or_default().surplus += row.amount_minor;
+        }
+    })?;
+    Ok(settled)
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tradewind_audit::{Audit, Charges, Report, StoreView};
 use tradewind_catalog::commands::{CreateProduct, NewVariant, PublishProduct};
 use tradewind_engine::AnyService;
-use tradewind_events::{AdjustmentType, Currency, Id, Line, PaymentMethod, id};
+use tradewind_events::{AdjustmentType, Attributes, Currency, Id, Line, PaymentMethod, id};
 use tradewind_inventory::AdjustStock;
 use tradewind_orders::{Basket, Order, PlaceOrder};
 use tradewind_payments::commands::CreditAccount;
@@ -39,14 +39,15 @@ impl Shop {
     }
 
     pub fn stocks(&mut self, sku: &str, quantity: i64) {
-        let variant = NewVariant { sku: id(sku), attributes: Default::default(), amount_minor: 1_000, currency: eur() };
+        let variant =
+            NewVariant { sku: id(sku), attributes: Attributes::default(), amount_minor: 1_000, currency: eur() };
         let product = CreateProduct {
             product_id: Some(id(&format!("product-{sku}"))),
             name: sku.into(),
             description: "".into(),
             brand: None,
             category_ids: Arc::default(),
-            attributes: Default::default(),
+            attributes: Attributes::default(),
             media: Vec::new(),
             variants: vec![variant],
         };

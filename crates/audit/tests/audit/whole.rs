@@ -2,10 +2,18 @@
 
 use std::time::Duration;
 
+use tradewind_audit::{Charge, Charges};
 use tradewind_engine::Entity;
-use tradewind_events::PaymentMethod::{Balance, Card, External};
+use tradewind_events::{
+    PaymentMethod::{Balance, Card, External},
+    id,
+    jobs::{ProviderAnswer, ProviderState},
+};
 use tradewind_orders::{CancelOrder, OrderState};
-use tradewind_payments::{Account, Payment};
+use tradewind_payments::{
+    Account, AskProvider, Payment,
+    commands::{Owed, RefundPayment, SettleOwed},
+};
 use tradewind_shipping::{DeliverShipment, DispatchShipment};
 
 use crate::shop::{Shop, eur};
@@ -57,4 +65,38 @@ fn refused_cancelled_and_expired_orders_hold_nothing() {
     assert_eq!(report.violated(), 0, "{report:#?}");
     // The provider has not said yet what became of the card.
     assert!(report.set_aside >= 1);
+}
+
+#[test]
+fn a_refund_that_an_operator_settled_is_still_with_the_provider() {
+    let mut shop = Shop::open();
+    shop.stocks("A", 10);
+    let order = shop.orders("ada", "A", 1, Card);
+    let answers = |shop: &mut Shop, state| {
+        let (job, call) = shop.stage.jobs::<AskProvider>().remove(0);
+        let (reference, amount_minor) = (Some("charge-1".into()), call.amount_minor);
+        shop.stage.finish::<AskProvider>(&job, &ProviderAnswer { state, reference, amount_minor, reason: None });
+    };
+    answers(&mut shop, ProviderState::Authorized);
+    answers(&mut shop, ProviderState::Captured);
+    shop.stage.ask(DispatchShipment { order_id: order.clone(), carrier: None, tracking: None }).unwrap();
+    shop.stage.ask(DeliverShipment { order_id: order.clone() }).unwrap();
+    let refund = RefundPayment {
+        order_id: order.clone(),
+        refund_id: Some(id("refund")),
+        amount_minor: None,
+        reason: "it broke".into(),
+        actor: "staff".into(),
+    };
+    shop.stage.ask(refund).unwrap();
+    answers(&mut shop, ProviderState::Refused);
+    let owed = Owed::Refund { refund_id: id("refund") };
+    shop.stage.ask(SettleOwed { order_id: order.clone(), owed, actor: "staff".into() }).unwrap();
+    let audited = |refunded_minor| {
+        let (order_id, reference, currency) = (order.clone(), id("charge-1"), eur());
+        let charge = Charge { order_id, reference, currency, captured_minor: 1_000, refunded_minor };
+        shop.audit_with(&Charges { list: vec![charge], ..Charges::default() }).violated()
+    };
+    assert_eq!(audited(0), 0);
+    assert_eq!(audited(1_000), 1, "it went back twice");
 }
