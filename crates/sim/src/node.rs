@@ -1,0 +1,233 @@
+//! One process of the shop: a store, the engine over it, and its relay. What is here is lost when it dies, but for the
+//! store.
+
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+
+use tradewind_engine::{
+    AnyService, Core, Entity, Gate, Logged, Sealed, Setup,
+    ports::{Clock, CommitError, Reader, StoreError, Writer},
+    tables::RelayRow,
+};
+use tradewind_events::{Id, Key, RawEnvelope, Registry, Timestamp};
+use tradewind_testkit::{CountedIds, ManualClock, MemoryStore};
+
+use crate::{Bug, network::NEVER, shop::Shop};
+
+/// Batches that are with the writer: one is written, one waits, while a third forms.
+pub const WRITING_MAX: usize = 2;
+
+/// Why deadlines are held after a start.
+const CATCHING_UP: &str = "the consumers are catching up";
+
+/// Deadlines are held no longer than this after a start.
+const CATCHING_UP_MAX: Duration = Duration::from_secs(30);
+
+/// A store with the process that owns it.
+pub struct Node {
+    pub name: Arc<str>,
+    pub services: Vec<&'static str>,
+    pub store: MemoryStore,
+    /// None: nobody owns the store now.
+    pub engine: Option<Engine>,
+    /// When the next process starts.
+    pub up_at: Timestamp,
+    /// Until then it stands still.
+    pub stalled_until: Timestamp,
+    /// The last segment of which all was published at least once.
+    pub published: u64,
+}
+
+/// What a process has in memory.
+pub struct Engine {
+    pub core: Core,
+    pub writer: Box<dyn Writer>,
+    pub epoch: u64,
+    /// Batches on their way to the writer.
+    pub sealed: VecDeque<Sealed>,
+    /// What the writer has done and the loop has not taken notice of.
+    pub wrote: VecDeque<Result<(), CommitError>>,
+    pub relay: Relay,
+    /// Look for work, although no message waits.
+    pub look: bool,
+    /// Deadlines are held until then, or until all is heard that was there at the start.
+    pub catching_up_until: Option<Timestamp>,
+    /// When an operator confirms a jump of the clock.
+    pub confirm_at: Option<Timestamp>,
+}
+
+/// Publishes what is committed, in the order of the log.
+pub struct Relay {
+    /// All up to this segment is acknowledged by the broker.
+    pub mark: u64,
+    /// The mark that is on its way to the store, or there.
+    pub saved: u64,
+    /// The last segment that is durable.
+    pub last: u64,
+    /// What was committed and is still in memory.
+    pub buffer: VecDeque<(u64, Arc<[Logged]>)>,
+    /// After a failure it waits until then.
+    pub retry_at: Timestamp,
+    /// The mark is saved after so many segments, and whenever the relay has caught up.
+    pub save_every: u64,
+    /// Segments that it has published ahead of a failed one. Only a defect makes it do so.
+    pub ahead: Vec<u64>,
+}
+
+/// What a process is started with.
+pub struct Start<'a> {
+    pub shop: &'a Shop,
+    pub registry: &'a Registry,
+    pub clock: &'a ManualClock,
+    pub gate: &'a Arc<dyn Gate>,
+    pub save_every: u64,
+    pub bug: Option<Bug>,
+}
+
+impl Node {
+    pub fn new(nth: usize, services: Vec<&'static str>) -> Self {
+        Self {
+            name: format!("s{nth}").into(),
+            services,
+            store: MemoryStore::new(),
+            engine: None,
+            up_at: Timestamp::default(),
+            stalled_until: Timestamp::default(),
+            published: 0,
+        }
+    }
+
+    pub fn holds(&self, service: &str) -> bool {
+        self.services.contains(&service)
+    }
+
+    /// Its services, as they are configured.
+    pub fn build(&self, shop: &Shop) -> Vec<AnyService> {
+        self.services.iter().map(|name| shop.service(name)).collect()
+    }
+
+    /// A process takes the store over, and finds what was committed.
+    pub fn start(&mut self, with: &Start<'_>) -> Result<(), StoreError> {
+        let (epoch, writer) = self.store.own();
+        let services: Vec<_> = self.build(with.shop).into_iter().map(|service| service.gated(with.gate)).collect();
+        let mut core = Core::new(Setup {
+            store_name: Arc::clone(&self.name),
+            epoch,
+            services,
+            registry: with.registry.clone(),
+            reader: Arc::new(self.store.clone()),
+            clock: Arc::new(with.clock.clone()),
+            ids: Box::new(CountedIds::new(&format!("{}.{epoch}", self.name))),
+            limits: with.shop.limits.clone(),
+            observer: Arc::new(()),
+            log_heard: self.holds("query"),
+        })?;
+        core.hold_deadlines(Some(CATCHING_UP));
+        let last = self.store.last_segment()?;
+        let mark = if with.bug == Some(Bug::PublishOnlyFromMemory) { last } else { self.saved_mark()? };
+        self.engine = Some(Engine {
+            core,
+            writer: Box::new(writer),
+            epoch,
+            sealed: VecDeque::new(),
+            wrote: VecDeque::new(),
+            relay: Relay::new(mark, last, with.save_every),
+            look: true,
+            catching_up_until: Some(with.clock.now().plus(CATCHING_UP_MAX)),
+            confirm_at: None,
+        });
+        Ok(())
+    }
+
+    fn saved_mark(&self) -> Result<u64, StoreError> {
+        let row = self.store.load(RelayRow::TABLE, &[Key::of(&["broker"])])?.pop().flatten();
+        Ok(row.and_then(|row| RelayRow::from_row(&row.values).ok()).map_or(0, |row| row.segment))
+    }
+
+    /// A committed row.
+    pub fn row<E: Entity>(&self, key: &Key) -> Option<E> {
+        let row = self.store.load(E::TABLE, std::slice::from_ref(key)).ok()?.pop().flatten()?;
+        E::from_row(&row.values).ok()
+    }
+
+    /// All committed rows of a table.
+    pub fn rows<E: Entity>(&self) -> Vec<E> {
+        self.store.rows(E::TABLE).iter().filter_map(|row| E::from_row(&row.values).ok()).collect()
+    }
+
+    /// When it has something to do without hearing of anything.
+    pub fn next_at(&self, relays: bool) -> Timestamp {
+        let Some(engine) = &self.engine else { return self.up_at };
+        let mut next = engine.core.next_due();
+        next = next.min(engine.catching_up_until.unwrap_or(NEVER)).min(engine.confirm_at.unwrap_or(NEVER));
+        if relays && engine.relay.mark < engine.relay.last {
+            next = next.min(engine.relay.retry_at);
+        }
+        next.max(self.stalled_until)
+    }
+}
+
+impl Engine {
+    /// Batches that are formed and of whose commit the loop knows nothing.
+    pub fn writing(&self) -> usize {
+        self.sealed.len() + self.wrote.len()
+    }
+
+    pub fn wants_to_form(&self, now: Timestamp) -> bool {
+        self.writing() < WRITING_MAX && (self.look || self.core.waiting() > 0 || self.core.next_due() <= now)
+    }
+
+    /// After a failure the writer lets everything pass until the loop has taken notice.
+    pub fn wants_to_write(&self) -> bool {
+        !self.sealed.is_empty() && self.wrote.iter().all(Result::is_ok)
+    }
+}
+
+impl Relay {
+    fn new(mark: u64, last: u64, save_every: u64) -> Self {
+        Self {
+            mark,
+            saved: mark,
+            last,
+            buffer: VecDeque::new(),
+            retry_at: Timestamp::default(),
+            save_every,
+            ahead: Vec::new(),
+        }
+    }
+
+    /// A segment is durable.
+    pub fn offer(&mut self, segment: u64, events: &Arc<[Logged]>) {
+        self.last = segment;
+        self.buffer.push_back((segment, Arc::clone(events)));
+    }
+
+    /// What a segment says to other stores, as it goes on the wire: from memory, or from the log after a restart.
+    pub fn messages(&mut self, segment: u64, node: (&str, &MemoryStore)) -> Result<Vec<(Id, Vec<u8>)>, String> {
+        while self.buffer.front().is_some_and(|(number, _)| *number < segment) {
+            self.buffer.pop_front();
+        }
+        if let Some((_, events)) = self.buffer.iter().find(|(number, _)| *number == segment) {
+            let said = events.iter().filter(|event| !event.heard);
+            let message = |event: &Logged| {
+                let body = event.envelope.to_json().map_err(|error| error.to_string())?;
+                Ok((event.envelope.id.clone(), body))
+            };
+            return said.map(message).collect();
+        }
+        let (name, store) = node;
+        let segments = store.segments(segment, 1).map_err(|error| error.to_string())?;
+        let events =
+            segments.first().map(|segment| segment.read(name)).transpose().map_err(|error| error.to_string())?;
+        let said = events.unwrap_or_default().into_iter().filter(|event| !event.heard);
+        said.map(|event| encode(&event.envelope)).collect()
+    }
+
+    pub fn wants_to_save(&self) -> bool {
+        self.mark > self.saved && (self.mark == self.last || self.mark >= self.saved + self.save_every)
+    }
+}
+
+fn encode(envelope: &RawEnvelope) -> Result<(Id, Vec<u8>), String> {
+    let body = serde_json::to_vec(envelope).map_err(|error| error.to_string())?;
+    Ok((envelope.id.clone(), body))
+}

@@ -1,0 +1,275 @@
+//! What one process does, a step at a time, as the threads of a running engine do it; and how it dies.
+
+use std::{sync::Arc, time::Duration};
+
+use tradewind_engine::{
+    Committed, Formed, Heard, Message, Receipt,
+    ports::{CommitError, Incoming, Position, StoreError},
+};
+use tradewind_events::{Envelope, Id, Timestamp};
+
+use crate::{Bug, fault::Fault, node::Engine, world::World};
+
+/// Messages that a store takes at a time.
+const DELIVERED_MAX: u64 = 12;
+
+impl World {
+    /// Takes what waits, and hands it to the writer.
+    pub fn form(&mut self, nth: usize) {
+        let now = self.now();
+        let Some(engine) = &mut self.nodes[nth].engine else { return };
+        engine.look = false;
+        let formed = match engine.core.form() {
+            Ok(formed) => formed,
+            Err(error) => return self.violate("an engine", format!("cannot form a batch: {error}")),
+        };
+        if engine.core.deadlines_held().is_some() && engine.catching_up_until.is_none() && engine.confirm_at.is_none() {
+            engine.confirm_at = Some(now.plus(std::mem::take(&mut self.confirms_after)));
+        }
+        let settled = match formed {
+            Formed::Unchanged if engine.writing() == 0 => engine.core.settled(),
+            Formed::Nothing | Formed::Unchanged => Vec::new(),
+            Formed::Batch(sealed) => {
+                self.figures.batches += 1;
+                engine.sealed.push_back(sealed);
+                Vec::new()
+            }
+        };
+        self.settled(nth, settled);
+        self.hand_out(nth);
+    }
+
+    /// Commits the oldest batch.
+    pub fn write(&mut self, nth: usize) {
+        if self.faults.strike(Fault::CrashBeforeCommit) {
+            return self.crash(nth, "dies before a commit");
+        }
+        let node = &mut self.nodes[nth];
+        let Some(engine) = &mut node.engine else { return };
+        let Some(sealed) = engine.sealed.pop_front() else { return };
+        let mut commit = match sealed.encode() {
+            Ok(commit) => commit,
+            Err(error) => return self.violate("a batch", format!("cannot be encoded: {error}")),
+        };
+        if let Some(bug) = self.options.bug {
+            bug.spoil(&mut commit);
+        }
+        if self.faults.strike(Fault::CommitRefused) {
+            let times = self.faults.draw(Fault::CommitRefused, |chance| chance.mostly_short(1, 6)).unwrap_or(1);
+            for _ in 0..times {
+                let reason = "simulated".to_owned();
+                node.store.fail_next_commit(CommitError::Constraint { table: "(any)".to_owned(), reason });
+            }
+        }
+        if self.faults.strike(Fault::StoreFails) {
+            node.store.fail_next_commit(StoreError::Full("simulated".to_owned()).into());
+        }
+        let taken_over = self.faults.strike(Fault::TakeOver).then(|| node.store.own());
+        let mut written = engine.writer.commit(&commit);
+        if taken_over.is_some() && written.is_ok() {
+            return self.violate("a process", "has written to a store that another one owns");
+        }
+        self.trace.note(|| {
+            let (rows, segment) = (commit.rows.len(), commit.segment.as_ref().map_or(0, |segment| segment.number));
+            let name = &self.nodes[nth].name;
+            match &written {
+                Ok(()) => format!("{name} commits {rows} rows, segment {segment}"),
+                Err(error) => format!("{name} could not commit {rows} rows: {error}"),
+            }
+        });
+        if written.is_ok() && self.faults.strike(Fault::CrashAfterCommit) {
+            return self.crash(nth, "dies after a commit");
+        }
+        if written.is_ok() && self.faults.strike(Fault::CommitUnknown) {
+            written = Err(StoreError::Unusable("simulated: the outcome is unknown".to_owned()).into());
+        }
+        if let Some(engine) = &mut self.nodes[nth].engine {
+            engine.wrote.push_back(written);
+        }
+    }
+
+    /// Takes notice of what the writer has done.
+    pub fn settle(&mut self, nth: usize) {
+        let Some(engine) = &mut self.nodes[nth].engine else { return };
+        engine.look = true;
+        match engine.wrote.pop_front() {
+            None => {}
+            Some(Ok(())) => {
+                let settled = engine.core.committed();
+                self.settled(nth, settled);
+            }
+            Some(Err(error)) => {
+                engine.sealed.clear();
+                engine.wrote.clear();
+                if let Err(error) = engine.core.failed(error) {
+                    engine.core.abandon("simulated: the store failed");
+                    self.take_replies();
+                    self.crash(nth, &format!("stops: {error}"));
+                }
+            }
+        }
+    }
+
+    /// Batches are durable: answers go out, their events go on, what was heard is acknowledged.
+    fn settled(&mut self, nth: usize, settled: Vec<Committed>) {
+        let now = self.now();
+        for mut batch in settled {
+            batch.answer();
+            self.take_replies();
+            self.figures.commits += 1;
+            self.figures.events += batch.events.len() as u64;
+            let relays = self.relays();
+            if let Some(engine) = &mut self.nodes[nth].engine
+                && batch.segment > 0
+            {
+                engine.relay.last = batch.segment;
+                if relays {
+                    engine.relay.offer(batch.segment, &batch.events);
+                }
+            }
+            if !batch.receipts.is_empty() && self.faults.strike(Fault::CrashBeforeAck) {
+                return self.crash(nth, "dies before it acknowledges");
+            }
+            for receipt in batch.receipts {
+                self.network.acknowledge(nth, position(&receipt.position), now);
+            }
+        }
+    }
+
+    /// Publishes the next segment, or saves the mark.
+    pub fn relay(&mut self, nth: usize) {
+        let now = self.now();
+        let Some(engine) = &mut self.nodes[nth].engine else { return };
+        if engine.relay.mark == engine.relay.last || engine.relay.retry_at > now {
+            engine.relay.saved = engine.relay.mark;
+            engine.core.accept(Message::Published { segment: engine.relay.mark });
+            return;
+        }
+        let next = engine.relay.mark + 1;
+        if let Some(at) = engine.relay.ahead.iter().position(|ahead| *ahead == next) {
+            engine.relay.ahead.remove(at);
+            engine.relay.mark = next;
+            return;
+        }
+        let fails = self.faults.strike(Fault::PublishFails);
+        if !self.publish(nth, next, fails) {
+            return;
+        }
+        let bug = self.options.bug;
+        let Some(engine) = &mut self.nodes[nth].engine else { return };
+        if fails {
+            self.figures.publish_failures += 1;
+            engine.relay.retry_at = now.plus(Duration::from_millis(self.chance.mostly_short(50, 10_000)));
+            match bug {
+                Some(Bug::MarkBeforeAck) => engine.relay.mark = next,
+                Some(Bug::RetryOutOfOrder) if next < engine.relay.last => {
+                    engine.relay.ahead.push(next + 1);
+                    self.publish(nth, next + 1, false);
+                }
+                _ => {}
+            }
+            return;
+        }
+        engine.relay.mark = next;
+        if self.faults.strike(Fault::CrashAfterPublish) {
+            self.crash(nth, "dies after publishing");
+        }
+    }
+
+    /// Sends a segment to all other stores; when it fails, the broker has taken some of it.
+    fn publish(&mut self, nth: usize, segment: u64, fails: bool) -> bool {
+        let now = self.now();
+        let node = &mut self.nodes[nth];
+        let Some(engine) = &mut node.engine else { return false };
+        let messages = match engine.relay.messages(segment, (&node.name, &node.store)) {
+            Ok(messages) => messages,
+            Err(error) => {
+                self.violate(format!("segment {segment} of {}", self.nodes[nth].name), error);
+                return false;
+            }
+        };
+        let taken = if fails { self.chance.index(messages.len() + 1) } else { messages.len() };
+        if segment > node.published + 1 {
+            let skipped = format!("is published before segment {}", node.published + 1);
+            let subject = format!("segment {segment} of {}", node.name);
+            self.violate(subject, skipped);
+        } else if taken == messages.len() {
+            node.published = node.published.max(segment);
+        }
+        self.trace.note(|| format!("{} publishes {taken} messages of segment {segment}", self.nodes[nth].name));
+        for (event_id, body) in messages.into_iter().take(taken) {
+            self.send(nth, &event_id, body, now);
+        }
+        true
+    }
+
+    fn send(&mut self, from: usize, event_id: &Id, body: Vec<u8>, now: Timestamp) {
+        let envelope = match Envelope::from_json(&body, &self.registry) {
+            Ok(envelope) => Arc::new(envelope),
+            Err(error) => return self.violate(format!("event {event_id}"), format!("cannot be read again: {error}")),
+        };
+        let body: Arc<[u8]> = body.into();
+        for to in (0..self.nodes.len()).filter(|to| *to != from) {
+            self.figures.messages += 1;
+            self.network.send(to, &body, &envelope, now);
+        }
+    }
+
+    /// Takes some of what has arrived.
+    pub fn deliver(&mut self, nth: usize) {
+        let (now, most) = (self.now(), self.chance.between(1, DELIVERED_MAX));
+        let deliveries = self.network.deliver(nth, usize::try_from(most).unwrap_or(1), now);
+        let early = self.options.bug == Some(Bug::AckBeforeCommit);
+        for delivery in deliveries {
+            let Some(engine) = &mut self.nodes[nth].engine else { return };
+            let position = Position(delivery.position.to_string());
+            let message = match delivery.broken {
+                None => {
+                    let receipt = (!early).then_some(Receipt { subscription: 0, position });
+                    Message::Heard(Heard { envelope: Arc::clone(&delivery.envelope), receipt })
+                }
+                Some(body) => {
+                    let topic = format!("simulated.{}", delivery.envelope.source);
+                    let key = Some(delivery.envelope.key.to_string());
+                    let incoming = Incoming { topic, key, headers: Vec::new(), body, position };
+                    Message::Undecodable { incoming, reason: "simulated".to_owned(), subscription: 0 }
+                }
+            };
+            engine.core.accept(message);
+            if early {
+                self.network.acknowledge(nth, delivery.position, now);
+            }
+            self.trace.note(|| {
+                let (name, event) = (&self.nodes[nth].name, &delivery.envelope);
+                format!("{name} hears {} {} of {}", event.event.name(), event.id, event.key)
+            });
+        }
+    }
+
+    /// Deadlines that were held go on.
+    pub fn let_go(&mut self, nth: usize) {
+        let Some(engine) = &mut self.nodes[nth].engine else { return };
+        engine.catching_up_until = None;
+        engine.confirm_at = None;
+        engine.look = true;
+        engine.core.hold_deadlines(None);
+    }
+
+    /// A process dies: only what is in its store stays, and whoever waits for an answer gets none.
+    pub fn crash(&mut self, nth: usize, how: &str) {
+        let now = self.now();
+        self.figures.crashes += 1;
+        self.trace.note(|| format!("{} {how}", self.nodes[nth].name));
+        let engine: Option<Engine> = self.nodes[nth].engine.take();
+        drop(engine);
+        self.take_replies();
+        self.nodes[nth].up_at = now.plus(Duration::from_millis(self.chance.mostly_short(10, 20_000)));
+        self.nodes[nth].stalled_until = now;
+        self.network.disconnect(nth, now);
+        self.people.lose_contact(nth, now);
+    }
+}
+
+fn position(position: &Position) -> u64 {
+    position.0.parse().unwrap_or(0)
+}

@@ -1,0 +1,43 @@
+//! The stories of orders: what was said of each, by whom and when, from the logs of all stores.
+
+use tradewind_engine::ports::Reader;
+use tradewind_events::Id;
+use tradewind_query::order_of;
+
+use crate::{trace::after, world::World};
+
+/// What was said of one order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Story {
+    pub order_id: Id,
+    /// One event a line, in the order of time.
+    pub lines: Vec<String>,
+}
+
+impl World {
+    /// The stories of these orders.
+    pub fn stories(&self, orders: &[Id]) -> Vec<Story> {
+        let mut events = Vec::new();
+        for node in &self.nodes {
+            let segments = node.store.segments(1, u32::MAX).unwrap_or_default();
+            for segment in segments {
+                let read = segment.read(&node.name).unwrap_or_default().into_iter().filter(|event| !event.heard);
+                let decoded = read.filter_map(|event| Some((event.address, event.decode(&self.registry).ok()?)));
+                events.extend(decoded.map(|(address, envelope)| (envelope.time, node.name.clone(), address, envelope)));
+            }
+        }
+        events.sort_by(|left, right| (left.0, &left.1, left.2).cmp(&(right.0, &right.1, right.2)));
+        let story = |order_id: &Id| {
+            let own = events.iter().filter(|(_, _, _, envelope)| order_of(&*envelope.event).as_ref() == Some(order_id));
+            let line =
+                |(time, store, address, envelope): &(_, _, tradewind_engine::Address, tradewind_events::Envelope)| {
+                    let (segment, index, name) = (address.segment, address.index, envelope.event.name());
+                    let because = envelope.causation_id.as_ref().map_or("-", Id::as_str);
+                    let at = after(*time, self.began);
+                    format!("{at}  {store} {segment}.{index}  {:<13} {name}  (because of {because})", envelope.source)
+                };
+            Story { order_id: order_id.clone(), lines: own.map(line).collect() }
+        };
+        orders.iter().map(story).collect()
+    }
+}

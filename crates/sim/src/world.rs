@@ -1,0 +1,297 @@
+//! The world of one seed: processes over their stores, the network between them, the provider, people, and time.
+//! One thing happens at a time; chance says which of those that could.
+
+use std::{sync::Arc, time::Duration};
+
+use tradewind_engine::{Gate, ports::Clock};
+use tradewind_events::{Registry, Timestamp};
+use tradewind_testkit::ManualClock;
+
+use crate::{
+    Figures, Options, Violation,
+    chance::Chance,
+    fault::{Fault, Faults},
+    gate::Panics,
+    network::{NEVER, Network},
+    node::{Node, Start},
+    people::People,
+    provider::Provider,
+    shop::{self, Shop},
+    trace::Trace,
+    wires::Wires,
+};
+
+pub struct World {
+    pub options: Options,
+    pub clock: ManualClock,
+    pub began: Timestamp,
+    pub trace: Trace,
+    pub faults: Faults,
+    pub chance: Chance,
+    pub registry: Registry,
+    pub shop: Shop,
+    pub gate: Arc<dyn Gate>,
+    pub nodes: Vec<Node>,
+    pub network: Network,
+    pub wires: Wires,
+    pub provider: Provider,
+    pub people: People,
+    pub figures: Figures,
+    pub violations: Vec<Violation>,
+    save_every: u64,
+    /// A clock that has jumped is confirmed only after a while.
+    pub confirms_after: Duration,
+    /// What could happen now; kept to be filled again.
+    steps: Vec<Step>,
+}
+
+/// Something that could happen now; the number is the store's.
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    Start(usize),
+    Form(usize),
+    Write(usize),
+    Settle(usize),
+    Relay(usize),
+    Deliver(usize),
+    /// Deadlines that were held go on.
+    LetGo(usize),
+    /// Somebody does something.
+    Act,
+    /// A request or an answer arrives at one of its ends.
+    Arrive,
+}
+
+/// Milliseconds that a step takes now and then.
+const STEP_MS_MAX: u64 = 500;
+
+impl World {
+    pub fn new(seed: u64, options: &Options) -> Self {
+        let clock = ManualClock::default();
+        let trace = Trace::new(&clock, options.trace);
+        let faults = Faults::new(seed, options);
+        let split = shop::split(seed, options);
+        let mut chance = Chance::new(seed ^ options.shuffle.wrapping_mul(0x517c_c1b7_2722_0a95), "schedule");
+        for (nth, services) in split.iter().enumerate() {
+            trace.note(|| format!("store s{nth}: {}", services.join(", ")));
+        }
+        Self {
+            began: clock.now(),
+            gate: Arc::new(Panics { faults: faults.clone(), trace: trace.clone(), bug: options.bug }),
+            registry: tradewind_events::registry(),
+            shop: Shop::new(seed),
+            network: Network::new(seed, split.len(), faults.clone()),
+            nodes: split.into_iter().enumerate().map(|(nth, services)| Node::new(nth, services)).collect(),
+            wires: Wires::new(seed),
+            provider: Provider::new(seed, faults.clone()),
+            people: People::new(seed, options, clock.now()),
+            figures: Figures::default(),
+            violations: Vec::new(),
+            save_every: chance.pick(&[1, 4, 64]),
+            confirms_after: Duration::ZERO,
+            steps: Vec::new(),
+            options: options.clone(),
+            clock,
+            trace,
+            faults,
+            chance,
+        }
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Other stores are reached through a broker; one alone has none.
+    pub fn relays(&self) -> bool {
+        self.nodes.len() > 1
+    }
+
+    /// The store in which a service lives.
+    pub fn host(&self, service: &str) -> usize {
+        self.nodes.iter().position(|node| node.holds(service)).unwrap_or(0)
+    }
+
+    pub fn violate(&mut self, subject: impl Into<String>, detail: impl Into<String>) {
+        let violation = Violation { invariant: None, subject: subject.into(), detail: detail.into() };
+        self.trace.note(|| format!("VIOLATION {}: {}", violation.subject, violation.detail));
+        self.violations.push(violation);
+    }
+
+    /// Opens the shop, lets everything go wrong for a while, and then lets it come to rest.
+    pub fn run(&mut self) {
+        self.run_until(Self::is_still);
+        self.faults.begin();
+        self.trace.note(|| "the shop is open".to_owned());
+        self.people.open(self.clock.now());
+        self.run_until(|world| world.people.has_finished());
+        self.come_to_rest();
+    }
+
+    /// Takes steps until something is so, or nothing happens any more, or too much has happened.
+    pub fn run_until(&mut self, fits: impl Fn(&Self) -> bool) {
+        let most = self.figures.steps + STEPS_MAX;
+        while !fits(self) {
+            if self.figures.steps > most {
+                self.violate("the shop", format!("has not come to an end within {STEPS_MAX} steps"));
+                return;
+            }
+            if !self.turn() {
+                return;
+            }
+        }
+    }
+
+    /// Nothing is under way.
+    pub fn is_still(&self) -> bool {
+        let now = self.now();
+        let quiet = |node: &Node| {
+            node.engine.as_ref().is_some_and(|engine| {
+                let published =
+                    !self.relays() || (engine.relay.mark == engine.relay.last && !engine.relay.wants_to_save());
+                published
+                    && engine.writing() == 0
+                    && !engine.wants_to_form(now)
+                    && engine.core.deadlines_held().is_none()
+            })
+        };
+        self.people.is_idle() && self.network.under_way() == 0 && self.wires.is_empty() && self.nodes.iter().all(quiet)
+    }
+
+    /// Lets one thing happen, or moves the clock to where one can. `false`: nothing will ever happen.
+    fn turn(&mut self) -> bool {
+        self.figures.steps += 1;
+        self.gather();
+        if self.steps.is_empty() {
+            let next = self.next_at();
+            if next < NEVER {
+                self.clock.advance(next.since(self.now()));
+            }
+            return next < NEVER;
+        }
+        let step = self.chance.pick(&self.steps);
+        if self.faults.are_on() {
+            if self.chance.one_in(8) {
+                self.clock.advance(Duration::from_millis(self.chance.mostly_short(1, STEP_MS_MAX)));
+            }
+            if self.disturb(step) {
+                return true;
+            }
+        }
+        match step {
+            Step::Start(node) => self.start(node),
+            Step::Form(node) => self.form(node),
+            Step::Write(node) => self.write(node),
+            Step::Settle(node) => self.settle(node),
+            Step::Relay(node) => self.relay(node),
+            Step::Deliver(node) => self.deliver(node),
+            Step::LetGo(node) => self.let_go(node),
+            Step::Act => self.act(),
+            Step::Arrive => self.arrive(),
+        }
+        true
+    }
+
+    /// What could happen now.
+    fn gather(&mut self) {
+        self.steps.clear();
+        let (now, relays) = (self.now(), self.nodes.len() > 1);
+        for (nth, node) in self.nodes.iter().enumerate() {
+            let Some(engine) = &node.engine else {
+                if node.up_at <= now {
+                    self.steps.push(Step::Start(nth));
+                }
+                continue;
+            };
+            if node.stalled_until > now {
+                continue;
+            }
+            if !engine.wrote.is_empty() {
+                self.steps.push(Step::Settle(nth));
+            }
+            if engine.wants_to_write() {
+                self.steps.push(Step::Write(nth));
+            }
+            if engine.wants_to_form(now) {
+                self.steps.push(Step::Form(nth));
+            }
+            let publishes = engine.relay.mark < engine.relay.last && engine.relay.retry_at <= now;
+            if relays && (publishes || engine.relay.wants_to_save()) {
+                self.steps.push(Step::Relay(nth));
+            }
+            if self.network.is_ready(nth, now) && !engine.core.is_full() {
+                self.steps.push(Step::Deliver(nth));
+            }
+            let due = |at: Option<Timestamp>| at.is_some_and(|at| at <= now);
+            let caught_up = engine.catching_up_until.is_some() && !self.network.is_ready(nth, now);
+            if caught_up || due(engine.catching_up_until) || due(engine.confirm_at) {
+                self.steps.push(Step::LetGo(nth));
+            }
+        }
+        if self.people.next_at() <= now {
+            self.steps.push(Step::Act);
+        }
+        if self.wires.next_at() <= now {
+            self.steps.push(Step::Arrive);
+        }
+    }
+
+    /// When something can happen next.
+    fn next_at(&self) -> Timestamp {
+        let mut next = self.people.next_at().min(self.wires.next_at());
+        for (nth, node) in self.nodes.iter().enumerate() {
+            let hears = if node.engine.is_some() { self.network.next_at(nth).max(node.stalled_until) } else { NEVER };
+            next = next.min(node.next_at(self.relays())).min(hears);
+        }
+        next
+    }
+
+    /// Faults that can come with any step. `true`: the step does not happen.
+    fn disturb(&mut self, step: Step) -> bool {
+        if self.chance.one_in(8) && self.faults.strike(Fault::ClockJump) {
+            let jump = self.faults.draw(Fault::ClockJump, |chance| chance.mostly_short(5_000, 2 * 3_600_000));
+            self.confirms_after = Duration::from_millis(self.chance.mostly_short(1_000, 600_000));
+            self.clock.advance(Duration::from_millis(jump.unwrap_or(0)));
+            self.trace.note(|| "the clock has jumped".to_owned());
+        }
+        if self.chance.one_in(3) && self.faults.strike(Fault::ConsumerPaused) {
+            let consumer = self.chance.pick(&shop::SERVICES);
+            self.pause(consumer);
+        }
+        let (Step::Form(node) | Step::Write(node) | Step::Settle(node) | Step::Relay(node) | Step::Deliver(node)) =
+            step
+        else {
+            return false;
+        };
+        if self.faults.strike(Fault::Kill) {
+            self.crash(node, "is killed");
+            return true;
+        }
+        if self.faults.strike(Fault::Stall) {
+            let stall = self.faults.draw(Fault::Stall, |chance| chance.mostly_short(200, 600_000)).unwrap_or(0);
+            self.nodes[node].stalled_until = self.now().plus(Duration::from_millis(stall));
+            self.trace.note(|| format!("{} stands still for {stall} ms", self.nodes[node].name));
+            return true;
+        }
+        false
+    }
+
+    fn start(&mut self, nth: usize) {
+        let start = Start {
+            shop: &self.shop,
+            registry: &self.registry,
+            clock: &self.clock,
+            gate: &self.gate,
+            save_every: self.save_every,
+            bug: self.options.bug,
+        };
+        let started = self.nodes[nth].start(&start);
+        self.trace.note(|| format!("{} starts", self.nodes[nth].name));
+        if let Err(error) = started {
+            self.violate(format!("store {}", self.nodes[nth].name), format!("cannot be opened again: {error}"));
+        }
+    }
+}
+
+/// A phase of a seed that takes more steps than this does not end.
+const STEPS_MAX: u64 = 200_000;
