@@ -14,6 +14,7 @@ mod keys;
 mod kill;
 mod limits;
 mod orders;
+mod pages;
 mod payments;
 mod people;
 mod problems;

@@ -15,7 +15,6 @@ use super::{ActionView, operate};
 use crate::http::{Call, Failure, Json, Okay, Page, PageOf, Path, Query, Sent};
 
 #[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 pub struct DeadLetterQuery {
     /// dead, redriven or discarded. Default dead.
     #[serde(default)]

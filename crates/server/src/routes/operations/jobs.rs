@@ -15,7 +15,6 @@ use super::{ActionView, operate};
 use crate::http::{Call, Failure, Json, Okay, Page, PageOf, Path, Query, Sent};
 
 #[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 pub struct JobQuery {
     /// waiting or exhausted. Default exhausted: an operator owes a decision on these.
     #[serde(default)]

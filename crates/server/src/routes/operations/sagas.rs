@@ -14,7 +14,6 @@ use tradewind_orders::{Order, OrderState, owed_step};
 use crate::http::{Call, Failure, Okay, Page, PageOf, Query};
 
 #[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 pub struct SagaQuery {
     /// Only those that have waited for at least so many seconds.
     #[serde(default)]
