@@ -119,7 +119,8 @@ pub struct MailReceipt {
 pub struct IdentityMail {
     pub kind: IdentityMailKind,
     pub to: Personal<String>,
-    /// Lets its bearer do what `kind` says; it stands in no event and no log.
+    /// Lets its bearer do what `kind` says; it stands in no event and no log. In the mail the user's id and a dot stand
+    /// before it.
     pub token: Personal<String>,
     pub user_id: Id,
 }

@@ -22,13 +22,32 @@ use crate::{
 pub type HireWorkers =
     Box<dyn FnOnce(&Config, Arc<dyn Clock>, SocketAddr) -> Result<Vec<Arc<dyn Worker>>, WorkersError> + Send>;
 
-/// Why somebody cannot be hired.
+/// Why somebody cannot be hired, with the setting that is to be looked at.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkersError {
-    #[error(transparent)]
+    #[error("{setting}: {0}", setting = mail_setting(.0))]
     Mail(#[from] MailError),
-    #[error(transparent)]
+    #[error("{setting}: {0}", setting = provider_setting(.0))]
     Simulator(#[from] SimulatorError),
+}
+
+const fn mail_setting(error: &MailError) -> &'static str {
+    match error {
+        MailError::Sender { .. } => "mail_from",
+        MailError::Folder { .. } => "mail_folder",
+        MailError::Trusted { .. } => "smtp_trusted",
+        MailError::Tls { .. } => "smtp_tls",
+    }
+}
+
+const fn provider_setting(error: &SimulatorError) -> &'static str {
+    match error {
+        SimulatorError::CallbackUrl { .. } => "provider_callback_url",
+        SimulatorError::NotOurs { .. }
+        | SimulatorError::OtherVersion { .. }
+        | SimulatorError::Store { .. }
+        | SimulatorError::Thread { .. } => "provider_store",
+    }
 }
 
 /// All of them: the provider simulator, with a store beside the shop's, and mail.

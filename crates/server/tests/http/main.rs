@@ -9,6 +9,7 @@ mod categories;
 mod client;
 mod documents;
 mod faults;
+mod hiring;
 mod idempotency;
 mod keys;
 mod kill;

@@ -104,7 +104,7 @@ fn a_developer_reads_mails_in_a_folder_that_nobody_else_can_read() {
     assert_eq!(names, ["=2E=2E=2Fjob-1.eml", "event-1.eml"]);
     let mail = std::fs::read_to_string(folder.join(&names[0])).unwrap().replace("\r\n", "\n");
     assert_eq!(header(&mail, "To"), "ada@example.org");
-    assert!(mail.contains("/docs?token=s3cret\n"), "{mail}");
+    assert!(mail.contains("/docs?token=user-1.s3cret\n"), "{mail}");
     let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode(&folder), mode(&folder.join(&names[0]))), (0o700, 0o600));
 }
