@@ -96,10 +96,11 @@ impl Describer {
         self.answers_with(status, "application/json", &json!(schema));
     }
 
+    /// A route may answer one status in several forms.
     pub fn answers_with(&mut self, status: StatusCode, media_type: &str, schema: &Value) {
         let described = status.canonical_reason().unwrap_or_default();
-        let response = json!({"description": described, "content": {media_type: {"schema": schema}}});
-        self.responses.insert(status.as_str().into(), response);
+        let response = self.responses.entry(status.as_str()).or_insert_with(|| json!({"description": described}));
+        response["content"][media_type] = json!({"schema": schema});
     }
 
     pub fn answers_nothing(&mut self, status: StatusCode) {

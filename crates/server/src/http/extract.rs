@@ -6,7 +6,7 @@ use axum::{
 };
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
-use tradewind_workers::provider::SIGNATURE_HEADER;
+use tradewind_workers::provider::{Callback, SIGNATURE_HEADER};
 
 use super::{
     describe::{Describe, Describer},
@@ -85,5 +85,6 @@ impl Describe for Signature {
     fn describe(describer: &mut Describer) {
         let help = "`t=SECONDS,v1=HEX`: the time, and HMAC-SHA256 over the time, a dot and the body.";
         describer.required_header(SIGNATURE_HEADER, help, serde_json::json!({"type": "string"}));
+        describer.takes::<Callback>();
     }
 }

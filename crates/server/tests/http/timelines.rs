@@ -209,3 +209,11 @@ async fn there_are_only_so_many_streams() {
     let all = request().stream().await.rest().await;
     assert_eq!(told(&all), listed(&ada.client, &order).await[..all.len()]);
 }
+
+#[test]
+fn the_document_of_the_api_tells_of_both_forms() {
+    let document: Value = serde_json::from_str(tradewind::http::openapi_text()).unwrap();
+    let answer = &document["paths"]["/v1/orders/{order_id}/events"]["get"]["responses"]["200"]["content"];
+    let forms: Vec<&String> = answer.as_object().unwrap().keys().collect();
+    assert_eq!(forms, ["application/json", "text/event-stream"]);
+}
