@@ -33,11 +33,12 @@ fn authorize_answered(uow: &mut Uow<Payments>, answered: &Finished<AskProvider>)
             let charge = Charge { reference, amount_minor: answer.amount_minor, currency: call.currency };
             return held(uow, &mut payment, &charge, Holder::Provider);
         }
-        _ if !waited_for => return Ok(()),
+        // Also when another charge has taken its place: what this one comes to must be known, or nobody gives it back.
         Verdict::Undecided => {
             ask_later(uow, answered, payment.changed_at);
             return Ok(());
         }
+        Verdict::Refused if !waited_for => return Ok(()),
         Verdict::Refused => {
             let failed = payment.failed(why(answered), uow.now())?;
             uow.emit(failed);

@@ -205,6 +205,21 @@ fn an_end_while_a_capture_is_in_flight_waits_for_its_outcome() {
 }
 
 #[test]
+fn an_authorization_that_is_undecided_is_asked_about_also_after_another_charge_took_its_place() {
+    let mut world = authorizing();
+    let (job, call) = world.call();
+    let other = ProviderCallback { reference: id("charge-2"), ..callback(ProviderState::Authorized) };
+    world.stage.ask(other).unwrap();
+    assert_eq!(world.said(), ["payment.authorized"]);
+    world.answers_call(&job, &answer(&call, ProviderState::Pending));
+    assert_eq!((world.state(), world.asks()), (PaymentState::Authorized, vec!["authorize".to_owned()]));
+    world.answers_call(&job, &answer(&call, ProviderState::Authorized));
+    assert_eq!(world.surplus(REFERENCE).unwrap().state, SurplusState::Returning);
+    assert_eq!((world.state(), world.asks()), (PaymentState::Authorized, vec!["return".to_owned()]));
+    world.audit();
+}
+
+#[test]
 fn a_hold_that_was_taken_instead_of_let_go_is_given_back() {
     let mut known = authorized();
     known.cancels(&Order::card());
