@@ -101,9 +101,11 @@ fn cause(order: &OrderView, envelope: &Envelope, numbers: &Numbers) -> Cause {
     if is_timer {
         return Cause::Timer(id.clone());
     }
-    let payment = order.payment_id.as_ref().and_then(|payment_id| id.as_str().strip_prefix(payment_id.as_str()));
-    if let Some(asked) = payment.and_then(|rest| rest.strip_prefix('.')) {
-        return Cause::Answer(format!("the payment provider, asked to {}", asked.split('.').next().unwrap_or(asked)));
+    // The keys under which the provider is asked begin with the payment's id; that of the hold is the id alone.
+    let asked = order.payment_id.as_ref().and_then(|payment_id| id.as_str().strip_prefix(payment_id.as_str()));
+    let what = asked.and_then(|rest| if rest.is_empty() { Some("authorize") } else { rest.split('.').nth(1) });
+    if let Some(what) = what {
+        return Cause::Answer(format!("the payment provider, asked to {what}"));
     }
     Cause::Request(id.clone())
 }

@@ -4,18 +4,24 @@ use std::{fmt::Write, time::Duration};
 
 use tradewind_events::{Currency, Id, Money};
 
-/// An id of more characters is written short.
-const ID_CHARS_MAX: usize = 16;
+/// As long as a UUID is.
+const UUID_CHARS: usize = 36;
 
 /// So many of its last characters stay: the first ones of ids that were minted together are the same.
 const ID_CHARS_SHORT: usize = 7;
 
+/// From so many of a unit on, the lesser unit does not matter.
+const UNITS_MAX: u64 = 10;
+
 /// A span in one or two units: `12 ms`, `1.2 s`, `15 min`, `2 h 5 min`, `3 d 4 h`.
 pub fn span(span: Duration) -> String {
     let (millis, seconds) = (span.as_millis(), span.as_secs());
-    let two = |major: u64, unit: &str, minor: u64, lesser: &str| match minor {
-        0 => format!("{major} {unit}"),
-        minor => format!("{major} {unit} {minor} {lesser}"),
+    let two = |major: u64, unit: &str, minor: u64, lesser: &str| {
+        if minor == 0 || major >= UNITS_MAX {
+            format!("{major} {unit}")
+        } else {
+            format!("{major} {unit} {minor} {lesser}")
+        }
     };
     match seconds {
         0 => format!("{millis} ms"),
@@ -27,10 +33,11 @@ pub fn span(span: Duration) -> String {
     }
 }
 
-/// An id where its end is enough to tell it from its neighbours: `…9c41d2e`.
+/// An id where its end is enough to tell it from its neighbours: `…9c41d2e`. One that is no UUID stays as it is.
 pub fn short(id: &Id) -> String {
     let text = id.as_str();
-    if text.len() <= ID_CHARS_MAX { text.to_owned() } else { format!("…{}", &text[text.len() - ID_CHARS_SHORT..]) }
+    let is_uuid = text.len() == UUID_CHARS && text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
+    if is_uuid { format!("…{}", &text[UUID_CHARS - ID_CHARS_SHORT..]) } else { text.to_owned() }
 }
 
 /// An amount: `24.99 EUR`.
@@ -80,6 +87,7 @@ mod tests {
             (8_000, "8 s"),
             (59_999, "59 s"),
             (90_000, "1 min 30 s"),
+            (930_000, "15 min"),
             (3_600_000, "1 h"),
             (7_500_000, "2 h 5 min"),
             (273_600_000, "3 d 4 h"),
@@ -89,8 +97,9 @@ mod tests {
     }
 
     #[test]
-    fn a_long_id_keeps_its_end() {
-        assert_eq!(short(&id("order-1")), "order-1");
+    fn a_uuid_keeps_its_end_and_another_id_all_of_it() {
+        let other = id("an-order-of-another-system-2026-0001");
+        assert_eq!(short(&other), other.as_str());
         assert_eq!(short(&id("019aa5c2-7a31-7cc2-9a13-3a51f0c0ffee")), "…0c0ffee");
     }
 

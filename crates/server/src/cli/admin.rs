@@ -5,6 +5,7 @@ use std::io::{self, IsTerminal};
 use clap::Subcommand;
 use hyper::Method;
 use serde_json::{Value, json};
+use tokio::runtime::Builder;
 use tradewind_engine::{
     Entity, Problem,
     ports::{Direction, List as Rows, Reader},
@@ -18,7 +19,7 @@ use tradewind_sqlite::OpenError;
 
 use super::{
     CliError, ShopArgs,
-    desk::{Desk, ask, encoded},
+    desk::{Desk, encoded},
     say,
     screen::{self, DIM},
     shop::variable,
@@ -86,7 +87,7 @@ struct List {
 impl Admin {
     pub fn run(self) -> Result<(), CliError> {
         match self.command {
-            Command::Create(create) => ask(create.run()),
+            Command::Create(create) => Builder::new_current_thread().enable_all().build()?.block_on(create.run()),
             Command::List(list) => list.run(),
         }
     }
@@ -150,6 +151,7 @@ impl Create {
         let user_id = user_id(&user);
         let _admin: Value =
             desk.put(&format!("/v1/users/{}/role", encoded(&user_id)), &json!({ "role": "admin" })).await?;
+        desk.leave().await;
         Ok(user_id)
     }
 }

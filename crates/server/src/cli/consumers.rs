@@ -77,16 +77,15 @@ struct Consumer {
 impl Consumers {
     pub fn run(self) -> Result<(), CliError> {
         match self.command {
-            Command::List(list) => ask(list.run()),
-            Command::Pause(pause) => ask(pause.run()),
-            Command::Resume(resume) => ask(resume.run()),
+            Command::List(list) => ask(list.shop.clone(), async |desk| list.run(desk).await),
+            Command::Pause(pause) => ask(pause.shop.clone(), async |desk| pause.run(desk).await),
+            Command::Resume(resume) => ask(resume.shop.clone(), async |desk| resume.run(desk).await),
         }
     }
 }
 
 impl List {
-    async fn run(self) -> Result<(), CliError> {
-        let mut desk = Desk::open(self.shop).await?;
+    async fn run(self, desk: &mut Desk) -> Result<(), CliError> {
         let found = desk.list(PATH, &[], usize::MAX).await?;
         if self.json {
             return say(found.as_json());
@@ -108,8 +107,7 @@ impl List {
 }
 
 impl Pause {
-    async fn run(self) -> Result<(), CliError> {
-        let mut desk = Desk::open(self.shop).await?;
+    async fn run(self, desk: &mut Desk) -> Result<(), CliError> {
         let path = format!("{PATH}/{}/pause", encoded(self.service.as_str()));
         let _done: Value = desk.post(&path, &json!({ "reason": self.reason })).await?;
         say(format_args!("{} is paused. `tradewind consumers resume {0}` lets it go on.\n", self.service))
@@ -117,8 +115,7 @@ impl Pause {
 }
 
 impl Resume {
-    async fn run(self) -> Result<(), CliError> {
-        let mut desk = Desk::open(self.shop).await?;
+    async fn run(self, desk: &mut Desk) -> Result<(), CliError> {
         let _done: Value = desk.act(&format!("{PATH}/{}/resume", encoded(self.service.as_str()))).await?;
         say(format_args!("{} goes on.\n", self.service))
     }

@@ -52,8 +52,8 @@ enum Command {
 struct List {
     #[command(flatten)]
     filter: Filter,
-    /// dead, redriven (sent again, kept as history) or discarded
-    #[arg(long, default_value = "dead")]
+    /// In this state; redriven: sent again and kept as history
+    #[arg(long, default_value = "dead", value_parser = ["dead", "redriven", "discarded"])]
     state: String,
     /// How many at most
     #[arg(short = 'n', long, default_value_t = 50)]
@@ -153,11 +153,11 @@ struct Detail {
 impl DeadLetters {
     pub fn run(self) -> Result<(), CliError> {
         match self.command {
-            Command::List(list) => ask(list.run()),
-            Command::Show(show) => ask(show.run()),
-            Command::Redrive(redrive) => ask(redrive.run()),
-            Command::Edit(edit) => ask(edit.run()),
-            Command::Discard(discard) => ask(discard.run()),
+            Command::List(list) => ask(list.shop.clone(), async |desk| list.run(desk).await),
+            Command::Show(show) => ask(show.shop.clone(), async |desk| show.run(desk).await),
+            Command::Redrive(redrive) => ask(redrive.shop.clone(), async |desk| redrive.run(desk).await),
+            Command::Edit(edit) => ask(edit.shop.clone(), async |desk| edit.run(desk).await),
+            Command::Discard(discard) => ask(discard.shop.clone(), async |desk| discard.run(desk).await),
         }
     }
 }
@@ -170,8 +170,7 @@ impl Filter {
 }
 
 impl List {
-    async fn run(self) -> Result<(), CliError> {
-        let mut desk = Desk::open(self.shop).await?;
+    async fn run(self, desk: &mut Desk) -> Result<(), CliError> {
         let mut query = self.filter.query();
         query.push(("state", &self.state));
         let found = desk.list(PATH, &query, self.limit).await?;
@@ -206,8 +205,7 @@ fn table(letters: &[Letter]) -> Table {
 }
 
 impl Show {
-    async fn run(self) -> Result<(), CliError> {
-        let mut desk = Desk::open(self.shop).await?;
+    async fn run(self, desk: &mut Desk) -> Result<(), CliError> {
         let path = format!("{PATH}/{}", encoded(self.id.as_str()));
         // As it came: a parsed number could lose digits, and the order of fields.
         let raw: Box<RawValue> = desk.get(&path).await?;
@@ -259,7 +257,7 @@ impl Detail {
         }
         let state = styled(if letter.state == "dead" { BAD } else { GOOD }, &clean(&letter.state));
         let head = styled(HEAD, &format!("Dead letter {}", letter.id));
-        format!("{head} {state}\n{}\n{}\n", table.shown(screen::width()), self.masked())
+        format!("{head} {state}\n{}\n{}", table.shown(screen::width()), self.masked())
     }
 
     /// The message, without what is personal.
@@ -269,11 +267,12 @@ impl Detail {
         let envelope = bytes.and_then(|bytes| Envelope::from_json(&bytes, &registry).ok());
         let text = envelope.and_then(|envelope| {
             mask(|| {
-                serde_json::to_value(envelope.to_raw().ok()?).and_then(|raw| serde_json::to_string_pretty(&raw)).ok()
+                let raw = serde_json::to_value(envelope.to_raw().ok()?).ok()?;
+                Some(format!("{raw:#}\n"))
             })
         });
         text.unwrap_or_else(|| {
-            String::from(
+            screen::paragraph(
                 "The message is none that can be decoded, so it may hold anything: --message shows it as it came.",
             )
         })
@@ -281,7 +280,7 @@ impl Detail {
 }
 
 impl Edit {
-    async fn run(self) -> Result<(), CliError> {
+    async fn run(self, desk: &mut Desk) -> Result<(), CliError> {
         let shown = self.message.display();
         let mut text = String::new();
         let read = if self.message.as_os_str() == "-" {
@@ -292,7 +291,6 @@ impl Edit {
         read.map_err(|error| CliError::Other(format!("{shown} cannot be read: {error}")))?;
         let message: Value =
             serde_json::from_str(&text).map_err(|error| CliError::Other(format!("{shown} is no JSON: {error}")))?;
-        let mut desk = Desk::open(self.shop).await?;
         let path = format!("{PATH}/{}", encoded(self.id.as_str()));
         let before: Letter = desk.get(&path).await?;
         let _done: Value = desk.post(&format!("{path}/edit"), &json!({ "message": message })).await?;
@@ -310,8 +308,7 @@ impl Edit {
 }
 
 impl Discard {
-    async fn run(self) -> Result<(), CliError> {
-        let mut desk = Desk::open(self.shop).await?;
+    async fn run(self, desk: &mut Desk) -> Result<(), CliError> {
         for id in &self.ids {
             let path = format!("{PATH}/{}/discard", encoded(id.as_str()));
             let _done: Value = desk.post(&path, &json!({ "reason": self.reason })).await?;

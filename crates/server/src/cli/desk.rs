@@ -26,6 +26,8 @@ const WAIT_MAX: Duration = Duration::from_secs(10);
 pub struct Desk {
     shop: ShopArgs,
     client: Client,
+    /// The path of the session that was opened for the command.
+    session: Option<String>,
 }
 
 /// The first rows of a list.
@@ -35,15 +37,28 @@ pub struct Rows {
     pub more: bool,
 }
 
-/// Runs what a command asks of a shop.
-pub fn ask(asked: impl Future<Output = Result<(), CliError>>) -> Result<(), CliError> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(asked)
+/// Runs what a command asks of a shop: signs in, asks, signs out.
+pub fn ask(shop: ShopArgs, asks: impl AsyncFnOnce(&mut Desk) -> Result<(), CliError>) -> Result<(), CliError> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+        let mut desk = Desk::open(shop).await?;
+        let asked = asks(&mut desk).await;
+        desk.leave().await;
+        asked
+    })
 }
 
 impl Desk {
     pub async fn open(shop: ShopArgs) -> Result<Self, CliError> {
-        let client = shop.sign_in().await?;
-        Ok(Self { shop, client })
+        let (client, session) = shop.enter().await?;
+        Ok(Self { shop, client, session })
+    }
+
+    /// Ends the session, so that the many commands of an operator do not push out their other sessions.
+    pub async fn leave(&mut self) {
+        let Some(session) = self.session.take() else { return };
+        if let Err(error) = self.send(&Method::DELETE, &session, None).await {
+            tracing::debug!(%error, "a session was not ended");
+        }
     }
 
     /// What stands under a path.
@@ -104,7 +119,7 @@ impl Desk {
                 && answer.problem_code().as_deref() == Some("access_token_expired")
             {
                 signed_in_again = true;
-                self.client = self.shop.sign_in().await?;
+                (self.client, self.session) = self.shop.enter().await?;
                 continue;
             }
             let Some(wait) = wait_asked(&answer).filter(|_| waits < WAITS_MAX) else { return Ok(answer) };

@@ -3,10 +3,19 @@
 use std::{collections::VecDeque, time::Duration};
 
 use tradewind_engine::{LogEvent, ports::Reader};
-use tradewind_events::Timestamp;
 
-use super::{CliError, say, store::StoreArgs};
-use crate::app::AppError;
+use super::{
+    CliError, say,
+    screen::{self, DIM, HEAD, styled},
+    store::StoreArgs,
+};
+use crate::{app::AppError, words::clean};
+
+/// A screen with so many columns has room for a whole line.
+const WIDE: usize = 120;
+
+/// Of a time: `2026-01-31`.
+const DAY_CHARS: usize = 10;
 
 /// Segments read at a time.
 const SEGMENTS: u32 = 64;
@@ -46,17 +55,18 @@ pub struct Events {
 
 impl Events {
     pub fn run(self) -> Result<(), CliError> {
+        let mut page = Page { width: screen::width(), day: String::new(), json: self.json };
         let reading = self.store.read()?;
         let last = reading.reader.last_segment().map_err(AppError::from)?;
         let mut next = match self.from {
-            Some(from) => self.show_from(&reading.reader, &reading.meta.name, from.max(1))?,
-            None => self.show_last(&reading.reader, &reading.meta.name, last)?,
+            Some(from) => self.show_from(&mut page, &reading.reader, &reading.meta.name, from.max(1))?,
+            None => self.show_last(&mut page, &reading.reader, &reading.meta.name, last)?,
         };
         if !self.follow {
             return Ok(());
         }
         loop {
-            let shown = self.show_from(&reading.reader, &reading.meta.name, next)?;
+            let shown = self.show_from(&mut page, &reading.reader, &reading.meta.name, next)?;
             if shown == next {
                 pause();
             }
@@ -65,7 +75,7 @@ impl Events {
     }
 
     /// Prints from a segment on; returns the one to go on with.
-    fn show_from(&self, reader: &dyn Reader, store: &str, from: u64) -> Result<u64, CliError> {
+    fn show_from(&self, page: &mut Page, reader: &dyn Reader, store: &str, from: u64) -> Result<u64, CliError> {
         let (mut next, mut left) = (from, if self.follow { usize::MAX } else { self.limit });
         loop {
             let segments = reader.segments(next, SEGMENTS).map_err(AppError::from)?;
@@ -77,14 +87,14 @@ impl Events {
                         return Ok(next);
                     }
                     left -= 1;
-                    self.show(event)?;
+                    page.show(event)?;
                 }
             }
         }
     }
 
     /// Prints the last events that fit, looking back as far as it must.
-    fn show_last(&self, reader: &dyn Reader, store: &str, last: u64) -> Result<u64, CliError> {
+    fn show_last(&self, page: &mut Page, reader: &dyn Reader, store: &str, last: u64) -> Result<u64, CliError> {
         let mut found = VecDeque::new();
         let mut end = last;
         while end > 0 && found.len() < self.limit {
@@ -99,7 +109,7 @@ impl Events {
             }
             end = start - 1;
         }
-        found.iter().try_for_each(|event| self.show(event))?;
+        found.iter().try_for_each(|event| page.show(event))?;
         Ok(last + 1)
     }
 
@@ -113,15 +123,38 @@ impl Events {
             && self.key.as_deref().is_none_or(|key| envelope.key.as_str() == key)
             && self.correlation.as_deref().is_none_or(|id| envelope.correlation_id.as_str() == id)
     }
+}
 
-    fn show(&self, event: &LogEvent) -> Result<(), CliError> {
+/// Where events are printed, one a line.
+struct Page {
+    /// Without one every line is whole.
+    width: Option<usize>,
+    /// Of the last event.
+    day: String,
+    json: bool,
+}
+
+impl Page {
+    fn show(&mut self, event: &LogEvent) -> Result<(), CliError> {
         let envelope = &event.envelope;
         if self.json {
             return say(format_args!("{}\n", serde_json::to_string(envelope)?));
         }
-        let time: Timestamp = envelope.time;
+        let time = envelope.time.to_string();
+        let (name, subject, id) = (clean(&envelope.name), clean(&envelope.subject), &envelope.id);
         let heard = if event.heard { " (heard)" } else { "" };
-        say(format_args!("{time}  {:<28} {:<40} {}{heard}\n", envelope.name, envelope.subject, envelope.id))
+        if self.width.is_none_or(|width| width >= WIDE) {
+            let (time, id) = (styled(DIM, &time), styled(DIM, id.as_str()));
+            return say(format_args!("{time}  {name:<28}{subject:<56}{id}{heard}\n"));
+        }
+        // On a narrow screen the day stands above its events, and the id is left to --json.
+        let (day, clock) = time.split_at(DAY_CHARS);
+        if self.day != day {
+            say(format_args!("{}\n", styled(HEAD, day)))?;
+            day.clone_into(&mut self.day);
+        }
+        let clock = styled(DIM, clock.trim_matches(['T', 'Z']));
+        say(format_args!("{clock}  {name:<24}{subject}{heard}\n"))
     }
 }
 

@@ -128,16 +128,15 @@ struct PaymentState {
 impl Owed {
     pub fn run(self) -> Result<(), CliError> {
         match self.command {
-            Command::List(list) => ask(list.run()),
-            Command::Retry(retry) => ask(retry.run()),
-            Command::Settle(settle) => ask(settle.run()),
+            Command::List(list) => ask(list.shop.clone(), async |desk| list.run(desk).await),
+            Command::Retry(retry) => ask(retry.shop.clone(), async |desk| retry.run(desk).await),
+            Command::Settle(settle) => ask(settle.shop.clone(), async |desk| settle.run(desk).await),
         }
     }
 }
 
 impl List {
-    async fn run(self) -> Result<(), CliError> {
-        let mut desk = Desk::open(self.shop).await?;
+    async fn run(self, desk: &mut Desk) -> Result<(), CliError> {
         let mut found = Vec::new();
         for (kind, list) in DEBTS {
             found.push((kind, desk.list(&format!("{OWED}/{list}"), &[], self.limit).await?));
@@ -164,7 +163,12 @@ impl List {
             say(format_args!("{}\n{}", styled(HEAD, "Money"), money.shown(screen::width())))?;
         }
         if !jobs.rows.is_empty() {
-            say(format_args!("{}\n{}", styled(HEAD, "Jobs"), table(&jobs.typed(JOBS)?, now).shown(screen::width())))?;
+            say(format_args!(
+                "{}{}\n{}",
+                if debts > 0 { "\n" } else { "" },
+                styled(HEAD, "Jobs"),
+                table(&jobs.typed(JOBS)?, now).shown(screen::width())
+            ))?;
         }
         if more { say("There are more: --limit shows them.\n") } else { Ok(()) }
     }
@@ -221,21 +225,19 @@ impl Debt {
 }
 
 impl Retry {
-    async fn run(self) -> Result<(), CliError> {
-        let mut desk = Desk::open(self.shop).await?;
+    async fn run(self, desk: &mut Desk) -> Result<(), CliError> {
         if let Some(job) = &self.debt.job {
             let _done: Value = desk.act(&format!("{JOBS}/{}/retry", encoded(job.as_str()))).await?;
             return say(format_args!("{job} is tried again. `tradewind owed list` shows if it fails.\n"));
         }
-        say(asked(&mut desk, &self.debt, "retry").await?)
+        say(asked(desk, &self.debt, "retry").await?)
     }
 }
 
 impl Settle {
-    async fn run(self) -> Result<(), CliError> {
+    async fn run(self, desk: &mut Desk) -> Result<(), CliError> {
         let Some(job) = &self.debt.job else {
-            let mut desk = Desk::open(self.shop).await?;
-            return say(asked(&mut desk, &self.debt, "settlement").await?);
+            return say(asked(desk, &self.debt, "settlement").await?);
         };
         let (Some(file), Some(reason)) = (&self.reply, &self.reason) else {
             return Err(CliError::Other(String::from("a job is settled with --reply and --reason")));
@@ -243,7 +245,6 @@ impl Settle {
         let broken = |error: &dyn std::fmt::Display| CliError::Other(format!("{}: {error}", file.display()));
         let text = fs::read_to_string(file).map_err(|error| broken(&error))?;
         let reply: Value = serde_json::from_str(&text).map_err(|error| broken(&error))?;
-        let mut desk = Desk::open(self.shop).await?;
         let path = format!("{JOBS}/{}/settlement", encoded(job.as_str()));
         let _done: Value = desk.post(&path, &json!({ "reply": reply, "reason": reason })).await?;
         say(format_args!("{job} is settled.\n"))

@@ -73,15 +73,14 @@ struct Message {
 impl Parked {
     pub fn run(self) -> Result<(), CliError> {
         match self.command {
-            None => ask(self.list.run()),
-            Some(Command::Retry(retry)) => ask(retry.run()),
+            None => ask(self.list.shop.clone(), async |desk| self.list.run(desk).await),
+            Some(Command::Retry(retry)) => ask(retry.shop.clone(), async |desk| retry.run(desk).await),
         }
     }
 }
 
 impl List {
-    async fn run(self) -> Result<(), CliError> {
-        let mut desk = Desk::open(self.shop).await?;
+    async fn run(self, desk: &mut Desk) -> Result<(), CliError> {
         let found = desk.list(PATH, &[], self.limit).await?;
         if self.json {
             return say(found.as_json());
@@ -90,7 +89,7 @@ impl List {
         if messages.is_empty() {
             return say("Nothing is parked.\n");
         }
-        let mut table = Table::new(&["ID", "SERVICE", "EVENT", "OF", "TRIES", "NEXT", "WAITS FOR"]).right(4);
+        let mut table = Table::new(&["ID", "SERVICE", "EVENT", "OF", "TRIES", "NEXT", "WHY"]).right(4);
         let now = SystemClock.now();
         for message in &messages {
             table.row(message.cells(now));
@@ -107,11 +106,11 @@ impl Message {
             false if self.due_at <= now => String::from("now"),
             false => format!("in {}", span(self.due_at.since(now))),
         };
-        let waits_for = if is_paused {
-            String::from("its service, which is paused")
+        let why = if is_paused {
+            String::from("its service is paused")
         } else {
             let what = self.waits_for.as_deref().unwrap_or("a fact");
-            format!("{what}, for another {}", span(self.deadline.since(now)))
+            format!("waits for {what}, for another {} at most", span(self.deadline.since(now)))
         };
         [
             Cell::from(self.id.as_str()),
@@ -120,14 +119,13 @@ impl Message {
             Cell::from(short(&self.of)).style(DIM),
             Cell::from(self.attempts.to_string()),
             Cell::from(next),
-            Cell::from(waits_for),
+            Cell::from(why),
         ]
     }
 }
 
 impl Retry {
-    async fn run(self) -> Result<(), CliError> {
-        let mut desk = Desk::open(self.shop).await?;
+    async fn run(self, desk: &mut Desk) -> Result<(), CliError> {
         let _done: Value = desk.act(&format!("{PATH}/{}/retry", encoded(self.id.as_str()))).await?;
         say(format_args!("{} was tried. `tradewind parked` shows whether it still waits.\n", self.id))
     }

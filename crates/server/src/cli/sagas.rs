@@ -48,11 +48,10 @@ struct Saga {
 
 impl Sagas {
     pub fn run(self) -> Result<(), CliError> {
-        ask(self.show())
+        ask(self.shop.clone(), async |desk| self.show(desk).await)
     }
 
-    async fn show(self) -> Result<(), CliError> {
-        let mut desk = Desk::open(self.shop).await?;
+    async fn show(self, desk: &mut Desk) -> Result<(), CliError> {
         let seconds = self.waiting.as_secs().min(u64::from(u32::MAX)).to_string();
         let found = desk.list(PATH, &[("waiting_seconds", &seconds)], self.limit).await?;
         if self.json {
@@ -63,7 +62,7 @@ impl Sagas {
             let long = if self.waiting.is_zero() { String::new() } else { format!(" for {}", span(self.waiting)) };
             return say(format_args!("No order has been waiting{long}.\n"));
         }
-        let mut table = Table::new(&["ORDER", "STATUS", "WAITS FOR", "OF", "SINCE", "DEADLINE"]);
+        let mut table = Table::new(&["ORDER", "STATUS", "WAITS", "DEADLINE", "FOR"]);
         let now = SystemClock.now();
         for saga in &sagas {
             table.row(saga.cells(now));
@@ -72,9 +71,18 @@ impl Sagas {
     }
 }
 
+/// Who owes a step, if it is no service.
+fn who(by: &str) -> &str {
+    match by {
+        "external" => "somebody outside",
+        "operator" => "an operator",
+        service => service,
+    }
+}
+
 impl Saga {
-    fn cells(&self, now: Timestamp) -> [Cell; 6] {
-        let text = |text: &Option<String>| Cell::from(text.as_deref().unwrap_or("-"));
+    fn cells(&self, now: Timestamp) -> [Cell; 5] {
+        let owed = self.step.as_ref().zip(self.owed_by.as_ref());
         let since = self.waits_since.map_or_else(|| String::from("-"), |since| span(now.since(since)));
         // Once it is confirmed or ended, the deadline means nothing.
         let counts = matches!(&*self.status, "placed" | "priced" | "validated" | "paid");
@@ -86,10 +94,9 @@ impl Saga {
         [
             Cell::from(self.order_id.as_str()),
             Cell::from(self.status.as_str()),
-            text(&self.step),
-            text(&self.owed_by),
             Cell::from(since),
             deadline,
+            Cell::from(owed.map_or_else(String::new, |(step, by)| format!("{step}, owed by {}", who(by)))),
         ]
     }
 }

@@ -34,6 +34,9 @@ pub fn columns(text: &str) -> usize {
 /// The text in lines of at most so many columns, broken between words; a word that is longer is broken itself.
 pub fn wrapped(text: &str, width: usize) -> Vec<String> {
     let width = width.max(1);
+    if columns(text) <= width {
+        return vec![text.to_owned()];
+    }
     let mut lines = vec![String::new()];
     for word in text.split(' ').flat_map(|word| pieces(word, width)) {
         let last = lines.last_mut().filter(|line| line.is_empty() || columns(line) + 1 + columns(word) <= width);
@@ -47,6 +50,13 @@ pub fn wrapped(text: &str, width: usize) -> Vec<String> {
         }
     }
     lines
+}
+
+/// A sentence, broken for the screen.
+pub fn paragraph(text: &str) -> String {
+    let mut text = wrapped(text, width().unwrap_or(usize::MAX)).join("\n");
+    text.push('\n');
+    text
 }
 
 /// A word in pieces of at most so many columns; a character that is wider alone is a piece.

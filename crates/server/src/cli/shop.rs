@@ -32,27 +32,39 @@ impl ShopArgs {
 
     /// A client in the name of whoever the environment says.
     pub async fn sign_in(&self) -> Result<Client, CliError> {
+        Ok(self.enter().await?.0)
+    }
+
+    /// The same, with the path of the session, if this has opened one.
+    pub async fn enter(&self) -> Result<(Client, Option<String>), CliError> {
         let url = self.url()?;
         if let Some(token) = variable(TOKEN) {
-            return Ok(Client::new(url).with_token(&token));
+            return Ok((Client::new(url).with_token(&token), None));
         }
         let (Some(email), Some(password)) = (variable(EMAIL), variable(PASSWORD)) else {
             return Err(CliError::Other(format!(
                 "who are you? Set {TOKEN}, or {EMAIL} and {PASSWORD}, in the environment"
             )));
         };
-        Ok(sign_in(Client::new(url), &email, &password).await?)
+        let (client, session) = enter(Client::new(url), &email, &password).await?;
+        Ok((client, Some(session)))
     }
 }
 
 /// Signs in with an address and a password.
-pub async fn sign_in(mut client: Client, email: &str, password: &str) -> Result<Client, ClientError> {
+pub async fn sign_in(client: Client, email: &str, password: &str) -> Result<Client, ClientError> {
+    Ok(enter(client, email, password).await?.0)
+}
+
+async fn enter(mut client: Client, email: &str, password: &str) -> Result<(Client, String), ClientError> {
     let body = json!({ "email": email, "password": password });
     let path = "/v1/sessions";
     let answer = client.send(hyper::Method::POST, path, Some(&body), Extra::default()).await?;
     let session: Value = answer.read(&hyper::Method::POST, path)?;
-    let token = session.get("access_token").and_then(Value::as_str).unwrap_or_default().to_owned();
-    Ok(client.with_token(&token))
+    let text = |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or_default().to_owned();
+    let (user_id, session_id) = (text(session.pointer("/user/user_id")), text(session.get("session_id")));
+    let client = client.with_token(&text(session.get("access_token")));
+    Ok((client, format!("/v1/users/{user_id}/sessions/{session_id}")))
 }
 
 #[expect(clippy::disallowed_methods, reason = "who the client is, and no setting of a shop")]

@@ -1,5 +1,5 @@
-//! Rows in aligned columns, for a screen of some width. Where there is no room, the last column is broken into lines; where
-//! there is little, it stands below its row.
+//! Rows in aligned columns, for a screen of some width. Where there is little room, the last column is broken into lines;
+//! where there is less, it stands below its row, with those before it that have no room either.
 
 use std::fmt::{self, Write};
 
@@ -59,14 +59,19 @@ impl Table {
     /// The table for a screen so wide; without a width no line is broken.
     pub fn shown(&self, width: Option<usize>) -> String {
         let widths = self.widths();
-        let (last, fixed) = widths.split_last().map_or((0, &widths[..0]), |(last, fixed)| (*last, fixed));
-        let before = fixed.iter().map(|width| width + GAP).sum::<usize>();
-        let room = width.map_or(usize::MAX, |width| width.saturating_sub(before));
-        let below = room < last.min(LAST_COLUMNS_MIN);
-        let layout = Layout { fixed, before, room, below, width, rights: &self.rights };
+        let count = widths.len().saturating_sub(1);
+        let end_of = |columns: usize| widths[..columns].iter().map(|width| width + GAP).sum::<usize>();
+        let room = width.map_or(usize::MAX, |width| width.saturating_sub(end_of(count)));
+        let layout = if room >= widths.last().map_or(0, |last| *last.min(&LAST_COLUMNS_MIN)) {
+            Layout { widths: &widths, beside: count, last: Some((end_of(count), room)), width, table: self }
+        } else {
+            let fits = |columns: &usize| width.is_some_and(|width| end_of(*columns) <= width + GAP);
+            let beside = (1..=count).rev().find(fits).unwrap_or(1);
+            Layout { widths: &widths, beside, last: None, width, table: self }
+        };
         let mut text = String::new();
         // Writing to a string does not fail.
-        let _written = self.write(&layout, &mut text);
+        let _written = layout.write(&mut text);
         text
     }
 
@@ -81,65 +86,79 @@ impl Table {
         }
         widths
     }
+}
 
-    fn write(&self, layout: &Layout<'_>, out: &mut String) -> fmt::Result {
-        let heads = self.heads.iter().map(|head| Cell::from(*head).style(HEAD)).collect::<Vec<_>>();
-        if self.heads.iter().any(|head| !head.is_empty()) {
-            let shown = if layout.below { &heads[..heads.len().saturating_sub(1)] } else { &heads };
-            layout.cells(shown, self.heads.len(), out)?;
+/// How the columns share a width.
+struct Layout<'a> {
+    table: &'a Table,
+    widths: &'a [usize],
+    /// So many columns stand beside each other.
+    beside: usize,
+    /// Where the last column begins and how wide it is; `None` where it stands below its row, with those before it that
+    /// have no room either.
+    last: Option<(usize, usize)>,
+    width: Option<usize>,
+}
+
+impl Layout<'_> {
+    fn write(&self, out: &mut String) -> fmt::Result {
+        let heads: Vec<_> = self.table.heads.iter().map(|head| Cell::from(*head).style(HEAD)).collect();
+        if self.table.heads.iter().any(|head| !head.is_empty()) {
+            self.cells(if self.last.is_some() { &heads } else { &heads[..self.beside] }, out)?;
         }
-        for row in &self.rows {
+        for row in &self.table.rows {
             match row {
-                Row::Cells(cells) => layout.cells(cells, self.heads.len(), out)?,
+                Row::Cells(cells) => self.cells(cells, out)?,
                 Row::Line(line) => writeln!(out, "{line}")?,
             }
         }
         Ok(())
     }
-}
 
-/// How the columns share a width.
-struct Layout<'a> {
-    fixed: &'a [usize],
-    /// What stands before the last column.
-    before: usize,
-    /// What is left for it.
-    room: usize,
-    /// It stands below its row.
-    below: bool,
-    width: Option<usize>,
-    rights: &'a [usize],
-}
-
-impl Layout<'_> {
-    fn cells(&self, cells: &[Cell], count: usize, out: &mut String) -> fmt::Result {
+    fn cells(&self, cells: &[Cell], out: &mut String) -> fmt::Result {
         let mut line = String::new();
-        for (nth, (cell, width)) in cells.iter().zip(self.fixed).enumerate() {
+        for (nth, (cell, width)) in cells.iter().zip(self.widths).take(self.beside).enumerate() {
             let padding = " ".repeat(width.saturating_sub(columns(&cell.text)));
             let gap = " ".repeat(GAP);
-            if self.rights.contains(&nth) {
+            if self.table.rights.contains(&nth) {
                 write!(line, "{padding}{cell}{gap}")?;
             } else {
                 write!(line, "{cell}{padding}{gap}")?;
             }
         }
-        let Some(last) = cells.get(count - 1).filter(|last| !last.text.is_empty()) else {
+        let rest = cells.get(self.beside..).unwrap_or_default();
+        let Some((begin, room)) = self.last else {
+            writeln!(out, "{}", line.trim_end())?;
+            return self.below(rest, out);
+        };
+        let Some(last) = rest.last().filter(|last| !last.text.is_empty()) else {
             return writeln!(out, "{}", line.trim_end());
         };
-        if self.below {
-            writeln!(out, "{}", line.trim_end())?;
-            let room = self.width.unwrap_or(usize::MAX).saturating_sub(INDENT);
-            let style = if last.style == Style::new() { DIM } else { last.style };
-            return last.lines(room).iter().try_for_each(|text| writeln!(out, "{:INDENT$}{style}{text}{style:#}", ""));
-        }
         let style = last.style;
-        for (nth, text) in last.lines(self.room).iter().enumerate() {
+        for (nth, text) in wrapped(&last.text, room).iter().enumerate() {
             if nth > 0 {
-                line = " ".repeat(self.before);
+                line = " ".repeat(begin);
             }
             writeln!(out, "{line}{style}{text}{style:#}")?;
         }
         Ok(())
+    }
+
+    /// What has no room beside: each with its head, but for the last, which speaks for itself.
+    fn below(&self, cells: &[Cell], out: &mut String) -> fmt::Result {
+        let Some((last, named)) = cells.split_last() else { return Ok(()) };
+        let heads = self.table.heads.get(self.beside..).unwrap_or_default();
+        let named = heads.iter().zip(named).filter(|(_, cell)| !matches!(&*cell.text, "" | "-"));
+        let mut parts: Vec<String> =
+            named.map(|(head, cell)| format!("{} {}", head.to_lowercase(), cell.text).trim().to_owned()).collect();
+        parts.extend((!last.text.is_empty()).then(|| last.text.clone()));
+        let text = parts.join(", ");
+        let room = self.width.unwrap_or(usize::MAX).saturating_sub(INDENT);
+        let lines = wrapped(&text, room);
+        lines
+            .iter()
+            .filter(|line| !line.is_empty())
+            .try_for_each(|line| writeln!(out, "{:INDENT$}{DIM}{line}{DIM:#}", ""))
     }
 }
 
@@ -148,10 +167,6 @@ impl Cell {
     pub fn style(mut self, style: Style) -> Self {
         self.style = style;
         self
-    }
-
-    fn lines(&self, width: usize) -> Vec<String> {
-        if columns(&self.text) <= width { vec![self.text.clone()] } else { wrapped(&self.text, width) }
     }
 }
 

@@ -13,11 +13,17 @@ use tradewind_events::{Id, Timestamp};
 use tradewind_sqlite::Sqlite;
 use tradewind_workers::provider::{self, ChargeState, ProviderRecords, ProviderSimulator};
 
-use super::{CliError, say, store::StoreArgs};
+use super::{
+    CliError, say,
+    screen::{self, BAD, GOOD},
+    store::StoreArgs,
+    table::{Cell, Table},
+};
 use crate::{
     app::AppError,
     config::{Config, Layers},
     services,
+    words::clean,
 };
 
 /// Audit the ten invariants of a shop on its store, running or not.
@@ -142,21 +148,24 @@ impl fmt::Display for Audited {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { report, store, segments, at } = self;
         writeln!(f, "Audit of {} at {at}, {segments} commits with events", store.display())?;
+        let mut table = Table::new(&["", "", "", ""]).right(0).right(2);
         for (number, (check, says)) in (1..).zip(report.checks.iter().zip(INVARIANTS)) {
             let verdict = match (check.examined, check.violated) {
-                (0, _) => "-     ",
-                (_, 0) => "ok    ",
-                _ => "FAILED",
+                (0, _) => Cell::from("-"),
+                (_, 0) => Cell::from("ok").style(GOOD),
+                _ => Cell::from("FAILED").style(BAD),
             };
-            writeln!(f, "  {number:>2}  {verdict}  {:>9}  {says}", check.examined)?;
+            let number = Cell::from(format!("  {number}"));
+            table.row([number, verdict, Cell::from(check.examined.to_string()), Cell::from(says)]);
             for violation in &check.violations {
-                writeln!(f, "        {}: {}", violation.subject, violation.detail)?;
+                table.line(format!("        {}: {}", clean(&violation.subject), clean(&violation.detail)));
             }
             let more = check.violated.saturating_sub(u64::try_from(check.violations.len()).unwrap_or(0));
             if more > 0 {
-                writeln!(f, "        and {more} more")?;
+                table.line(format!("        and {more} more"));
             }
         }
+        f.write_str(&table.shown(screen::width()))?;
         writeln!(f, "Set aside, because something is in flight, parked, dead or owed: {} orders", report.set_aside)?;
         if report.frozen > 0 {
             writeln!(f, "Not compared, because their events are no longer in the log: {} rows", report.frozen)?;
@@ -165,7 +174,7 @@ impl fmt::Display for Audited {
             f.write_str("Owed by an operator: nothing\n")
         } else {
             f.write_str("Owed by an operator:\n")?;
-            report.owed.iter().try_for_each(|owed| writeln!(f, "  {} {}: {}", owed.kind, owed.id, owed.detail))
+            report.owed.iter().try_for_each(|owed| writeln!(f, "  {} {}: {}", owed.kind, owed.id, clean(&owed.detail)))
         }
     }
 }

@@ -21,8 +21,9 @@ use crate::{
 /// Send dead letters again to the services that failed on them
 ///
 /// Name them, or choose them by --consumer, --name or --all. The set is looked up first and stays as it is: what dies
-/// meanwhile is not part of it. Each is sent once, the oldest first; one that fails again stays a dead letter, with its
-/// new reason. The exit status is 0 only if all of them were handled.
+/// meanwhile is not part of it. Each is sent once, the oldest first. One that is taken is handled, or parked if its
+/// service is paused; one that fails again stays a dead letter, with its new reason. The exit status is 0 only if all of
+/// them were taken.
 #[derive(clap::Args)]
 #[group(id = "which", required = true, multiple = true, args = ["ids", "consumer", "name", "all"])]
 pub struct Redrive {
@@ -44,12 +45,13 @@ pub struct Redrive {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    shop: ShopArgs,
+    pub(super) shop: ShopArgs,
 }
 
 /// What became of a dead letter.
 enum Fate {
-    Handled,
+    /// Handled, or parked because its service is paused.
+    Taken,
     DeadAgain(String),
     /// Somebody else was faster.
     Settled,
@@ -59,7 +61,7 @@ enum Fate {
 /// How many had which fate.
 #[derive(Default)]
 struct Sums {
-    handled: u64,
+    taken: u64,
     dead_again: u64,
     settled: u64,
     refused: u64,
@@ -67,9 +69,8 @@ struct Sums {
 }
 
 impl Redrive {
-    pub async fn run(self) -> Result<(), CliError> {
-        let mut desk = Desk::open(self.shop.clone()).await?;
-        let letters = self.chosen(&mut desk).await?;
+    pub async fn run(self, desk: &mut Desk) -> Result<(), CliError> {
+        let letters = self.chosen(desk).await?;
         if self.dry_run {
             return self.show(&letters);
         }
@@ -82,7 +83,7 @@ impl Redrive {
             if let Some(rate) = self.rate.filter(|_| nth > 0) {
                 pause(Duration::from_secs(1) / rate).await;
             }
-            match send(&mut desk, letter).await {
+            match send(desk, letter).await {
                 Ok(fate) => {
                     sums.count(&fate);
                     self.tell(letter, &fate)?;
@@ -96,7 +97,7 @@ impl Redrive {
         say(if self.json { format!("{}\n", sums.as_json()) } else { sums.shown() })?;
         match stopped {
             Some(error) => Err(error),
-            None if sums.handled == letters.len() as u64 => Ok(()),
+            None if sums.taken == letters.len() as u64 => Ok(()),
             None => Err(CliError::NotAsTold),
         }
     }
@@ -129,7 +130,7 @@ impl Redrive {
             return say(format_args!("{}\n", fate.as_json(letter)));
         }
         let what = clean(&format!("{} → {}", letter.name, letter.consumer));
-        say(format_args!("{}  {}  {what}\n", fate.shown(), letter.id))
+        say(format_args!("{}  {what}  {}\n", letter.id, fate.shown()))
     }
 }
 
@@ -146,22 +147,22 @@ async fn send(desk: &mut Desk, letter: &Letter) -> Result<Fate, CliError> {
         Err(error) => return Err(error),
     }
     let after: Letter = desk.get(&path).await?;
-    Ok(if after.state == "dead" { Fate::DeadAgain(after.reason) } else { Fate::Handled })
+    Ok(if after.state == "dead" { Fate::DeadAgain(after.reason) } else { Fate::Taken })
 }
 
 impl Fate {
     fn shown(&self) -> String {
         match self {
-            Self::Handled => styled(GOOD, "handled"),
-            Self::DeadAgain(reason) => styled(BAD, &format!("dead again ({})", clean(reason))),
+            Self::Taken => styled(GOOD, "taken"),
+            Self::DeadAgain(reason) => styled(BAD, &format!("dead again: {}", clean(reason))),
             Self::Settled => styled(OPEN, "settled by somebody else"),
-            Self::Refused(reason) => styled(BAD, &format!("refused ({})", clean(reason))),
+            Self::Refused(reason) => styled(BAD, &format!("refused: {}", clean(reason))),
         }
     }
 
     fn as_json(&self, letter: &Letter) -> Value {
         let (fate, reason) = match self {
-            Self::Handled => ("handled", None),
+            Self::Taken => ("taken", None),
             Self::DeadAgain(reason) => ("dead_again", Some(reason)),
             Self::Settled => ("settled", None),
             Self::Refused(reason) => ("refused", Some(reason)),
@@ -174,7 +175,7 @@ impl Sums {
     fn count(&mut self, fate: &Fate) {
         self.left -= 1;
         *match fate {
-            Fate::Handled => &mut self.handled,
+            Fate::Taken => &mut self.taken,
             Fate::DeadAgain(_) => &mut self.dead_again,
             Fate::Settled => &mut self.settled,
             Fate::Refused(_) => &mut self.refused,
@@ -183,19 +184,19 @@ impl Sums {
 
     fn shown(&self) -> String {
         let parts = [
-            (self.handled, "handled"),
+            (self.taken, "taken"),
             (self.dead_again, "dead again"),
             (self.settled, "settled by somebody else"),
             (self.refused, "refused"),
             (self.left, "not sent"),
         ];
-        let some = parts.iter().filter(|(number, what)| *number > 0 || *what == "handled");
+        let some = parts.iter().filter(|(number, what)| *number > 0 || *what == "taken");
         format!("{}.\n", some.map(|(number, what)| format!("{number} {what}")).collect::<Vec<_>>().join(", "))
     }
 
     fn as_json(&self) -> Value {
         json!({
-            "handled": self.handled, "dead_again": self.dead_again, "settled": self.settled,
+            "taken": self.taken, "dead_again": self.dead_again, "settled": self.settled,
             "refused": self.refused, "not_sent": self.left,
         })
     }
