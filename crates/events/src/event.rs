@@ -5,7 +5,7 @@ use std::{any::Any, borrow::Cow, collections::BTreeMap, fmt, sync::Arc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
-use crate::{Column, ColumnError, ColumnKind, DecodeError, Id, Key, Value, personal::masked};
+use crate::{Column, ColumnError, ColumnKind, DecodeError, Id, Key, Value, personal::masked, size::json_size};
 
 /// A fact that a service tells. Derive it:
 /// `#[derive(Event)] #[event("order.placed", version = 1, about = order(order_id), key = order_id)]`.
@@ -106,6 +106,9 @@ pub trait AnyEvent: fmt::Debug + Send + Sync + 'static {
     fn key(&self) -> &Id;
     /// Appends the data as JSON.
     fn encode(&self, out: &mut Vec<u8>) -> Result<(), serde_json::Error>;
+    /// About how many bytes the data has as JSON, texts unescaped: it is not written for that. Escaped it is up to
+    /// [`crate::ESCAPED_FACTOR_MAX`] times as many.
+    fn size(&self) -> usize;
     fn as_any(&self) -> &dyn Any;
 }
 
@@ -127,6 +130,9 @@ impl<E: Event> AnyEvent for E {
     }
     fn encode(&self, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
         serde_json::to_writer(out, self)
+    }
+    fn size(&self) -> usize {
+        json_size(self)
     }
     fn as_any(&self) -> &dyn Any {
         self

@@ -32,6 +32,7 @@ mod personal;
 mod registry;
 #[doc(hidden)]
 pub mod schema;
+mod size;
 mod time;
 mod values;
 
@@ -44,6 +45,7 @@ pub use key::{AsKey, Key};
 pub use money::{AmountOverflow, Currency, InvalidCurrency, Money, basis_points, minus, plus, times};
 pub use personal::{Personal, mask};
 pub use registry::registry;
+pub use size::ESCAPED_FACTOR_MAX;
 pub use time::{InvalidTimestamp, Timestamp};
 pub use tradewind_macros::{Event, TextEnum};
 pub use values::{
