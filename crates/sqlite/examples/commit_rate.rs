@@ -50,7 +50,7 @@ fn main() {
 }
 
 #[expect(clippy::print_stdout, reason = "this is what it is for")]
-fn run(Opened { mut writer, reader, meta }: Opened, batch: u32, orders: u32) {
+fn run(Opened { mut writer, reader, meta, .. }: Opened, batch: u32, orders: u32) {
     let mut shop = Shop::new(meta.epoch);
     writer.commit(&shop.open()).expect("the first rows");
     let mut took: Vec<Duration> = Vec::new();

@@ -63,6 +63,7 @@ impl SqliteReader {
         // A copy that is broken off is deleted: no journal is needed, and one flush at the end.
         copy.execute_batch("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF").map_err(|error| target(&error))?;
         copy_pages(&source, &mut copy, progress).map_err(|error| target(&error))?;
+        copy.execute("UPDATE store_meta SET is_copy = 1", []).map_err(|error| target(&error))?;
         drop(copy);
         let found = findings(&connection::reader(&partial.0).map_err(|error| target(&error))?);
         match found.map_err(|error| store_error(&error))?.first() {

@@ -49,6 +49,20 @@ pub(crate) fn use_wal(connection: &Connection, bytes_max: Option<u64>) -> Result
     Ok(mode == "wal")
 }
 
+/// How long the start waits for foreign readers of a log that a crash has left.
+const LOG_READERS_TIMEOUT: Duration = Duration::from_millis(200);
+
+/// Copies the log that a crash has left into the file, and begins a new one.
+///
+/// The last owner may have died of a flush that failed. Then the end of the log can be read, and is not on the disk; no
+/// later flush of the log brings it there, and what is appended behind it would be lost with it. Copied, it is written
+/// anew. A reader of another process may hold the log; it is rare, and the disk is most often well: the start goes on.
+pub(crate) fn put_log_back(connection: &Connection) -> Result<()> {
+    connection.busy_timeout(LOG_READERS_TIMEOUT)?;
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+    connection.busy_timeout(BUSY_TIMEOUT)
+}
+
 /// Opens a connection that only reads. The file must be there.
 pub(crate) fn reader(path: &Path) -> Result<Connection> {
     // Not opened read-only: after a crash the first reader may have to recover the log.

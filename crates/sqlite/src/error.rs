@@ -2,13 +2,13 @@
 
 use std::{io, path::Path};
 
-use rusqlite::ErrorCode;
+use rusqlite::{ErrorCode, ffi};
 use tradewind_engine::ports::StoreError;
 
 /// Why a store was not opened. Nothing was changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OpenError {
-    #[error("{store} is owned by another process{}: stop that one first, or let this one stand by", process_named(*.process))]
+    #[error("{store} is owned by another process{}: stop that one first", process_named(*.process))]
     Locked { store: String, process: Option<u32> },
     #[error(
         "{store} was written by a newer version of this program (schema {theirs}, this one knows {ours}): start that \
@@ -88,6 +88,8 @@ pub(crate) fn store_error(error: &rusqlite::Error) -> StoreError {
         rusqlite::Error::Utf8Error(..) | rusqlite::Error::InvalidColumnType(..) => StoreError::Corrupt(reason),
         _ => match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => StoreError::Full(reason),
+            // The index of the log beside it cannot grow.
+            _ if error.sqlite_extended_error_code() == Some(ffi::SQLITE_IOERR_SHMSIZE) => StoreError::Full(reason),
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StoreError::Corrupt(reason),
             _ => StoreError::Unusable(reason),
         },

@@ -3,12 +3,15 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use rusqlite::{Connection, TransactionBehavior, params};
 use tradewind_events::Timestamp;
 
-use crate::{OpenError, SqliteReader, SqliteWriter, connection, lock::Ownership, migrate, pool::Pool, value::unsigned};
+use crate::{
+    OpenError, SqliteReader, SqliteWriter, connection, lock::Ownership, migrate, pool::Pool, segments, value::unsigned,
+};
 
 /// The store, as a door.
 pub enum Sqlite {}
@@ -36,6 +39,9 @@ pub struct Opened {
     pub writer: SqliteWriter,
     pub reader: SqliteReader,
     pub meta: Meta,
+    /// The store was a backup until now. Its log goes on behind this number: those before it may have been used by the
+    /// store that it is a copy of, and the ids of events, which are made of them, are given once.
+    pub resumed_behind: Option<u64>,
 }
 
 /// What a store says of itself.
@@ -54,9 +60,12 @@ pub struct Meta {
 /// Written into the header of the file, as "TRWD", so that no other program's database is taken for a store.
 const APPLICATION_ID: i32 = 0x5452_5744;
 
-/// After an unclean end a file of up to this size is checked before use: it takes about 0.1 s. A larger one is
-/// checked on demand ([`SqliteReader::check`]); SQLite recovers its log by itself.
+/// After an unclean end, when the log is still beside it, a file of up to this size is checked before use: it takes
+/// about 0.1 s. A larger one is checked on demand ([`SqliteReader::check`]); SQLite recovers its log by itself.
 const CHECKED_AT_OPEN_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// Far more than a disk can flush; and numbers that are made with it fit into the 53 bits of a JSON number until 2248.
+const SEGMENTS_A_MILLISECOND_MAX: u64 = 1_024;
 
 impl Options {
     /// For a store of these services.
@@ -76,16 +85,21 @@ impl Sqlite {
     pub fn open(path: &Path, options: &Options) -> Result<Opened, OpenError> {
         let path = resolved(path)?;
         let ownership = Ownership::take(&path)?;
-        let suspect = ended_uncleanly(&path);
+        let crashed = bytes_of(&with_end(&path, "-wal")) > 0;
+        let suspect = crashed && bytes_of(&path) <= CHECKED_AT_OPEN_BYTES_MAX;
         let mut connection = connection::writer(&path).map_err(|error| OpenError::sqlite(&path, &error))?;
         check_kind(&connection, &path)?;
         make_writable(&connection, &path, options)?;
         if suspect {
             quick_check(&connection, &path)?;
         }
-        let meta = become_owner(&mut connection, &path, options)?;
-        let reader = SqliteReader::new(Pool::new(path, options.readers_max));
-        Ok(Opened { writer: SqliteWriter::new(connection, ownership), reader, meta })
+        if crashed {
+            connection::put_log_back(&connection).map_err(|error| OpenError::sqlite(&path, &error))?;
+        }
+        let (meta, resumed_behind) = become_owner(&mut connection, &path, options)?;
+        let readers = Arc::new(Pool::new(path, options.readers_max));
+        let writer = SqliteWriter::new(connection, Arc::clone(&readers), ownership);
+        Ok(Opened { writer, reader: SqliteReader::new(readers), meta, resumed_behind })
     }
 
     /// Opens a store for reading alone, beside whoever owns it.
@@ -104,7 +118,7 @@ impl Sqlite {
             let store = path.display().to_string();
             return Err(OpenError::OlderVersion { store, theirs: meta.schema, ours: migrate::newest() });
         }
-        Ok((SqliteReader::new(Pool::new(path, READERS_MAX)), meta))
+        Ok((SqliteReader::new(Arc::new(Pool::new(path, READERS_MAX))), meta))
     }
 }
 
@@ -120,12 +134,14 @@ fn resolved(path: &Path) -> Result<PathBuf, OpenError> {
     Ok(directory.join(name))
 }
 
-/// Its log is still there: the last owner did not close it.
-fn ended_uncleanly(path: &Path) -> bool {
-    let mut wal = path.as_os_str().to_owned();
-    wal.push("-wal");
-    let length = |path: &Path| fs::metadata(path).map_or(0, |file| file.len());
-    length(Path::new(&wal)) > 0 && length(path) <= CHECKED_AT_OPEN_BYTES_MAX
+fn with_end(path: &Path, end: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(end);
+    name.into()
+}
+
+fn bytes_of(path: &Path) -> u64 {
+    fs::metadata(path).map_or(0, |file| file.len())
 }
 
 fn make_writable(connection: &Connection, path: &Path, options: &Options) -> Result<(), OpenError> {
@@ -148,7 +164,7 @@ fn quick_check(connection: &Connection, path: &Path) -> Result<(), OpenError> {
 }
 
 /// Everything that opening changes, in one transaction: whoever is refused has changed nothing.
-fn become_owner(connection: &mut Connection, path: &Path, options: &Options) -> Result<Meta, OpenError> {
+fn become_owner(connection: &mut Connection, path: &Path, options: &Options) -> Result<(Meta, Option<u64>), OpenError> {
     let sqlite = |error: rusqlite::Error| OpenError::sqlite(path, &error);
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sqlite)?;
     let applied = migrate::check(&transaction, path)?;
@@ -166,9 +182,26 @@ fn become_owner(connection: &mut Connection, path: &Path, options: &Options) -> 
         create(&transaction, applied, &services, options, path)?;
     }
     transaction.execute("UPDATE store_meta SET epoch = epoch + 1", []).map_err(sqlite)?;
+    let resumed_behind = resume_copy(&transaction, options.now).map_err(sqlite)?;
     let meta = read_meta(&transaction).map_err(sqlite)?;
     transaction.commit().map_err(sqlite)?;
-    meta.ok_or_else(|| OpenError::NotOurs { store: path.display().to_string() })
+    let meta = meta.ok_or_else(|| OpenError::NotOurs { store: path.display().to_string() })?;
+    Ok((meta, resumed_behind))
+}
+
+/// A backup that becomes a store cannot know how far the log went that it is a copy of. No store makes segments faster
+/// than [`SEGMENTS_A_MILLISECOND_MAX`], so a number that is made of the time is behind all of them, and behind those of
+/// every earlier restart from the same backup.
+fn resume_copy(connection: &Connection, now: Timestamp) -> rusqlite::Result<Option<u64>> {
+    let is_copy: bool = connection.query_row("SELECT is_copy FROM store_meta", [], |row| row.get(0))?;
+    if !is_copy {
+        return Ok(None);
+    }
+    let behind = unsigned(now.as_millis()).saturating_mul(SEGMENTS_A_MILLISECOND_MAX);
+    let behind = behind.max(segments::last(connection)? + 1);
+    segments::go_on_behind(connection, behind, now)?;
+    connection.execute("UPDATE store_meta SET is_copy = 0", [])?;
+    Ok(Some(behind))
 }
 
 fn create(

@@ -21,6 +21,8 @@ pub(crate) struct Pool {
 struct State {
     idle: Vec<Connection>,
     lent: usize,
+    /// The owner is gone: no connection is kept open.
+    retired: bool,
 }
 
 impl Pool {
@@ -57,6 +59,14 @@ impl Pool {
         })
     }
 
+    /// Keeps no connection open from now on: the last one of a process to be closed puts the log of SQLite into the file.
+    /// Who reads later opens one for that.
+    pub fn retire(&self) {
+        let mut state = self.state();
+        state.retired = true;
+        state.idle.clear();
+    }
+
     fn lend(&self) -> Lease<'_> {
         let mut state = self.state();
         while state.idle.is_empty() && state.lent >= self.connections_max {
@@ -81,7 +91,8 @@ impl Drop for Lease<'_> {
     fn drop(&mut self) {
         let mut state = self.pool.state();
         state.lent -= 1;
-        state.idle.extend(self.connection.take().filter(Connection::is_autocommit));
+        let retired = state.retired;
+        state.idle.extend(self.connection.take().filter(|connection| !retired && connection.is_autocommit()));
         drop(state);
         self.pool.returned.notify_one();
     }

@@ -24,8 +24,8 @@ pub struct SqliteReader {
 }
 
 impl SqliteReader {
-    pub(crate) fn new(pool: Pool) -> Self {
-        Self { pool: Arc::new(pool) }
+    pub(crate) fn new(pool: Arc<Pool>) -> Self {
+        Self { pool }
     }
 }
 

@@ -32,6 +32,26 @@ pub(crate) fn append(connection: &Connection, segment: &Segment) -> std::result:
     insert(connection, period, segment).map_err(failed)
 }
 
+/// Ends the numbers before `number` with an empty segment, so that the log goes on behind it.
+pub(crate) fn go_on_behind(connection: &Connection, number: u64, now: Timestamp) -> Result<()> {
+    let newest = newest_period(connection)?;
+    let last = match newest {
+        Some(period) => {
+            let sql = format!("SELECT max(committed_at) FROM segment_{period}");
+            connection.query_row(&sql, [], |row| row.get::<_, Option<i64>>(0))?
+        }
+        None => None,
+    };
+    // Time in the log does not go back.
+    let committed_at = last.map_or(now, |last| now.max(Timestamp::from_millis(last)));
+    let period = newest.unwrap_or(0).max(month(committed_at));
+    if newest != Some(period) {
+        open_period(connection, period, number)?;
+    }
+    let empty = Segment { number, committed_at, events: 0, directory: Vec::new(), blocks: Vec::new() };
+    insert(connection, period, &empty)
+}
+
 fn insert(connection: &Connection, period: Period, segment: &Segment) -> Result<()> {
     let sql = format!(
         "INSERT INTO segment_{period} (number, committed_at, events, directory, blocks) VALUES (?1, ?2, ?3, ?4, ?5)"

@@ -1,6 +1,9 @@
 //! The writer: a batch is one transaction, and a row is what the batch took it to be, or nothing of it is there.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use rusqlite::{Connection, Statement};
 use tradewind_engine::{
@@ -11,6 +14,7 @@ use tradewind_engine::{
 use crate::{
     error::{is_constraint, reason, store_error},
     lock::Ownership,
+    pool::Pool,
     segments, sql,
     value::{Param, bind_key, signed, unsigned},
 };
@@ -21,8 +25,16 @@ pub struct SqliteWriter {
     statements: HashMap<(&'static str, Kind), String>,
     /// Why it refuses to go on: after a failed write only a restart knows what is on the disk.
     failed: Option<StoreError>,
+    readers: Arc<Pool>,
     /// Dropped last.
     _ownership: Ownership,
+}
+
+/// A store without an owner is one file, whoever still holds a reader.
+impl Drop for SqliteWriter {
+    fn drop(&mut self) {
+        self.readers.retire();
+    }
 }
 
 /// In the order in which a table's rows are written: what is unique is let go before it is taken.
@@ -47,8 +59,8 @@ impl Writer for SqliteWriter {
 }
 
 impl SqliteWriter {
-    pub(crate) fn new(connection: Connection, ownership: Ownership) -> Self {
-        Self { connection, statements: HashMap::new(), failed: None, _ownership: ownership }
+    pub(crate) fn new(connection: Connection, readers: Arc<Pool>, ownership: Ownership) -> Self {
+        Self { connection, statements: HashMap::new(), failed: None, readers, _ownership: ownership }
     }
 
     fn apply(&mut self, commit: &Commit) -> Result<(), CommitError> {

@@ -25,7 +25,8 @@ pub trait Reader: Send + Sync {
     /// The list says which rows and how many; it has no order of its own and begins nowhere.
     fn search(&self, list: &List, text: &str, offset: u32) -> Result<Vec<StoredRow>, StoreError>;
 
-    /// Segments from number `from` on, at most `limit`, in order, without a gap.
+    /// Segments from number `from` on, at most `limit`, in order. The numbers have no gap but where a restored backup
+    /// goes on: there stands a segment without events, behind all numbers that its original may have used.
     fn segments(&self, from: u64, limit: u32) -> Result<Vec<Segment>, StoreError>;
 
     /// The number of the last segment; zero when there is none.
@@ -147,10 +148,10 @@ pub enum CommitError {
 /// The store does not answer as it should: full, corrupt, unreachable. The engine stops taking messages in.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
-    #[error("the store is full: {0}")]
+    #[error("the store is full ({0}): free space on its disk, or raise its limit, and start again")]
     Full(String),
-    #[error("the store is corrupt: {0}")]
+    #[error("the store is damaged ({0}): keep it aside, and restore the last backup in its place")]
     Corrupt(String),
-    #[error("the store cannot be used: {0}")]
+    #[error("the store cannot be used ({0}): remove the cause, most often with its disk, and start again")]
     Unusable(String),
 }

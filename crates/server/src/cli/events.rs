@@ -2,11 +2,15 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use tradewind_engine::{LogEvent, ports::Reader};
+use tradewind_engine::{
+    LogEvent,
+    ports::{Reader, StoreError},
+};
 
 use super::{
     CliError, say,
     screen::{self, DIM, HEAD, styled},
+    shop::at_least_one,
     store::StoreArgs,
 };
 use crate::{app::AppError, words::clean};
@@ -43,7 +47,7 @@ pub struct Events {
     #[arg(long, value_name = "SEGMENT")]
     from: Option<u64>,
     /// How many events at most, unless they are followed
-    #[arg(short = 'n', long, default_value_t = 50)]
+    #[arg(short = 'n', long, default_value_t = 50, value_parser = at_least_one)]
     limit: usize,
     /// Go on with what comes
     #[arg(short, long)]
@@ -99,15 +103,16 @@ impl Events {
         let mut end = last;
         while end > 0 && found.len() < self.limit {
             let start = end.saturating_sub(u64::from(SEGMENTS)) + 1;
-            let count = u32::try_from(end + 1 - start).unwrap_or(SEGMENTS);
-            for segment in reader.segments(start, count).map_err(AppError::from)?.iter().rev() {
+            let segments = reader.segments(start, SEGMENTS).map_err(AppError::from)?;
+            let segments: Vec<_> = segments.iter().filter(|segment| segment.number <= end).collect();
+            for segment in segments.iter().rev() {
                 for event in segment.read(store)?.into_iter().rev().filter(|event| self.fits(event)) {
                     if found.len() < self.limit {
                         found.push_front(event);
                     }
                 }
             }
-            end = start - 1;
+            end = if segments.is_empty() { last_before(reader, start).map_err(AppError::from)? } else { start - 1 };
         }
         found.iter().try_for_each(|event| page.show(event))?;
         Ok(last + 1)
@@ -123,6 +128,20 @@ impl Events {
             && self.key.as_deref().is_none_or(|key| envelope.key.as_str() == key)
             && self.correlation.as_deref().is_none_or(|id| envelope.correlation_id.as_str() == id)
     }
+}
+
+/// The number of the last segment before this one; zero when there is none. A restored backup has a gap in its log.
+fn last_before(reader: &dyn Reader, number: u64) -> Result<u64, StoreError> {
+    // There is a segment `low`, or it is zero; and none from `high` on.
+    let (mut low, mut high) = (0, number);
+    while high - low > 1 {
+        let middle = low.midpoint(high);
+        match reader.segments(middle, 1)?.first() {
+            Some(segment) if segment.number < number => low = segment.number,
+            _ => high = middle,
+        }
+    }
+    Ok(low)
 }
 
 /// Where events are printed, one a line.
@@ -147,7 +166,9 @@ impl Page {
             let (time, id) = (styled(DIM, &time), styled(DIM, id.as_str()));
             return say(format_args!("{time}  {name:<28}{subject:<56}{id}{heard}\n"));
         }
-        // On a narrow screen the day stands above its events, and the id is left to --json.
+        // On a narrow screen the day stands above its events, the name of an event says what it is about, and the rest is
+        // left to --json.
+        let subject = subject.split_once('/').map_or(&*subject, |(_, id)| id);
         let (day, clock) = time.split_at(DAY_CHARS);
         if self.day != day {
             say(format_args!("{}\n", styled(HEAD, day)))?;

@@ -1,9 +1,14 @@
 //! A copy of a running store: of one moment, whole, and a store itself.
 
-use std::{fs, thread};
+use std::{fs, thread, time::Duration};
 
-use tradewind_engine::{Entity, ports::Reader, tables::AuditRow};
-use tradewind_sqlite::{BackupError, Sqlite};
+use tradewind_engine::{
+    Entity,
+    ports::{CommitError, Reader},
+    tables::AuditRow,
+};
+use tradewind_events::Timestamp;
+use tradewind_sqlite::{BackupError, Opened, Options, Sqlite};
 
 use crate::scratch::{Scratch, commit, commits, exists, options};
 
@@ -32,14 +37,79 @@ fn a_backup_is_the_store_at_one_moment_while_it_goes_on() {
     assert!(calls > 0);
     assert_eq!(commits(&opened.reader), 600);
 
-    let backup = Sqlite::open(&to, &options()).expect("a store");
-    let there = commits(&backup.reader);
+    let (backup, meta) = Sqlite::open_reader(&to).expect("a store");
+    let there = commits(&backup);
     assert!((500..=600).contains(&there), "one moment of the copying");
-    assert_eq!((backup.meta.name.as_str(), backup.meta.epoch), ("tw-test", opened.meta.epoch + 1));
-    assert_eq!(backup.reader.check(), Ok(Vec::new()));
+    assert_eq!(meta, opened.meta);
+    assert_eq!(backup.check(), Ok(Vec::new()));
     let rows = |reader: &dyn Reader| reader.list(&tradewind_engine::ports::List::of(AuditRow::TABLE, 500));
-    assert_eq!(rows(&backup.reader), rows(&opened.reader));
-    assert_eq!(backup.reader.segments(1, 500), opened.reader.segments(1, 500));
+    assert_eq!(rows(&backup), rows(&opened.reader));
+    assert_eq!(backup.segments(1, 500), opened.reader.segments(1, 500));
+    assert_eq!(Sqlite::open(&to, &options()).expect("a store").meta.epoch, opened.meta.epoch + 1);
+}
+
+/// Ids of events are made of the numbers of segments, and those of the original went on after the copy was made.
+#[test]
+fn a_backup_that_becomes_a_store_goes_on_behind_every_number_that_was_used() {
+    let scratch = Scratch::new();
+    let mut original = scratch.open().expect("a store");
+    assert_eq!(original.resumed_behind, None);
+    commit(&mut original, 1).expect("it owns the store");
+    original.reader.back_up(&scratch.file("backup.db"), &mut |_| {}).expect("a copy");
+    for nth in 2..=9 {
+        commit(&mut original, nth).expect("it owns the store");
+    }
+    let restored = |name: &str, later: u64| {
+        fs::copy(scratch.file("backup.db"), scratch.file(name)).unwrap();
+        let now = options().now.plus(Duration::from_millis(later));
+        let opened = Sqlite::open(&scratch.file(name), &Options { now, ..options() }).expect("a store");
+        let behind = opened.resumed_behind.expect("it was a backup");
+        (opened, behind)
+    };
+    let (mut first, behind) = restored("first.db", 0);
+    assert!(behind > 9, "the original has used nine");
+    assert_eq!(first.reader.last_segment(), Ok(behind));
+    // The gap is in the log, and nothing goes into it.
+    let numbers = |opened: &Opened| {
+        let segments = opened.reader.segments(1, 100).expect("segments");
+        segments.iter().map(|segment| (segment.number, segment.events)).collect::<Vec<_>>()
+    };
+    assert_eq!(numbers(&first), [(1, 1), (behind, 0)]);
+    assert!(matches!(commit(&mut first, 2), Err(CommitError::Constraint { .. })));
+    for nth in 1..=500 {
+        commit(&mut first, behind + nth).expect("it goes on");
+    }
+    drop(first);
+    let again = Sqlite::open(&scratch.file("first.db"), &options()).expect("a store like any other");
+    assert_eq!((again.resumed_behind, again.reader.last_segment()), (None, Ok(behind + 500)));
+
+    // Restored once more from the same file, it uses nothing that the first restored one has used either.
+    let (second, later) = restored("second.db", 1);
+    assert!(later > behind + 500 && numbers(&second) == [(1, 1), (later, 0)]);
+    // A clock that is far behind makes no number smaller.
+    drop(second);
+    fs::rename(scratch.file("second.db"), scratch.file("wrong-clock.db")).unwrap();
+    scratch.tampers_with("wrong-clock.db", "UPDATE store_meta SET is_copy = 1");
+    let wrong = Options { now: Timestamp::from_millis(0), ..options() };
+    let third = Sqlite::open(&scratch.file("wrong-clock.db"), &wrong).expect("a store");
+    assert_eq!(third.resumed_behind, Some(later + 1));
+    let times: Vec<_> = third.reader.segments(2, 10).expect("segments").iter().map(|one| one.committed_at).collect();
+    assert!(times.is_sorted() && times.len() == 2, "time in the log does not go back: {times:?}");
+}
+
+#[test]
+fn whoever_only_looks_at_a_backup_leaves_it_one() {
+    let scratch = Scratch::new();
+    let mut opened = scratch.open().expect("a store");
+    commit(&mut opened, 1).expect("it owns the store");
+    let (first, second) = (scratch.file("first.db"), scratch.file("second.db"));
+    opened.reader.back_up(&first, &mut |_| {}).expect("a copy");
+    let (reader, _) = Sqlite::open_reader(&first).expect("a store");
+    reader.back_up(&second, &mut |_| {}).expect("a copy of the copy");
+    assert_eq!(commits(&reader), 1);
+    for copy in [first, second] {
+        assert!(Sqlite::open(&copy, &options()).expect("a store").resumed_behind.is_some());
+    }
 }
 
 #[test]

@@ -97,6 +97,29 @@ fn what_was_not_committed_is_not_there_after_a_crash() {
     commit(&mut survivor, 6).expect("it goes on");
 }
 
+/// A flush of the log may have failed at the end of its owner: what can be read of it is written anew before anything
+/// is built on it.
+#[test]
+fn a_log_that_a_crash_has_left_is_copied_into_the_file_at_the_start() {
+    let scratch = Scratch::new();
+    let mut opened = scratch.open().expect("a store");
+    for nth in 1..=5 {
+        commit(&mut opened, nth).expect("it owns the store");
+    }
+    let crashed = scratch.copy("crashed.db");
+    let survivor = Sqlite::open(&crashed, &options()).expect("a store after a crash");
+    let alone = scratch.file("alone.db");
+    fs::copy(&crashed, &alone).unwrap();
+    assert_eq!(commits(&Sqlite::open_reader(&alone).expect("a store").0), 5, "without its log");
+    assert_eq!(commits(&survivor.reader), 5);
+    // Who reads meanwhile holds up nobody.
+    let crashed = scratch.copy("read.db");
+    let reading = Connection::open(&crashed).unwrap();
+    reading.execute_batch("BEGIN; SELECT count(*) FROM audit").unwrap();
+    let mut survivor = Sqlite::open(&crashed, &options()).expect("a store after a crash");
+    commit(&mut survivor, 6).expect("it goes on");
+}
+
 /// Wherever the end of the log was when the power failed, the store has the first so many commits, each whole.
 #[test]
 fn a_torn_log_leaves_the_first_commits() {

@@ -41,6 +41,19 @@ fn a_store_that_was_closed_is_one_file() {
 }
 
 #[test]
+fn a_store_whose_owner_has_gone_is_one_file_whoever_holds_a_reader() {
+    let scratch = Scratch::new();
+    let mut opened = scratch.open().expect("a store");
+    commit(&mut opened, 1).expect("it owns the store");
+    let reader = opened.reader.clone();
+    assert_eq!(commits(&reader), 1);
+    drop(opened);
+    assert!(!exists(&scratch.store(), "-wal") && !exists(&scratch.store(), "-shm"));
+    assert_eq!(commits(&reader), 1, "it can still be read");
+    assert!(!exists(&scratch.store(), "-wal") && !exists(&scratch.store(), "-shm"));
+}
+
+#[test]
 fn a_store_has_one_owner_at_a_time_and_readers_beside() {
     let scratch = Scratch::new();
     let mut owner = scratch.open().expect("a store");
@@ -88,18 +101,26 @@ fn other_migrations_are_refused() {
     assert!(matches!(scratch.refusal(), OpenError::WrongMigrations { number: 3, .. }));
 }
 
-/// What the last migration makes, the last table first.
-fn last_tables() -> Vec<String> {
+/// What takes back the last migration, the last statement first.
+fn undo() -> Vec<String> {
     let files = fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations"))
         .expect("migrations")
         .map(|file| file.expect("migrations").path());
     let last = files.filter(|path| path.extension().is_some_and(|end| end == "sql")).max().expect("there are some");
     let sql = fs::read_to_string(last).expect("migrations");
-    let made = |line: &str| {
-        let name = line.strip_prefix("CREATE TABLE ").or_else(|| line.strip_prefix("CREATE VIRTUAL TABLE "))?;
-        name.split_whitespace().next().map(str::to_owned)
+    let undo = |line: &str| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        match words.as_slice() {
+            ["CREATE", "TABLE", table, ..] | ["CREATE", "VIRTUAL", "TABLE", table, ..] => {
+                Some(format!("DROP TABLE {table}"))
+            }
+            ["ALTER", "TABLE", table, "ADD", "COLUMN", column, ..] => {
+                Some(format!("ALTER TABLE {table} DROP COLUMN {column}"))
+            }
+            _ => None,
+        }
     };
-    sql.lines().rev().filter_map(made).collect()
+    sql.lines().rev().filter_map(undo).collect()
 }
 
 #[test]
@@ -107,8 +128,8 @@ fn an_older_store_is_brought_up_to_date_by_its_owner_and_not_by_a_reader() {
     let scratch = Scratch::new();
     let schema = scratch.open().expect("a store").meta.schema;
     scratch.tampers("DELETE FROM store_migration WHERE number = (SELECT max(number) FROM store_migration)");
-    for table in last_tables() {
-        scratch.tampers(&format!("DROP TABLE {table}"));
+    for statement in undo() {
+        scratch.tampers(&statement);
     }
     let refused = Sqlite::open_reader(&scratch.store()).err();
     assert!(

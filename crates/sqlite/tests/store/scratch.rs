@@ -66,7 +66,11 @@ impl Scratch {
 
     /// SQL past the door, as someone with a shell could write it.
     pub fn tampers(&self, sql: &str) {
-        Connection::open(self.store())
+        self.tampers_with("store.db", sql);
+    }
+
+    pub fn tampers_with(&self, name: &str, sql: &str) {
+        Connection::open(self.file(name))
             .and_then(|connection| connection.execute_batch(sql))
             .expect("it can be tampered");
     }
