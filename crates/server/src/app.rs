@@ -288,6 +288,9 @@ pub fn open_sqlite(config: &Config, services: &[&'static str], clock: &dyn Clock
         ..SqliteOptions::new(&name, services.iter().copied(), clock.now())
     };
     let opened = Sqlite::open(&config.store, &options)?;
+    if let Some(resumed_behind) = opened.resumed_behind {
+        tracing::warn!(resumed_behind, "the store was a backup until now: its log goes on behind this segment");
+    }
     Ok(Store {
         name: opened.meta.name.as_str().into(),
         epoch: opened.meta.epoch,
