@@ -72,9 +72,10 @@ fn kept(order: &Order) -> Option<(Step, &'static str)> {
 impl Order {
     /// It ended, and money that was held or taken has not gone back whole.
     pub fn owes_money(&self) -> bool {
-        let paid_minor = self.authorized_minor.or(self.summary.total_minor).unwrap_or(0);
-        let returned = self.refunded_minor >= paid_minor && self.refunded_at.is_some();
+        let paid_minor = self.authorized_minor.or(self.summary.total_minor);
+        let returned = self.refunded_minor >= paid_minor.unwrap_or(0) && self.refunded_at.is_some();
         self.state.has_ended()
+            && paid_minor != Some(0)
             && (self.authorized_at.is_some() || self.captured_at.is_some())
             && self.voided_at.is_none()
             && !returned

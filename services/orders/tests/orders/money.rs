@@ -1,7 +1,7 @@
 //! Money that goes back.
 
 use tradewind_events::orders::OrderRefunded;
-use tradewind_orders::{OrderState, Refund, Step, owed_step};
+use tradewind_orders::{Order, OrderState, Refund, Step, owed_step};
 
 use crate::world::*;
 
@@ -38,6 +38,16 @@ fn a_cancelled_order_owes_money_until_it_went_back_whole() {
     let order = world.order();
     assert_eq!(order.refunded_at, Some(world.now()));
     assert_eq!((owed_step(&order), order.waits_since), (None, None));
+}
+
+#[test]
+fn an_order_that_cost_nothing_owes_nothing_when_it_ends() {
+    let mut world = World::at(OrderState::Cancelling);
+    captured(&mut world);
+    shipment_released(&mut world);
+    restocked(&mut world);
+    let free = Order { authorized_minor: Some(0), ..world.order() };
+    assert_eq!((free.owes_money(), owed_step(&free)), (false, None));
 }
 
 #[test]
