@@ -10,28 +10,41 @@ use tradewind_payments::{
 
 use crate::{Audit, AuditError, Report, each};
 
-/// Orders that are not judged yet.
+/// What is not judged yet.
 #[derive(Default)]
 pub struct Facts {
+    /// Orders, and whatever else messages are about.
     unsettled: FxHashSet<Id>,
+    /// Events of its store that `query` has not taken in yet: parked or dead there.
+    unread: FxHashSet<Id>,
 }
 
 impl Facts {
     pub fn is_settled(&self, order_id: &Id) -> bool {
         !self.unsettled.contains(order_id)
     }
+
+    /// The read models know this event, as far as can be told.
+    pub fn is_read(&self, event_id: &Id) -> bool {
+        !self.unread.contains(event_id)
+    }
 }
+
+/// The service that keeps the read models.
+pub const QUERY: &str = "query";
 
 pub fn gather(audit: &Audit<'_>, report: &mut Report) -> Result<Facts, AuditError> {
     let mut facts = Facts::default();
     for store in audit.stores {
         each::<ParkedRow>(store.reader, &mut |row| {
+            facts.unread.extend((&*row.consumer == QUERY).then_some(row.event_id));
             facts.unsettled.insert(row.message_key);
         })?;
         each::<DeadLetterRow>(store.reader, &mut |row| {
             if row.state == DeadLetterState::Dead {
                 facts.unsettled.extend(Id::new(&*row.message_key));
                 report.owe("dead_letter", &row.id, format!("{} of {}: {}", row.name, row.consumer, row.reason));
+                facts.unread.extend(row.event_id.filter(|_| &*row.consumer == QUERY));
             }
         })?;
         each::<EffectRow>(store.reader, &mut |row| {

@@ -91,8 +91,8 @@ impl Audit<'_> {
     /// Looks at everything. Memory grows with the number of orders: some hundred bytes each.
     pub fn run(&self) -> Result<Report, AuditError> {
         let mut report = Report::default();
-        let log = log::read(self, &mut report)?;
         let facts = facts::gather(self, &mut report)?;
+        let log = log::read(self, &facts, &mut report)?;
         stock::check(self, &mut report)?;
         orders::check(self, &facts, &log, &mut report)?;
         money::check(self, &facts, &log, &mut report)?;

@@ -9,7 +9,10 @@ use tradewind_events::{Envelope, Event, Id, Key, Value, notifications as told, o
 use tradewind_notifications::model::Notification;
 use tradewind_query::rebuild::{ReadModels, Rows, compare, key_of, tables};
 
-use crate::{Audit, AuditError, Report, StoreView, each};
+use crate::{
+    Audit, AuditError, Report, StoreView, each,
+    facts::{Facts, QUERY},
+};
 
 /// Segments read at a time.
 const SEGMENTS: u32 = 64;
@@ -45,15 +48,14 @@ struct Reading {
     /// The last number of each source and subject, by its hash: collisions among millions are one in millions.
     sequences: FxHashMap<u64, u64>,
     told: FxHashMap<Id, Told>,
-    /// Events that somebody must be told of.
-    tellable: FxHashSet<Id>,
+    /// Events that somebody must be told of, with their orders.
+    tellable: FxHashMap<Id, Id>,
 }
 
-pub fn read(audit: &Audit<'_>, report: &mut Report) -> Result<Log, AuditError> {
+pub fn read(audit: &Audit<'_>, facts: &Facts, report: &mut Report) -> Result<Log, AuditError> {
     let mut reading = Reading::default();
     for store in audit.stores {
-        let holds_query = store.holds("query");
-        let mut models = holds_query.then(ReadModels::default);
+        let mut models = store.holds(QUERY).then(ReadModels::default);
         let mut oldest = None;
         let mut from = 1;
         loop {
@@ -65,7 +67,7 @@ pub fn read(audit: &Audit<'_>, report: &mut Report) -> Result<Log, AuditError> {
                 for event in segment.read(store.name)? {
                     let (address, heard) = (event.address, event.heard);
                     let envelope = event.decode(audit.registry)?;
-                    if let Some(models) = &mut models {
+                    if let Some(models) = models.as_mut().filter(|_| facts.is_read(&envelope.id)) {
                         models.hear(address, &envelope);
                     }
                     if !heard {
@@ -78,7 +80,7 @@ pub fn read(audit: &Audit<'_>, report: &mut Report) -> Result<Log, AuditError> {
             check_models(store, models, oldest.unwrap_or(1), report)?;
         }
     }
-    check_told(audit, &reading, report)?;
+    check_told(audit, &reading, facts, report)?;
     Ok(reading.log)
 }
 
@@ -101,7 +103,7 @@ impl Reading {
 
     fn note(&mut self, envelope: &Envelope, name: &'static str) {
         if TELLABLE.contains(&name) {
-            self.tellable.insert(envelope.id.clone());
+            self.tellable.insert(envelope.id.clone(), envelope.key.clone());
         }
         match name {
             orders::OrderCompleted::NAME => self.order(envelope).completed += 1,
@@ -154,7 +156,7 @@ fn check_models(store: &StoreView<'_>, models: ReadModels, oldest: u64, report: 
         }
         for difference in differences {
             let subject = format!("{} {}", difference.table, difference.key);
-            report.hold(9, false, || (subject, format!("{:?}", difference.kind)));
+            report.hold(9, false, || (subject, difference.kind.to_string()));
         }
     }
     Ok(())
@@ -171,7 +173,7 @@ fn rows(reader: &dyn Reader, table: &'static Table) -> Result<Rows, AuditError> 
 }
 
 /// Invariant 10.
-fn check_told(audit: &Audit<'_>, reading: &Reading, report: &mut Report) -> Result<(), AuditError> {
+fn check_told(audit: &Audit<'_>, reading: &Reading, facts: &Facts, report: &mut Report) -> Result<(), AuditError> {
     for (id, told) in &reading.told {
         let once = told.queued == 1 && told.sent <= 1 && told.sent + told.failed <= 1;
         report.hold(10, once, || {
@@ -186,7 +188,8 @@ fn check_told(audit: &Audit<'_>, reading: &Reading, report: &mut Report) -> Resu
     })?;
     // Elsewhere an event may still be on its way.
     let complete = ["orders", "shipping"].iter().all(|service| store.holds(service));
-    for id in reading.tellable.iter().filter(|_| complete) {
+    let settled = reading.tellable.iter().filter(|(_, order_id)| complete && facts.is_settled(order_id));
+    for (id, _) in settled {
         report.hold(10, rows.contains(id), || (format!("event {id}"), "nobody is told of it".to_owned()));
     }
     Ok(())

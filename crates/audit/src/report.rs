@@ -24,7 +24,8 @@ pub const INVARIANTS: [&str; 10] = [
 pub struct Report {
     /// By invariant, from 1.
     pub checks: [Check; 10],
-    /// Orders with something in flight, parked, dead or owed: invariants 3 to 5 do not judge them.
+    /// Orders, and whatever else messages are about, with something in flight, parked, dead or owed: what hangs on
+    /// them is not judged.
     pub set_aside: u64,
     /// Events that one store has published and another has not taken yet.
     pub in_flight: u64,

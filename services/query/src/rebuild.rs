@@ -1,7 +1,7 @@
 //! Rebuilding, the pure part: which tables are read models, what they are after the events of a log, and where a live
 //! table differs from that. Who reads the log and writes the tables is elsewhere.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use tradewind_engine::{Address, AnyService, Replay, Stop, Table};
 use tradewind_events::{Envelope, Key, Value};
@@ -78,6 +78,17 @@ pub enum DifferenceKind {
     Surplus,
     /// These columns differ.
     Columns(Vec<&'static str>),
+}
+
+/// For a person, after the name of the row.
+impl fmt::Display for DifferenceKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing => f.write_str("is missing"),
+            Self::Surplus => f.write_str("is there, but not in the log"),
+            Self::Columns(columns) => write!(f, "is another in the log: {}", columns.join(", ")),
+        }
+    }
 }
 
 /// Compares a live table with a rebuilt one. When only events from segment `oldest` on are left in the log, live rows

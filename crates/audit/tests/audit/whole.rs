@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tradewind_audit::{Charge, Charges};
-use tradewind_engine::Entity;
+use tradewind_engine::{Entity, operator::Action};
 use tradewind_events::{
     PaymentMethod::{Balance, Card, External},
     id,
@@ -65,6 +65,27 @@ fn refused_cancelled_and_expired_orders_hold_nothing() {
     assert_eq!(report.violated(), 0, "{report:#?}");
     // The provider has not said yet what became of the card.
     assert!(report.set_aside >= 1);
+}
+
+#[test]
+fn what_a_paused_service_has_not_heard_yet_is_no_violation() {
+    let mut shop = Shop::open();
+    shop.stocks("A", 10);
+    shop.credits("ada", 5_000);
+    for consumer in ["notifications", "query"] {
+        shop.stage.operate(Action::Pause { consumer: id(consumer), reason: "test".into() }).unwrap();
+    }
+    let order = shop.orders("ada", "A", 1, Balance);
+    assert_eq!(shop.order(&order).state, OrderState::Confirmed);
+    let report = shop.audit();
+    assert_eq!(report.violated(), 0, "{report:#?}");
+    assert!(report.set_aside > 0 && report.owed.is_empty(), "{report:#?}");
+    for consumer in ["notifications", "query"] {
+        shop.stage.operate(Action::Resume { consumer: id(consumer) }).unwrap();
+    }
+    shop.stage.run();
+    let report = shop.audit();
+    assert_eq!((report.violated(), report.set_aside), (0, 0), "{report:#?}");
 }
 
 #[test]
