@@ -23,7 +23,7 @@ const METHODS: [(&str, Option<u16>); 4] =
     [("new", None), ("invalid", Some(422)), ("conflict", Some(409)), ("not_found", Some(404))];
 
 /// `RefusalKind::KIND`, with its status.
-const KINDS: [(&str, u16); 8] = [
+const KINDS: [(&str, u16); 9] = [
     ("Invalid", 422),
     ("Unauthenticated", 401),
     ("Forbidden", 403),
@@ -31,6 +31,7 @@ const KINDS: [(&str, u16); 8] = [
     ("Conflict", 409),
     ("TooMany", 429),
     ("Unavailable", 503),
+    ("Misdirected", 421),
     ("Internal", 500),
 ];
 

@@ -5,6 +5,7 @@ mod attempt;
 mod consumers;
 mod failure;
 mod housework;
+mod jobs;
 mod operator;
 mod settle;
 mod spread;
@@ -16,7 +17,7 @@ use std::{
 };
 
 use rustc_hash::{FxHashMap, FxHashSet};
-use tradewind_events::{Envelope, Id, Key, Registry, Timestamp, Value};
+use tradewind_events::{Envelope, Id, Key, Registry, Timestamp};
 
 use crate::{
     Address, AnyService, Entity, Observer, Problem, StoredRow, Table,
@@ -25,11 +26,12 @@ use crate::{
     limits::Limits,
     operator::UNAVAILABLE,
     ports::{Clock, Ids, Reader, StoreError},
-    tables::{EffectRow, TimerRow},
+    tables::TimerRow,
     uow::UnitOfWork,
     work::{Answered, Item, Message, Receipt},
 };
 
+use jobs::Jobs;
 use settle::InFlight;
 pub use settle::{Committed, Sealed};
 use task::{Speaker, Task, TaskKind, Verdict};
@@ -73,8 +75,7 @@ pub struct Core {
     next_batch: u64,
     next_segment: u64,
     timers: DueWindow<()>,
-    jobs: DueWindow<Arc<EffectRow>>,
-    running: FxHashSet<Id>,
+    jobs: Jobs,
     parked: Parked,
     consumers: BTreeMap<&'static str, ConsumerState>,
     /// Names of the services, shared by the envelopes of what they say.
@@ -121,6 +122,7 @@ struct Deaths {
 
 /// What a batch has come to while it forms.
 struct Forming {
+    opened_at: Timestamp,
     items: Vec<Item>,
     answers: Vec<(usize, Result<Answered, Problem>)>,
     events: Vec<Logged>,
@@ -163,8 +165,7 @@ impl Core {
             routes,
             registry: setup.registry,
             clock: setup.clock,
-            work: UnitOfWork::new(setup.limits.cache_bytes_max, setup.ids),
-            limits: setup.limits,
+            work: UnitOfWork::new(&setup.limits, setup.ids),
             observer: setup.observer,
             log_heard: setup.log_heard,
             intake: VecDeque::new(),
@@ -176,11 +177,8 @@ impl Core {
                 let row = TimerRow::from_row(&row.values).ok()?;
                 Some((row.due_at, row.key(), ()))
             }),
-            jobs: DueWindow::new::<EffectRow>(vec![("state", Value::Text("waiting".into()))], |row| {
-                let row = EffectRow::from_row(&row.values).ok()?;
-                Some((row.due_at, row.key(), Arc::new(row)))
-            }),
-            running: FxHashSet::default(),
+            jobs: Jobs::new(&setup.services, setup.limits.jobs_running_max),
+            limits: setup.limits,
             parked: Parked::default(),
             consumers: BTreeMap::new(),
             names: setup.services.iter().map(|service| Arc::from(service.name)).collect(),
@@ -250,6 +248,7 @@ impl Core {
         self.open();
         let alone = group.is_some();
         let mut forming = Forming {
+            opened_at: self.clock.now(),
             items: Vec::new(),
             answers: Vec::new(),
             events: Vec::new(),
@@ -284,35 +283,10 @@ impl Core {
         Ok(self.seal(forming))
     }
 
-    /// Jobs that are due, to be tried now; each is out until its [`Message::Tried`] is committed.
-    pub fn take_jobs(&mut self) -> Result<Vec<Arc<EffectRow>>, StoreError> {
-        let now = self.clock.now();
-        self.jobs.refill(now, &*self.reader)?;
-        let mut due = Vec::new();
-        while self.running.len() + due.len() < self.limits.jobs_running_max
-            && let Some((_, job)) = self.jobs.pop(now)
-        {
-            if !self.running.contains(&job.id) {
-                due.push(job);
-            }
-        }
-        // Since it came into the window it may have been settled, or put off.
-        let keys: Vec<Key> = due.iter().map(|job| job.key()).collect();
-        let rows = if keys.is_empty() { Vec::new() } else { self.reader.load(EffectRow::TABLE, &keys)? };
-        let mut jobs = Vec::with_capacity(due.len());
-        for (job, row) in due.into_iter().zip(rows) {
-            let row = row.and_then(|row| EffectRow::from_row(&row.values).ok());
-            if row.is_some_and(|row| row == *job) && self.running.insert(job.id.clone()) {
-                jobs.push(job);
-            }
-        }
-        Ok(jobs)
-    }
-
     /// When there will be something to do without a new message.
     pub fn next_due(&self) -> Timestamp {
         let timers = if self.held.is_some() { Timestamp::from_millis(i64::MAX) } else { self.timers.next_due() };
-        if self.running.len() < self.limits.jobs_running_max { timers.min(self.jobs.next_due()) } else { timers }
+        timers.min(self.jobs.next_due())
     }
 
     /// Stops for good: whoever waits is told that nothing of his was done.
@@ -359,7 +333,9 @@ impl Core {
         let full = alone
             || forming.items.len() >= self.limits.batch_messages_max
             || self.work.changes.len() >= self.limits.batch_rows_max
-            || forming.events.len() >= self.limits.batch_events_max;
+            || forming.events.len() >= self.limits.batch_events_max
+            || self.work.bytes >= self.limits.batch_bytes_max
+            || self.clock.now().since(forming.opened_at) >= self.limits.batch_forming_max;
         if full {
             return None;
         }

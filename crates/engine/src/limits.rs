@@ -5,12 +5,20 @@ use std::time::Duration;
 /// Bounds of one engine.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Messages that one batch takes in.
+    /// Messages that one batch takes in. What it has taken in it finishes, with all that follows from it; the bounds
+    /// below only keep it from taking more.
     pub batch_messages_max: usize,
     /// Rows that a batch has changed when it takes no further message.
     pub batch_rows_max: usize,
     /// Events that a batch has said when it takes no further message.
     pub batch_events_max: usize,
+    /// Bytes that a batch writes when it takes no further message: of rows as they weigh in memory, of events as they
+    /// are in JSON.
+    pub batch_bytes_max: usize,
+    /// How long a batch has been forming when it takes no further message.
+    pub batch_forming_max: Duration,
+    /// The data of one event, in bytes of JSON; a handler that says a larger one is refused. Brokers take 1 MB.
+    pub event_bytes_max: usize,
     /// How long a chain of events may be inside one batch.
     pub cascade_depth_max: u16,
     /// Messages that wait for a batch; more are refused.
@@ -23,8 +31,11 @@ pub struct Limits {
     pub park_deadline: Duration,
     /// A job's outcome is owed by an operator after this many tries.
     pub job_attempts_max: u32,
-    /// Jobs that are tried at the same time.
+    /// Jobs of one kind that are with its workers. A kind whose calls hang takes nothing from the others.
     pub jobs_running_max: usize,
+    /// A stop waits no longer for calls that are under way: what became of them is asked again after the next start,
+    /// under the same keys.
+    pub jobs_stop_wait: Duration,
     /// A consumer with more dead letters than this within a minute is paused.
     pub dead_letters_a_minute_max: u32,
     /// How long the answer under an idempotency key is kept.
@@ -41,6 +52,9 @@ impl Default for Limits {
             batch_messages_max: 1_024,
             batch_rows_max: 16_384,
             batch_events_max: 16_384,
+            batch_bytes_max: 16 * 1024 * 1024,
+            batch_forming_max: Duration::from_millis(250),
+            event_bytes_max: 256 * 1024,
             cascade_depth_max: 64,
             intake_max: 8_192,
             cache_bytes_max: 64 * 1024 * 1024,
@@ -48,6 +62,7 @@ impl Default for Limits {
             park_deadline: Duration::from_hours(1),
             job_attempts_max: 12,
             jobs_running_max: 32,
+            jobs_stop_wait: Duration::from_secs(10),
             dead_letters_a_minute_max: 100,
             idempotency_kept: Duration::from_hours(24),
             inbox_kept: Duration::from_hours(7 * 24),

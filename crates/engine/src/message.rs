@@ -47,6 +47,9 @@ pub trait Effect: 'static {
     type Reply: Serialize + DeserializeOwned + Send + Sync + 'static;
     /// Stable name, snake case, unique in the product.
     const NAME: &'static str;
+    /// What is personal in its request is erased when its attempts are used up, and it cannot be tried again: for
+    /// secrets of which whoever needs one asks for another.
+    const ERASED_WHEN_GIVEN_UP: bool = false;
 }
 
 /// How a job ended, as the service that asked hears it.

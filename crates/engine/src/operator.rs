@@ -83,6 +83,13 @@ pub const INTERNAL: Refusal =
     Refusal::new("internal", RefusalKind::Internal, "The request met a defect of Tradewind. Nothing was changed.");
 pub const UNAVAILABLE: Refusal =
     Refusal::new("unavailable", RefusalKind::Unavailable, "The shop cannot take the request now.");
+pub const SERVICE_ELSEWHERE: Refusal = Refusal::new(
+    "service_elsewhere",
+    RefusalKind::Misdirected,
+    "What was asked for lives in another process of the shop.",
+);
+pub const EVENT_TOO_LARGE: Refusal =
+    Refusal::invalid("event_too_large", "What would be told about it is larger than one event may be.");
 pub const IDEMPOTENCY_KEY_REUSED: Refusal =
     Refusal::invalid("idempotency_key_reused", "The idempotency key was used before, with another body.");
 pub const CONSUMER_UNKNOWN: Refusal = Refusal::not_found("consumer_unknown", "There is no such consumer.");
@@ -93,12 +100,16 @@ pub const DEAD_LETTER_UNREADABLE: Refusal =
     Refusal::invalid("dead_letter_unreadable", "The message cannot be decoded, so it cannot be sent again.");
 pub const PARKED_NOT_FOUND: Refusal = Refusal::not_found("parked_not_found", "There is no such parked message.");
 pub const JOB_NOT_FOUND: Refusal = Refusal::not_found("job_not_found", "There is no such job: it may be done.");
+pub const JOB_ERASED: Refusal =
+    Refusal::conflict("job_erased", "The job was given up, and what was secret or personal in it is erased.");
 
 /// Every refusal of the engine.
 pub const PROBLEMS: &[Refusal] = &[
     crate::AMOUNT_TOO_LARGE,
     INTERNAL,
     UNAVAILABLE,
+    SERVICE_ELSEWHERE,
+    EVENT_TOO_LARGE,
     IDEMPOTENCY_KEY_REUSED,
     CONSUMER_UNKNOWN,
     DEAD_LETTER_NOT_FOUND,
@@ -106,4 +117,5 @@ pub const PROBLEMS: &[Refusal] = &[
     DEAD_LETTER_UNREADABLE,
     PARKED_NOT_FOUND,
     JOB_NOT_FOUND,
+    JOB_ERASED,
 ];

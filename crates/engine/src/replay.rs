@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use tradewind_events::{Envelope, Id, Key, Timestamp, Value};
 
 use crate::{
-    Address, AnyService, Cause, EntityRef, Outcome, Table, UnitOfWork,
+    Address, AnyService, Cause, EntityRef, Limits, Outcome, Table, UnitOfWork,
     cache::{Entry, Slot},
     ports::Ids,
 };
@@ -20,7 +20,7 @@ pub struct Replay {
 impl Replay {
     /// Starts without a row.
     pub fn new(service: impl Into<AnyService>) -> Self {
-        let mut work = UnitOfWork::new(usize::MAX, Box::new(NoIds));
+        let mut work = UnitOfWork::new(&Limits { cache_bytes_max: usize::MAX, ..Limits::default() }, Box::new(NoIds));
         // One batch for ever: what it has changed is all there is.
         work.open(1, Timestamp::default());
         Self { service: service.into(), work }

@@ -19,6 +19,7 @@ use crate::{
 };
 
 pub use workers::Worker;
+use workers::WorkersEnded;
 
 /// What a running engine is made of, beside its [`Setup`].
 pub struct Parts {
@@ -88,6 +89,7 @@ struct Shared {
     changed: Condvar,
     changed_lock: Mutex<()>,
     threads: Mutex<Vec<std::thread::JoinHandle<()>>>,
+    workers_ended: Mutex<Option<WorkersEnded>>,
 }
 
 /// The loop has ended: nobody hears any more.
@@ -151,8 +153,8 @@ impl Handle {
         }
     }
 
-    /// Takes nothing more in, finishes what was accepted, and ends the threads. Returns why the engine had stopped by
-    /// itself before, if it had.
+    /// Takes nothing more in, finishes what was accepted, and ends the threads; calls of workers that hang are waited
+    /// for no longer than [`Limits::jobs_stop_wait`]. Returns why the engine had stopped by itself before, if it had.
     pub fn stop(&self) -> Option<String> {
         self.0.stopping.store(true, Ordering::Release);
         self.0.tell(Input::Stop);
@@ -162,6 +164,10 @@ impl Handle {
             if thread.join().is_err() {
                 tracing::error!("a thread of the engine has panicked");
             }
+        }
+        let workers = self.0.workers_ended.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(workers) = workers {
+            workers.wait(self.0.limits.jobs_stop_wait);
         }
         self.status().stopped
     }

@@ -28,6 +28,8 @@ pub struct AnyService {
     pub(crate) reactions: Vec<Reaction>,
     pub(crate) timers: BTreeMap<&'static str, TimerHandler>,
     pub(crate) finished: BTreeMap<&'static str, FinishedHandler>,
+    /// Of jobs that are erased when they are given up.
+    pub(crate) erase: BTreeMap<&'static str, fn(&str) -> String>,
 }
 
 /// One "when this event, do that".
@@ -60,6 +62,7 @@ impl<S: Settings> Service<S> {
             reactions: Vec::new(),
             timers: BTreeMap::new(),
             finished: BTreeMap::new(),
+            erase: BTreeMap::new(),
         };
         Self { settings: Arc::new(settings), any }
     }
@@ -132,6 +135,9 @@ impl<S: Settings> Service<S> {
             };
             run(&mut Uow::new(work, &settings, cause), &finished)
         });
+        if K::ERASED_WHEN_GIVEN_UP {
+            self.any.erase.insert(K::NAME, erased::<K>);
+        }
         let before = self.any.finished.insert(K::NAME, handler);
         assert!(before.is_none(), "{} has two jobs named {}", S::SERVICE, K::NAME);
         self
@@ -161,6 +167,13 @@ impl<S: Settings> From<Service<S>> for AnyService {
     fn from(service: Service<S>) -> Self {
         service.build()
     }
+}
+
+/// A job's request without what is personal in it.
+fn erased<K: Effect>(request: &str) -> String {
+    let request: Result<K::Request, _> = serde_json::from_str(request);
+    // What cannot be read is nobody's loss.
+    request.and_then(|request| tradewind_events::mask(|| serde_json::to_string(&request))).unwrap_or_default()
 }
 
 /// Two types share one name: a defect of the build, not of a message.

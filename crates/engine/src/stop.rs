@@ -68,6 +68,8 @@ pub enum RefusalKind {
     TooMany,
     /// The system cannot take it now; it may work later (503).
     Unavailable,
+    /// Another process of the shop answers this (421).
+    Misdirected,
     /// A defect of ours (500).
     Internal,
 }

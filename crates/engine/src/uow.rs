@@ -6,11 +6,12 @@
 use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
-use tradewind_events::{AnyEvent, AsKey, Event, Id, Key, Timestamp};
+use tradewind_events::{AnyEvent, AsKey, ESCAPED_FACTOR_MAX, Event, Id, Key, Timestamp};
 
 use crate::{
-    AnyEntity, Cause, Effect, Entity, EntityRef, Events, Settings, Stop, Table, Timer,
+    AnyEntity, Cause, Effect, Entity, EntityRef, Events, Limits, Settings, Stop, Table, Timer,
     cache::{Cache, Entry, Slot},
+    operator::EVENT_TOO_LARGE,
     ports::Ids,
     tables::{EffectRow, EffectState, TimerRow},
 };
@@ -195,6 +196,9 @@ pub struct UnitOfWork {
     /// The number of the batch that is forming.
     pub(crate) batch: u64,
     pub(crate) changes: Vec<Change>,
+    /// About what the batch writes, in bytes: rows as they weigh in memory, events as they are in JSON.
+    pub(crate) bytes: usize,
+    event_bytes_max: usize,
     ids: Box<dyn Ids>,
     minted: FxHashSet<Arc<str>>,
     overlay: FxHashMap<EntityRef, Written>,
@@ -212,12 +216,14 @@ pub(crate) struct Said {
 }
 
 impl UnitOfWork {
-    pub(crate) fn new(cache_bytes_max: usize, ids: Box<dyn Ids>) -> Self {
+    pub(crate) fn new(limits: &Limits, ids: Box<dyn Ids>) -> Self {
         Self {
-            cache: Cache::new(cache_bytes_max),
+            cache: Cache::new(limits.cache_bytes_max),
             now: Timestamp::default(),
             batch: 0,
             changes: Vec::new(),
+            bytes: 0,
+            event_bytes_max: limits.event_bytes_max,
             ids,
             minted: FxHashSet::default(),
             overlay: FxHashMap::default(),
@@ -233,6 +239,7 @@ impl UnitOfWork {
         self.now = self.now.max(now);
         self.minted.clear();
         self.changes.clear();
+        self.bytes = 0;
     }
 
     pub(crate) fn get<E: Entity>(&mut self, key: Key) -> Result<Option<E>, Stop> {
@@ -320,19 +327,23 @@ impl UnitOfWork {
     pub(crate) fn merge(&mut self) -> Result<Vec<Said>, Stop> {
         let emitted = std::mem::take(&mut self.emitted);
         // An event may be about a row that was only read: its count of events is a change of the row too.
+        let mut bytes = 0;
         for event in emitted.iter() {
+            bytes += bounded(&**event, self.event_bytes_max)?;
             let subject = event.subject();
             if !self.is_there(event.subject_table(), &subject.key) {
                 let told = event.name();
                 return Err(Stop::Broken(format!("{told} was said about {subject}, which is not there")));
             }
         }
+        self.bytes += bytes;
         for row in std::mem::take(&mut self.order) {
             let Some(written) = self.overlay.remove(&row) else { continue };
             let (table, slot, bytes) = match written {
                 Written::Put(entity) => (entity.table(), Slot::Typed(Arc::clone(&entity)), entity.bytes()),
                 Written::Deleted(table) => (table, Slot::Absent, 0),
             };
+            self.bytes += bytes;
             self.touch(&row, Some(table));
             if let Some(entry) = self.cache.get(&row) {
                 entry.slot = slot;
@@ -388,6 +399,22 @@ impl UnitOfWork {
         entry.dirty = batch;
         self.changes.push(Change { row: row.clone(), table, base });
     }
+}
+
+/// The size of an event in bytes, about; refused when it is too large for brokers and whoever hears it.
+fn bounded(event: &dyn AnyEvent, bytes_max: usize) -> Result<usize, Stop> {
+    let about = event.size();
+    if about > bytes_max / ESCAPED_FACTOR_MAX {
+        let mut data = Vec::with_capacity(about);
+        event.encode(&mut data).map_err(Stop::broken)?;
+        if data.len() > bytes_max {
+            let (name, bytes) = (event.name(), data.len());
+            return Err(EVENT_TOO_LARGE
+                .because(format!("{name} has {bytes} bytes; at most {bytes_max} are told."))
+                .into());
+        }
+    }
+    Ok(about)
 }
 
 fn typed<E: Entity>(entity: &dyn AnyEntity) -> Result<E, Stop> {

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     AnyAnswer, Cause, Entity, Handled, OrRefuse, Problem, Stop, StoredAnswer, Table,
     observe::Stopwatch,
-    operator::{Done, IDEMPOTENCY_KEY_REUSED, INTERNAL},
+    operator::{Done, IDEMPOTENCY_KEY_REUSED, INTERNAL, SERVICE_ELSEWHERE},
     tables::{CounterRow, DeadLetterRow, DeadLetterState, IdempotencyRow, InboxRow, ParkedRow},
     work::{CommandMessage, Heard, Message, Target},
 };
@@ -165,7 +165,7 @@ impl Core {
                     .iter()
                     .find(|known| known.name == *service)
                     .and_then(|service| service.commands.get(name).cloned())
-                    .or_refuse(|| INTERNAL.because(format!("{service} is not served here")))?;
+                    .or_refuse(|| SERVICE_ELSEWHERE.because(format!("{service} does not live here.")))?;
                 let cause = Cause {
                     id: message.context.request_id.clone(),
                     correlation_id: message.context.correlation_id.clone(),

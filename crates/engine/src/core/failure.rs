@@ -13,10 +13,7 @@ use crate::{
     Address, Backoff, Entity, Stop,
     operator::{Action, Operator},
     ports::Incoming,
-    tables::{
-        DeadLetterKind, DeadLetterRow, DeadLetterState, EffectRow, EffectState, InboxRow, ParkedReason, ParkedRow,
-        TimerRow,
-    },
+    tables::{DeadLetterKind, DeadLetterRow, DeadLetterState, EffectRow, InboxRow, ParkedReason, ParkedRow, TimerRow},
     work::{CommandMessage, Context, Heard, Message, TryOutcome},
 };
 
@@ -278,7 +275,8 @@ impl Core {
                         TryOutcome::Unknown(error) => format!("{error}; {reason}"),
                     };
                     let last_error = Some(last_error.into());
-                    self.work.put(EffectRow { state: EffectState::Exhausted, last_error, ..job });
+                    let job = self.given_up(EffectRow { last_error, ..job });
+                    self.work.put(job);
                 }
                 return Ok(Success::note(Note::Tried(tried.id.clone())));
             }

@@ -1,5 +1,7 @@
 //! Root messages from the engine itself: a timer is due, a job was tried, the relay has published, old rows may go.
 
+use std::sync::Arc;
+
 use tradewind_events::{AsKey, Id, Key};
 
 use super::{
@@ -56,7 +58,7 @@ impl Core {
                 job.last_error = Some(reason.as_str().into());
                 job.due_at = self.work.now.plus(crate::Backoff::JOB.after(job.attempts, job.id.as_str()));
                 if job.attempts >= self.limits.job_attempts_max {
-                    job.state = EffectState::Exhausted;
+                    job = self.given_up(job);
                 }
                 self.work.put(job);
             }
@@ -67,6 +69,19 @@ impl Core {
             }
         }
         Ok(success)
+    }
+
+    /// A job whose outcome an operator owes from now on.
+    pub(super) fn given_up(&self, job: EffectRow) -> EffectRow {
+        let erase = self.eraser(&job);
+        let request = erase.map_or_else(|| Arc::clone(&job.request), |erase| erase(&job.request).into());
+        EffectRow { state: EffectState::Exhausted, request, ..job }
+    }
+
+    /// Set where the job is of a kind that is erased when it is given up.
+    pub(super) fn eraser(&self, job: &EffectRow) -> Option<fn(&str) -> String> {
+        let service = self.services.iter().find(|service| service.name == &*job.service)?;
+        service.erase.get(&*job.kind).copied()
     }
 
     /// Tells the service that asked how its job ended.

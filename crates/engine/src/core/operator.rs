@@ -12,8 +12,8 @@ use super::{
 use crate::{
     Entity, OrRefuse, Stop,
     operator::{
-        Action, CONSUMER_UNKNOWN, DEAD_LETTER_NOT_FOUND, DEAD_LETTER_SETTLED, DEAD_LETTER_UNREADABLE, JOB_NOT_FOUND,
-        Operator, PARKED_NOT_FOUND,
+        Action, CONSUMER_UNKNOWN, DEAD_LETTER_NOT_FOUND, DEAD_LETTER_SETTLED, DEAD_LETTER_UNREADABLE, JOB_ERASED,
+        JOB_NOT_FOUND, Operator, PARKED_NOT_FOUND,
     },
     tables::{
         AuditRow, ConsumerRow, DeadLetterKind, DeadLetterRow, DeadLetterState, EffectRow, EffectState, ParkedRow,
@@ -45,6 +45,9 @@ impl Core {
             }
             Action::RetryJob { job } => {
                 let row = self.work.get::<EffectRow>(job.as_key())?.or_refuse(|| JOB_NOT_FOUND.because(job))?;
+                if row.state == EffectState::Exhausted && self.eraser(&row).is_some() {
+                    return Err(JOB_ERASED.problem().into());
+                }
                 let due_at = self.work.now;
                 self.work.put(EffectRow { state: EffectState::Waiting, attempts: 0, due_at, ..row });
                 Success::default()

@@ -11,7 +11,7 @@ use crate::{
     cache::Slot,
     ports::{Commit, CommitError, RowChange, RowWrite, StoreError},
     segment::SegmentBuilder,
-    tables::{EffectRow, EffectState, TimerRow},
+    tables::{EffectRow, TimerRow},
     work::{Answered, Item, Receipt},
 };
 
@@ -185,7 +185,7 @@ impl Core {
     fn settle(&mut self, batch: InFlight) -> Committed {
         self.work.cache.committed(batch.number);
         for id in &batch.tried {
-            self.running.remove(id);
+            self.jobs.tried(id);
         }
         let (events, segment) = match &batch.changed {
             None => (Arc::from([]), 0),
@@ -217,10 +217,8 @@ impl Core {
         let Some(entity) = &row.entity else { return };
         if let Some(timer) = entity.as_any().downcast_ref::<TimerRow>() {
             self.timers.insert(timer.due_at, timer.key(), ());
-        } else if let Some(job) = entity.as_any().downcast_ref::<EffectRow>()
-            && job.state == EffectState::Waiting
-        {
-            self.jobs.insert(job.due_at, job.key(), Arc::new(job.clone()));
+        } else if let Some(job) = entity.as_any().downcast_ref::<EffectRow>() {
+            self.jobs.committed(job);
         }
     }
 

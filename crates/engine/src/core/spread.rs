@@ -18,7 +18,10 @@ impl Core {
         for note in success.notes {
             self.take_note(forming, note);
         }
-        let heard_at = success.log.map(|envelope| self.log(forming, envelope, true));
+        let heard_at = success.log.map(|envelope| {
+            self.work.bytes += envelope.event.size();
+            self.log(forming, envelope, true)
+        });
         let next = |kind: TaskKind| Task { kind, verdict: None, depth: task.depth + 1, item: task.item, loads: 0 };
         for mut kind in success.then {
             if let (TaskKind::Deliver(delivery), Some(address)) = (&mut kind, heard_at) {

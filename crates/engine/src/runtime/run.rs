@@ -63,6 +63,7 @@ pub(super) fn start(setup: Setup, mut parts: Parts) -> Result<Handle, StoreError
         changed: Condvar::new(),
         changed_lock: Mutex::default(),
         threads: Mutex::default(),
+        workers_ended: Mutex::default(),
     });
     let wake = Arc::downgrade(&shared);
     shared.clock.on_jump(Box::new(move || {
@@ -70,7 +71,8 @@ pub(super) fn start(setup: Setup, mut parts: Parts) -> Result<Handle, StoreError
             shared.tell(Input::Wake);
         }
     }));
-    let workers = Workers::start(&shared, std::mem::take(&mut parts.workers));
+    let (workers, workers_ended) = Workers::start(&shared, std::mem::take(&mut parts.workers));
+    *shared.workers_ended.lock().unwrap_or_else(PoisonError::into_inner) = Some(workers_ended);
     let (mut relay, mut subscriptions) = (None, Subscriptions::default());
     if let Some(broker) = parts.broker.take() {
         subscriptions = Subscriptions::start(&shared, &broker, &registry, &observer)?;
@@ -192,7 +194,7 @@ impl Loop {
                 return Ok(());
             }
             if !stopping {
-                self.workers.hand_out(self.core.take_jobs()?);
+                self.workers.hand_out(&self.shared, self.core.take_jobs()?);
             }
             let input = if self.writing < WRITING_MAX && self.core.waiting() > 0 { None } else { self.wait() };
             if let Some(input) = input {

@@ -1,14 +1,20 @@
-//! Workers do jobs outside: at least once, under a stable key, and never on the loop.
+//! Workers do jobs outside: at least once, under a stable key, and never on the loop. Each kind has threads of its own:
+//! a mail server that hangs keeps nobody from being charged.
 
 use std::{
     collections::BTreeMap,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Mutex, PoisonError, mpsc},
+    sync::{
+        Arc, Mutex, PoisonError,
+        mpsc::{self, RecvTimeoutError},
+    },
+    thread,
+    time::Duration,
 };
 
 use tradewind_events::Id;
 
-use super::{Shared, run::spawn};
+use super::Shared;
 use crate::{Message, TriedJob, TryOutcome, tables::EffectRow};
 
 /// Does jobs of one kind.
@@ -22,54 +28,88 @@ pub trait Worker: Send + Sync + 'static {
     fn run(&self, key: &Id, request: &str, attempt: u32) -> TryOutcome;
 }
 
-/// Jobs that are done at the same time.
-const THREADS: usize = 8;
+/// Jobs of one kind that are done at the same time.
+const THREADS_A_KIND: usize = 8;
 
+/// Where the loop hands jobs out.
 pub(super) struct Workers {
-    jobs: Option<mpsc::Sender<Arc<EffectRow>>>,
+    lines: BTreeMap<&'static str, mpsc::Sender<Arc<EffectRow>>>,
 }
 
+/// Tells when all workers have ended: every thread of theirs holds the other end.
+pub(super) struct WorkersEnded(mpsc::Receiver<()>);
+
 impl Workers {
-    pub fn start(shared: &Arc<Shared>, workers: Vec<Arc<dyn Worker>>) -> Self {
-        let by_kind: BTreeMap<_, _> = workers.into_iter().map(|worker| (worker.kind(), worker)).collect();
-        let by_kind = Arc::new(by_kind);
-        let (jobs, line) = mpsc::channel::<Arc<EffectRow>>();
-        let line = Arc::new(Mutex::new(line));
-        for nth in 0..THREADS {
-            let (shared_here, by_kind, line) = (Arc::clone(shared), Arc::clone(&by_kind), Arc::clone(&line));
-            spawn(shared, &format!("worker-{nth}"), move || {
-                loop {
-                    let next = line.lock().unwrap_or_else(PoisonError::into_inner).recv();
-                    let Ok(job) = next else { return };
-                    let outcome = try_job(&by_kind, &job);
-                    if shared_here.send(Message::Tried(TriedJob { id: job.id.clone(), outcome })).is_err() {
-                        return;
-                    }
+    pub fn start(shared: &Arc<Shared>, workers: Vec<Arc<dyn Worker>>) -> (Self, WorkersEnded) {
+        let (running, ended) = mpsc::channel();
+        let mut lines = BTreeMap::new();
+        for worker in workers {
+            let (jobs, line) = mpsc::channel();
+            let line = Arc::new(Mutex::new(line));
+            lines.insert(worker.kind(), jobs);
+            for nth in 0..THREADS_A_KIND {
+                let (shared_here, worker, line) = (Arc::clone(shared), Arc::clone(&worker), Arc::clone(&line));
+                let (name, running) = (format!("{}-{nth}", worker.kind()), running.clone());
+                let thread = thread::Builder::new().name(name).spawn(move || {
+                    do_jobs(&shared_here, &*worker, &line);
+                    drop(worker);
+                    drop(running);
+                });
+                if let Err(error) = thread {
+                    shared.fail(format!("a thread cannot be started: {error}"));
                 }
-            });
+            }
         }
-        Self { jobs: Some(jobs) }
+        (Self { lines }, WorkersEnded(ended))
     }
 
-    /// The core hands out no more than may run at a time, so this line is bounded.
-    pub fn hand_out(&self, jobs: Vec<Arc<EffectRow>>) {
+    /// The core hands out no more of a kind than may run at a time, so its line is bounded.
+    pub fn hand_out(&self, shared: &Shared, jobs: Vec<Arc<EffectRow>>) {
         for job in jobs {
-            if let Some(Err(_)) = self.jobs.as_ref().map(|line| line.send(job)) {
+            let Some(line) = self.lines.get(&*job.kind) else {
+                let nobody = TryOutcome::Unknown(format!("nobody does jobs of kind {} here", job.kind));
+                tell(shared, &job, nobody);
+                continue;
+            };
+            if line.send(job).is_err() {
                 tracing::error!("no worker is left");
             }
         }
     }
 
-    /// What is being done is finished; its outcome is asked for again after the next start, under the same key.
+    /// No further job is begun. What is being done is finished; its outcome is asked for again after the next start,
+    /// under the same key.
     pub fn end(&mut self) {
-        self.jobs = None;
+        self.lines.clear();
     }
 }
 
-fn try_job(workers: &BTreeMap<&'static str, Arc<dyn Worker>>, job: &EffectRow) -> TryOutcome {
-    let Some(worker) = workers.get(&*job.kind) else {
-        return TryOutcome::Unknown(format!("nobody does jobs of kind {} here", job.kind));
-    };
+impl WorkersEnded {
+    /// Waits until no call is under way; no longer than so long: then the calls are left to themselves.
+    pub fn wait(&self, at_most: Duration) {
+        if self.0.recv_timeout(at_most) == Err(RecvTimeoutError::Timeout) {
+            tracing::warn!("calls of workers are still under way: what became of them is asked after the next start");
+        }
+    }
+}
+
+fn do_jobs(shared: &Shared, worker: &dyn Worker, line: &Mutex<mpsc::Receiver<Arc<EffectRow>>>) {
+    loop {
+        let next = line.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(job) = next else { return };
+        // A job that waits in line at a stop is one for the next start.
+        if shared.is_stopping() || !tell(shared, &job, try_job(worker, &job)) {
+            return;
+        }
+    }
+}
+
+/// `false` when nobody hears it any more.
+fn tell(shared: &Shared, job: &EffectRow, outcome: TryOutcome) -> bool {
+    shared.send(Message::Tried(TriedJob { id: job.id.clone(), outcome })).is_ok()
+}
+
+fn try_job(worker: &dyn Worker, job: &EffectRow) -> TryOutcome {
     let attempt = AssertUnwindSafe(|| worker.run(&job.id, &job.request, job.attempts + 1));
     catch_unwind(attempt).unwrap_or_else(|_| TryOutcome::Unknown("the worker has panicked".to_owned()))
 }

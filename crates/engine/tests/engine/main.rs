@@ -1,5 +1,6 @@
 //! The engine through its doors: commands, events, timers and jobs go in, rows and events come out.
 
+mod bounds;
 mod commands;
 mod failures;
 mod jobs;
@@ -8,3 +9,4 @@ mod running;
 mod segments;
 mod timers;
 mod toy;
+mod workers;

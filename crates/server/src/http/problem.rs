@@ -154,6 +154,7 @@ pub const fn status_of(kind: RefusalKind) -> StatusCode {
         RefusalKind::Conflict => StatusCode::CONFLICT,
         RefusalKind::TooMany => StatusCode::TOO_MANY_REQUESTS,
         RefusalKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        RefusalKind::Misdirected => StatusCode::MISDIRECTED_REQUEST,
         RefusalKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }

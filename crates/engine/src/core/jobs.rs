@@ -1,0 +1,109 @@
+//! Jobs that are due. Each kind has a line and a bound of its own: one whose calls hang takes nothing from the others.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use rustc_hash::FxHashSet;
+use tradewind_events::{Id, Key, TextEnum, Timestamp, Value};
+
+use super::Core;
+use crate::{
+    AnyService, Entity,
+    due::DueWindow,
+    ports::StoreError,
+    tables::{EffectRow, EffectState},
+};
+
+/// The jobs of one kind.
+struct JobLine {
+    waiting: DueWindow<Arc<EffectRow>>,
+    /// Handed out, and not known to be tried.
+    running: FxHashSet<Id>,
+}
+
+/// The jobs of all kinds that the services of this store ask for.
+pub(super) struct Jobs {
+    lines: BTreeMap<&'static str, JobLine>,
+    /// Of one kind.
+    running_max: usize,
+}
+
+impl Jobs {
+    pub fn new(services: &[AnyService], running_max: usize) -> Self {
+        let kinds = services.iter().flat_map(|service| service.finished.keys().copied());
+        Self { lines: kinds.map(|kind| (kind, JobLine::new(kind))).collect(), running_max }
+    }
+
+    /// A job has been committed.
+    pub fn committed(&mut self, job: &EffectRow) {
+        if job.state == EffectState::Waiting
+            && let Some(line) = self.lines.get_mut(&*job.kind)
+        {
+            line.waiting.insert(job.due_at, job.key(), Arc::new(job.clone()));
+        }
+    }
+
+    /// What came of a try has been committed.
+    pub fn tried(&mut self, id: &Id) {
+        for line in self.lines.values_mut() {
+            line.running.remove(id);
+        }
+    }
+
+    pub fn next_due(&self) -> Timestamp {
+        let open = self.lines.values().filter(|line| line.running.len() < self.running_max);
+        open.map(|line| line.waiting.next_due()).min().unwrap_or(Timestamp::from_millis(i64::MAX))
+    }
+
+    /// Forgets what was thought to be committed.
+    pub fn reset(&mut self) {
+        for line in self.lines.values_mut() {
+            line.waiting.reset();
+        }
+    }
+}
+
+impl JobLine {
+    fn new(kind: &str) -> Self {
+        let equal =
+            vec![("state", Value::Text(EffectState::Waiting.as_str().into())), ("kind", Value::Text(kind.into()))];
+        let waiting = DueWindow::new::<EffectRow>(equal, |row| {
+            let row = EffectRow::from_row(&row.values).ok()?;
+            Some((row.due_at, row.key(), Arc::new(row)))
+        });
+        Self { waiting, running: FxHashSet::default() }
+    }
+}
+
+impl Core {
+    /// Jobs that are due, to be tried now; each is out until its [`crate::Message::Tried`] is committed.
+    pub fn take_jobs(&mut self) -> Result<Vec<Arc<EffectRow>>, StoreError> {
+        let now = self.clock.now();
+        let mut due = Vec::new();
+        for line in self.jobs.lines.values_mut() {
+            line.waiting.refill(now, &*self.reader)?;
+            let mut room = self.jobs.running_max.saturating_sub(line.running.len());
+            while room > 0
+                && let Some((_, job)) = line.waiting.pop(now)
+            {
+                if !line.running.contains(&job.id) {
+                    due.push(job);
+                    room -= 1;
+                }
+            }
+        }
+        // Since it came into the window it may have been settled, or put off.
+        let keys: Vec<Key> = due.iter().map(|job| job.key()).collect();
+        let rows = if keys.is_empty() { Vec::new() } else { self.reader.load(EffectRow::TABLE, &keys)? };
+        let mut jobs = Vec::with_capacity(due.len());
+        for (job, row) in due.into_iter().zip(rows) {
+            let row = row.and_then(|row| EffectRow::from_row(&row.values).ok());
+            if row.is_some_and(|row| row == *job)
+                && let Some(line) = self.jobs.lines.get_mut(&*job.kind)
+                && line.running.insert(job.id.clone())
+            {
+                jobs.push(job);
+            }
+        }
+        Ok(jobs)
+    }
+}
