@@ -15,6 +15,8 @@ impl Effect for SendIdentityMail {
     type Request = IdentityMail;
     type Reply = MailReceipt;
     const NAME: &'static str = "identity_mail";
+    /// The token would lie there until an operator comes. Who did not get the mail asks for another, with another token.
+    const ERASED_WHEN_GIVEN_UP: bool = true;
 }
 
 /// Whether a mail of this kind went out so short a time ago that another one would be a nuisance.

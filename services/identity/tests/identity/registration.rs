@@ -1,5 +1,10 @@
 //! Signing up, and verifying the address.
 
+use tradewind_engine::{
+    TryOutcome,
+    operator::Action,
+    tables::{EffectRow, EffectState},
+};
 use tradewind_events::{
     identity::{UserEmailVerified, UserRegistered},
     jobs::{IdentityMailKind, MailReceipt},
@@ -119,6 +124,28 @@ fn a_token_stands_in_its_job_until_the_mail_is_sent_and_nowhere_else() {
     stage.finish::<SendIdentityMail>(key, &receipt);
     assert_eq!(mails(&stage), []);
     assert!(!everything_said(&stage).contains("verify-1"));
+    expect_quiet(&stage);
+}
+
+#[test]
+fn a_token_whose_mail_is_given_up_is_erased_and_another_mail_has_another_token() {
+    let mut stage = stage();
+    let user = stage.ask(new_user("ada@example.org")).unwrap();
+    let key = stage.jobs::<SendIdentityMail>().remove(0).0;
+    for _ in 0..12 {
+        stage.try_job(&key, TryOutcome::Unknown("no mail server".to_owned()));
+        stage.advance(MINUTE);
+    }
+    let [job] = &stage.rows::<EffectRow>()[..] else { panic!("an operator can see it") };
+    let masked = format!(r#"{{"kind":"verify_email","to":"***","token":"***","user_id":"{}"}}"#, user.user_id);
+    assert_eq!((job.state, &*job.request), (EffectState::Exhausted, &*masked));
+    assert_eq!(job.last_error.as_deref(), Some("no mail server"));
+    assert_eq!(code(stage.operate(Action::RetryJob { job: key.clone() })), "job_erased");
+    let reply = r#"{"message_id":"none"}"#.into();
+    stage.operate(Action::SettleJob { job: key, reply, reason: "asked for again".into() }).unwrap();
+    assert_eq!(stage.rows::<EffectRow>(), []);
+    stage.ask(request(&user, "verify-2")).unwrap();
+    stage.ask(verify(&user, "verify-2")).unwrap();
     expect_quiet(&stage);
 }
 
