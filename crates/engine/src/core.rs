@@ -10,6 +10,7 @@ mod operator;
 mod settle;
 mod spread;
 mod task;
+mod traces;
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -27,6 +28,7 @@ use crate::{
     operator::UNAVAILABLE,
     ports::{Clock, Ids, Reader, StoreError},
     tables::TimerRow,
+    trace::{Span, Tracing},
     uow::UnitOfWork,
     work::{Answered, Item, Message, Receipt},
 };
@@ -66,6 +68,7 @@ pub struct Core {
     clock: Arc<dyn Clock>,
     limits: Limits,
     observer: Arc<dyn Observer>,
+    tracing: Option<Tracing>,
     log_heard: bool,
     work: UnitOfWork,
     intake: VecDeque<Item>,
@@ -129,6 +132,7 @@ struct Forming {
     queue: VecDeque<Task>,
     /// Jobs whose try ended in this batch: they may be tried again once it is durable.
     tried: Vec<Id>,
+    spans: Vec<Span>,
 }
 
 /// An event of a batch.
@@ -166,6 +170,7 @@ impl Core {
             registry: setup.registry,
             clock: setup.clock,
             work: UnitOfWork::new(&setup.limits, setup.ids),
+            tracing: setup.observer.tracer().map(|tracer| Tracing { tracer, running: None }),
             observer: setup.observer,
             log_heard: setup.log_heard,
             intake: VecDeque::new(),
@@ -201,6 +206,11 @@ impl Core {
     /// Puts a message in line. The caller has checked [`Core::is_full`].
     pub fn accept(&mut self, message: Message) {
         self.intake.push_back(Item::new(message));
+    }
+
+    /// The same for one that was sent at this moment of the tracer; zero when nobody traces.
+    pub(crate) fn accept_sent(&mut self, message: Message, sent_at: u64) {
+        self.intake.push_back(Item { sent_at, ..Item::new(message) });
     }
 
     /// Messages that wait for a batch.
@@ -254,6 +264,7 @@ impl Core {
             events: Vec::new(),
             queue: VecDeque::new(),
             tried: Vec::new(),
+            spans: Vec::new(),
         };
         for item in group.into_iter().flatten() {
             forming.take(item);
@@ -367,9 +378,11 @@ impl Core {
 }
 
 impl Forming {
-    fn take(&mut self, item: Item) {
+    fn take(&mut self, mut item: Item) {
+        item.waiting = None;
         let verdict = item.condemned.clone().map(Verdict::Dead);
-        self.queue.push_back(Task { kind: TaskKind::Root, verdict, depth: 0, item: self.items.len(), loads: 0 });
+        let root = Task { kind: TaskKind::Root, verdict, depth: 0, item: self.items.len(), loads: 0, stopped_at: 0 };
+        self.queue.push_back(root);
         self.items.push(item);
     }
 

@@ -22,6 +22,7 @@ pub mod segment;
 mod service;
 mod stop;
 pub mod tables;
+mod trace;
 mod uow;
 mod work;
 
@@ -38,6 +39,7 @@ pub use runtime::{BrokerParts, Handle, Parts, Status, Worker};
 pub use segment::LogEvent;
 pub use service::{AnyService, Reaction, Service, Settings};
 pub use stop::{AMOUNT_TOO_LARGE, Answer, OrRefuse, Outcome, Problem, Refusal, RefusalKind, Stop};
+pub use trace::{HandleStep, MessageKind, Span, Step, TraceContext, Tracer};
 pub use tradewind_macros::{Command, Entity};
 pub use uow::{UnitOfWork, Uow};
 pub use work::{Answered, CommandMessage, Context, Heard, Message, Prune, Receipt, Reply, TriedJob, TryOutcome};

@@ -1,8 +1,11 @@
 //! What the engine tells whoever measures it. Figures only: no payloads, no people.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use crate::ports::{BrokerError, StoreError};
+use crate::{
+    Tracer,
+    ports::{BrokerError, StoreError},
+};
 
 /// Hears figures. It is called in the middle of the work, so it must be quick and must not fail.
 pub trait Observer: Send + Sync + 'static {
@@ -20,6 +23,11 @@ pub trait Observer: Send + Sync + 'static {
 
     /// The store has failed; the engine stops.
     fn store_failed(&self, _error: &StoreError) {}
+
+    /// Who hears of the steps of messages; asked once, at the start. Without it nothing is traced.
+    fn tracer(&self) -> Option<Arc<dyn Tracer>> {
+        None
+    }
 }
 
 /// Nobody measures.

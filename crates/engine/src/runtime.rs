@@ -13,7 +13,7 @@ use std::sync::{
 };
 
 use crate::{
-    CommandMessage, Core, Limits, Logged, Message, Problem, Setup,
+    CommandMessage, Core, Limits, Logged, Message, Problem, Setup, Tracer,
     operator::UNAVAILABLE,
     ports::{Broker, Clock, Reader, StoreError, Writer},
 };
@@ -73,6 +73,7 @@ struct Shared {
     reader: Arc<dyn Reader>,
     clock: Arc<dyn Clock>,
     limits: Limits,
+    tracer: Option<Arc<dyn Tracer>>,
     listeners: RwLock<Vec<Listener>>,
     /// Sent and not taken by the loop yet.
     sent: AtomicUsize,
@@ -97,7 +98,8 @@ struct Ended;
 
 /// What the loop hears.
 enum Input {
-    Message(Message),
+    /// And when it was sent, while somebody traces; otherwise zero.
+    Message(Message, u64),
     /// The writer has done with the oldest batch.
     Wrote(Result<std::time::Duration, crate::ports::CommitError>),
     /// A subscription has reached what was there when it started.
@@ -181,7 +183,8 @@ impl Shared {
 
     fn send(&self, message: Message) -> Result<(), Ended> {
         self.sent.fetch_add(1, Ordering::AcqRel);
-        self.input.send(Input::Message(message)).map_err(|_| Ended)
+        let sent_at = self.tracer.as_ref().map_or(0, |tracer| tracer.now());
+        self.input.send(Input::Message(message, sent_at)).map_err(|_| Ended)
     }
 
     /// Tells the loop; when it has ended there is nothing to tell.

@@ -8,6 +8,7 @@ use crate::{
     AnyAnswer, Command, Idempotency, Problem, Settings, StoredAnswer,
     operator::Operator,
     ports::{Incoming, Position},
+    trace::Waiting,
 };
 
 /// Where a request comes from.
@@ -119,6 +120,10 @@ pub(crate) struct Item {
     pub message: Message,
     /// It was alone in a batch that the store refused: it is not handled, but dead-lettered or refused.
     pub condemned: Option<String>,
+    /// When it was sent, while somebody traces; otherwise zero.
+    pub sent_at: u64,
+    /// Set when a handler of its cascade has run in a sampled trace.
+    pub waiting: Option<Waiting>,
 }
 
 impl CommandMessage {
@@ -168,7 +173,7 @@ impl CommandMessage {
 
 impl Item {
     pub fn new(message: Message) -> Self {
-        Self { message, condemned: None }
+        Self { message, condemned: None, sent_at: 0, waiting: None }
     }
 
     pub fn answer(&mut self, answer: Result<Answered, Problem>) {

@@ -14,7 +14,7 @@ use super::{
     task::{Delivery, Lane, Merged, Note, Speaker, Success, Task, TaskKind, Verdict, Via},
 };
 use crate::{
-    AnyAnswer, Cause, Entity, Handled, OrRefuse, Problem, Stop, StoredAnswer, Table,
+    AnyAnswer, Cause, Entity, Handled, MessageKind, OrRefuse, Problem, Stop, StoredAnswer, Table,
     observe::Stopwatch,
     operator::{Done, IDEMPOTENCY_KEY_REUSED, INTERNAL, SERVICE_ELSEWHERE},
     tables::{CounterRow, DeadLetterRow, DeadLetterState, IdempotencyRow, InboxRow, ParkedRow},
@@ -39,6 +39,7 @@ impl Core {
             } else if task.loads < LOADS_MAX {
                 self.work.discard();
                 task.loads += 1;
+                self.trace_stop(&mut task);
                 return Some((task, missing));
             } else {
                 let (table, key) = &missing[0];
@@ -53,6 +54,7 @@ impl Core {
                         Some(Verdict::Dead(_)) => Handled::Dead,
                     };
                     self.observe(forming, &task, watch.read(), how);
+                    self.trace_end(forming, &task, how);
                     self.succeed(forming, &task, success, merged);
                     return None;
                 }
@@ -60,6 +62,7 @@ impl Core {
                     self.work.discard();
                     if let Some(problem) = refusal(forming, &task, &stop) {
                         self.observe(forming, &task, watch.read(), Handled::Refused);
+                        self.trace_end(forming, &task, Handled::Refused);
                         forming.answers.push((task.item, Err(problem)));
                         return None;
                     }
@@ -166,12 +169,13 @@ impl Core {
                     .find(|known| known.name == *service)
                     .and_then(|service| service.commands.get(name).cloned())
                     .or_refuse(|| SERVICE_ELSEWHERE.because(format!("{service} does not live here.")))?;
-                let cause = Cause {
+                let mut cause = Cause {
                     id: message.context.request_id.clone(),
                     correlation_id: message.context.correlation_id.clone(),
                     traceparent: message.context.traceparent.clone(),
                     event: None,
                 };
+                self.trace_start(MessageKind::Command, service, name, &mut cause);
                 self.speak(service, &cause);
                 (handler(&mut self.work, &cause, &**command)?, Success::default())
             }
@@ -232,7 +236,8 @@ impl Core {
             return Ok(Success::default());
         }
         let envelope = &delivery.envelope;
-        let cause = Cause::of(envelope, delivery.address);
+        let mut cause = Cause::of(envelope, delivery.address);
+        self.trace_start(MessageKind::Event, consumer, envelope.event.name(), &mut cause);
         self.speak(consumer, &cause);
         let routes = self.routes.get(envelope.event.name()).cloned().unwrap_or_default();
         for route in routes.iter().filter(|route| route.service == delivery.service) {

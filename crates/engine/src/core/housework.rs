@@ -9,7 +9,7 @@ use super::{
     task::{Note, Success, TaskKind},
 };
 use crate::{
-    Cause, Entity, Stop,
+    Cause, Entity, MessageKind, Stop,
     service::JobResult,
     tables::{EffectRow, EffectState, IdempotencyRow, InboxRow, RelayRow, TimerRow},
     work::{Prune, TriedJob, TryOutcome},
@@ -32,6 +32,7 @@ impl Core {
             return Ok(Success::then(TaskKind::Unpark(timer.key)));
         }
         let service = self.services.iter().find(|service| service.name == &*timer.service);
+        let name = service.map_or("", |service| service.name);
         let handler = service.and_then(|service| service.timers.get(&*timer.name).cloned());
         let handler =
             handler.ok_or_else(|| Stop::Broken(format!("{} has no timer named {}", timer.service, timer.name)))?;
@@ -40,7 +41,8 @@ impl Core {
         }
         self.work.delete::<TimerRow>(key.clone());
         let id = Id::new(format!("{}.{}", timer.service, timer.name)).map_err(Stop::broken)?;
-        let cause = Cause { id, correlation_id: timer.correlation_id, traceparent: None, event: None };
+        let mut cause = Cause { id, correlation_id: timer.correlation_id, traceparent: None, event: None };
+        self.trace_start(MessageKind::Timer, name, &timer.name, &mut cause);
         self.speak(&timer.service, &cause);
         handler(&mut self.work, &cause, &timer.key)?;
         Ok(Success::default())
@@ -87,15 +89,17 @@ impl Core {
     /// Tells the service that asked how its job ended.
     pub(super) fn finish(&mut self, job: &EffectRow, reply: &str) -> Result<(), Stop> {
         let service = self.services.iter().find(|service| service.name == &*job.service);
+        let name = service.map_or("", |service| service.name);
         let handler = service
             .and_then(|service| service.finished.get(&*job.kind).cloned())
             .ok_or_else(|| Stop::Broken(format!("{} has no job named {}", job.service, job.kind)))?;
-        let cause = Cause {
+        let mut cause = Cause {
             id: job.id.clone(),
             correlation_id: job.correlation_id.clone(),
             traceparent: job.traceparent.clone(),
             event: None,
         };
+        self.trace_start(MessageKind::Job, name, &job.kind, &mut cause);
         self.speak(&job.service, &cause);
         let result = JobResult { key: &job.id, request: &job.request, reply, attempts: job.attempts };
         handler(&mut self.work, &cause, &result)

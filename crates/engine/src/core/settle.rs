@@ -12,6 +12,7 @@ use crate::{
     ports::{Commit, CommitError, RowChange, RowWrite, StoreError},
     segment::SegmentBuilder,
     tables::{EffectRow, TimerRow},
+    trace::Span,
     work::{Answered, Item, Receipt},
 };
 
@@ -22,6 +23,8 @@ pub(super) struct InFlight {
     answers: Vec<(usize, Result<Answered, Problem>)>,
     receipts: Vec<Receipt>,
     tried: Vec<Id>,
+    spans: Vec<Span>,
+    sealed_at: u64,
     changed: Option<Changed>,
 }
 
@@ -63,6 +66,10 @@ pub struct Committed {
     pub segment: u64,
     /// To be acknowledged at their brokers.
     pub receipts: Vec<Receipt>,
+    /// What its handlers did, as far as it is traced.
+    pub(crate) spans: Vec<Span>,
+    /// When its handlers were done, while somebody traces; otherwise zero.
+    pub(crate) sealed_at: u64,
     /// The answers, to be given now.
     pub(crate) items: Vec<Item>,
     pub(crate) answers: Vec<(usize, Result<Answered, Problem>)>,
@@ -130,6 +137,8 @@ impl Core {
             items: forming.items,
             answers: forming.answers,
             tried: forming.tried,
+            spans: forming.spans,
+            sealed_at: self.tracing.as_ref().map_or(0, |tracing| tracing.tracer.now()),
             changed: None,
         };
         if rows.is_empty() && events.is_empty() {
@@ -201,6 +210,8 @@ impl Core {
             events,
             segment,
             receipts: batch.receipts,
+            spans: batch.spans,
+            sealed_at: batch.sealed_at,
             items: batch.items,
             answers: batch.answers,
         }

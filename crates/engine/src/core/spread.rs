@@ -22,7 +22,8 @@ impl Core {
             self.work.bytes += envelope.event.size();
             self.log(forming, envelope, true)
         });
-        let next = |kind: TaskKind| Task { kind, verdict: None, depth: task.depth + 1, item: task.item, loads: 0 };
+        let (depth, item) = (task.depth + 1, task.item);
+        let next = |kind: TaskKind| Task { kind, verdict: None, depth, item, loads: 0, stopped_at: 0 };
         for mut kind in success.then {
             if let (TaskKind::Deliver(delivery), Some(address)) = (&mut kind, heard_at) {
                 delivery.address = Some(address);

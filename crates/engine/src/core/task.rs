@@ -21,6 +21,8 @@ pub(super) struct Task {
     pub item: usize,
     /// How often it has waited for rows.
     pub loads: u16,
+    /// Since when it waits for rows, if it is traced; otherwise zero.
+    pub stopped_at: u64,
 }
 
 pub(super) enum TaskKind {

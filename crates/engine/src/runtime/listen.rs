@@ -11,6 +11,7 @@ use super::{BrokerParts, Ended, Input, Shared, relay::topic, run::spawn};
 use crate::{
     Backoff, Heard, Message, Observer, Receipt,
     ports::{BrokerError, Incoming, Position, StoreError, Subscription},
+    trace,
 };
 
 /// Messages taken from the broker at a time.
@@ -141,7 +142,10 @@ impl Listening {
     fn message(&self, incoming: Incoming) -> Message {
         match Envelope::from_json(&incoming.body, &self.registry) {
             Err(error) => Message::Undecodable { incoming, reason: error.to_string(), subscription: self.number },
-            Ok(envelope) => {
+            Ok(mut envelope) => {
+                if let Some(tracer) = &self.shared.tracer {
+                    trace::heard(&**tracer, &mut envelope, &incoming);
+                }
                 let receipt = Receipt { subscription: self.number, position: incoming.position };
                 Message::Heard(Heard { envelope: Arc::new(envelope), receipt: Some(receipt) })
             }

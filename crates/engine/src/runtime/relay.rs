@@ -3,6 +3,7 @@
 
 use std::{
     collections::VecDeque,
+    ops::Range,
     sync::{Arc, Mutex, PoisonError, atomic::Ordering, mpsc},
     time::Duration,
 };
@@ -11,8 +12,9 @@ use tradewind_events::RawEnvelope;
 
 use super::{BrokerParts, Shared, run::spawn};
 use crate::{
-    Backoff, Logged, Message, Observer,
+    Backoff, Logged, Message, Observer, Span,
     ports::{Broker, Outgoing, Reader},
+    trace,
 };
 
 /// Segments that wait in memory; what does not fit is read from the log.
@@ -48,6 +50,7 @@ impl Relay {
             store: Arc::clone(store),
             buffer: Arc::clone(&buffer),
             observer,
+            failing_since: None,
         };
         spawn(shared, "relay", move || {
             publisher.catch_up();
@@ -86,6 +89,16 @@ struct Publisher {
     store: Arc<str>,
     buffer: Arc<Buffer>,
     observer: Arc<dyn Observer>,
+    /// Since when what comes next could not be published, while somebody traces.
+    failing_since: Option<u64>,
+}
+
+/// A segment that is to be published.
+struct Ready {
+    segment: u64,
+    messages: Vec<Outgoing>,
+    /// Where what is traced of it stands among the messages; a span ends when its message is acknowledged.
+    spans: Vec<(usize, Span)>,
 }
 
 impl Publisher {
@@ -119,12 +132,13 @@ impl Publisher {
 
     /// Publishes the segments that are next, and moves the mark behind them.
     fn publish_next(&mut self) -> Result<(), String> {
-        for (segment, messages) in self.next_segments()? {
+        for Ready { segment, messages, spans } in self.next_segments()? {
             let left = messages.get(self.sent..).unwrap_or_default();
-            if !left.is_empty()
-                && let Err((sent, error)) = self.broker.publish(left)
-            {
-                self.sent += sent;
+            let published = if left.is_empty() { Ok(()) } else { self.broker.publish(left) };
+            let known = published.as_ref().map_or_else(|(sent, _)| self.sent + sent, |()| messages.len());
+            self.trace(spans, self.sent..known, published.is_err());
+            if let Err((_, error)) = published {
+                self.sent = known;
                 self.observer.broker_failed(&error);
                 return Err(error.to_string());
             }
@@ -135,7 +149,24 @@ impl Publisher {
         Ok(())
     }
 
-    fn next_segments(&self) -> Result<Vec<(u64, Vec<Outgoing>)>, String> {
+    /// These messages of a segment are acknowledged now. What failed is made anew, and took as long as it failed.
+    fn trace(&mut self, spans: Vec<(usize, Span)>, acknowledged: Range<usize>, failed: bool) {
+        let Some(tracer) = &self.shared.tracer else { return };
+        let now = tracer.now();
+        let began = self.failing_since;
+        let tried_at = spans.first().map(|(_, span)| span.began);
+        let ended = spans.into_iter().filter(|(nth, _)| acknowledged.contains(nth)).map(|(_, span)| {
+            let began = began.unwrap_or(span.began);
+            Span { began, ended: now, ..span }
+        });
+        let ended: Vec<Span> = ended.collect();
+        if !ended.is_empty() {
+            tracer.ended(ended);
+        }
+        self.failing_since = failed.then(|| began.or(tried_at).unwrap_or(now));
+    }
+
+    fn next_segments(&self) -> Result<Vec<Ready>, String> {
         let mut buffer = self.buffer.lock().unwrap_or_else(PoisonError::into_inner);
         while buffer.front().is_some_and(|(segment, _)| *segment <= self.mark) {
             buffer.pop_front();
@@ -145,7 +176,11 @@ impl Publisher {
             drop(buffer);
             return ready
                 .into_iter()
-                .map(|(segment, events)| Ok((segment, self.outgoing(events.iter().filter(|event| !event.heard))?)))
+                .map(|(segment, events)| {
+                    let said = events.iter().filter(|event| !event.heard);
+                    let raw = said.map(|event| event.envelope.to_raw().map_err(|error| error.to_string()));
+                    self.ready(segment, raw)
+                })
                 .collect();
         }
         drop(buffer);
@@ -155,20 +190,24 @@ impl Publisher {
             .into_iter()
             .map(|segment| {
                 let events = segment.read(&self.store).map_err(|error| error.to_string())?;
-                let said = events.into_iter().filter(|event| !event.heard);
-                let messages = said.map(|event| self.message(&event.envelope)).collect::<Result<_, _>>()?;
-                Ok((segment.number, messages))
+                let said = events.into_iter().filter(|event| !event.heard).map(|event| Ok(event.envelope));
+                self.ready(segment.number, said)
             })
             .collect()
     }
 
-    fn outgoing<'a>(&self, events: impl Iterator<Item = &'a Logged>) -> Result<Vec<Outgoing>, String> {
-        events
-            .map(|event| {
-                let raw = event.envelope.to_raw().map_err(|error| error.to_string())?;
-                self.message(&raw)
-            })
-            .collect()
+    fn ready(&self, segment: u64, said: impl Iterator<Item = Result<RawEnvelope, String>>) -> Result<Ready, String> {
+        let mut ready = Ready { segment, messages: Vec::new(), spans: Vec::new() };
+        for envelope in said {
+            let envelope = envelope?;
+            let mut message = self.message(&envelope)?;
+            if let Some((tracer, said)) = trace::traced(self.shared.tracer.as_ref(), envelope.traceparent.as_ref()) {
+                let span = trace::publish(tracer, said, &mut message, envelope.id);
+                ready.spans.push((ready.messages.len(), span));
+            }
+            ready.messages.push(message);
+        }
+        Ok(ready)
     }
 
     fn message(&self, envelope: &RawEnvelope) -> Result<Outgoing, String> {

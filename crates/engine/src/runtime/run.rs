@@ -18,6 +18,7 @@ use crate::{
     observe::Stopwatch,
     ports::{CommitError, StoreError, Writer},
     tables::RelayRow,
+    trace,
 };
 
 /// Batches that are with the writer: one is written, one waits, while a third forms.
@@ -50,6 +51,7 @@ pub(super) fn start(setup: Setup, mut parts: Parts) -> Result<Handle, StoreError
         reader,
         clock,
         limits,
+        tracer: observer.tracer(),
         listeners: RwLock::default(),
         sent: AtomicUsize::new(0),
         waiting: AtomicUsize::new(0),
@@ -235,9 +237,9 @@ impl Loop {
     /// Takes one input in; `true` when the engine is to stop.
     fn take(&mut self, input: Input) -> Result<bool, StoreError> {
         match input {
-            Input::Message(message) => {
+            Input::Message(message, sent_at) => {
                 self.shared.sent.fetch_sub(1, Ordering::AcqRel);
-                self.core.accept(message);
+                self.core.accept_sent(message, sent_at);
             }
             Input::Wrote(Ok(written_in)) => {
                 self.writing -= 1;
@@ -245,7 +247,7 @@ impl Loop {
                     self.observer.committed(&BatchFigures { written_in, ..figures });
                 }
                 let settled = self.core.committed();
-                self.settle(settled);
+                self.settle(settled, Some(written_in));
             }
             Input::Wrote(Err(error)) => {
                 self.writing = 0;
@@ -280,7 +282,7 @@ impl Loop {
                 Formed::Nothing => return Ok(()),
                 Formed::Unchanged if self.writing == 0 => {
                     let settled = self.core.settled();
-                    self.settle(settled);
+                    self.settle(settled, None);
                 }
                 Formed::Unchanged => {}
                 Formed::Batch(sealed) => {
@@ -299,9 +301,12 @@ impl Loop {
         Ok(())
     }
 
-    /// A batch is durable: answers go out, its events go on.
-    fn settle(&mut self, settled: Vec<Committed>) {
+    /// Batches are durable, the first by having been written: answers go out, their events go on.
+    fn settle(&mut self, settled: Vec<Committed>, mut written_in: Option<Duration>) {
         for mut batch in settled {
+            if let Some(tracer) = &self.shared.tracer {
+                trace::settled(&**tracer, &mut batch, written_in.take());
+            }
             batch.answer();
             if batch.segment > 0 {
                 self.shared.segment.store(batch.segment, Ordering::Release);

@@ -15,7 +15,7 @@ use std::{
 use tradewind_events::Id;
 
 use super::Shared;
-use crate::{Message, TriedJob, TryOutcome, tables::EffectRow};
+use crate::{Message, Span, Step, TriedJob, TryOutcome, tables::EffectRow, trace};
 
 /// Does jobs of one kind.
 pub trait Worker: Send + Sync + 'static {
@@ -98,7 +98,7 @@ fn do_jobs(shared: &Shared, worker: &dyn Worker, line: &Mutex<mpsc::Receiver<Arc
         let next = line.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(job) = next else { return };
         // A job that waits in line at a stop is one for the next start.
-        if shared.is_stopping() || !tell(shared, &job, try_job(worker, &job)) {
+        if shared.is_stopping() || !tell(shared, &job, traced_try(shared, worker, &job)) {
             return;
         }
     }
@@ -107,6 +107,18 @@ fn do_jobs(shared: &Shared, worker: &dyn Worker, line: &Mutex<mpsc::Receiver<Arc
 /// `false` when nobody hears it any more.
 fn tell(shared: &Shared, job: &EffectRow, outcome: TryOutcome) -> bool {
     shared.send(Message::Tried(TriedJob { id: job.id.clone(), outcome })).is_ok()
+}
+
+fn traced_try(shared: &Shared, worker: &dyn Worker, job: &EffectRow) -> TryOutcome {
+    let Some((tracer, asked)) = trace::traced(shared.tracer.as_ref(), job.traceparent.as_ref()) else {
+        return try_job(worker, job);
+    };
+    let began = tracer.now();
+    let outcome = try_job(worker, job);
+    let done = matches!(outcome, TryOutcome::Done(_));
+    let step = Step::Try { kind: Arc::clone(&job.kind), attempt: job.attempts + 1, done };
+    tracer.ended(vec![Span::after(tracer, asked, (began, tracer.now()), step)]);
+    outcome
 }
 
 fn try_job(worker: &dyn Worker, job: &EffectRow) -> TryOutcome {
