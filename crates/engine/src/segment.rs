@@ -19,6 +19,9 @@ pub const SEGMENT_BLOCK_BYTES_MAX: usize = 64 * 1024;
 
 const DIRECTORY_ENTRY_BYTES: usize = 12;
 
+/// Room that is taken before events are read: a damaged count must not take all memory.
+const EVENTS_EXPECTED_MAX: usize = 4_096;
+
 /// The events of one commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Segment {
@@ -169,8 +172,11 @@ impl SegmentBuilder {
 impl Segment {
     /// Every event, in order. `store` is the store's name, which stands in the ids.
     pub fn read(&self, store: &str) -> Result<Vec<LogEvent>, SegmentError> {
-        let mut events = Vec::with_capacity(usize::try_from(self.events).unwrap_or(0));
+        let mut events = Vec::with_capacity(usize::try_from(self.events).unwrap_or(0).min(EVENTS_EXPECTED_MAX));
         for block in self.blocks()? {
+            if usize::try_from(block.first).ok() != Some(events.len()) {
+                return Err(self.damaged("a block does not begin where the one before it ends"));
+            }
             let plain = self.plain(&block)?;
             self.read_block(&plain, block.first, store, &mut events)?;
         }
@@ -234,6 +240,9 @@ impl Segment {
         let mut rest = plain;
         let mut index = first;
         while let Some((length, tail)) = rest.split_at_checked(4) {
+            if index >= self.events {
+                return Err(self.damaged(format_args!("more events than the {} that were written", self.events)));
+            }
             let length = usize::try_from(number(length)).unwrap_or(usize::MAX);
             let (event, tail) = tail.split_at_checked(length).ok_or_else(|| self.damaged("an event is cut off"))?;
             let stored: StoredEvent<'_> = serde_json::from_slice(event).map_err(|error| self.damaged(error))?;

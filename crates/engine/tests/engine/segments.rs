@@ -68,6 +68,27 @@ proptest! {
 }
 
 #[test]
+fn a_count_that_is_damaged_takes_no_memory() {
+    let good = segment(&[("a".into(), 1, false), ("b".into(), 2, false)]);
+    for events in [0, 1, 3, u32::MAX] {
+        let damaged = Segment { events, ..good.clone() };
+        assert_eq!(damaged.read("s").unwrap_err().segment, 9, "{events}");
+    }
+}
+
+#[test]
+fn an_event_is_never_read_at_another_place_than_its_own() {
+    let good = segment(&[("a".into(), 1, false), ("b".into(), 2, false)]);
+    for first in [1, 2, u32::MAX] {
+        let mut damaged = Segment { events: u32::MAX, ..good.clone() };
+        damaged.directory[..4].copy_from_slice(&u32::to_le_bytes(first));
+        assert!(damaged.read("s").is_err(), "{first}");
+        // Of the places that are asked for, none is beyond what can be counted.
+        assert!(damaged.read_at(&[u32::MAX - 1, u32::MAX], "s").map_or(true, |read| read.is_empty()), "{first}");
+    }
+}
+
+#[test]
 fn a_segment_has_blocks_of_bounded_size_and_packs_what_repeats() {
     let events: Vec<_> = (0..5_000).map(|nth| (format!("order-{nth}"), nth, false)).collect();
     let segment = segment(&events);
