@@ -15,7 +15,6 @@ use tradewind_engine::{
     BrokerParts, Entity, Handle, Parts as EngineParts, Problem, Setup,
     ports::{Clock, Reader, StoreError, SystemClock, UuidV7, Writer},
 };
-use tradewind_events::identity::Jwk;
 use tradewind_identity::{
     commands::IssueFirstAdminToken,
     model::{REALM, Realm},
@@ -24,10 +23,11 @@ use tradewind_sqlite::{OpenError, Options as SqliteOptions, Sqlite};
 
 use crate::{
     alarm::Alarm,
+    client::ShopUrl,
     config::{Config, Secret, SecretsError},
     http::{self, Limiter, Server, TlsError},
     hub::Hub,
-    identity::{KeyRing, Passwords, keep_rotated},
+    identity::{KeyRing, Passwords, keep_fetched, keep_rotated},
     metrics::Metrics,
     secret::{Keys, digest_of, drawn_text},
     services,
@@ -76,8 +76,8 @@ pub struct Part {
     pub services: Vec<&'static str>,
     /// How the others are reached; none when all of them live here.
     pub broker: Option<BrokerParts>,
-    /// The public keys of access tokens, where identity lives elsewhere.
-    pub token_keys: Vec<Jwk>,
+    /// Where identity lives, if not here: its door has the public keys of access tokens.
+    pub identity: Option<ShopUrl>,
 }
 
 /// Why a shop did not start.
@@ -114,7 +114,7 @@ impl Default for Options {
 /// The whole shop.
 impl Default for Part {
     fn default() -> Self {
-        Self { services: services::NAMES.to_vec(), broker: None, token_keys: Vec::new() }
+        Self { services: services::NAMES.to_vec(), broker: None, identity: None }
     }
 }
 
@@ -156,7 +156,7 @@ impl App {
         };
         let engine = Handle::start(setup, EngineParts { writer, workers, broker: part.broker.take() })?;
         let tasks = Tasks::default();
-        let shop = assemble(config, Started { engine, name, metrics, token_keys: part.token_keys.clone() }, &tasks)?;
+        let shop = assemble(config, Started { engine, name, metrics }, &part, &tasks)?;
         match open_doors(&shop, &tasks, listener, &part).await {
             Ok(first_admin_token) => Ok(Self { shop, tasks, address, first_admin_token }),
             Err(error) => {
@@ -193,18 +193,19 @@ struct Started {
     engine: Handle,
     name: Arc<str>,
     metrics: Arc<Metrics>,
-    token_keys: Vec<Jwk>,
 }
 
 /// The shop around a running engine.
-fn assemble(config: Config, started: Started, tasks: &Tasks) -> Result<Shop, StoreError> {
-    let Started { engine, name: store_name, metrics, token_keys } = started;
+fn assemble(config: Config, started: Started, part: &Part, tasks: &Tasks) -> Result<Shop, StoreError> {
+    let Started { engine, name: store_name, metrics } = started;
     let config = Arc::new(config);
     let master = config.master_key.clone().unwrap_or_else(|| Secret::new(drawn_text().into_bytes()));
     let keys = Arc::new(Keys::new(&master));
     let shop = Shop::new(Parts {
         alarm: Alarm::new(Arc::clone(engine.clock())),
-        key_ring: KeyRing::new(&config, Arc::clone(&keys), Arc::clone(engine.reader()), token_keys)?,
+        key_ring: KeyRing::new(&config, Arc::clone(&keys), Arc::clone(engine.reader()), Vec::new())?
+            .asking(part.identity.clone()),
+        services: part.services.clone(),
         passwords: Passwords::new(&config),
         limiter: Limiter::new(&config),
         hub: Arc::default(),
@@ -252,6 +253,9 @@ async fn open_doors(
         token = first_admin_token(shop).await?;
         shop.key_ring.ensure(shop).await?;
         tasks.spawn("signing keys", keep_rotated(shop.clone()));
+    } else {
+        shop.key_ring.fetch(shop).await;
+        tasks.spawn("keys of identity", keep_fetched(shop.clone()));
     }
     let router = http::router(shop, http::table());
     let address = listener.local_addr().map_or_else(|error| error.to_string(), |address| address.to_string());

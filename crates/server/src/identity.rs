@@ -1,11 +1,13 @@
 //! Identity at the edge: what is slow, random or secret happens here, beside the batch loop. What it means is
 //! decided in `services/identity`.
 
+mod elsewhere;
 mod key_ring;
 mod passwords;
 mod secrets;
 mod tokens;
 
+pub use elsewhere::keep_fetched;
 pub use key_ring::{KeyRing, keep_rotated};
 pub use passwords::{Checked, Passwords};
 pub use secrets::{RefreshToken, Token};

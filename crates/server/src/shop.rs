@@ -30,6 +30,8 @@ pub struct Parts {
     pub config: Arc<Config>,
     /// Stands in the id of every event.
     pub store_name: Arc<str>,
+    /// Those that live in this store; the others have a door elsewhere.
+    pub services: Vec<&'static str>,
     pub engine: Handle,
     pub alarm: Alarm,
     pub keys: Arc<Keys>,

@@ -1,6 +1,6 @@
 //! The gate before every route: who asks, whether they may, how often, under which idempotency key, with which body.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use axum::{
     body::{Body, BodyDataStream, Bytes},
@@ -11,7 +11,7 @@ use axum::{
 };
 use futures_util::StreamExt;
 use ring::hmac;
-use tradewind_engine::{Context, Idempotency};
+use tradewind_engine::{Context, Idempotency, operator::SERVICE_ELSEWHERE};
 use tradewind_events::Id;
 use tradewind_identity::model::Role;
 
@@ -32,6 +32,9 @@ pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
 /// Of a body that is refused; a client that sends more is hung up on.
 const DRAINED_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Of the digest of an address: more than enough that no two are alike.
+const ANONYMOUS_CHARS: usize = 22;
 
 /// What a gate knows.
 pub struct Gate {
@@ -70,7 +73,7 @@ impl Gate {
     async fn open(&self, request: Request, passed: &mut Passed) -> Result<(Call, Request), Failure> {
         let (mut parts, body) = request.into_parts();
         let mut body = body.into_data_stream();
-        let admitted = match self.admit(&parts, passed) {
+        let admitted = match self.admit(&parts, passed).await {
             Ok(principal) => self.read(&parts.headers, &mut body).await.map(|body| (principal, body)),
             Err(failure) => Err(failure),
         };
@@ -97,13 +100,16 @@ impl Gate {
     }
 
     /// Who asks, if they may and do not ask too often.
-    fn admit(&self, parts: &request::Parts, passed: &mut Passed) -> Result<Option<Principal>, Failure> {
+    async fn admit(&self, parts: &request::Parts, passed: &mut Passed) -> Result<Option<Principal>, Failure> {
         let client = parts.extensions.get::<Client>().copied().unwrap_or_default();
         let (limiter, now) = (&self.shop.limiter, self.shop.clock().now());
-        let shown = if self.route.who == Who::Public { Ok(None) } else { self.principal(&parts.headers) };
+        let shown = if self.route.who == Who::Public { Ok(None) } else { self.principal(&parts.headers).await };
         // A token that is not good is nobody's request: it counts for the address.
         let known = shown.as_ref().ok().and_then(Option::as_ref).map(|principal| &principal.id);
         limiter.admit(known, client, now)?;
+        if let Some(service) = self.route.services.iter().find(|service| !self.shop.services.contains(service)) {
+            return Err(SERVICE_ELSEWHERE.because(format!("Ask where {service} lives.")).into());
+        }
         let principal = shown?;
         passed.principal = principal.as_ref().map(|principal| principal.id.clone());
         if self.route.tries_secret {
@@ -119,7 +125,7 @@ impl Gate {
         Context { correlation_id: request_id.clone(), request_id, traceparent: None }
     }
 
-    fn principal(&self, headers: &HeaderMap) -> Result<Option<Principal>, Failure> {
+    async fn principal(&self, headers: &HeaderMap) -> Result<Option<Principal>, Failure> {
         let Some(header) = headers.get(header::AUTHORIZATION) else { return Ok(None) };
         let text = header.to_str().unwrap_or_default();
         let token = text.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
@@ -129,7 +135,11 @@ impl Gate {
                 "invalid_token",
             ));
         };
-        match self.shop.key_ring.check(token.trim(), self.shop.clock().now()) {
+        let token = token.trim();
+        if self.shop.key_ring.may_lack_key_of(token) {
+            self.shop.key_ring.fetch(&self.shop).await;
+        }
+        match self.shop.key_ring.check(token, self.shop.clock().now()) {
             Ok(bearer) => Ok(Some(bearer)),
             Err(InvalidToken::Expired) => Err(challenge(ACCESS_TOKEN_EXPIRED.problem(), "invalid_token")),
             Err(InvalidToken::Refused) => Err(challenge(ACCESS_TOKEN_INVALID.problem(), "invalid_token")),
@@ -175,6 +185,14 @@ impl Gate {
         Ok(read.into())
     }
 
+    /// Whoever has no token is known by their address: a key of theirs is not one of a stranger elsewhere. The address
+    /// itself is not kept.
+    fn anonymous(&self, client: Client) -> Cow<'static, str> {
+        let mut digest = hmac::Context::with_key(&self.shop.keys.fingerprints);
+        digest.update(format!("client {}", client.0).as_bytes());
+        format!("anonymous@{}", &encoded(digest.sign().as_ref())[..ANONYMOUS_CHARS]).into()
+    }
+
     /// The key counts for one principal on one route; its fingerprint tells whether the request is the same.
     fn idempotency(
         &self,
@@ -189,7 +207,10 @@ impl Gate {
         let key = key.to_str().ok().and_then(|key| Id::new(key).ok()).ok_or_else(|| {
             HEADER_INVALID.because("An Idempotency-Key has 1 to 64 visible ASCII characters.").at("Idempotency-Key")
         })?;
-        let who = principal.map_or("anonymous", |principal| principal.id.as_str());
+        let who = match principal {
+            Some(principal) => principal.id.as_str().into(),
+            None => self.anonymous(parts.extensions.get::<Client>().copied().unwrap_or_default()),
+        };
         let mut fingerprint = hmac::Context::with_key(&self.shop.keys.fingerprints);
         for part in [parts.uri.path(), "?", parts.uri.query().unwrap_or_default(), "\n"] {
             fingerprint.update(part.as_bytes());

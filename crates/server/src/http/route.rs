@@ -32,6 +32,8 @@ pub struct Route {
     pub method: Method,
     pub path: &'static str,
     pub who: Who,
+    /// The services whose rows it reads or writes; none where every door can answer.
+    pub services: Vec<&'static str>,
     pub summary: &'static str,
     /// The handler's name: `users.register`.
     pub name: String,
@@ -56,6 +58,15 @@ impl Section {
     pub fn new(name: &'static str, about: &'static str, routes: impl Into<Vec<Route>>) -> Self {
         Self { name, about, routes: routes.into() }
     }
+
+    /// The service that they need, where a route says no other.
+    #[must_use]
+    pub fn of(mut self, service: &'static str) -> Self {
+        for route in self.routes.iter_mut().filter(|route| route.services.is_empty()) {
+            route.services.push(service);
+        }
+        self
+    }
 }
 
 impl Route {
@@ -66,6 +77,7 @@ impl Route {
             method,
             path,
             who,
+            services: Vec::new(),
             summary: "",
             name: name_of::<H>(),
             keyed,
@@ -93,6 +105,13 @@ impl Route {
     #[must_use]
     pub fn body_max(mut self, bytes: u64) -> Self {
         self.body_max = Some(Size(bytes));
+        self
+    }
+
+    /// It needs this service, and not the one of its section.
+    #[must_use]
+    pub fn of(mut self, service: &'static str) -> Self {
+        self.services.push(service);
         self
     }
 

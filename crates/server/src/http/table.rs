@@ -17,21 +17,21 @@ use Who::{Admin, Anyone, Owner, Public, Service, Staff, User};
 /// The whole table.
 pub fn table() -> Vec<Section> {
     vec![
-        Section::new("Users", "People and what they say about themselves.", users()),
-        Section::new("Sessions", "Signing in and out; access tokens.", sessions()),
-        Section::new("Service clients", "Programs that act in their own name.", service_clients()),
-        Section::new("Signing keys", "The keys that sign access tokens.", keys()),
-        Section::new("Products", "What is for sale, and what else there is of it.", products()),
-        Section::new("Variants", "What can be bought of a product, each under its SKU.", variants()),
-        Section::new("Prices", "What variants cost, now and later.", prices()),
-        Section::new("Categories", "The tree in which customers look.", categories()),
-        Section::new("Stock", "How much there is of what, and where.", stock()),
-        Section::new("Carts", "What customers are about to order. An anonymous cart belongs to whoever knows its id.", carts()),
-        Section::new("Sales", "What was sold.", sales()),
-        Section::new("Orders", "Placing, following and stopping orders.", orders()),
-        Section::new("Payments", "The money of orders.", payments()),
-        Section::new("Accounts", "Prepaid accounts of customers.", accounts()),
-        Section::new("Shipments", "What leaves, and that it has arrived.", shipments()),
+        Section::new("Users", "People and what they say about themselves.", users()).of("identity"),
+        Section::new("Sessions", "Signing in and out; access tokens.", sessions()).of("identity"),
+        Section::new("Service clients", "Programs that act in their own name.", service_clients()).of("identity"),
+        Section::new("Signing keys", "The keys that sign access tokens.", keys()).of("identity"),
+        Section::new("Products", "What is for sale, and what else there is of it.", products()).of("catalog"),
+        Section::new("Variants", "What can be bought of a product, each under its SKU.", variants()).of("catalog"),
+        Section::new("Prices", "What variants cost, now and later.", prices()).of("catalog"),
+        Section::new("Categories", "The tree in which customers look.", categories()).of("catalog"),
+        Section::new("Stock", "How much there is of what, and where.", stock()).of("inventory"),
+        Section::new("Carts", "What customers are about to order. An anonymous cart belongs to whoever knows its id.", carts()).of("carts"),
+        Section::new("Sales", "What was sold.", sales()).of("query"),
+        Section::new("Orders", "Placing, following and stopping orders.", orders()).of("orders"),
+        Section::new("Payments", "The money of orders.", payments()).of("payments"),
+        Section::new("Accounts", "Prepaid accounts of customers.", accounts()).of("payments"),
+        Section::new("Shipments", "What leaves, and that it has arrived.", shipments()).of("shipping"),
         Section::new("Operations", "What is stuck, parked, dead or owed, and the means to mend it.", operations()),
         Section::new("About", "The shop itself: health, figures, documents.", about()),
     ]
@@ -85,9 +85,9 @@ fn keys() -> Vec<Route> {
 
 fn products() -> Vec<Route> {
     vec![
-        get("/v1/products", Anyone, products::list, "Products by words and by what they are; staff sees all of them."),
+        get("/v1/products", Anyone, products::list, "Products by words and by what they are; staff sees all of them.").of("query"),
         post("/v1/products", Staff, products::create, "Set a product up, as a draft."),
-        get("/v1/products/{product_id}", Anyone, products::read, "A product with its variants."),
+        get("/v1/products/{product_id}", Anyone, products::read, "A product with its variants.").of("catalog").of("query"),
         patch("/v1/products/{product_id}", Staff, products::update, "Change what is said of a product."),
         post("/v1/products/{product_id}/publication", Staff, products::publish, "Put a product up for sale."),
         delete("/v1/products/{product_id}/publication", Staff, products::unpublish, "Take a product off the shelf until it is published again."),
@@ -98,7 +98,7 @@ fn products() -> Vec<Route> {
 fn variants() -> Vec<Route> {
     vec![
         post("/v1/products/{product_id}/variants", Staff, variants::add, "Add a variant to a product."),
-        get("/v1/variants/{sku}", Anyone, variants::read, "A variant by its SKU."),
+        get("/v1/variants/{sku}", Anyone, variants::read, "A variant by its SKU.").of("catalog").of("query"),
         patch("/v1/variants/{sku}", Staff, variants::update, "Change what is said of a variant."),
         post("/v1/variants/{sku}/discontinuation", Staff, variants::discontinue, "End a variant for good."),
     ]
@@ -114,13 +114,13 @@ fn prices() -> Vec<Route> {
 
 fn categories() -> Vec<Route> {
     vec![
-        get("/v1/categories", Public, categories::list, "All categories, by id."),
-        get("/v1/category-tree", Public, categories::tree, "All categories, each with what is below it."),
+        get("/v1/categories", Public, categories::list, "All categories, by id.").of("query"),
+        get("/v1/category-tree", Public, categories::tree, "All categories, each with what is below it.").of("query"),
         post("/v1/categories", Staff, categories::create, "Set a category up."),
-        get("/v1/categories/{category_id}", Public, categories::read, "A category."),
+        get("/v1/categories/{category_id}", Public, categories::read, "A category.").of("query"),
         patch("/v1/categories/{category_id}", Staff, categories::update, "Rename a category, or move it with all that is below it."),
         delete("/v1/categories/{category_id}", Staff, categories::delete, "Delete a category in which there is nothing."),
-        get("/v1/categories/{category_id}/products", Anyone, categories::products, "The products of a category, by id; staff sees all of them."),
+        get("/v1/categories/{category_id}/products", Anyone, categories::products, "The products of a category, by id; staff sees all of them.").of("query"),
     ]
 }
 
@@ -129,7 +129,7 @@ fn stock() -> Vec<Route> {
         get("/v1/stock/{sku}", Staff, stock::read, "How much there is of a SKU, at each of its locations."),
         post("/v1/stock/{sku}/adjustments", Staff, stock::adjust, "Say what came in or went, and why."),
         put("/v1/stock/{sku}/thresholds", Staff, stock::set_thresholds, "Say when it counts as low. A level that is left out has no threshold any more."),
-        get("/v1/low-stock", Staff, stock::low, "What is low, the critical first."),
+        get("/v1/low-stock", Staff, stock::low, "What is low, the critical first.").of("query"),
         post("/v1/locations", Staff, locations::create, "Open a place that holds stock."),
         get("/v1/locations", Staff, locations::list, "All locations, by id."),
         get("/v1/locations/{location_id}", Staff, locations::read, "A location."),
@@ -139,7 +139,7 @@ fn stock() -> Vec<Route> {
 
 fn carts() -> Vec<Route> {
     vec![
-        post("/v1/carts", Anyone, carts::create, "Open a cart: yours, or an anonymous one. Without a token the Idempotency-Key must be as hard to guess as the cart."),
+        post("/v1/carts", Anyone, carts::create, "Open a cart: yours, or an anonymous one. Without a token the Idempotency-Key counts for your address: make it as hard to guess as the cart."),
         get("/v1/users/{user_id}/carts", Owner, carts::list, "The open carts of a customer."),
         get("/v1/carts/{cart_id}", Anyone, carts::read, "A cart."),
         post("/v1/carts/{cart_id}/lines", Anyone, carts::add_line, "Put so many more of a SKU into a cart."),
@@ -157,9 +157,9 @@ fn sales() -> Vec<Route> {
 fn orders() -> Vec<Route> {
     vec![
         post("/v1/orders", Owner, orders::place, "Place an order. It is answered at once, or how it went."),
-        get("/v1/orders", Owner, orders::list, "Your orders; all of them for staff. The newest first."),
-        get("/v1/orders/{order_id}", Owner, orders::read, "An order."),
-        get("/v1/orders/{order_id}/events", Owner, timelines::read, "What happened to an order; with `Accept: text/event-stream`, as it happens."),
+        get("/v1/orders", Owner, orders::list, "Your orders; all of them for staff. The newest first.").of("query"),
+        get("/v1/orders/{order_id}", Owner, orders::read, "An order.").of("query"),
+        get("/v1/orders/{order_id}/events", Owner, timelines::read, "What happened to an order; with `Accept: text/event-stream`, as it happens.").of("query"),
         post("/v1/orders/{order_id}/cancellation", Owner, orders::cancel, "Stop an order, unless its goods have left."),
     ]
 }
@@ -197,12 +197,12 @@ fn operations() -> Vec<Route> {
     vec![
         get("/v1/operations", Staff, status::read, "How the engine is doing."),
         post("/v1/operations/clock/confirmation", Staff, status::confirm_clock, "Let deadlines go that a jump of the clock has held."),
-        get("/v1/operations/sagas", Staff, sagas::list, "Orders that wait for a step, and who owes it."),
-        get("/v1/operations/owed/holds", Staff, owed::list_holds, "Holds that could not be let go."),
-        get("/v1/operations/owed/refunds", Staff, owed::list_refunds, "Refunds that were refused."),
-        get("/v1/operations/owed/surplus", Staff, owed::list_surplus, "Money that came for no reason and could not be returned."),
-        post("/v1/operations/owed/{order_id}/retry", Staff, owed::retry, "Ask the provider once more."),
-        post("/v1/operations/owed/{order_id}/settlement", Staff, owed::settle, "The money went back by other means."),
+        get("/v1/operations/sagas", Staff, sagas::list, "Orders that wait for a step, and who owes it.").of("orders"),
+        get("/v1/operations/owed/holds", Staff, owed::list_holds, "Holds that could not be let go.").of("payments"),
+        get("/v1/operations/owed/refunds", Staff, owed::list_refunds, "Refunds that were refused.").of("payments"),
+        get("/v1/operations/owed/surplus", Staff, owed::list_surplus, "Money that came for no reason and could not be returned.").of("payments"),
+        post("/v1/operations/owed/{order_id}/retry", Staff, owed::retry, "Ask the provider once more.").of("payments"),
+        post("/v1/operations/owed/{order_id}/settlement", Staff, owed::settle, "The money went back by other means.").of("payments"),
         get("/v1/operations/jobs", Staff, jobs::list, "Calls of the provider and mails that are not done."),
         post("/v1/operations/jobs/{job_id}/retry", Staff, jobs::retry, "Give a job new attempts, under its key."),
         post("/v1/operations/jobs/{job_id}/settlement", Staff, jobs::settle, "Say how a job ended."),

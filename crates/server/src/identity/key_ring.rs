@@ -26,8 +26,12 @@ use tradewind_identity::{
     model::{KeyState, SIGNING_KEY_CHANGED, SigningKey},
 };
 
-use super::tokens::{Bearer, InvalidToken, Tokens};
+use super::{
+    elsewhere::Elsewhere,
+    tokens::{Bearer, InvalidToken, Tokens},
+};
 use crate::{
+    client::ShopUrl,
     config::Config,
     http::{Failure, refusals::NO_SIGNING_KEY},
     secret::{Keys, decoded, encoded},
@@ -45,8 +49,8 @@ pub struct KeyRing {
     tokens: Tokens,
     keys: Arc<Keys>,
     reader: Arc<dyn Reader>,
-    /// Public keys of the process where identity lives, if it lives elsewhere.
-    given: Vec<Jwk>,
+    /// The public keys of the process where identity lives, if it lives elsewhere.
+    elsewhere: Elsewhere,
     ring: RwLock<Ring>,
     changed: tokio::sync::Notify,
 }
@@ -72,17 +76,25 @@ struct Good {
 }
 
 impl KeyRing {
+    /// `given` are public keys of a process where identity lives, if it lives elsewhere.
     pub fn new(config: &Config, keys: Arc<Keys>, reader: Arc<dyn Reader>, given: Vec<Jwk>) -> Result<Self, StoreError> {
         let ring = Self {
             tokens: Tokens::new(&config.token_issuer, config.access_token_ttl, config.clock_skew),
             keys,
             reader,
-            given,
+            elsewhere: Elsewhere::new(given),
             ring: RwLock::default(),
             changed: tokio::sync::Notify::new(),
         };
         ring.reload()?;
         Ok(ring)
+    }
+
+    /// The public keys of identity are asked for here.
+    #[must_use]
+    pub fn asking(mut self, identity: Option<ShopUrl>) -> Self {
+        self.elsewhere.ask_at(identity);
+        self
     }
 
     /// An access token.
@@ -96,6 +108,22 @@ impl KeyRing {
     pub fn check(&self, token: &str, now: Timestamp) -> Result<Bearer, InvalidToken> {
         let point = |kid: &Id| self.read().good.get(kid).map(|key| Arc::clone(&key.point));
         self.tokens.check(token, point, now)
+    }
+
+    /// A token may be good although nobody here knows its key: identity, which lives elsewhere, has a new one.
+    pub fn may_lack_key_of(&self, token: &str) -> bool {
+        self.elsewhere.door().is_some() && Tokens::kid_of(token).is_some_and(|kid| !self.read().good.contains_key(&kid))
+    }
+
+    /// Asks for the keys of identity where it lives elsewhere, unless that was done a moment ago. Those that are known
+    /// stay when nobody answers.
+    pub async fn fetch(&self, shop: &Shop) {
+        let Some(door) = self.elsewhere.door() else { return };
+        let mut door = door.lock().await;
+        if let Some(keys) = door.ask(shop.clock().now()).await {
+            self.elsewhere.replace(keys);
+            self.read_again(shop).await;
+        }
     }
 
     /// The public keys that are good (RFC 7517).
@@ -119,10 +147,10 @@ impl KeyRing {
     /// Reads the keys that are good.
     fn reload(&self) -> Result<(), StoreError> {
         let mut ring = Ring::default();
-        for jwk in &self.given {
+        for jwk in self.elsewhere.keys() {
             let kid = jwk.get("kid").and_then(serde_json::Value::as_str).and_then(|kid| Id::new(kid).ok());
-            if let Some((kid, point)) = kid.zip(point(jwk)) {
-                ring.good.insert(kid, Good { jwk: Arc::clone(jwk), point });
+            if let Some((kid, point)) = kid.zip(point(&jwk)) {
+                ring.good.insert(kid, Good { jwk, point });
             }
         }
         for state in [KeyState::Active, KeyState::Verifying] {

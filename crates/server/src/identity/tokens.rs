@@ -129,6 +129,13 @@ impl Tokens {
         self.bearer(signed.claims, now)
     }
 
+    /// The key that a token says it is signed with, whether that is so or not.
+    pub fn kid_of(token: &str) -> Option<Id> {
+        let header = token.split_once('.').filter(|_| token.len() <= TOKEN_BYTES_MAX)?.0;
+        let header: Header = serde_json::from_slice(&decoded(header)?).ok()?;
+        Some(header.kid)
+    }
+
     fn bearer(&self, claims: Claims, now: Timestamp) -> Result<Bearer, InvalidToken> {
         let role: Role = claims.role.parse().map_err(|_| InvalidToken::Refused)?;
         let skew = i64::try_from(self.skew.as_secs()).unwrap_or(i64::MAX);

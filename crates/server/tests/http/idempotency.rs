@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
+use tradewind_engine::{Entity, ports::List, tables::IdempotencyRow};
 
 use crate::world::{PASSWORD, World};
 
@@ -37,6 +38,23 @@ async fn a_key_counts_for_one_principal_and_one_route() {
     }
     let path = format!("/v1/users/{}/sessions", ada.user_id);
     ada.client.request("DELETE", &path).header("Idempotency-Key", "mine").send().await.expect(204);
+}
+
+/// A key may be easy to guess; what was answered under it is for whoever asked.
+#[tokio::test]
+async fn without_a_token_a_key_counts_for_one_address_which_is_not_kept() {
+    let world = World::with(&[("trusted_proxies", "127.0.0.1")]).await;
+    let opens = async |address: &str| {
+        let request = world.anonymous().request("POST", "/v1/carts").header("Idempotency-Key", "1");
+        request.header("X-Forwarded-For", address).json(&json!({})).send().await.expect(201)
+    };
+    let (first, again, stranger) =
+        (opens("203.0.113.7").await, opens("203.0.113.7").await, opens("198.51.100.9").await);
+    assert_eq!(first.bytes, again.bytes);
+    assert_ne!(first.field("cart_id"), stranger.field("cart_id"));
+    let rows = world.app.shop().engine.reader().list(&List::of(IdempotencyRow::TABLE, 10)).unwrap();
+    let scopes: Vec<_> = rows.iter().map(|row| IdempotencyRow::from_row(&row.values).unwrap().scope).collect();
+    assert!(scopes.len() == 2 && !scopes.concat().contains("203.0"), "{scopes:?}");
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ mod carts;
 mod categories;
 mod client;
 mod documents;
+mod doors;
 mod faults;
 mod hiring;
 mod idempotency;

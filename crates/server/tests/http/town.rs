@@ -10,6 +10,7 @@ use std::{
 use serde_json::{Value, json};
 use tradewind::{
     app::{App, Options, Part},
+    client::ShopUrl,
     config::Config,
     services,
     shop::Shop,
@@ -20,7 +21,7 @@ use tradewind_engine::{
     ports::{Clock, List},
     tables::{EffectRow, TimerRow},
 };
-use tradewind_events::{AsKey, TextEnum, Value as Column, id, identity::Jwk};
+use tradewind_events::{AsKey, TextEnum, Value as Column, id};
 use tradewind_testkit::{ManualClock, MemoryBroker};
 use tradewind_workers::provider::{ChargeState, Forced, ProviderSimulator};
 
@@ -89,12 +90,12 @@ impl Town {
             layout,
             settings,
         };
-        let (mut doors, mut provider, mut token_keys) = (Vec::new(), None, Vec::new());
+        let (mut doors, mut provider, mut identity) = (Vec::new(), None, None);
         for number in 0..layout.len() {
-            let (door, hired) = plan.open(number, std::mem::take(&mut token_keys)).await;
+            let (door, hired) = plan.open(number, identity.take()).await;
             provider = hired.or(provider);
-            token_keys = door.shop().key_ring.jwks();
             doors.push(door);
+            identity = Some(url_of(&doors[0]));
         }
         let addresses = Arc::new(Mutex::new(addresses(&doors)));
         let anonymous = anonymous(&addresses);
@@ -108,12 +109,12 @@ impl Town {
     /// Stops one of the doors with its store, whatever it does, and opens it again.
     pub async fn restarts(&mut self, number: usize) {
         let old = self.doors.remove(number);
-        let token_keys = if number == 0 { Vec::new() } else { self.doors[0].shop().key_ring.jwks() };
+        let identity = (number > 0).then(|| url_of(&self.doors[0]));
         assert_eq!(old.app.stop().await, None);
         if old.services.contains(&"payments") {
             self.provider = None;
         }
-        let (door, hired) = self.plan.open(number, token_keys).await;
+        let (door, hired) = self.plan.open(number, identity).await;
         self.provider = hired.or(self.provider.take());
         self.doors.insert(number, door);
         *self.addresses.lock().unwrap() = addresses(&self.doors);
@@ -399,7 +400,7 @@ pub fn named(order_id: &str, buyer: &Person, order: Value) -> Value {
 }
 
 impl Plan {
-    async fn open(&self, number: usize, token_keys: Vec<Jwk>) -> (Door, Option<Arc<ProviderSimulator>>) {
+    async fn open(&self, number: usize, identity: Option<ShopUrl>) -> (Door, Option<Arc<ProviderSimulator>>) {
         let (slot, hire) = hiring(Mails::default());
         let (services, group) = (self.layout[number], format!("group-{number}"));
         let hear = services::NAMES.iter().filter(|name| !services.contains(name)).map(ToString::to_string);
@@ -409,7 +410,7 @@ impl Plan {
             group: group.clone(),
             hear: hear.collect(),
         });
-        let part = Part { services: services.to_vec(), broker, token_keys };
+        let part = Part { services: services.to_vec(), broker, identity };
         let options = Options { clock: Arc::new(self.clock.clone()), hire, part, ..Options::default() };
         let app = App::start_with(self.configured(number), options).await.unwrap();
         let hired = slot.lock().unwrap().take().filter(|_| services.contains(&"payments"));
@@ -428,6 +429,11 @@ impl Plan {
         ];
         config(&self.directory, &[&ours, self.settings].concat())
     }
+}
+
+fn url_of(door: &Door) -> ShopUrl {
+    let address = door.app.address();
+    ShopUrl::new(&address.ip().to_string(), address.port())
 }
 
 fn addresses(doors: &[Door]) -> Addresses {
