@@ -13,7 +13,6 @@ mod faults;
 mod hiring;
 mod idempotency;
 mod keys;
-mod kill;
 mod limits;
 mod orders;
 mod pages;

@@ -1,6 +1,12 @@
 //! The binary itself: what it prints, what it logs, how it ends.
 
+mod buyers;
+mod disk;
+mod failures;
+mod restores;
 mod secrets;
+mod signals;
+mod starts;
 
 use std::{
     fs,
