@@ -1,6 +1,10 @@
 //! What can be wrong with a store, said so that its operator knows what to do.
 
-use std::{io, path::Path};
+use std::{
+    fs::{self, File},
+    io::{self, Write},
+    path::Path,
+};
 
 use rusqlite::{ErrorCode, ffi};
 use tradewind_engine::ports::StoreError;
@@ -53,6 +57,14 @@ pub enum OpenError {
     Unusable { store: String, reason: String },
 }
 
+/// SQLite does not say why it cannot open or make a file. Whoever makes one beside the store finds out.
+fn made_beside(store: &Path) -> io::Result<()> {
+    let mut name = store.as_os_str().to_owned();
+    name.push(".try");
+    let made = File::create(&name).and_then(|mut file| file.write_all(b"?"));
+    made.and(fs::remove_file(&name))
+}
+
 fn process_named(process: Option<u32>) -> String {
     process.map_or_else(String::new, |id| format!(" (process {id})"))
 }
@@ -62,6 +74,10 @@ impl OpenError {
         let (path, reason) = (store.display().to_string(), reason(error));
         match error.sqlite_error_code() {
             Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => Self::ReadOnly { path, reason },
+            Some(ErrorCode::CannotOpen) => match made_beside(store) {
+                Err(error) => Self::io(store, &error),
+                Ok(()) => Self::Unusable { store: path, reason },
+            },
             _ => match store_error(error) {
                 StoreError::Full(reason) => Self::Full { store: path, reason },
                 StoreError::Corrupt(reason) => Self::Corrupt { store: path, reason },

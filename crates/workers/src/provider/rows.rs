@@ -76,6 +76,9 @@ fn prepare(connection: &mut Connection, store: &str) -> Result<std::result::Resu
     connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
     // What was answered is on the disk before the answer is given, also when the power fails.
     connection.pragma_update(None, "synchronous", "FULL")?;
+    // What a crash has left in the log is written anew before anything is built on it: if a flush of it failed, it can
+    // be read and is not on the disk.
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
     let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     let tables: u32 = transaction.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     if tables == 0 {
