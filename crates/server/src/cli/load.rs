@@ -7,7 +7,11 @@ use std::time::Duration;
 
 use tokio::runtime::Builder;
 
-use super::{CliError, ShopArgs, market::Market, say};
+use super::{
+    CliError, ShopArgs,
+    market::{Market, Mix},
+    say,
+};
 use run::{Plan, Shape};
 
 /// Put a running shop under load, and measure.
@@ -15,6 +19,9 @@ use run::{Plan, Shape};
 /// With --rate orders come at that rate whatever the shop does, and each is measured from the moment at which it was to
 /// be sent, so that a shop that stalls cannot hide it (no coordinated omission). Without it each of --concurrency clients
 /// sends its next order when the last one is answered. Every order waits for its outcome, and outcomes are counted.
+///
+/// With --skus 1 --lines 1 everybody wants the same. With --declined and --out-of-stock a part of the orders fails: their
+/// customers have no money, or one of their goods was never stocked.
 ///
 /// It signs in as staff: it makes products of its own (SKU load-…) with stock for all of it, and customers with money.
 /// Limits on the rate of one client apply to it too: start the shop with --rate-per-second 0 to measure it alone.
@@ -34,6 +41,15 @@ pub struct Load {
     /// SKUs that orders are spread over; 1 makes all buyers want the same
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     skus: u32,
+    /// Lines of an order, each of another SKU; no more than there are SKUs
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=20))]
+    lines: u32,
+    /// Orders of customers without money
+    #[arg(long, value_name = "PERCENT", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=50))]
+    declined: u32,
+    /// Orders of something that is sold out
+    #[arg(long, value_name = "PERCENT", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=50))]
+    out_of_stock: u32,
     /// Customers that orders are spread over
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     customers: u32,
@@ -55,8 +71,16 @@ impl Load {
 
     async fn measure(self) -> Result<(), CliError> {
         let mut staff = self.shop.sign_in().await?;
-        let units = i64::try_from(self.orders).unwrap_or(i64::MAX).saturating_mul(2);
-        let market = Market::prepare(&mut staff, self.skus, self.customers, units).await?;
+        let mix = Mix {
+            skus: self.skus,
+            customers: self.customers,
+            lines: self.lines,
+            declined_percent: self.declined,
+            out_of_stock_percent: self.out_of_stock,
+        };
+        // Enough even if every line of every order were of one SKU.
+        let units = i64::try_from(self.orders).unwrap_or(i64::MAX).saturating_mul(i64::from(self.lines));
+        let market = Market::prepare(&mut staff, mix, units).await?;
         let plan = Plan {
             shape: match self.rate {
                 Some(per_second) => Shape::Open { every: Duration::from_secs(1) / per_second.max(1) },

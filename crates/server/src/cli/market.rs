@@ -11,11 +11,31 @@ use crate::client::{Client, ClientError};
 /// gives a meaning.
 pub const PRICE_MINOR: i64 = 1_250;
 
+/// SKUs that are sold out, where orders of such are wanted.
+const SOLD_OUT: u32 = 10;
+
 /// Goods and buyers. Clones share them.
 #[derive(Clone)]
 pub struct Market {
+    mix: Mix,
     goods: Arc<[Good]>,
+    /// Up for sale, and never stocked.
+    sold_out: Arc<[Good]>,
     customers: Arc<[String]>,
+    without_money: Arc<[String]>,
+}
+
+/// How many of each, and which orders fail.
+#[derive(Debug, Clone, Copy)]
+pub struct Mix {
+    pub skus: u32,
+    pub customers: u32,
+    /// Of an order, each of another SKU; no more than there are SKUs.
+    pub lines: u32,
+    /// Of 100 orders, those of customers without money.
+    pub declined_percent: u32,
+    /// Of 100 orders, those of something that is sold out.
+    pub out_of_stock_percent: u32,
 }
 
 /// A SKU that can be bought.
@@ -37,40 +57,63 @@ pub struct NewGood<'a> {
 
 impl Market {
     /// Makes SKUs with so many units each, and customers with the money to buy them all.
-    pub async fn prepare(staff: &mut Client, skus: u32, customers: u32, units: i64) -> Result<Self, ClientError> {
+    pub async fn prepare(staff: &mut Client, mix: Mix, units: i64) -> Result<Self, ClientError> {
         let run = uuid_like();
-        let mut goods = Vec::new();
-        for number in 0..skus {
-            let sku = format!("load-{run}-{number}");
-            let name = format!("Load {number}");
-            let new = NewGood { sku: &sku, name: &name, category_id: None, price_minor: PRICE_MINOR, units };
-            goods.push(stock(staff, &new).await?);
+        let (mut goods, mut sold_out, mut customers) = (Vec::new(), Vec::new(), Vec::new());
+        for number in 0..mix.skus {
+            goods.push(stock(staff, &NewGood { units, ..new_good(&format!("load-{run}-{number}")) }).await?);
         }
-        let mut ids = Vec::new();
-        for number in 0..customers {
+        let wanted = if mix.out_of_stock_percent > 0 { SOLD_OUT } else { 0 };
+        for number in 0..wanted {
+            sold_out.push(stock(staff, &new_good(&format!("load-{run}-e{number}"))).await?);
+        }
+        for number in 0..mix.customers {
             let customer = format!("load-{run}-c{number}");
             credit(staff, &customer, CREDIT_MINOR).await?;
-            ids.push(customer);
+            customers.push(customer);
         }
-        Ok(Self { goods: goods.into(), customers: ids.into() })
+        let without_money: Vec<_> = (0..mix.customers).map(|number| format!("load-{run}-p{number}")).collect();
+        Ok(Self {
+            mix,
+            goods: goods.into(),
+            sold_out: sold_out.into(),
+            customers: customers.into(),
+            without_money: without_money.into(),
+        })
     }
 
-    /// The order of this number: two lines, spread evenly over goods and customers. One line where there is one SKU.
+    /// The order of this number, spread evenly over goods and customers; those that fail are spread among the others.
     pub fn order(&self, number: u64) -> Value {
-        let good = |number: u64| {
-            let place = usize::try_from(number % u64::try_from(self.goods.len()).unwrap_or(1)).unwrap_or(0);
-            line(&self.goods[place], 1)
-        };
-        let lines = if self.goods.len() == 1 {
-            vec![good(0)]
-        } else {
-            // The second good is another one, and pairs vary.
-            let others = u64::try_from(self.goods.len() - 1).unwrap_or(1);
-            vec![good(number), good(number + 1 + (number / 7) % others)]
-        };
-        let place = usize::try_from(number % u64::try_from(self.customers.len()).unwrap_or(1)).unwrap_or(0);
-        json!({ "customer_id": self.customers[place], "lines": lines, "payment_method": "balance" })
+        let Mix { declined_percent, out_of_stock_percent, .. } = self.mix;
+        // 37 has no divisor in common with 100: each of 100 orders in a row has another place.
+        let place = number * 37 % 100;
+        let (declined, sold_out) = (u64::from(declined_percent), u64::from(out_of_stock_percent));
+        let customers = if place < declined { &self.without_money } else { &self.customers };
+        let mut lines: Vec<_> = self.goods_of(number).map(|good| line(good, 1)).collect();
+        if (declined..declined + sold_out).contains(&place) {
+            lines.pop();
+            lines.push(line(at(&self.sold_out, number), 1));
+        }
+        json!({ "customer_id": at(customers, number), "lines": lines, "payment_method": "balance" })
     }
+
+    /// As many as an order has lines, each another one; which of them stand together varies.
+    fn goods_of(&self, number: u64) -> impl Iterator<Item = &Good> {
+        let count = u64::try_from(self.goods.len()).unwrap_or(1);
+        let lines = u64::from(self.mix.lines).min(count);
+        // Apart by so much, the last one does not come round to the first.
+        let apart = 1 + (number / 7) % (count.saturating_sub(1) / lines.saturating_sub(1).max(1)).max(1);
+        (0..lines).map(move |nth| at(&self.goods, number + nth * apart))
+    }
+}
+
+fn at<T>(all: &[T], number: u64) -> &T {
+    let count = u64::try_from(all.len()).unwrap_or(1).max(1);
+    &all[usize::try_from(number % count).unwrap_or(0)]
+}
+
+fn new_good(sku: &str) -> NewGood<'_> {
+    NewGood { sku, name: "Something to measure with", category_id: None, price_minor: PRICE_MINOR, units: 0 }
 }
 
 /// A line of an order.
@@ -113,4 +156,58 @@ const CREDIT_MINOR: i64 = 100_000_000_000;
 pub fn uuid_like() -> String {
     use std::hash::{BuildHasher, RandomState};
     format!("{:08x}", RandomState::new().hash_one(std::process::id()) >> 32)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    fn market(mix: Mix) -> Market {
+        let goods = |kind: &'static str, count: u32| {
+            (0..count).map(move |number| Good { product_id: format!("p{number}"), sku: format!("{kind}{number}") })
+        };
+        let customers = |kind: &'static str| (0..mix.customers).map(move |number| format!("{kind}{number}"));
+        Market {
+            mix,
+            goods: goods("good", mix.skus).collect(),
+            sold_out: goods("empty", SOLD_OUT).collect(),
+            customers: customers("rich").collect(),
+            without_money: customers("poor").collect(),
+        }
+    }
+
+    fn mix(skus: u32, lines: u32) -> Mix {
+        Mix { skus, customers: 7, lines, declined_percent: 0, out_of_stock_percent: 0 }
+    }
+
+    fn skus(order: &Value) -> Vec<String> {
+        let lines = order["lines"].as_array().unwrap();
+        lines.iter().map(|line| line["sku"].as_str().unwrap().to_owned()).collect()
+    }
+
+    #[test]
+    fn every_line_of_an_order_is_of_another_sku_and_there_are_no_more_than_skus() {
+        for (count, lines, most) in [(1, 2, 1), (2, 2, 2), (3, 2, 2), (1_000, 2, 2), (20, 20, 20), (7, 5, 5)] {
+            let market = market(mix(count, lines));
+            for number in 0..500 {
+                let skus = skus(&market.order(number));
+                assert_eq!(
+                    (skus.len(), skus.iter().collect::<BTreeSet<_>>().len()),
+                    (most, most),
+                    "{number}: {skus:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn of_a_hundred_orders_as_many_fail_as_was_asked_for() {
+        let market = market(Mix { declined_percent: 10, out_of_stock_percent: 5, ..mix(100, 2) });
+        let orders: Vec<_> = (0..1_000).map(|number| market.order(number)).collect();
+        let poor = orders.iter().filter(|order| order["customer_id"].as_str().unwrap().starts_with("poor")).count();
+        let empty = orders.iter().filter(|order| skus(order).iter().any(|sku| sku.starts_with("empty"))).count();
+        assert_eq!((poor, empty), (100, 50));
+    }
 }

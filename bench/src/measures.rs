@@ -1,0 +1,94 @@
+//! Everything that is measured, on one page: its name, what it is, what it is to be.
+
+mod aged;
+mod alone;
+mod rates;
+mod rebuild;
+mod restart;
+
+use crate::{
+    Failure, complain,
+    line::{Line, RATE, Target},
+    pairs::Medians,
+    run::World,
+    server::Shop,
+    store,
+};
+
+/// One or more figures that are taken together.
+#[derive(Debug)]
+pub struct Measure {
+    pub name: &'static str,
+    pub says: &'static str,
+    pub run: fn(&mut World) -> Result<Vec<Line>, Failure>,
+}
+
+pub const MEASURES: [Measure; 11] = [
+    Measure { name: "one_tx", says: "a whole order as one transaction in PostgreSQL", run: rates::one_tx },
+    Measure {
+        name: "embedded_in_process",
+        says: "settled orders inside one process, by one_tx",
+        run: rates::embedded_in_process,
+    },
+    Measure {
+        name: "embedded_http",
+        says: "settled orders over HTTP with the load on the same cores, by one_tx",
+        run: rates::embedded_http,
+    },
+    Measure { name: "hot_sku", says: "all orders on one SKU, by orders spread evenly", run: rates::hot_sku },
+    Measure {
+        name: "failing",
+        says: "orders of which 10 % are declined and 5 % out of stock, by orders that go well",
+        run: rates::failing,
+    },
+    Measure {
+        name: "idle_latency",
+        says: "a lone order over HTTP, by one durable commit of one row in SQLite",
+        run: alone::idle_latency,
+    },
+    Measure { name: "memory_idle", says: "memory of a shop that nobody uses", run: alone::memory_idle },
+    Measure {
+        name: "aged",
+        says: "a shop after a million orders by a fresh one, its memory, and the disk that an order takes",
+        run: aged::aged,
+    },
+    Measure {
+        name: "rebuild",
+        says: "events a second while the read models are made again, by those of embedded_http",
+        run: rebuild::rebuild,
+    },
+    Measure {
+        name: "restart",
+        says: "from the start after kill -9 under load to the first accepted order",
+        run: restart::restart,
+    },
+    Measure { name: "binary", says: "the size of the stripped binary", run: alone::binary },
+];
+
+const MB: f64 = 1_000_000.0;
+
+/// A rate beside another.
+fn compared(name: &'static str, medians: Medians, target: Target) -> Line {
+    let Medians { ours, baseline, ratio } = medians;
+    Line { name, ours, baseline, ratio, unit: RATE, target: Some(target), beside: Vec::new(), violations: 0 }
+}
+
+/// A figure that stands alone.
+fn absolute(name: &'static str, ours: f64, unit: &'static str, target: Target) -> Line {
+    let (baseline, ratio, beside) = (None, None, Vec::new());
+    Line { name, ours, baseline, ratio, unit, target: Some(target), beside, violations: 0 }
+}
+
+/// What the audit of a shop finds. An order that was answered as confirmed and is not settled counts too.
+fn violations_of(shop: &Shop, confirmed: u64) -> Result<u64, Failure> {
+    let audited = shop.audit()?;
+    if let Some(first) = &audited.first {
+        complain(first);
+    }
+    Ok(audited.violations + u64::try_from(audited.owed)? + confirmed.abs_diff(store::settled(&shop.store)?))
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a figure is rounded anyway")]
+fn float(count: u64) -> f64 {
+    count as f64
+}

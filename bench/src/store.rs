@@ -1,0 +1,92 @@
+//! What is in a store when nobody runs on it: orders that are settled, bytes by table, and the audit.
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+use rusqlite::{Connection, OpenFlags};
+use tradewind_audit::{Audit, Charges, StoreView};
+use tradewind_engine::ports::{Clock, SystemClock};
+use tradewind_sqlite::Sqlite;
+
+use crate::{Failure, shop::services};
+
+/// An order is settled when it is confirmed, its money is captured, and the read model shows both.
+const SETTLED: &str = r#"
+    SELECT COUNT(*)
+    FROM "order" JOIN payment USING (order_id) JOIN order_view USING (order_id)
+    WHERE "order".state = 'confirmed' AND payment.state = 'captured'
+      AND order_view.status = 'confirmed' AND order_view.payment_state = 'captured'"#;
+
+/// Bytes of pages by table, indexes with their tables.
+const BYTES_BY_TABLE: &str = "
+    SELECT COALESCE(tbl_name, dbstat.name), SUM(pgsize)
+    FROM dbstat LEFT JOIN sqlite_schema ON sqlite_schema.name = dbstat.name
+    WHERE aggregate = TRUE GROUP BY 1";
+
+/// What the audit has found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Audited {
+    pub violations: u64,
+    /// Orders that were not judged, because something of them is in flight, parked, dead or owed.
+    pub set_aside: u64,
+    /// What an operator has to settle.
+    pub owed: usize,
+    /// The first thing that is wrong, if anything is.
+    pub first: Option<String>,
+}
+
+/// The bytes of a store, all of its files.
+pub fn bytes(store: &Path) -> u64 {
+    let file = |end: &str| format!("{}{end}", store.display());
+    ["", "-wal"].iter().filter_map(|end| fs::metadata(file(end)).ok()).map(|found| found.len()).sum()
+}
+
+pub fn settled(store: &Path) -> Result<u64, Failure> {
+    let count: i64 = open(store)?.query_row(SETTLED, [], |row| row.get(0))?;
+    Ok(u64::try_from(count)?)
+}
+
+/// Events in the log.
+pub fn events(store: &Path) -> Result<u64, Failure> {
+    let connection = open(store)?;
+    let mut statement = connection.prepare("SELECT 'segment_' || period FROM segment_period")?;
+    let tables = statement.query_map([], |row| row.get(0))?.collect::<Result<Vec<String>, _>>()?;
+    let mut events = 0;
+    for table in tables {
+        let sql = format!("SELECT COALESCE(SUM(events), 0) FROM {table}");
+        events += connection.query_row(&sql, [], |row| row.get::<_, i64>(0))?.unsigned_abs();
+    }
+    Ok(events)
+}
+
+/// Empties the read models, so that they are made again from nothing. Nobody may run on the store.
+pub fn forget_read_models(store: &Path) -> Result<(), Failure> {
+    let connection = open(store)?;
+    for table in tradewind_query::rebuild::tables() {
+        connection.execute(&format!("DELETE FROM {}", table.name), [])?;
+    }
+    Ok(())
+}
+
+pub fn bytes_by_table(store: &Path) -> Result<BTreeMap<String, u64>, Failure> {
+    let connection = open(store)?;
+    let mut statement = connection.prepare(BYTES_BY_TABLE)?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?.unsigned_abs())))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Holds the ten invariants against a store that nobody runs on. No card was used: the provider has no charges.
+pub fn audit(store: &Path) -> Result<Audited, Failure> {
+    let (reader, meta) = Sqlite::open_reader(store)?;
+    let services = services();
+    let stores = [StoreView::new(&meta.name, &reader, &services)];
+    let (registry, charges) = (tradewind_events::registry(), Charges::default());
+    let audit = Audit { stores: &stores, registry: &registry, charges: Some(&charges), now: SystemClock.now() };
+    let report = audit.run()?;
+    let violations = report.checks.iter().flat_map(|check| &check.violations);
+    let first = violations.map(|violation| format!("{}: {}", violation.subject, violation.detail)).next();
+    Ok(Audited { violations: report.violated(), set_aside: report.set_aside, owed: report.owed.len(), first })
+}
+
+fn open(store: &Path) -> Result<Connection, Failure> {
+    Ok(Connection::open_with_flags(store, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?)
+}
