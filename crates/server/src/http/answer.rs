@@ -9,7 +9,7 @@ use axum::{
 };
 use schemars::JsonSchema;
 use serde::Serialize;
-use tradewind_engine::{Answered, StoredAnswer};
+use tradewind_engine::{Answered, StoredAnswer, tables::IdempotencyRow};
 
 use super::describe::{Describe, Describer};
 
@@ -163,6 +163,14 @@ impl<A: Answer> IntoResponse for Sent<A> {
         }
         response
     }
+}
+
+/// The answer that stands under a key.
+pub(super) fn replayed(row: IdempotencyRow) -> Response {
+    let location = row.location.map(|location| location.to_string());
+    let mut response = response(StoredAnswer { status: row.status, location, body: row.body.to_vec() });
+    response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+    response
 }
 
 /// An answer as it was kept. One of a status that cannot be is a defect.

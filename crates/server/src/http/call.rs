@@ -9,16 +9,17 @@ use std::{
     time::Duration,
 };
 
-use axum::{extract::FromRequestParts, http::request};
+use axum::{extract::FromRequestParts, http::request, response::Response};
 use tradewind_engine::{
     Command, CommandMessage, Context, Idempotency, Refusal,
     operator::{Done as OperatorDone, Operator},
+    tables::IdempotencyRow,
 };
 use tradewind_events::Id;
 use tradewind_identity::model::Role;
 
 use super::{
-    answer::{Answer, Sent},
+    answer::{Answer, Sent, replayed},
     describe::{Describe, Describer},
     problem::Failure,
     refusals::NOT_SIGNED_IN,
@@ -80,6 +81,22 @@ impl Call {
     /// Sends a command whose answer the handler itself looks at. Nothing is kept under an idempotency key.
     pub async fn ask<C: Command>(&self, command: C) -> Result<C::Answer, Failure> {
         Ok(self.0.shop.run_in(command, self.0.context.clone()).await?)
+    }
+
+    /// The same request was followed before under its key: whatever it came with may no longer be so.
+    pub async fn is_repeated(&self) -> bool {
+        self.before().await.is_some()
+    }
+
+    /// The answer of then.
+    pub(super) async fn answered_before(&self) -> Option<Response> {
+        self.before().await.map(replayed)
+    }
+
+    async fn before(&self) -> Option<IdempotencyRow> {
+        let Idempotency { scope, key, fingerprint } = self.0.idempotency.as_ref()?;
+        let row = self.load::<IdempotencyRow>((&**scope, key)).await.ok()??;
+        (row.fingerprint == *fingerprint).then_some(row)
     }
 
     /// The user who asks.

@@ -59,6 +59,9 @@ pub async fn pass(State(gate): State<Arc<Gate>>, request: Request, next: Next) -
             if answered && call.misses_owner() {
                 let route = gate.route.path;
                 Failure::internal("checking an owner", &format_args!("{route} did not say whose it is")).into_response()
+            } else if response.status().is_client_error() {
+                // What a handler looks at before it asks the engine may have changed by its own first effect.
+                call.answered_before().await.unwrap_or(response)
             } else {
                 response
             }

@@ -271,6 +271,7 @@ async fn verified(call: &Call, user_id: &Id, password: Personal<String>) -> Resu
     let generation = credential.generation;
     match call.passwords.verify(password, Some(credential.password_hash)).await? {
         Checked::Right => Ok(generation),
+        Checked::Wrong if call.is_repeated().await => Err(PASSWORD_WRONG.problem().at("password")),
         Checked::Wrong => {
             call.ask(SignInFailed { user_id: user_id.clone(), generation }).await?;
             Err(PASSWORD_WRONG.problem().at("password"))

@@ -77,3 +77,19 @@ async fn a_write_without_a_key_or_with_a_bad_one_is_refused() {
     let bad = request().header("Idempotency-Key", "with a space").send().await.refused(400, "header_invalid");
     assert_eq!(bad.field("field"), "Idempotency-Key");
 }
+
+/// What showed who asks is gone by then: that is what the request has done.
+#[tokio::test]
+async fn a_repeated_change_of_the_password_is_no_wrong_password() {
+    let world = World::with(&[("sign_in_failures_max", "2")]).await;
+    let ada = world.person("ada").await;
+    let path = format!("/v1/users/{}/password", ada.user_id);
+    let change = json!({"password": PASSWORD, "new_password": "another horse battery"});
+    let send = || ada.client.request("PUT", &path).header("Idempotency-Key", "once").json(&change).send();
+    send().await.expect(204);
+    for _ in 0..3 {
+        assert_eq!(send().await.expect(204).header("idempotency-replayed"), Some("true"));
+    }
+    world.sign_in(&ada.email, "another horse battery").await.expect(201);
+    ada.client.put(&path, change).await.refused(403, "password_wrong");
+}
