@@ -1,7 +1,7 @@
 //! Where settings come from: flags before the environment, that before the configuration file, that before the file
 //! of secrets, that before defaults.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{collections::BTreeMap, fs, io, path::Path};
 
 use clap::{Arg, ArgMatches, Command, parser::ValueSource};
 use toml::de::{DeTable, DeValue};
@@ -81,6 +81,11 @@ impl Layers {
         Ok(layers)
     }
 
+    /// The settings of one file alone, given as text; `path` is how messages name it.
+    pub fn of_file(path: &str, text: &str) -> Result<Self, Vec<ConfigError>> {
+        Ok(Self { file: Some(File::parse(path, text, |_| true)?), ..Self::default() })
+    }
+
     /// Variables of the environment that look like settings and are none. They are no error: a cluster puts names of
     /// its own there.
     pub fn unknown_variables(&self) -> Vec<&str> {
@@ -109,26 +114,30 @@ impl File {
     /// Reads a file of settings, of those that may stand in it.
     fn read(path: &Path, may_have: fn(&Setting) -> bool) -> Result<Self, Vec<ConfigError>> {
         let shown = path.display().to_string();
-        let broken = |reason: String| vec![ConfigError::File { path: shown.clone(), reason }];
-        let text = fs::read_to_string(path).map_err(|error| broken(error.to_string()))?;
+        let broken = |error: io::Error| vec![ConfigError::File { path: shown.clone(), reason: error.to_string() }];
+        let text = fs::read_to_string(path).map_err(broken)?;
+        Self::parse(&shown, &text, may_have)
+    }
+
+    fn parse(path: &str, text: &str, may_have: fn(&Setting) -> bool) -> Result<Self, Vec<ConfigError>> {
         // The error of the parser would quote the line, and a secret may stand in it.
-        let table = DeTable::parse(&text).map_err(|error| {
-            let line = error.span().map_or(1, |span| line_of(&text, span.start));
-            broken(format!("line {line}: {}", error.message()))
+        let table = DeTable::parse(text).map_err(|error| {
+            let line = error.span().map_or(1, |span| line_of(text, span.start));
+            vec![ConfigError::File { path: path.to_owned(), reason: format!("line {line}: {}", error.message()) }]
         })?;
         let mut entries = BTreeMap::new();
         let mut errors = Vec::new();
         for (key, value) in table.get_ref() {
-            let line = line_of(&text, key.span().start);
+            let line = line_of(text, key.span().start);
             let name: &str = key.get_ref();
             if SETTINGS.iter().any(|setting| setting.name == name && may_have(setting)) {
                 entries.insert(name.to_owned(), (as_text(value.get_ref()), line));
             } else {
-                let origin = Origin::File { path: shown.clone(), line };
+                let origin = Origin::File { path: path.to_owned(), line };
                 errors.push(ConfigError::Unknown { key: name.to_owned(), origin, hint: hint(name) });
             }
         }
-        if errors.is_empty() { Ok(Self { path: shown, entries }) } else { Err(errors) }
+        if errors.is_empty() { Ok(Self { path: path.to_owned(), entries }) } else { Err(errors) }
     }
 }
 

@@ -1,7 +1,6 @@
-//! Pages of lists. A cursor names the last row that a client has seen; it is signed, and good for its list alone.
+//! Pages of lists. A cursor names the last row that a client has seen.
 
 use axum::{extract::FromRequestParts, http::request};
-use ring::hmac;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tradewind_engine::{Entity, ports::List};
@@ -10,24 +9,16 @@ use tradewind_events::{Key, Value};
 use super::{
     answer::Okay,
     call::Call,
+    cursor::Mark,
     describe::{Describe, Describer},
     extract::Query,
     problem::Failure,
     refusals::{CURSOR_INVALID, QUERY_INVALID},
 };
-use crate::{
-    secret::{decoded, encoded},
-    shop::Shop,
-};
+use crate::shop::Shop;
 
 const LIMIT_DEFAULT: u32 = 20;
 const LIMIT_MAX: u32 = 100;
-
-/// Of the form of cursors: one of another version is refused.
-const VERSION: u8 = 1;
-
-/// The signature of a cursor: HMAC-SHA-256.
-const SIGNATURE_BYTES: usize = 32;
 
 /// Which page of a list is asked for.
 #[derive(Debug, Clone)]
@@ -57,53 +48,18 @@ pub struct PageOf<T> {
     pub next_cursor: Option<String>,
 }
 
-/// Where a page begins, as a cursor says it: the last row's value of the order, and its key.
-#[derive(Serialize, Deserialize)]
-struct Mark {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    int: Option<i64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    text: Option<String>,
-    key: String,
-}
-
 impl Page {
     /// The row after which the page begins. `list` names the list with its filters, so that a cursor of another is refused.
     pub fn after(&self, shop: &Shop, list: &str) -> Result<Option<(Value, Key)>, Failure> {
         let Some(cursor) = &self.cursor else { return Ok(None) };
-        let bytes = decoded(cursor).unwrap_or_default();
-        let parts =
-            bytes.split_first().and_then(|(version, rest)| Some((*version, rest.split_at_checked(SIGNATURE_BYTES)?)));
-        let Some((VERSION, (signature, mark))) = parts else { return Err(CURSOR_INVALID.problem().at("cursor")) };
-        let good = hmac::verify(&shop.keys.cursors, &signed(list, mark), signature);
-        good.map_err(|_| CURSOR_INVALID.problem().at("cursor"))?;
-        let mark: Mark = serde_json::from_slice(mark).map_err(|_| CURSOR_INVALID.problem().at("cursor"))?;
-        let value = match (mark.int, mark.text) {
-            (Some(int), _) => Value::Int(int),
-            (None, Some(text)) => Value::Text(text.into()),
-            (None, None) => Value::Null,
-        };
-        Ok(Some((value, Key::from_joined(&mark.key))))
+        let mark = Mark::open(&shop.keys.cursors, list, cursor);
+        mark.map(|mark| Some((mark.value, mark.key))).ok_or_else(|| CURSOR_INVALID.problem().at("cursor"))
     }
 
     /// The cursor for what comes after a row.
     pub fn cursor(shop: &Shop, list: &str, value: &Value, key: &Key) -> String {
-        let (int, text) = match value {
-            Value::Int(int) => (Some(*int), None),
-            Value::Text(text) => (None, Some(text.to_string())),
-            Value::Null | Value::Bytes(_) => (None, None),
-        };
-        let mark = Mark { int, text, key: key.as_str().to_owned() };
-        // Integers and texts: there is nothing that JSON cannot hold.
-        let mark = serde_json::to_vec(&mark).unwrap_or_default();
-        let signature = hmac::sign(&shop.keys.cursors, &signed(list, &mark));
-        encoded(&[&[VERSION], signature.as_ref(), &mark].concat())
+        Mark { value: value.clone(), key: key.clone() }.seal(&shop.keys.cursors, list)
     }
-}
-
-/// What the signature is over: the list too, of which no name holds a zero.
-fn signed(list: &str, mark: &[u8]) -> Vec<u8> {
-    [list.as_bytes(), &[0, VERSION], mark].concat()
 }
 
 impl Call {
