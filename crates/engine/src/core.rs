@@ -33,6 +33,7 @@ use crate::{
     work::{Answered, Item, Message, Receipt},
 };
 
+pub(crate) use attempt::panic_text;
 use jobs::Jobs;
 use settle::InFlight;
 pub use settle::{Committed, Sealed};

@@ -6,11 +6,13 @@
 // The derives name this crate by its full name, also from inside it.
 extern crate self as tradewind_engine;
 
+mod bug;
 mod cache;
 mod core;
 mod due;
 mod entity;
 mod gate;
+pub mod handlers;
 mod limits;
 mod message;
 mod observe;
@@ -26,6 +28,9 @@ mod trace;
 mod uow;
 mod work;
 
+#[cfg(feature = "injected-bugs")]
+pub use bug::inject;
+pub use bug::injected;
 pub use core::{Committed, Core, Formed, Logged, Sealed, Setup};
 pub use entity::{AnyEntity, ColumnDef, Entity, EntityRef, StoredRow, Table, read_column};
 pub use gate::{Gate, Handling};
@@ -41,5 +46,5 @@ pub use service::{AnyService, Reaction, Service, Settings};
 pub use stop::{AMOUNT_TOO_LARGE, Answer, OrRefuse, Outcome, Problem, Refusal, RefusalKind, Stop};
 pub use trace::{HandleStep, MessageKind, Span, Step, TraceContext, Tracer};
 pub use tradewind_macros::{Command, Entity};
-pub use uow::{UnitOfWork, Uow};
+pub use uow::{Said, UnitOfWork, Uow};
 pub use work::{Answered, CommandMessage, Context, Heard, Message, Prune, Receipt, Reply, TriedJob, TryOutcome};

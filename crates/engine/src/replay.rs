@@ -5,11 +5,7 @@ use std::collections::BTreeMap;
 
 use tradewind_events::{Envelope, Id, Key, Timestamp, Value};
 
-use crate::{
-    Address, AnyService, Cause, EntityRef, Limits, Outcome, Table, UnitOfWork,
-    cache::{Entry, Slot},
-    ports::Ids,
-};
+use crate::{Address, AnyService, Cause, EntityRef, Limits, Outcome, Table, UnitOfWork, cache::Slot, ports::Ids};
 
 /// A service that hears a log again, with the rows that it has made so far.
 pub struct Replay {
@@ -28,35 +24,8 @@ impl Replay {
 
     /// Runs the reactions to an event. After an error nothing of it stands, as in a store.
     pub fn hear(&mut self, envelope: &Envelope, address: Address) -> Outcome {
-        let cause = Cause::of(envelope, Some(address));
-        loop {
-            let outcome = self.react(&cause, envelope);
-            let missing = self.work.take_missing();
-            if !missing.is_empty() {
-                self.work.discard();
-                for (table, key) in missing {
-                    let absent = Entry { slot: Slot::Absent, version: 0, events: 0, dirty: 0, bytes: 0 };
-                    self.work.cache.insert(EntityRef { table: table.name, key }, absent);
-                }
-                continue;
-            }
-            return match outcome.and_then(|()| self.work.merge()) {
-                Ok(_said) => Ok(()),
-                Err(stop) => {
-                    self.work.discard();
-                    Err(stop)
-                }
-            };
-        }
-    }
-
-    fn react(&mut self, cause: &Cause, envelope: &Envelope) -> Outcome {
-        let name = envelope.event.name();
-        for reaction in self.service.reactions.iter().filter(|reaction| reaction.event.is_none_or(|only| only == name))
-        {
-            (reaction.run)(&mut self.work, cause, &*envelope.event)?;
-        }
-        Ok(())
+        let (service, cause) = (&self.service, Cause::of(envelope, Some(address)));
+        self.work.run_alone(|work| service.hear(work, &cause, &*envelope.event)).map(|_said| ())
     }
 
     /// The rows of a table as they are now.

@@ -5,7 +5,9 @@ use std::{any::Any, collections::BTreeMap, sync::Arc};
 use tradewind_events::{AnyEvent, Event, Id};
 
 use crate::{
-    Answer, Cause, Command, Effect, Entity, Finished, Outcome, Stop, Table, Timer, UnitOfWork, Uow, message::AnyAnswer,
+    Answer, Cause, Command, Effect, Entity, Finished, Outcome, Stop, Table, Timer, UnitOfWork, Uow,
+    message::AnyAnswer,
+    tables::{EffectRow, TimerRow},
 };
 
 /// What names a service and holds its configuration. Handlers read it with [`Uow::settings`].
@@ -160,6 +162,36 @@ impl AnyService {
 
     pub fn timer_names(&self) -> impl Iterator<Item = &'static str> {
         self.timers.keys().copied()
+    }
+}
+
+/// Its handlers as they are run, by the engine and by hand alike.
+impl AnyService {
+    /// Every reaction to the event, in the order of the table.
+    pub(crate) fn hear(&self, work: &mut UnitOfWork, cause: &Cause, event: &dyn AnyEvent) -> Outcome {
+        let name = event.name();
+        for reaction in self.reactions.iter().filter(|reaction| reaction.event.is_none_or(|only| only == name)) {
+            (reaction.run)(work, cause, event)?;
+        }
+        Ok(())
+    }
+
+    /// A timer is due: it is gone, and its handler runs.
+    pub(crate) fn fire(&self, work: &mut UnitOfWork, cause: &Cause, timer: &TimerRow) -> Outcome {
+        let handler = self.timers.get(&*timer.name);
+        let handler =
+            handler.ok_or_else(|| Stop::Broken(format!("{} has no timer named {}", self.name, timer.name)))?;
+        work.delete::<TimerRow>(timer.key());
+        handler(work, cause, &timer.key)
+    }
+
+    /// A job has ended: it is gone before it is told, so that the service can ask again under the same key.
+    pub(crate) fn finish(&self, work: &mut UnitOfWork, cause: &Cause, job: &EffectRow, reply: &str) -> Outcome {
+        let handler = self.finished.get(&*job.kind);
+        let handler = handler.ok_or_else(|| Stop::Broken(format!("{} has no job named {}", self.name, job.kind)))?;
+        work.delete::<EffectRow>(job.key());
+        let result = JobResult { key: &job.id, request: &job.request, reply, attempts: job.attempts };
+        handler(work, cause, &result)
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tradewind_events::{Id, Key, TextEnum, Timestamp};
 use tradewind_macros::Entity;
 
-use crate::Table;
+use crate::{Cause, Stop, Table};
 
 /// Owns the engine's rows. No service can name it in its unit of work.
 pub enum EngineOwned {}
@@ -218,7 +218,21 @@ pub struct AuditRow {
 }
 
 impl TimerRow {
+    /// What its handler is told to be the cause.
+    pub(crate) fn cause(&self) -> Result<Cause, Stop> {
+        let id = Id::new(format!("{}.{}", self.service, self.name)).map_err(Stop::broken)?;
+        Ok(Cause { id, correlation_id: self.correlation_id.clone(), traceparent: None, event: None })
+    }
+
     pub fn key_of(service: &str, name: &str, key: &Id) -> Key {
         Key::of(&[service, name, key.as_str()])
+    }
+}
+
+impl EffectRow {
+    /// What the handler of its outcome is told to be the cause.
+    pub(crate) fn cause(&self) -> Cause {
+        let (correlation_id, traceparent) = (self.correlation_id.clone(), self.traceparent.clone());
+        Cause { id: self.id.clone(), correlation_id, traceparent, event: None }
     }
 }

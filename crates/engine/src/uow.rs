@@ -208,10 +208,12 @@ pub struct UnitOfWork {
     pub(crate) emitted: Events,
 }
 
-/// An event that a handler has said, with its number among the events of its subject.
-pub(crate) struct Said {
+/// An event that a handler has said.
+#[derive(Debug, Clone)]
+pub struct Said {
     pub event: Arc<dyn AnyEvent>,
     pub subject: tradewind_events::Subject,
+    /// Its number among the events of its subject, from 1.
     pub sequence: u64,
 }
 
@@ -363,6 +365,30 @@ impl UnitOfWork {
             said.push(Said { event, subject, sequence });
         }
         Ok(said)
+    }
+
+    /// Runs a handler outside a batch, over a cache that holds every row there is, and merges what it did. After an
+    /// error nothing of it stands.
+    pub(crate) fn run_alone<T>(
+        &mut self,
+        mut run: impl FnMut(&mut Self) -> Result<T, Stop>,
+    ) -> Result<(T, Vec<Said>), Stop> {
+        loop {
+            let outcome = run(self);
+            let missing = self.take_missing();
+            if missing.is_empty() {
+                let merged = outcome.and_then(|done| Ok((done, self.merge()?)));
+                if merged.is_err() {
+                    self.discard();
+                }
+                return merged;
+            }
+            self.discard();
+            for (table, key) in missing {
+                let absent = Entry { slot: Slot::Absent, version: 0, events: 0, dirty: 0, bytes: 0 };
+                self.cache.insert(EntityRef { table: table.name, key }, absent);
+            }
+        }
     }
 
     /// An event can be about a row that this handler writes, or that is in memory and present.

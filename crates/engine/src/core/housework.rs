@@ -2,15 +2,14 @@
 
 use std::sync::Arc;
 
-use tradewind_events::{AsKey, Id, Key};
+use tradewind_events::{AsKey, Key};
 
 use super::{
     Core,
     task::{Note, Success, TaskKind},
 };
 use crate::{
-    Cause, Entity, MessageKind, Stop,
-    service::JobResult,
+    MessageKind, Stop,
     tables::{EffectRow, EffectState, IdempotencyRow, InboxRow, RelayRow, TimerRow},
     work::{Prune, TriedJob, TryOutcome},
 };
@@ -31,20 +30,15 @@ impl Core {
             self.work.delete::<TimerRow>(key.clone());
             return Ok(Success::then(TaskKind::Unpark(timer.key)));
         }
-        let service = self.services.iter().find(|service| service.name == &*timer.service);
-        let name = service.map_or("", |service| service.name);
-        let handler = service.and_then(|service| service.timers.get(&*timer.name).cloned());
-        let handler =
-            handler.ok_or_else(|| Stop::Broken(format!("{} has no timer named {}", timer.service, timer.name)))?;
+        let service = self.services.iter().position(|service| service.name == &*timer.service);
+        let service = service.ok_or_else(|| Stop::Broken(format!("{} is not served here", timer.service)))?;
         if !self.is_running(&timer.service) {
             return self.postpone(key);
         }
-        self.work.delete::<TimerRow>(key.clone());
-        let id = Id::new(format!("{}.{}", timer.service, timer.name)).map_err(Stop::broken)?;
-        let mut cause = Cause { id, correlation_id: timer.correlation_id, traceparent: None, event: None };
-        self.trace_start(MessageKind::Timer, name, &timer.name, &mut cause);
+        let mut cause = timer.cause()?;
+        self.trace_start(MessageKind::Timer, self.services[service].name, &timer.name, &mut cause);
         self.speak(&timer.service, &cause);
-        handler(&mut self.work, &cause, &timer.key)?;
+        self.services[service].fire(&mut self.work, &cause, &timer)?;
         Ok(Success::default())
     }
 
@@ -64,11 +58,7 @@ impl Core {
                 }
                 self.work.put(job);
             }
-            TryOutcome::Done(reply) => {
-                // Before it is told, so that its service can ask again under the same key.
-                self.work.delete::<EffectRow>(job.key());
-                self.finish(&job, reply)?;
-            }
+            TryOutcome::Done(reply) => self.finish(&job, reply)?,
         }
         Ok(success)
     }
@@ -88,21 +78,12 @@ impl Core {
 
     /// Tells the service that asked how its job ended.
     pub(super) fn finish(&mut self, job: &EffectRow, reply: &str) -> Result<(), Stop> {
-        let service = self.services.iter().find(|service| service.name == &*job.service);
-        let name = service.map_or("", |service| service.name);
-        let handler = service
-            .and_then(|service| service.finished.get(&*job.kind).cloned())
-            .ok_or_else(|| Stop::Broken(format!("{} has no job named {}", job.service, job.kind)))?;
-        let mut cause = Cause {
-            id: job.id.clone(),
-            correlation_id: job.correlation_id.clone(),
-            traceparent: job.traceparent.clone(),
-            event: None,
-        };
-        self.trace_start(MessageKind::Job, name, &job.kind, &mut cause);
+        let service = self.services.iter().position(|service| service.name == &*job.service);
+        let service = service.ok_or_else(|| Stop::Broken(format!("{} is not served here", job.service)))?;
+        let mut cause = job.cause();
+        self.trace_start(MessageKind::Job, self.services[service].name, &job.kind, &mut cause);
         self.speak(&job.service, &cause);
-        let result = JobResult { key: &job.id, request: &job.request, reply, attempts: job.attempts };
-        handler(&mut self.work, &cause, &result)
+        self.services[service].finish(&mut self.work, &cause, job, reply)
     }
 
     pub(super) fn published(&mut self, segment: u64) -> Result<Success, Stop> {

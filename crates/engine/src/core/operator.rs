@@ -10,7 +10,7 @@ use super::{
     task::{Delivery, Note, Success, TaskKind, Via},
 };
 use crate::{
-    Entity, OrRefuse, Stop,
+    OrRefuse, Stop,
     operator::{
         Action, CONSUMER_UNKNOWN, DEAD_LETTER_NOT_FOUND, DEAD_LETTER_SETTLED, DEAD_LETTER_UNREADABLE, JOB_ERASED,
         JOB_NOT_FOUND, Operator, PARKED_NOT_FOUND,
@@ -54,7 +54,6 @@ impl Core {
             }
             Action::SettleJob { job, reply, .. } => {
                 let row = self.work.get::<EffectRow>(job.as_key())?.or_refuse(|| JOB_NOT_FOUND.because(job))?;
-                self.work.delete::<EffectRow>(row.key());
                 self.finish(&row, reply)?;
                 Success::default()
             }
