@@ -9,6 +9,8 @@ mod dead_letters;
 mod demo;
 mod desk;
 mod events;
+mod interrupt;
+mod lessons;
 mod load;
 mod market;
 mod openapi;
@@ -29,7 +31,7 @@ use std::{
     process::ExitCode,
 };
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::{
     app::AppError,
@@ -78,6 +80,9 @@ pub enum CliError {
     App(#[from] AppError),
     /// The shop ran, and stopped by itself.
     #[error("the shop has stopped: {0}")]
+    /// What is to be done needs a shop that stands still.
+    #[error("{0}")]
+    InUse(String),
     Stopped(String),
     #[error(transparent)]
     Backup(#[from] tradewind_sqlite::BackupError),
@@ -100,6 +105,11 @@ pub enum CliError {
     Client(#[from] ClientError),
     #[error("{0}")]
     Other(String),
+    /// The command line alone does not say enough.
+    #[error("{0}")]
+    Usage(String),
+    #[error("interrupted: nothing is left behind")]
+    Interrupted,
     /// The demo has said what.
     #[error("not everything went as it should")]
     NotAsTold,
@@ -108,11 +118,20 @@ pub enum CliError {
 }
 
 impl CliError {
-    /// 2: the configuration; 3: the store; 1: anything else.
+    /// What `tradewind --help` lists.
     fn exit_status(&self) -> u8 {
         match self {
-            Self::Config(_) => 2,
-            Self::App(AppError::Open(_) | AppError::Store(_)) | Self::Stopped(_) => 3,
+            Self::Config(_) | Self::Usage(_) | Self::Client(ClientError::Url(_)) => 2,
+            Self::App(AppError::Open(_) | AppError::Store(_))
+            | Self::Stopped(_)
+            | Self::InUse(_)
+            | Self::Backup(_)
+            | Self::Provider(_)
+            | Self::Audit(_)
+            | Self::Log(_)
+            | Self::Event(_)
+            | Self::Commit(_) => 3,
+            Self::Interrupted => 130,
             _ => 1,
         }
     }
@@ -126,7 +145,14 @@ impl From<Vec<ConfigError>> for CliError {
 
 /// Follows the command line of this process.
 pub fn main() -> ExitCode {
-    let done = match Cli::parse().command {
+/// The whole command line, with what `--help` teaches.
+pub fn command() -> clap::Command {
+    lessons::taught(Cli::command())
+}
+
+    let given = command().get_matches();
+    let command = Cli::from_arg_matches(&given).unwrap_or_else(|error| error.exit()).command;
+    let done = match command {
         Command::Serve(serve) => serve.run(),
         Command::Demo(demo) => demo.run(),
         Command::Load(load) => load.run(),
@@ -169,7 +195,7 @@ fn configured(flags: Flags) -> Result<Config, CliError> {
     let layers = Layers::of_process(flags)?;
     let config = Config::load(&layers)?;
     crate::telemetry::start(&config);
-    for variable in layers.unknown_variables() {
+    for variable in layers.unknown_variables(&shop::VARIABLES) {
         tracing::warn!(variable, "the environment has a variable that looks like a setting and is none");
     }
     Ok(config)
@@ -179,7 +205,16 @@ fn configured(flags: Flags) -> Result<Config, CliError> {
 fn hint(error: &ClientError) -> &'static str {
     match error {
         ClientError::Unreachable { .. } => "\nStart one with `tradewind serve`, or say with --url where it listens.",
-        ClientError::Refused { code, .. } if code == "not_allowed" => "\nThis is for staff and admins.",
+        ClientError::Refused { code, .. } => match &**code {
+            "not_allowed" => "\nThis is for staff and admins.",
+            "access_token_invalid" | "access_token_expired" => {
+                "\nTRADEWIND_TOKEN holds no good access token: take a new one, or set TRADEWIND_EMAIL and TRADEWIND_PASSWORD."
+            }
+            "rate_limited" => {
+                "\nIt took more than one client may: `tradewind serve --rate-per-second 0` sets no limit."
+            }
+            _ => "",
+        },
         _ => "",
     }
 }

@@ -9,6 +9,7 @@ mod cursor;
 mod describe;
 mod edge;
 mod extract;
+mod fault;
 mod gate;
 mod limiter;
 mod location;

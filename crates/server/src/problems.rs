@@ -7,21 +7,27 @@ use crate::http::{refusals::EDGE_PROBLEMS, status_of};
 
 include!(concat!(env!("OUT_DIR"), "/problem_pages.rs"));
 
+/// The problems that each service knows.
+const SERVICES: [(&str, &[Refusal]); 7] = [
+    ("identity", tradewind_identity::PROBLEMS),
+    ("catalog", tradewind_catalog::PROBLEMS),
+    ("inventory", tradewind_inventory::PROBLEMS),
+    ("carts", tradewind_carts::PROBLEMS),
+    ("orders", tradewind_orders::PROBLEMS),
+    ("payments", tradewind_payments::PROBLEMS),
+    ("shipping", tradewind_shipping::PROBLEMS),
+];
+
 /// All kinds of problems with their statuses.
 pub fn all() -> Vec<(StatusCode, Refusal)> {
-    let services = [
-        tradewind_identity::PROBLEMS,
-        tradewind_catalog::PROBLEMS,
-        tradewind_inventory::PROBLEMS,
-        tradewind_carts::PROBLEMS,
-        tradewind_orders::PROBLEMS,
-        tradewind_payments::PROBLEMS,
-        tradewind_shipping::PROBLEMS,
-        operator::PROBLEMS,
-    ];
+    let services = SERVICES.iter().flat_map(|(_, refusals)| *refusals).chain(operator::PROBLEMS);
     let edge = EDGE_PROBLEMS.iter().map(|edge| (edge.status, edge.refusal));
-    let services = services.into_iter().flatten().map(|refusal| (status_of(refusal.kind), *refusal));
-    services.chain(edge).collect()
+    services.map(|refusal| (status_of(refusal.kind), *refusal)).chain(edge).collect()
+}
+
+/// What a service refuses.
+pub fn of_service(service: &str) -> &'static [Refusal] {
+    SERVICES.iter().find(|(name, _)| *name == service).map_or(&[], |(_, refusals)| *refusals)
 }
 
 /// The page of a code, as it stands in docs/problems.

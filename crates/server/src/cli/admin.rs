@@ -22,7 +22,7 @@ use super::{
     desk::{Desk, encoded},
     say,
     screen::{self, DIM},
-    shop::variable,
+    shop::{FIRST_ADMIN_TOKEN, PASSWORD, TOKEN, variable},
     store::StoreArgs,
     table::{Cell, Table},
 };
@@ -34,10 +34,6 @@ use crate::{
     identity::Passwords,
     secret::{digest_of, drawn_text},
 };
-
-const PASSWORD: &str = "TRADEWIND_PASSWORD";
-const TOKEN: &str = "TRADEWIND_TOKEN";
-const FIRST_ADMIN_TOKEN: &str = "TRADEWIND_FIRST_ADMIN_TOKEN";
 
 /// Rows that are read at a time.
 const ROWS: u32 = 1_000;

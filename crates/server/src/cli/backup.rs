@@ -1,10 +1,13 @@
 //! `tradewind backup`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{CliError, say, store::StoreArgs};
+use super::{
+    CliError, interrupt, say,
+    store::{Reading, StoreArgs},
+};
 
 /// Copy the store into a new file, while the shop runs.
 ///
@@ -12,7 +15,8 @@ use super::{CliError, say, store::StoreArgs};
 /// verify --store FILE` audits it, `tradewind serve --store FILE` serves it. The secrets beside the store are not in it.
 #[derive(clap::Args)]
 pub struct Backup {
-    /// The new file
+    /// The new file; refused if it is there
+    #[arg(value_name = "FILE")]
     to: PathBuf,
     #[command(flatten)]
     store: StoreArgs,
@@ -20,15 +24,24 @@ pub struct Backup {
 
 impl Backup {
     pub fn run(self) -> Result<(), CliError> {
-        let reading = self.store.read()?;
-        let bar = ProgressBar::new(0).with_style(style());
-        reading.reader.back_up(&self.to, &mut |progress| {
-            bar.set_length(progress.pages);
-            bar.set_position(progress.pages_copied);
+        let Reading { config, reader, .. } = self.store.read()?;
+        let to = self.to.clone();
+        interrupt::removing(&partial(&self.to), move || {
+            let bar = ProgressBar::new(0).with_style(style());
+            reader.back_up(&to, &mut |progress| {
+                bar.set_length(progress.pages);
+                bar.set_position(progress.pages_copied);
+            })?;
+            bar.finish_and_clear();
+            Ok(())
         })?;
-        bar.finish_and_clear();
-        say(format_args!("{} is copied to {}\n", reading.config.store.display(), self.to.display()))
+        say(format_args!("{} is copied to {}\n", config.store.display(), self.to.display()))
     }
+}
+
+/// The name of a copy until it is whole.
+fn partial(to: &Path) -> PathBuf {
+    to.with_file_name(format!("{}.partial", to.file_name().unwrap_or_default().display()))
 }
 
 fn style() -> ProgressStyle {

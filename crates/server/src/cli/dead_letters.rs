@@ -20,6 +20,7 @@ use super::{
     desk::{Desk, ask, encoded},
     say,
     screen::{self, BAD, DIM, GOOD, HEAD, styled},
+    shop::AtMost,
     table::{Cell, Table},
 };
 use crate::words::{clean, count, short, span};
@@ -55,9 +56,8 @@ struct List {
     /// In this state; redriven: sent again and kept as history
     #[arg(long, default_value = "dead", value_parser = ["dead", "redriven", "discarded"])]
     state: String,
-    /// How many at most
-    #[arg(short = 'n', long, default_value_t = 50)]
-    limit: usize,
+    #[command(flatten)]
+    most: AtMost,
     /// Print one JSON object a line
     #[arg(long)]
     json: bool,
@@ -173,13 +173,16 @@ impl List {
     async fn run(self, desk: &mut Desk) -> Result<(), CliError> {
         let mut query = self.filter.query();
         query.push(("state", &self.state));
-        let found = desk.list(PATH, &query, self.limit).await?;
+        let found = desk.list(PATH, &query, self.most.limit).await?;
         if self.json {
             return say(found.as_json());
         }
         let letters: Vec<Letter> = found.typed(PATH)?;
         if letters.is_empty() {
-            return say("There are none.\n");
+            return say(match &*self.state {
+                "dead" => String::from("There are no dead letters.\n"),
+                state => format!("No dead letter was {state}.\n"),
+            });
         }
         say(format_args!("{}{}", table(&letters).shown(screen::width()), found.more()))
     }

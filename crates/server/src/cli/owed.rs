@@ -13,6 +13,7 @@ use super::{
     desk::{Desk, Rows, ask, encoded},
     say,
     screen::{self, DIM, HEAD, styled},
+    shop::AtMost,
     table::{Cell, Table},
 };
 use crate::words::{money, span};
@@ -43,11 +44,13 @@ enum Command {
 }
 
 /// List what is owed, the oldest first
+///
+/// Money: holds that could not be let go, refunds that were refused, and surplus that could not be sent back. Jobs: those
+/// whose attempts are used up. -n counts for each kind.
 #[derive(clap::Args)]
 struct List {
-    /// How many at most of each kind
-    #[arg(short = 'n', long, default_value_t = 50)]
-    limit: usize,
+    #[command(flatten)]
+    most: AtMost,
     /// Print one JSON object a line
     #[arg(long)]
     json: bool,
@@ -66,7 +69,9 @@ struct Retry {
 
 /// Say that it was brought to an end by other means
 ///
-/// For money: that it went back. For a job: how it ended, as its worker would have said it.
+/// For money: that it went back. For a job: how it ended, as its worker would have said it, in JSON. Of a call of the payment
+/// provider (`ask_provider`): {"state": "authorized", "amount_minor": 1060, "reference": "…"}, where the state is authorized,
+/// declined, captured, voided, refunded, returned, nothing_held or refused. Of a mail: {"message_id": "…"}.
 #[derive(clap::Args)]
 struct Settle {
     #[command(flatten)]
@@ -139,9 +144,9 @@ impl List {
     async fn run(self, desk: &mut Desk) -> Result<(), CliError> {
         let mut found = Vec::new();
         for (kind, list) in DEBTS {
-            found.push((kind, desk.list(&format!("{OWED}/{list}"), &[], self.limit).await?));
+            found.push((kind, desk.list(&format!("{OWED}/{list}"), &[], self.most.limit).await?));
         }
-        let jobs = desk.list(JOBS, &[("state", "exhausted")], self.limit).await?;
+        let jobs = desk.list(JOBS, &[("state", "exhausted")], self.most.limit).await?;
         if self.json {
             found.push(("job", jobs));
             return found.into_iter().try_for_each(|(kind, rows)| say(named(kind, rows)));
@@ -170,7 +175,12 @@ impl List {
                 table(&jobs.typed(JOBS)?, now).shown(screen::width())
             ))?;
         }
-        if more { say("There are more: --limit shows them.\n") } else { Ok(()) }
+        if more {
+            say("There are more: --limit shows them.\n")?;
+        }
+        say(screen::paragraph(
+            "Ask once more with `tradewind owed retry`, or say with `tradewind owed settle` that it has come to an end.",
+        ))
     }
 }
 

@@ -11,6 +11,7 @@ use super::{
     desk::{Desk, ask, encoded},
     say,
     screen::{self, DIM},
+    shop::AtMost,
     table::{Cell, Table},
 };
 use crate::words::{short, span};
@@ -37,9 +38,8 @@ enum Command {
 
 #[derive(clap::Args)]
 struct List {
-    /// How many at most
-    #[arg(short = 'n', long, default_value_t = 50)]
-    limit: usize,
+    #[command(flatten)]
+    most: AtMost,
     /// Print one JSON object a line
     #[arg(long)]
     json: bool,
@@ -81,7 +81,7 @@ impl Parked {
 
 impl List {
     async fn run(self, desk: &mut Desk) -> Result<(), CliError> {
-        let found = desk.list(PATH, &[], self.limit).await?;
+        let found = desk.list(PATH, &[], self.most.limit).await?;
         if self.json {
             return say(found.as_json());
         }

@@ -1,11 +1,13 @@
 //! `tradewind rebuild`
 
+use indicatif::{ProgressBar, ProgressStyle};
 use tradewind_engine::{
     StoredRow, Table,
     ports::{Clock, Commit, List, Reader, RowChange, RowWrite, SystemClock, Writer},
 };
 use tradewind_events::{Key, Value};
 use tradewind_query::rebuild::{ReadModels, key_of, tables};
+use tradewind_sqlite::OpenError;
 
 use super::{CliError, say, store::StoreArgs};
 use crate::app::AppError;
@@ -18,13 +20,14 @@ const ROWS: u32 = 2_000;
 
 /// Make the read models again from the event log.
 ///
-/// The shop must not run meanwhile. Only rows that differ are written, so it can be broken off and started again. With
-/// --dry-run it only says what differs.
+/// Lists, search, timelines and sales are made from the event log alone. Should they be wrong, this puts them right: stop the
+/// shop, rebuild, start the shop. The shop must not run meanwhile, because only the owner of a store may write into it.
+/// Only rows that differ are written, so it can be broken off and started again.
 #[derive(clap::Args)]
 pub struct Rebuild {
     #[command(flatten)]
     store: StoreArgs,
-    /// Change nothing
+    /// Say what differs, and change nothing
     #[arg(long)]
     dry_run: bool,
 }
@@ -38,13 +41,15 @@ struct Found {
 
 impl Rebuild {
     pub fn run(self) -> Result<(), CliError> {
-        let (_, mut opened) = self.store.own()?;
+        let (_, mut opened) = self.store.own().map_err(in_use)?;
+        let bar = ProgressBar::new(opened.reader.last_segment().map_err(AppError::from)?).with_style(style());
         let registry = tradewind_events::registry();
         let (mut models, mut events, mut next) = (ReadModels::default(), 0_u64, 1);
         loop {
             let segments = opened.reader.segments(next, SEGMENTS).map_err(AppError::from)?;
             let Some(last) = segments.last() else { break };
             next = last.number + 1;
+            bar.set_position(last.number);
             for segment in &segments {
                 for event in segment.read(&opened.meta.name)? {
                     let address = event.address;
@@ -53,6 +58,7 @@ impl Rebuild {
                 }
             }
         }
+        bar.finish_and_clear();
         say(format_args!("{events} events read\n"))?;
         for table in tables() {
             let found = differences(&opened.reader, table, &mut models)?;
@@ -63,10 +69,30 @@ impl Rebuild {
             }
         }
         for (address, stop) in &models.failed {
-            say(format_args!("  segment {} event {}: {stop:?}\n", address.segment, address.index))?;
+            say(format_args!(
+                "  segment {} event {} could not be taken in: {stop:?}\n",
+                address.segment, address.index
+            ))?;
         }
-        say(if self.dry_run { "Nothing was changed.\n" } else { "The read models are what the log says.\n" })
+        say(if self.dry_run { "Nothing was changed.\n" } else { "The read models are what the log says.\n" })?;
+        if models.failed.is_empty() { Ok(()) } else { Err(CliError::NotAsTold) }
     }
+}
+
+/// Says how it can be done, where a shop runs on the store.
+fn in_use(error: CliError) -> CliError {
+    let CliError::App(AppError::Open(OpenError::Locked { store, process })) = &error else { return error };
+    let process = process.map_or_else(String::new, |id| format!(" (process {id})"));
+    CliError::InUse(format!(
+        "a shop runs on {store}{process}, and nobody but the owner of a store may write into it. Nothing was changed.\n\
+         Stop the shop (SIGTERM lets it finish what it has accepted), run this again, and start the shop.\n\
+         `tradewind verify` says while it runs whether that is needed: invariant 9 holds the read models against the log."
+    ))
+}
+
+fn style() -> ProgressStyle {
+    ProgressStyle::with_template("{bar:40} {pos}/{len} commits read, {eta} left")
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
 /// What must be written so that a live table equals the rebuilt one.

@@ -11,6 +11,7 @@ use super::{
     desk::{Desk, ask},
     say,
     screen::{self, BAD},
+    shop::AtMost,
     table::{Cell, Table},
 };
 use crate::words::span;
@@ -26,9 +27,8 @@ pub struct Sagas {
     /// Only those that have waited at least so long, such as 60s or 5m
     #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = humantime::parse_duration)]
     waiting: Duration,
-    /// How many at most
-    #[arg(short = 'n', long, default_value_t = 50)]
-    limit: usize,
+    #[command(flatten)]
+    most: AtMost,
     /// Print one JSON object a line
     #[arg(long)]
     json: bool,
@@ -53,14 +53,16 @@ impl Sagas {
 
     async fn show(self, desk: &mut Desk) -> Result<(), CliError> {
         let seconds = self.waiting.as_secs().min(u64::from(u32::MAX)).to_string();
-        let found = desk.list(PATH, &[("waiting_seconds", &seconds)], self.limit).await?;
+        let found = desk.list(PATH, &[("waiting_seconds", &seconds)], self.most.limit).await?;
         if self.json {
             return say(found.as_json());
         }
         let sagas: Vec<Saga> = found.typed(PATH)?;
         if sagas.is_empty() {
-            let long = if self.waiting.is_zero() { String::new() } else { format!(" for {}", span(self.waiting)) };
-            return say(format_args!("No order has been waiting{long}.\n"));
+            return say(match self.waiting {
+                Duration::ZERO => String::from("No order waits for a step.\n"),
+                waiting => format!("No order has waited for a step for {}.\n", span(waiting)),
+            });
         }
         let mut table = Table::new(&["ORDER", "STATUS", "WAITS", "DEADLINE", "FOR"]);
         let now = SystemClock.now();

@@ -37,8 +37,12 @@ impl Serve {
                 _ = terminate.recv() => {}
                 () = app.shop().engine_stopped() => {}
             }
+            tracing::info!("the shop is stopping: what it has accepted is finished");
             match app.stop().await {
-                None => Ok(()),
+                None => {
+                    tracing::info!("the shop is closed");
+                    Ok(())
+                }
                 Some(reason) => Err(CliError::Stopped(reason)),
             }
         })

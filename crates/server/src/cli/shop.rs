@@ -7,27 +7,47 @@ use crate::client::{Client, ClientError, Extra, ShopUrl};
 
 const URL_DEFAULT: &str = "http://127.0.0.1:8080";
 const URL: &str = "TRADEWIND_URL";
-const TOKEN: &str = "TRADEWIND_TOKEN";
+pub const TOKEN: &str = "TRADEWIND_TOKEN";
 const EMAIL: &str = "TRADEWIND_EMAIL";
-const PASSWORD: &str = "TRADEWIND_PASSWORD";
+pub const PASSWORD: &str = "TRADEWIND_PASSWORD";
+pub const FIRST_ADMIN_TOKEN: &str = "TRADEWIND_FIRST_ADMIN_TOKEN";
+
+/// Names in the environment that say which shop is meant and who asks. They are no settings of a shop.
+pub const VARIABLES: [&str; 5] = [URL, TOKEN, EMAIL, PASSWORD, FIRST_ADMIN_TOKEN];
 
 /// Arguments of every command that talks to a running shop.
 #[derive(Debug, Clone, clap::Args)]
-#[command(after_help = "It signs in with the access token in TRADEWIND_TOKEN, or with TRADEWIND_EMAIL and \
-                        TRADEWIND_PASSWORD: secrets have no flag.")]
 pub struct ShopArgs {
     #[arg(long, help = "Where the shop listens. Default: TRADEWIND_URL, or http://127.0.0.1:8080")]
-    url: Option<String>,
+    url: Option<ShopUrl>,
+}
+
+/// How many rows of a list are shown.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub struct AtMost {
+    /// How many at most
+    #[arg(short = 'n', long, default_value_t = 50, value_parser = at_least_one)]
+    pub limit: usize,
+}
+
+/// Reads a number of rows.
+pub fn at_least_one(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|rows| *rows > 0).ok_or_else(|| String::from("expected a whole number from 1 on"))
 }
 
 impl ShopArgs {
     /// The shop at this address.
     pub fn at(url: &ShopUrl) -> Self {
-        Self { url: Some(url.to_string()) }
+        Self { url: Some(url.clone()) }
     }
 
-    pub fn url(&self) -> Result<ShopUrl, ClientError> {
-        self.url.clone().or_else(|| variable(URL)).as_deref().unwrap_or(URL_DEFAULT).parse()
+    pub fn url(&self) -> Result<ShopUrl, CliError> {
+        if let Some(url) = &self.url {
+            return Ok(url.clone());
+        }
+        let text = variable(URL);
+        let url = text.as_deref().unwrap_or(URL_DEFAULT).parse();
+        url.map_err(|error: ClientError| CliError::Usage(format!("{URL}: {error}")))
     }
 
     /// A client in the name of whoever the environment says.
@@ -42,7 +62,7 @@ impl ShopArgs {
             return Ok((Client::new(url).with_token(&token), None));
         }
         let (Some(email), Some(password)) = (variable(EMAIL), variable(PASSWORD)) else {
-            return Err(CliError::Other(format!(
+            return Err(CliError::Usage(format!(
                 "who are you? Set {TOKEN}, or {EMAIL} and {PASSWORD}, in the environment"
             )));
         };

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fmt, fs,
+    fmt,
     path::{Path, PathBuf},
 };
 
@@ -14,7 +14,7 @@ use tradewind_sqlite::Sqlite;
 use tradewind_workers::provider::{self, ChargeState, ProviderRecords, ProviderSimulator};
 
 use super::{
-    CliError, say,
+    CliError, interrupt, say,
     screen::{self, BAD, GOOD},
     store::StoreArgs,
     table::{Cell, Table},
@@ -23,7 +23,7 @@ use crate::{
     app::AppError,
     config::{Config, Layers},
     services,
-    words::clean,
+    words::{clean, count},
 };
 
 /// Audit the ten invariants of a shop on its store, running or not.
@@ -43,7 +43,8 @@ impl Verify {
     pub fn run(self) -> Result<(), CliError> {
         let config = self.store.configured()?;
         let provider = config.provider_store.clone().unwrap_or_else(|| ProviderSimulator::file_beside(&config.store));
-        let audited = audit(&config.store, &provider)?;
+        let copy = copy_of(&config.store);
+        let audited = interrupt::removing(&copy, move || audit(&config.store, &provider))?;
         if self.json {
             say(format_args!("{}\n", audited.as_json()))?;
         } else {
@@ -57,15 +58,15 @@ impl Verify {
 pub struct Audited {
     pub report: Report,
     store: PathBuf,
-    /// Commits with events.
-    segments: u64,
+    /// Where the log ended.
+    last_segment: u64,
     at: Timestamp,
 }
 
 /// Audits a copy of a store as of one commit, and compares it with the payment provider's charges if it has any.
 pub fn audit(store: &Path, provider: &Path) -> Result<Audited, CliError> {
     let (live, _) = Sqlite::open_reader(store).map_err(AppError::from)?;
-    let copy = Copy::beside(store);
+    let copy = Copy(copy_of(store));
     let before = charges(provider)?;
     live.back_up(&copy.0, &mut |_| {})?;
     let charges = settled(before, charges(provider)?);
@@ -75,8 +76,8 @@ pub fn audit(store: &Path, provider: &Path) -> Result<Audited, CliError> {
     let stores = [StoreView::new(&meta.name, &reader, &services)];
     let (registry, at) = (tradewind_events::registry(), SystemClock.now());
     let report = Audit { stores: &stores, registry: &registry, charges: Some(&charges), now: at }.run()?;
-    let segments = reader.last_segment().map_err(AppError::from)?;
-    Ok(Audited { report, store: store.to_owned(), segments, at })
+    let last_segment = reader.last_segment().map_err(AppError::from)?;
+    Ok(Audited { report, store: store.to_owned(), last_segment, at })
 }
 
 /// The provider's charges now, by order and reference.
@@ -122,32 +123,23 @@ fn settled(before: BTreeMap<(Id, Id), Charge>, mut after: BTreeMap<(Id, Id), Cha
 /// The copy that is audited, gone when the audit is done.
 struct Copy(PathBuf);
 
-impl Copy {
-    fn beside(store: &Path) -> Self {
-        let name = store.file_name().unwrap_or_default();
-        Self(store.with_file_name(format!("{}.audit-{}", name.display(), std::process::id())))
-    }
+/// Where the copy of a store is made that this process audits.
+fn copy_of(store: &Path) -> PathBuf {
+    let name = store.file_name().unwrap_or_default();
+    store.with_file_name(format!("{}.audit-{}", name.display(), std::process::id()))
 }
 
 impl Drop for Copy {
     fn drop(&mut self) {
-        for end in ["", "-wal", "-shm"] {
-            let mut path = self.0.as_os_str().to_owned();
-            path.push(end);
-            if let Err(error) = fs::remove_file(&path)
-                && error.kind() != std::io::ErrorKind::NotFound
-            {
-                tracing::warn!(path = %path.display(), %error, "a copy for the audit is left over");
-            }
-        }
+        interrupt::remove(&self.0);
     }
 }
 
 /// As people read it.
 impl fmt::Display for Audited {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { report, store, segments, at } = self;
-        writeln!(f, "Audit of {} at {at}, {segments} commits with events", store.display())?;
+        let Self { report, store, last_segment, at } = self;
+        writeln!(f, "Audit of {} at {at}, up to segment {last_segment} of its log", store.display())?;
         let mut table = Table::new(&["", "", "", ""]).right(0).right(2);
         for (number, (check, says)) in (1..).zip(report.checks.iter().zip(INVARIANTS)) {
             let verdict = match (check.examined, check.violated) {
@@ -166,7 +158,13 @@ impl fmt::Display for Audited {
             }
         }
         f.write_str(&table.shown(screen::width()))?;
-        writeln!(f, "Set aside, because something is in flight, parked, dead or owed: {} orders", report.set_aside)?;
+        let aside = match report.set_aside {
+            0 => String::from("nothing"),
+            some => count(some, "order, SKU or customer", "orders, SKUs or customers"),
+        };
+        f.write_str(&screen::paragraph(&format!(
+            "Set aside, because something is in flight, parked, dead or owed: {aside}"
+        )))?;
         if report.frozen > 0 {
             writeln!(f, "Not compared, because their events are no longer in the log: {} rows", report.frozen)?;
         }
@@ -174,14 +172,18 @@ impl fmt::Display for Audited {
             f.write_str("Owed by an operator: nothing\n")
         } else {
             f.write_str("Owed by an operator:\n")?;
-            report.owed.iter().try_for_each(|owed| writeln!(f, "  {} {}: {}", owed.kind, owed.id, clean(&owed.detail)))
+            let mut table = Table::new(&["", "", ""]);
+            for owed in &report.owed {
+                table.row([Cell::from(format!("  {}", owed.kind)), Cell::from(&*owed.id), Cell::from(&*owed.detail)]);
+            }
+            f.write_str(&table.shown(screen::width()))
         }
     }
 }
 
 impl Audited {
     fn as_json(&self) -> serde_json::Value {
-        let Self { report, segments, at, .. } = self;
+        let Self { report, last_segment, at, .. } = self;
         let checks = (1..).zip(report.checks.iter().zip(INVARIANTS)).map(|(number, (check, says))| {
             let violations: Vec<_> = check
                 .violations
@@ -196,7 +198,7 @@ impl Audited {
         let owed: Vec<_> =
             report.owed.iter().map(|owed| json!({ "kind": owed.kind, "id": owed.id, "detail": owed.detail })).collect();
         json!({
-            "at": at, "segments": segments, "clean": report.is_clean(), "set_aside": report.set_aside,
+            "at": at, "last_segment": last_segment, "clean": report.is_clean(), "set_aside": report.set_aside,
             "frozen": report.frozen, "owed": owed, "checks": checks.collect::<Vec<_>>(),
         })
     }

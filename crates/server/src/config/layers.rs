@@ -86,10 +86,11 @@ impl Layers {
         Ok(Self { file: Some(File::parse(path, text, |_| true)?), ..Self::default() })
     }
 
-    /// Variables of the environment that look like settings and are none. They are no error: a cluster puts names of
-    /// its own there.
-    pub fn unknown_variables(&self) -> Vec<&str> {
-        let known = |name: &str| name == CONFIG_VARIABLE || SETTINGS.iter().any(|setting| setting.variable() == name);
+    /// Variables of the environment that look like settings and are none, but for those that mean something `elsewhere`.
+    /// They are no error: a cluster puts names of its own there.
+    pub fn unknown_variables(&self, elsewhere: &[&str]) -> Vec<&str> {
+        let setting = |name: &str| SETTINGS.iter().any(|setting| setting.variable() == name);
+        let known = |name: &str| name == CONFIG_VARIABLE || elsewhere.contains(&name) || setting(name);
         self.environment.keys().map(String::as_str).filter(|name| !known(name)).collect()
     }
 }
@@ -167,7 +168,8 @@ fn as_text(value: &DeValue<'_>) -> String {
 /// The setting that was probably meant.
 fn hint(name: &str) -> String {
     let near = |setting: &&Setting| strsim::damerau_levenshtein(setting.name, name);
-    let best = SETTINGS.iter().min_by_key(near).filter(|best| near(best) <= 3);
+    // Of a short name a third wrong is another name.
+    let best = SETTINGS.iter().min_by_key(near).filter(|best| near(best) <= (name.len() / 3).min(3));
     best.map(|best| format!("; did you mean {}?", best.name)).unwrap_or_default()
 }
 

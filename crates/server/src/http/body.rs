@@ -11,6 +11,7 @@ use serde_json::error::Category;
 
 use super::{
     describe::{Describe, Describer},
+    fault::Fault,
     problem::Failure,
     refusals::{BODY_INVALID, JSON_INVALID, JSON_TOO_DEEP, MEDIA_TYPE_UNSUPPORTED},
 };
@@ -61,15 +62,19 @@ fn is_json(media_type: &str) -> bool {
 
 /// Reads a body.
 pub fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
+    if body.is_empty() {
+        return Err(JSON_INVALID.because("The body is empty."));
+    }
     if depth(body) > DEPTH_MAX {
         return Err(JSON_TOO_DEEP.because(format!("Objects and lists lie in each other at most {DEPTH_MAX} deep.")));
     }
     let mut json = serde_json::Deserializer::from_slice(body);
     let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
-        let path = error.path().to_string();
-        let refusal = if error.inner().classify() == Category::Data { BODY_INVALID } else { JSON_INVALID };
-        let failure = refusal.because(error.into_inner());
-        if path == "." { failure } else { failure.at(path) }
+        if error.inner().classify() != Category::Data {
+            // Where it ceases to be JSON, the position says more than the field.
+            return JSON_INVALID.because(error.inner());
+        }
+        Fault::of(error.path(), error.inner()).into_failure(BODY_INVALID)
     })?;
     json.end().map_err(|error| JSON_INVALID.because(error))?;
     Ok(value)

@@ -40,6 +40,19 @@ impl Describer {
         Self { generator, operation: Map::new(), parameters: Vec::new(), responses: Map::new() }
     }
 
+    /// The names that an operation takes in the query.
+    pub(super) fn query_names(describe: fn(&mut Self)) -> Vec<String> {
+        let mut describer = Self::new(SchemaGenerator::default());
+        describe(&mut describer);
+        describer.names_in("query").into_iter().map(str::to_owned).collect()
+    }
+
+    /// The names of what an operation takes in the path, the query or the headers.
+    pub(super) fn names_in(&self, place: &str) -> Vec<&str> {
+        let there = self.parameters.iter().filter(|parameter| parameter["in"] == place);
+        there.filter_map(|parameter| parameter["name"].as_str()).collect()
+    }
+
     /// The operation as it stands in the document; the generator goes on to the next.
     pub(super) fn finish(&mut self) -> Value {
         let mut operation = std::mem::take(&mut self.operation);

@@ -1,15 +1,19 @@
 //! Parts of the path, the query and single headers, with problems of ours when they cannot be read.
 
+use std::error::Error;
+
 use axum::{
-    extract::{FromRequestParts, rejection::PathRejection},
+    extract::{FromRequestParts, RawPathParams, rejection::QueryRejection},
     http::{header, request},
 };
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
+use tradewind_events::Id;
 use tradewind_workers::provider::{Callback, SIGNATURE_HEADER};
 
 use super::{
     describe::{Describe, Describer},
+    fault::Fault,
     problem::Failure,
     refusals::{PATH_INVALID, QUERY_INVALID},
 };
@@ -25,8 +29,17 @@ impl<T: DeserializeOwned + Send> FromRequestParts<Shop> for Path<T> {
     type Rejection = Failure;
     async fn from_request_parts(parts: &mut request::Parts, shop: &Shop) -> Result<Self, Failure> {
         let read = axum::extract::Path::<T>::from_request_parts(parts, shop).await;
-        read.map(|axum::extract::Path(value)| Self(value))
-            .map_err(|rejection: PathRejection| PATH_INVALID.because(rejection.body_text()))
+        let rejection = match read {
+            Ok(axum::extract::Path(value)) => return Ok(Self(value)),
+            Err(rejection) => rejection,
+        };
+        let Ok(parts) = RawPathParams::from_request_parts(parts, shop).await else {
+            return Err(PATH_INVALID.because("The path is not UTF-8."));
+        };
+        Err(match parts.iter().find_map(|(name, value)| Some((name, Id::new(value).err()?))) {
+            Some((name, error)) => PATH_INVALID.because(error).at(name.to_owned()),
+            None => PATH_INVALID.because(rejection.body_text().trim_start_matches("Invalid URL: ")),
+        })
     }
 }
 
@@ -37,9 +50,23 @@ impl<T: DeserializeOwned + Send> FromRequestParts<Shop> for Query<T> {
     type Rejection = Failure;
     async fn from_request_parts(parts: &mut request::Parts, _shop: &Shop) -> Result<Self, Failure> {
         let read = axum::extract::Query::<T>::try_from_uri(&parts.uri);
-        read.map(|axum::extract::Query(value)| Self(value))
-            .map_err(|rejection| QUERY_INVALID.because(rejection.body_text()))
+        read.map(|axum::extract::Query(value)| Self(value)).map_err(|rejection| {
+            let text = || QUERY_INVALID.because(rejection.body_text());
+            fault(&rejection).map_or_else(text, |fault| fault.into_failure(QUERY_INVALID))
+        })
     }
+}
+
+/// What the decoder has said, which lies below what wraps it.
+fn fault(rejection: &QueryRejection) -> Option<Fault> {
+    let mut source = Some(rejection as &dyn Error);
+    while let Some(error) = source {
+        if let Some(error) = error.downcast_ref::<serde_path_to_error::Error<serde::de::value::Error>>() {
+            return Some(Fault::of(error.path(), error.inner()));
+        }
+        source = error.source();
+    }
+    None
 }
 
 impl<T: JsonSchema> Describe for Query<T> {

@@ -4,7 +4,7 @@ use std::{borrow::Cow, sync::Arc};
 
 use axum::{
     body::{Body, BodyDataStream, Bytes},
-    extract::{Request, State},
+    extract::{Query, Request, State},
     http::{HeaderMap, HeaderValue, Method, header, request},
     middleware::Next,
     response::{IntoResponse, Response},
@@ -19,16 +19,20 @@ use super::{
     address::Client,
     body::BodyBytes,
     call::{Call, Parts, Principal},
+    describe::Describer,
     problem::Failure,
     refusals::{
         ACCESS_TOKEN_EXPIRED, ACCESS_TOKEN_INVALID, BODY_INVALID, BODY_TOO_LARGE, HEADER_INVALID,
-        IDEMPOTENCY_KEY_MISSING, NOT_ALLOWED, NOT_SIGNED_IN,
+        IDEMPOTENCY_KEY_MISSING, NOT_ALLOWED, NOT_SIGNED_IN, QUERY_INVALID,
     },
     route::{Route, Who},
 };
 use crate::{identity::InvalidToken, secret::encoded, shop::Shop};
 
 pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
+/// Under this every name in a query means something. Pages for people may be asked for with whatever a link has added.
+const API: &str = "/v1/";
 
 /// Of a body that is refused; a client that sends more is hung up on.
 const DRAINED_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -38,8 +42,10 @@ const ANONYMOUS_CHARS: usize = 22;
 
 /// What a gate knows.
 pub struct Gate {
-    pub shop: Shop,
-    pub route: Route,
+    shop: Shop,
+    route: Route,
+    /// The names that it takes in the query; `None` where whatever else stands there is nobody's business.
+    query_names: Option<Vec<String>>,
 }
 
 /// What the log and the metrics tell of a request that came to a route.
@@ -73,6 +79,11 @@ pub async fn pass(State(gate): State<Arc<Gate>>, request: Request, next: Next) -
 }
 
 impl Gate {
+    pub fn new(shop: Shop, route: Route) -> Self {
+        let query_names = route.path.starts_with(API).then(|| Describer::query_names(route.describe));
+        Self { shop, route, query_names }
+    }
+
     async fn open(&self, request: Request, passed: &mut Passed) -> Result<(Call, Request), Failure> {
         let (mut parts, body) = request.into_parts();
         let mut body = body.into_data_stream();
@@ -87,6 +98,7 @@ impl Gate {
                 return Err(failure);
             }
         };
+        self.know_query(&parts)?;
         let idempotency = self.idempotency(&parts, principal.as_ref(), &body)?;
         let context = parts.extensions.remove::<Context>().unwrap_or_else(|| self.context());
         let call = Call::new(Parts {
@@ -167,6 +179,15 @@ impl Gate {
         if may { Ok(()) } else { Err(NOT_ALLOWED.problem()) }
     }
 
+    /// A filter with a wrong name must not pass for none.
+    fn know_query(&self, parts: &request::Parts) -> Result<(), Failure> {
+        let Some(known) = &self.query_names else { return Ok(()) };
+        let Ok(Query(given)) = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri) else { return Ok(()) };
+        let Some((name, _)) = given.into_iter().find(|(name, _)| !known.contains(name)) else { return Ok(()) };
+        let takes = if known.is_empty() { String::from("nothing") } else { known.join(", ") };
+        Err(QUERY_INVALID.because(format!("This takes {takes} in the query.")).at(name))
+    }
+
     async fn read(&self, headers: &HeaderMap, body: &mut BodyDataStream) -> Result<Bytes, Failure> {
         if self.route.method == Method::GET {
             return Ok(Bytes::new());
@@ -206,9 +227,14 @@ impl Gate {
         if !self.route.keyed {
             return Ok(None);
         }
-        let Some(key) = parts.headers.get(IDEMPOTENCY_KEY) else { return Err(IDEMPOTENCY_KEY_MISSING.problem()) };
+        let refused = |failure: Failure| failure.at("Idempotency-Key");
+        let mut keys = parts.headers.get_all(IDEMPOTENCY_KEY).iter();
+        let key = keys.next().ok_or_else(|| refused(IDEMPOTENCY_KEY_MISSING.problem()))?;
+        if keys.next().is_some() {
+            return Err(refused(HEADER_INVALID.because("A request has one Idempotency-Key.")));
+        }
         let key = key.to_str().ok().and_then(|key| Id::new(key).ok()).ok_or_else(|| {
-            HEADER_INVALID.because("An Idempotency-Key has 1 to 64 visible ASCII characters.").at("Idempotency-Key")
+            refused(HEADER_INVALID.because("An Idempotency-Key has 1 to 64 visible ASCII characters."))
         })?;
         let who = match principal {
             Some(principal) => principal.id.as_str().into(),

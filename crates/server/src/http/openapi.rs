@@ -2,13 +2,20 @@
 
 use std::sync::OnceLock;
 
+use axum::http::Method;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
+use tradewind_engine::{RefusalKind, operator};
 
 use super::{
     describe::Describer,
     gate::IDEMPOTENCY_KEY,
-    problem::{MEDIA_TYPE, ProblemBody},
+    problem::{EdgeRefusal, MEDIA_TYPE, ProblemBody},
+    refusals::{
+        ACCESS_TOKEN_EXPIRED, ACCESS_TOKEN_INVALID, BODY_INVALID, BODY_TOO_LARGE, CURSOR_INVALID,
+        IDEMPOTENCY_KEY_MISSING, JSON_INVALID, JSON_TOO_DEEP, MEDIA_TYPE_UNSUPPORTED, NOT_ALLOWED, NOT_SIGNED_IN,
+        OVERLOADED, PATH_INVALID, QUERY_INVALID, RATE_LIMITED, TIMED_OUT,
+    },
     route::{Route, Section, Who},
 };
 use crate::problems;
@@ -69,12 +76,14 @@ fn operation(describer: &mut Describer, section: &Section, route: &Route) -> Val
         describer.required_header(&canonical(IDEMPOTENCY_KEY), help, schema);
     }
     (route.describe)(describer);
+    let codes = codes(describer, route);
     describer.fails(json!({"$ref": "#/components/responses/Problem"}));
     let told = [
         ("tags", json!([section.name])),
         ("operationId", json!(route.name)),
         ("summary", json!(route.summary)),
         ("description", json!(for_whom(route.who))),
+        ("x-problems", json!(codes)),
     ];
     describer.operation.extend(told.map(|(name, value)| (name.to_owned(), value)));
     if !matches!(route.who, Who::Public) {
@@ -83,6 +92,33 @@ fn operation(describer: &mut Describer, section: &Section, route: &Route) -> Val
         describer.operation.insert("security".into(), security.into());
     }
     describer.finish()
+}
+
+/// The problems with which a route may answer: those of its form, then those of the services behind it.
+fn codes(describer: &Describer, route: &Route) -> Vec<&'static str> {
+    let has = |place| !describer.names_in(place).is_empty();
+    let token: &[EdgeRefusal] = match route.who {
+        Who::Public => &[],
+        Who::Anyone => &[ACCESS_TOKEN_INVALID, ACCESS_TOKEN_EXPIRED],
+        _ => &[NOT_SIGNED_IN, ACCESS_TOKEN_INVALID, ACCESS_TOKEN_EXPIRED, NOT_ALLOWED],
+    };
+    let body: &[EdgeRefusal] = &[MEDIA_TYPE_UNSUPPORTED, JSON_INVALID, JSON_TOO_DEEP, BODY_INVALID, BODY_TOO_LARGE];
+    let of_form = [
+        (true, token),
+        (has("path"), &[PATH_INVALID]),
+        (has("query"), &[QUERY_INVALID]),
+        (describer.names_in("query").contains(&"cursor"), &[CURSOR_INVALID]),
+        (describer.operation.contains_key("requestBody"), body),
+        (route.keyed, &[IDEMPOTENCY_KEY_MISSING]),
+        (true, &[RATE_LIMITED, OVERLOADED, TIMED_OUT]),
+    ];
+    let of_form = of_form.into_iter().filter(|(may, _)| *may).flat_map(|(_, edge)| edge).map(|edge| edge.refusal);
+    let of_writes = route.keyed.then_some([operator::IDEMPOTENCY_KEY_REUSED, operator::UNAVAILABLE]);
+    // What is only read may be missing; nothing else can be wrong with it.
+    let is_read = route.method == Method::GET;
+    let of_services = route.services.iter().flat_map(|service| problems::of_service(service)).copied();
+    let of_services = of_services.filter(|own| !is_read || (has("path") && own.kind == RefusalKind::NotFound));
+    of_form.chain(of_writes.into_iter().flatten()).chain(of_services).map(|refusal| refusal.code).collect()
 }
 
 fn for_whom(who: Who) -> &'static str {

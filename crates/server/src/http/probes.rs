@@ -1,8 +1,8 @@
 //! What machines and people ask about the shop itself: is it alive, is it ready, its figures, its keys, its documents.
 
 use axum::{
-    http::{HeaderName, HeaderValue, header},
-    response::Html,
+    http::{HeaderName, HeaderValue, StatusCode, header},
+    response::{Html, IntoResponse, Redirect, Response},
 };
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -74,6 +74,11 @@ pub async fn openapi() -> Text {
     Text { media_type: "application/json", text: super::openapi::text().to_owned() }
 }
 
+/// Whoever opens the address of a shop in a browser finds something.
+pub async fn home() -> ToDocs {
+    ToDocs
+}
+
 /// The reference page. It needs nothing but the document beside it.
 pub async fn docs() -> Page {
     Page(include_str!("docs.html"))
@@ -86,13 +91,29 @@ pub async fn problem_page(Path(code): Path<Id>) -> Result<Text, Failure> {
     Ok(Text { media_type: "text/markdown; charset=utf-8", text: page.to_owned() })
 }
 
+/// The way to the reference page.
+pub struct ToDocs;
+
+impl IntoResponse for ToDocs {
+    fn into_response(self) -> Response {
+        Redirect::temporary("/docs").into_response()
+    }
+}
+
+impl Describe for ToDocs {
+    fn describe(describer: &mut Describer) {
+        describer.answers_nothing(StatusCode::TEMPORARY_REDIRECT);
+    }
+}
+
 /// A page for a browser, which may load nothing from elsewhere.
 pub struct Page(&'static str);
 
-const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'";
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; \
+                      img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-impl axum::response::IntoResponse for Page {
-    fn into_response(self) -> axum::response::Response {
+impl IntoResponse for Page {
+    fn into_response(self) -> Response {
         let policy: [(HeaderName, HeaderValue); 1] =
             [(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY))];
         (policy, Html(self.0)).into_response()
@@ -101,18 +122,18 @@ impl axum::response::IntoResponse for Page {
 
 impl Describe for Page {
     fn describe(describer: &mut Describer) {
-        describer.answers_with(axum::http::StatusCode::OK, "text/html", &serde_json::json!({"type": "string"}));
+        describer.answers_with(StatusCode::OK, "text/html", &serde_json::json!({"type": "string"}));
     }
 }
 
-impl axum::response::IntoResponse for Text {
-    fn into_response(self) -> axum::response::Response {
+impl IntoResponse for Text {
+    fn into_response(self) -> Response {
         ([(header::CONTENT_TYPE, HeaderValue::from_static(self.media_type))], self.text).into_response()
     }
 }
 
 impl Describe for Text {
     fn describe(describer: &mut Describer) {
-        describer.answers_with(axum::http::StatusCode::OK, "text/plain", &serde_json::json!({"type": "string"}));
+        describer.answers_with(StatusCode::OK, "text/plain", &serde_json::json!({"type": "string"}));
     }
 }

@@ -16,7 +16,7 @@ pub fn router(shop: &Shop, sections: Vec<Section>) -> Router {
     let mut router = Router::new();
     for route in sections.into_iter().flat_map(|section| section.routes) {
         let (path, handler) = (route.path, route.handler.clone());
-        let gate = Arc::new(Gate { shop: shop.clone(), route });
+        let gate = Arc::new(Gate::new(shop.clone(), route));
         router = router.route(path, handler.layer(from_fn_with_state(gate, pass)));
     }
     router

@@ -228,6 +228,7 @@ fn about() -> Vec<Route> {
         get("/metrics", Public, probes::metrics, "Figures for Prometheus."),
         get("/.well-known/jwks.json", Public, probes::jwks, "The public keys that check access tokens."),
         get("/openapi.json", Public, probes::openapi, "This document."),
+        get("/", Public, probes::home, "The way to the reference page, for people."),
         get("/docs", Public, probes::docs, "This document, for people."),
         get("/docs/problems/{code}", Public, probes::problem_page, "What a problem code means."),
     ]

@@ -1,5 +1,6 @@
 //! The document of the API, the reference page, the pages of problems, health and figures.
 
+mod commands;
 mod figures;
 
 use std::{collections::BTreeSet, fs, path::Path};

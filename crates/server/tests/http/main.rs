@@ -12,6 +12,7 @@ mod doors;
 mod faults;
 mod hiring;
 mod idempotency;
+mod inputs;
 mod keys;
 mod limits;
 mod orders;
