@@ -194,7 +194,7 @@ settings! {
         park_deadline: Duration = "1h";
         /// An operator owes a decision on a job after so many tries.
         job_attempts_max: u32 = "12";
-        /// Jobs (mails, calls of the payment provider) at the same time.
+        /// Jobs of one kind (mails; calls of the payment provider) at the same time: a kind that hangs leaves the others theirs.
         jobs_running_max: usize = "32";
         /// A service with more dead letters than this within a minute is paused.
         dead_letters_a_minute_max: u32 = "100";
