@@ -182,6 +182,8 @@ impl Loop {
         self.shared.changed.notify_all();
         self.workers.end();
         self.relay = None;
+        // Who listens most often holds the engine as well.
+        self.shared.listeners.write().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     fn turn_until_stopped(&mut self) -> Result<(), StoreError> {
