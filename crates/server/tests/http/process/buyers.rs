@@ -252,9 +252,20 @@ impl Shop {
     }
 
     /// Tells it to end, and waits until it has.
-    pub fn stop(&self, life: &mut Life) {
+    pub async fn stop(&self, life: &mut Life) {
         signal(life, "TERM");
-        assert_eq!(life.child.wait().unwrap().code(), Some(0), "{}", self.log());
+        assert_eq!(self.ended(life).await, Some(0), "{}", self.log());
+    }
+
+    /// Waits until it has ended; gives its exit status.
+    pub async fn ended(&self, life: &mut Life) -> Option<i32> {
+        let mut status = None;
+        let mut look = async || {
+            status = life.child.try_wait().unwrap();
+            status.is_some()
+        };
+        self.until("at its end", &mut look).await;
+        status.and_then(|status| status.code())
     }
 
     pub async fn until(&self, what: &str, mut is_so: impl AsyncFnMut() -> bool) {

@@ -71,7 +71,7 @@ async fn a_commit_that_fails_on_the_disk_ends_the_shop_and_loses_nothing() {
         crowd.answers(chance.up_to(ANSWERS_MAX)).await;
         // Only once, and then the disk is well: whoever tried again would be told that all is good.
         disk(&shop).strikes(Strike { fault, files: LOG, after: 0, times: 1 });
-        assert_eq!(life.child.wait().unwrap().code(), Some(STORE_FAILED), "{fault:?} {}", shop.log());
+        assert_eq!(shop.ended(&mut life).await, Some(STORE_FAILED), "{fault:?} {}", shop.log());
         let sent = crowd.leave().await;
         let log = shop.log();
         let last = log.lines().last().unwrap();
@@ -93,7 +93,7 @@ async fn what_is_answered_after_a_failed_flush_and_a_restart_survives_the_next_p
         let mut crowd = shop.crowd(&life, chance.draw());
         crowd.answers(40).await;
         disk(&shop).strikes(Strike { fault: Fault::SyncFails, files: "", after, times: 0 });
-        assert_eq!(life.child.wait().unwrap().code(), Some(STORE_FAILED), "{}", shop.log());
+        assert_eq!(shop.ended(&mut life).await, Some(STORE_FAILED), "{}", shop.log());
         let before = crowd.leave().await;
         disk(&shop).heals();
         life = shop.begin().await;
@@ -120,7 +120,7 @@ async fn a_log_that_cannot_be_copied_back_is_kept() {
         let mut crowd = shop.crowd(&life, chance.draw());
         crowd.answers(100).await;
         signal(&life, "TERM");
-        life.child.wait().unwrap();
+        shop.ended(&mut life).await;
         let sent = crowd.leave().await;
         assert!(shop.files().contains(LOG), "{fault:?}");
         disk(&shop).heals();
@@ -150,7 +150,7 @@ async fn a_shop_on_a_full_disk_does_not_start_and_does_once_there_is_room() {
     let mut crowd = shop.crowd(&life, chance.draw());
     crowd.answers(chance.up_to(ANSWERS_MAX)).await;
     disk(&shop).strikes(full(0));
-    assert_eq!(life.child.wait().unwrap().code(), Some(STORE_FAILED), "{}", shop.log());
+    assert_eq!(shop.ended(&mut life).await, Some(STORE_FAILED), "{}", shop.log());
     let sent = crowd.leave().await;
     for after in 0..3 {
         disk(&shop).strikes(full(after));

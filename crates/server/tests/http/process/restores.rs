@@ -32,7 +32,7 @@ async fn a_restored_shop_gives_no_event_an_id_that_was_given_before() {
     let orders = shop.orders_so_far();
     shop.run(&["backup", "--store", "shop.db", "copy.db"]);
     sell(&mut shop, &life, 2).await;
-    shop.stop(&mut life);
+    shop.stop(&mut life).await;
     let published = ids(&shop);
 
     fs::rename(shop.folder().join("copy.db"), shop.folder().join("shop.db")).unwrap();
@@ -45,7 +45,7 @@ async fn a_restored_shop_gives_no_event_an_id_that_was_given_before() {
     assert!(now.len() > kept.len() && kept.is_subset(&now), "the log is whole, over its gap");
     let twice: Vec<_> = now.difference(&kept).filter(|id| published.contains(*id)).collect();
     assert!(twice.is_empty(), "{twice:?}");
-    shop.stop(&mut life);
+    shop.stop(&mut life).await;
     shop.run(&["rebuild", "--store", "shop.db"]);
     life = shop.begin().await;
     shop.close(life).await;

@@ -41,7 +41,7 @@ async fn a_shop_that_is_told_to_end_finishes_what_it_has_taken_and_leaves_its_st
     for _ in 0..3 {
         let mut crowd = shop.crowd(&life, chance.draw());
         crowd.answers(chance.up_to(ANSWERS_MAX)).await;
-        shop.stop(&mut life);
+        shop.stop(&mut life).await;
         let sent = crowd.leave().await;
         let left: Vec<_> = shop.files().into_iter().filter(|name| name.contains('-')).collect();
         assert!(left.is_empty(), "a log is left beside the store: {left:?}");
