@@ -33,6 +33,7 @@ use crate::{
     services,
     shop::{Parts, Shop},
     tasks::Tasks,
+    traces::{Instance, Traces, TracesError},
     workers::{self, HireWorkers, WorkersError},
 };
 
@@ -92,6 +93,8 @@ pub enum AppError {
     #[error(transparent)]
     Tls(#[from] TlsError),
     #[error(transparent)]
+    Traces(#[from] TracesError),
+    #[error(transparent)]
     Workers(#[from] WorkersError),
     #[error("{address} cannot be listened on: {error}")]
     Listen { address: SocketAddr, error: io::Error },
@@ -141,7 +144,7 @@ impl App {
         }
         let (listener, address) = listen(config.listen)?;
         let workers = hire(&config, Arc::clone(&clock), address)?;
-        let metrics = Arc::new(Metrics::default());
+        let (traces, metrics) = traced(&config, &Instance { store_name: &name, epoch })?;
         let setup = Setup {
             store_name: Arc::clone(&name),
             epoch,
@@ -156,7 +159,7 @@ impl App {
         };
         let engine = Handle::start(setup, EngineParts { writer, workers, broker: part.broker.take() })?;
         let tasks = Tasks::default();
-        let shop = assemble(config, Started { engine, name, metrics }, &part, &tasks)?;
+        let shop = assemble(config, Started { engine, name, metrics, traces }, &part, &tasks)?;
         match open_doors(&shop, &tasks, listener, &part).await {
             Ok(first_admin_token) => Ok(Self { shop, tasks, address, first_admin_token }),
             Err(error) => {
@@ -193,11 +196,12 @@ struct Started {
     engine: Handle,
     name: Arc<str>,
     metrics: Arc<Metrics>,
+    traces: Option<Arc<Traces>>,
 }
 
 /// The shop around a running engine.
 fn assemble(config: Config, started: Started, part: &Part, tasks: &Tasks) -> Result<Shop, StoreError> {
-    let Started { engine, name: store_name, metrics } = started;
+    let Started { engine, name: store_name, metrics, traces } = started;
     let config = Arc::new(config);
     let master = config.master_key.clone().unwrap_or_else(|| Secret::new(drawn_text().into_bytes()));
     let keys = Arc::new(Keys::new(&master));
@@ -215,6 +219,7 @@ fn assemble(config: Config, started: Started, part: &Part, tasks: &Tasks) -> Res
         reads: Arc::new(Semaphore::new(config.readers_max)),
         ids: Mutex::default(),
         metrics,
+        traces,
         keys,
         store_name,
         engine,
@@ -279,8 +284,24 @@ async fn first_admin_token(shop: &Shop) -> Result<Option<String>, AppError> {
 
 /// Stopping joins threads, so it does not happen on one that serves.
 async fn halt(shop: &Shop) -> Option<String> {
-    let engine = shop.engine.clone();
-    tokio::task::spawn_blocking(move || engine.stop()).await.unwrap_or_else(|panic| Some(panic.to_string()))
+    let shop = shop.clone();
+    let ended = move || {
+        let reason = shop.engine.stop();
+        // Last: until here there were steps to tell.
+        if let Some(traces) = &shop.traces {
+            traces.stop();
+        }
+        reason
+    };
+    tokio::task::spawn_blocking(ended).await.unwrap_or_else(|panic| Some(panic.to_string()))
+}
+
+/// Figures, and whom steps are told, if anybody.
+fn traced(config: &Config, instance: &Instance<'_>) -> Result<(Option<Arc<Traces>>, Arc<Metrics>), TracesError> {
+    let mut metrics = Metrics::default();
+    let traces = Traces::start(config, instance, &metrics.traces)?;
+    metrics.tracer = traces.clone().map(|traces| traces as _);
+    Ok((traces, Arc::new(metrics)))
 }
 
 /// The store of `serve`: an SQLite file.

@@ -25,7 +25,7 @@ use tradewind_workers::provider::AmountRules;
 pub use layers::{Flags, Layers};
 pub use secrets::SecretsError;
 pub use setting::{ConfigError, Origin, Setting};
-pub use value::{LogFormat, Password, Secret, Size, SmtpTls};
+pub use value::{Headers, LogFormat, Password, Ratio, Secret, Size, SmtpTls};
 
 use setting::{Source, settings};
 use value::Value;
@@ -210,6 +210,24 @@ settings! {
         log: Targets = "info";
         /// How it looks: auto is human on a terminal and JSON elsewhere.
         log_format: LogFormat = "auto";
+    }
+    "Traces" {
+        /// The collector that traces go to, by OTLP over HTTP (protobuf): `http://127.0.0.1:4318`; `/v1/traces` is put after it. Nothing is traced when empty.
+        traces_endpoint: Option<Arc<str>> = "";
+        /// How many of the traces that begin here are kept. A request that comes with a `traceparent` is kept if that says so.
+        traces_ratio: Ratio = "1";
+        /// What goes with every request to the collector, such as a key of its owner; `%2C` is a comma, `%3D` an equals sign, `%20` a blank.
+        traces_headers: Option<Headers> = "";
+        /// Certificates of collectors that are trusted besides those of the system, PEM.
+        traces_trusted: Option<PathBuf> = "";
+        /// What the shop is called in traces: their `service.name`.
+        traces_service: Arc<str> = "tradewind";
+        /// Steps that wait to be sent; more are dropped, counted and told in the log.
+        traces_queue_max: usize = "16384";
+        /// How often what waits is sent; 512 steps are sent at once.
+        traces_interval: Duration = "5s";
+        /// How long the collector may take for an answer, and for what is left at a stop.
+        traces_timeout: Duration = "10s";
     }
     "Secrets" {
         /// Encrypts signing keys in the store; other keys are derived from it.

@@ -22,5 +22,6 @@ pub mod story;
 pub mod tasks;
 pub mod telemetry;
 pub mod timeline;
+pub mod traces;
 pub mod words;
 pub mod workers;

@@ -3,16 +3,17 @@
 mod book;
 mod engine;
 mod sagas;
+mod traces;
 mod waiting;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use axum::http::{Method, StatusCode};
 use prometheus_client::{
     encoding::text::encode,
     metrics::{counter::Counter, family::Family, histogram::Histogram},
 };
-use tradewind_engine::{Logged, Status};
+use tradewind_engine::{Logged, Status, Tracer};
 
 use book::Book;
 use engine::EngineFigures;
@@ -20,6 +21,7 @@ use sagas::Sagas;
 use waiting::WaitingFigures;
 
 pub use book::Figure;
+pub use traces::TraceFigures;
 pub use waiting::{Owed, Waiting};
 
 /// From a tenth of a millisecond to ten seconds.
@@ -42,6 +44,9 @@ pub struct Metrics {
     pub(crate) engine: EngineFigures,
     sagas: Sagas,
     waiting: WaitingFigures,
+    pub(crate) traces: TraceFigures,
+    /// Whom the engine tells its steps.
+    pub(crate) tracer: Option<Arc<dyn Tracer>>,
 }
 
 /// How a request was answered.
@@ -78,7 +83,8 @@ impl Default for Metrics {
         let engine = EngineFigures::new(&mut book);
         let sagas = Sagas::new(&mut book);
         let waiting = WaitingFigures::new(&mut book);
-        Self { book, requests, seconds, problems, engine, sagas, waiting }
+        let traces = TraceFigures::new(&mut book);
+        Self { book, requests, seconds, problems, engine, sagas, waiting, traces, tracer: None }
     }
 }
 

@@ -19,6 +19,7 @@ use crate::{
     metrics::Metrics,
     secret::Keys,
     tasks::Stopping,
+    traces::Traces,
 };
 
 /// Clones reach the same shop.
@@ -40,6 +41,8 @@ pub struct Parts {
     pub limiter: Limiter,
     pub hub: Arc<Hub>,
     pub metrics: Arc<Metrics>,
+    /// Where steps are told, if they are traced.
+    pub traces: Option<Arc<Traces>>,
     pub stopping: Stopping,
     /// Requests that are being answered.
     pub requests: Arc<Semaphore>,

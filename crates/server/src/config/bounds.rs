@@ -37,6 +37,7 @@ impl Config {
             ("intake_max", self.intake_max),
             ("jobs_running_max", self.jobs_running_max),
             ("readers_max", self.readers_max),
+            ("traces_queue_max", self.traces_queue_max),
             ("password_passes", self.password_passes as usize),
             ("sign_in_failures_max", self.sign_in_failures_max as usize),
             ("job_attempts_max", self.job_attempts_max as usize),
@@ -74,6 +75,8 @@ impl Config {
             ("signing_key_age_max", self.signing_key_age_max),
             ("idempotency_kept", self.idempotency_kept),
             ("clock_jump_max", self.clock_jump_max),
+            ("traces_interval", self.traces_interval),
+            ("traces_timeout", self.traces_timeout),
         ];
         let none = durations.iter().filter(|(_, duration)| *duration == Duration::ZERO);
         found.extend(none.map(|(name, _)| (*name, String::from("more than 0s"))));

@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use axum::http::{HeaderName, HeaderValue};
 use tracing_subscriber::filter::Targets;
 use tradewind_events::{Currency, Id, TextEnum};
 use tradewind_notifications::model::Delivery;
@@ -43,6 +44,14 @@ pub struct Password(Arc<str>);
 
 /// A secret that people or machines made up has at least so many bytes.
 const SECRET_BYTES_MIN: usize = 16;
+
+/// A share of many, in millionths: `0.01`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ratio(u32);
+
+/// Names and values that go with requests to somebody else, among them what proves who we are.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Headers(Arc<[(Arc<str>, Arc<str>)]>);
 
 /// How the log looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, TextEnum)]
@@ -107,6 +116,69 @@ impl Value for Secret {
 impl Password {
     pub fn expose(&self) -> &str {
         &self.0
+    }
+}
+
+impl Ratio {
+    const WHOLE: u32 = 1_000_000;
+
+    /// Whether the trace of this id is among that share: the same everywhere, by the rule of OpenTelemetry.
+    pub fn holds(self, trace_id: u128) -> bool {
+        let bound = (u128::from(self.0) << 63) / u128::from(Self::WHOLE);
+        (trace_id & u128::from(u64::MAX)) >> 1 < bound
+    }
+}
+
+impl Value for Ratio {
+    const EXPECTED: &'static str = "a number from 0 to 1 with at most six decimals, such as 0.01";
+    const KIND: &'static str = "RATIO";
+    fn parse(text: &str) -> Option<Self> {
+        let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
+        let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        if whole.is_empty() || !digits(whole) || !digits(decimals) || decimals.len() > 6 {
+            return None;
+        }
+        let millionths = whole.parse::<u32>().ok()?.checked_mul(Self::WHOLE)?;
+        let millionths = millionths.checked_add(format!("{decimals:0<6}").parse().ok()?)?;
+        (millionths <= Self::WHOLE).then_some(Self(millionths))
+    }
+    fn show(&self) -> String {
+        let (whole, decimals) = (self.0 / Self::WHOLE, format!("{:06}", self.0 % Self::WHOLE));
+        format!("{whole}.{decimals}").trim_end_matches('0').trim_end_matches('.').to_owned()
+    }
+}
+
+impl Headers {
+    pub fn expose(&self) -> impl Iterator<Item = &(Arc<str>, Arc<str>)> {
+        self.0.iter()
+    }
+}
+
+impl fmt::Debug for Headers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// A value may have commas and equals signs as `%2C` and `%3D`, a percent sign as `%25`, a blank as `%20`.
+impl Value for Headers {
+    const EXPECTED: &'static str = "names with values, such as api-key=…,x-tenant=shop";
+    const KIND: &'static str = "NAME=VALUE";
+    const SECRET: bool = true;
+    fn parse(text: &str) -> Option<Self> {
+        let header = |word: &str| {
+            let (name, value) = word.split_once('=')?;
+            let value = [("%2C", ","), ("%3D", "="), ("%20", " "), ("%25", "%")]
+                .iter()
+                .fold(value.trim().to_owned(), |value, (escape, plain)| value.replace(escape, plain));
+            let name = HeaderName::try_from(name.trim()).ok()?;
+            HeaderValue::try_from(&value).ok()?;
+            Some((name.as_str().into(), value.into()))
+        };
+        words(text).map(header).collect::<Option<_>>().map(Self)
+    }
+    fn show(&self) -> String {
+        String::from("***")
     }
 }
 
@@ -280,6 +352,9 @@ mod tests {
         assert_eq!(round::<BTreeMap<Id, u32>>("food=700,books=0").as_deref(), Some("books=0,food=700"));
         assert_eq!(round::<AmountRules>("61=declined, 05=late").as_deref(), Some("05=late,61=declined"));
         assert_eq!(round::<LogFormat>("json").as_deref(), Some("json"));
+        assert_eq!(round::<Ratio>("0.010").as_deref(), Some("0.01"));
+        assert_eq!(round::<Ratio>("1").as_deref(), Some("1"));
+        assert_eq!(round::<Ratio>("0.000001").as_deref(), Some("0.000001"));
     }
 
     #[test]
@@ -289,6 +364,11 @@ mod tests {
         assert_eq!(round::<Size>("18446744073709551615GiB"), None);
         assert_eq!(round::<Secret>("short"), None);
         assert_eq!(round::<Delivery>("pigeon"), None);
+        for ratio in ["", ".5", "-1", "1.000001", "2", "0.0000001", "5%", "+1"] {
+            assert_eq!(round::<Ratio>(ratio), None, "{ratio}");
+        }
+        assert_eq!(round::<Headers>("api-key"), None);
+        assert_eq!(round::<Headers>("api key=1"), None);
         assert_eq!(round::<BTreeMap<Id, u32>>("food"), None);
     }
 
@@ -298,5 +378,17 @@ mod tests {
         assert_eq!(format!("{secret:?} {}", secret.show()), "*** ***");
         let password = Password::parse("horse").unwrap();
         assert_eq!(format!("{password:?} {}", password.show()), "*** ***");
+        let headers = Headers::parse("authorization=Basic%20aG9yc2U%3D, x-tenant=shop").unwrap();
+        assert_eq!(format!("{headers:?} {}", headers.show()), "*** ***");
+        let values: Vec<&str> = headers.expose().map(|(_, value)| &**value).collect();
+        assert_eq!(values, ["Basic aG9yc2U=", "shop"]);
+    }
+
+    #[test]
+    fn a_ratio_holds_about_its_share_of_traces() {
+        let spread = (1..=1_000_u64).map(|nth| u128::from(nth.wrapping_mul(u64::MAX / 1_000)));
+        let held = |ratio: &str| spread.clone().filter(|id| Ratio::parse(ratio).unwrap().holds(*id)).count();
+        assert_eq!([held("0"), held("1")], [0, 1_000]);
+        assert!((99..=101).contains(&held("0.1")), "{}", held("0.1"));
     }
 }

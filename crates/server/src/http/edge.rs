@@ -6,12 +6,13 @@ use std::{convert::Infallible, panic::AssertUnwindSafe, sync::Arc};
 use axum::{
     Router,
     extract::Request,
-    http::{HeaderMap, HeaderName, HeaderValue, header},
+    http::{HeaderName, HeaderValue, header},
     response::{IntoResponse, Response},
 };
 use futures_util::FutureExt;
 use tower_service::Service;
-use tradewind_engine::Context;
+use tracing::{Instrument, Span};
+use tradewind_engine::{Context, TraceContext, Tracer};
 use tradewind_events::Id;
 
 use super::{
@@ -22,6 +23,7 @@ use super::{
 use crate::{
     metrics::{Answered, Stopwatch},
     shop::Shop,
+    traces::OpenRequest,
 };
 
 /// In the log.
@@ -36,10 +38,12 @@ const PROBES: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
 /// Answers a request.
 pub async fn answer(shop: Shop, router: Router, mut request: Request) -> Result<Response, Infallible> {
     let started = Stopwatch::start();
-    let context = context(&shop, request.headers());
+    let (context, open) = context(&shop, &request);
     let (method, request_id) = (request.method().clone(), context.request_id.clone());
+    let trace_id = context.traceparent.as_deref().and_then(trace_id).map(str::to_owned);
+    let log_span = trace_id.as_ref().map_or_else(Span::none, |trace_id| tracing::info_span!("request", trace_id));
     request.extensions_mut().insert(context);
-    let mut response = admitted(&shop, router, request).await;
+    let mut response = admitted(&shop, router, request).instrument(log_span).await;
     let failure = response.extensions_mut().remove::<Failure>();
     let passed = response.extensions_mut().remove::<Passed>();
     let code = failure.as_ref().map(Failure::code);
@@ -56,11 +60,14 @@ pub async fn answer(shop: Shop, router: Router, mut request: Request) -> Result<
     }
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
-    let route = passed.as_ref().map_or("none", |passed| passed.route);
+    let (status, route) = (response.status(), passed.as_ref().map(|passed| passed.route));
+    if let (Some(traces), Some(open)) = (&shop.traces, open) {
+        traces.answered(open.ended(traces.now(), &method, route, (status, code)));
+    }
     let principal = passed.and_then(|passed| passed.principal);
-    let answered = Answered { method: &method, route, status: response.status(), took: started.read(), code };
+    let answered = Answered { method: &method, route: route.unwrap_or("none"), status, took: started.read(), code };
     shop.metrics.answered(&answered);
-    log(&answered, &request_id, principal.as_ref());
+    log(&answered, &Who { request_id: &request_id, principal: principal.as_ref(), trace_id: trace_id.as_deref() });
     Ok(response)
 }
 
@@ -78,42 +85,40 @@ async fn admitted(shop: &Shop, mut router: Router, request: Request) -> Response
     }
 }
 
-/// The ids of a request. The client may choose the request's own.
-fn context(shop: &Shop, headers: &HeaderMap) -> Context {
-    let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+/// The ids of a request, and its span where requests are traced. The client may choose the request's own id, and the
+/// trace that it belongs to.
+fn context(shop: &Shop, request: &Request) -> (Context, Option<OpenRequest>) {
+    let text = |name: HeaderName| request.headers().get(name).and_then(|value| value.to_str().ok());
     let request_id = text(REQUEST_ID).and_then(|id| Id::new(id).ok()).unwrap_or_else(|| shop.new_id());
-    let traceparent = text(TRACEPARENT).filter(|text| is_traceparent(text)).map(Arc::from);
-    Context { correlation_id: request_id.clone(), request_id, traceparent }
+    let given = text(TRACEPARENT).and_then(TraceContext::parse);
+    let traces = shop.traces.as_ref().filter(|_| !PROBES.contains(&request.uri().path()));
+    let open = traces.map(|traces| traces.request(given));
+    let traceparent = open.as_ref().map(OpenRequest::context).or(given).map(|context| context.to_string().into());
+    (Context { correlation_id: request_id.clone(), request_id, traceparent }, open)
 }
 
-/// W3C Trace Context, version 00: `00-TRACE-PARENT-FLAGS` in lower-case hexadecimal digits.
-fn is_traceparent(text: &str) -> bool {
-    let lengths = text.split('-').map(str::len);
-    let digits = |part: &str| part.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-    text.starts_with("00-") && lengths.eq([2, 32, 16, 2]) && text.split('-').all(digits)
+/// What stands between the first two dashes.
+fn trace_id(traceparent: &str) -> Option<&str> {
+    traceparent.split('-').nth(1)
+}
+
+/// The ids in a line of the log.
+struct Who<'a> {
+    request_id: &'a Id,
+    principal: Option<&'a Id>,
+    trace_id: Option<&'a str>,
 }
 
 /// Identifiers and kinds, never a payload, a query or an address.
-fn log(answered: &Answered, request_id: &Id, principal: Option<&Id>) {
+fn log(answered: &Answered, who: &Who) {
+    let Who { request_id, principal, trace_id } = *who;
     let Answered { method, route, status, took, code } = *answered;
-    let (status, took_ms) = (status.as_u16(), took.as_secs_f64() * 1_000.0);
+    // To the microsecond.
+    let (status, took_ms) = (status.as_u16(), (took.as_secs_f64() * 1_000_000.0).round() / 1_000.0);
     let principal = principal.map(Id::as_str);
     if status < 500 {
-        tracing::info!(target: ACCESS, %request_id, %method, route, status, took_ms, principal, code, "answered");
+        tracing::info!(target: ACCESS, %request_id, %method, route, status, took_ms, principal, trace_id, code, "answered");
     } else {
-        tracing::warn!(target: ACCESS, %request_id, %method, route, status, took_ms, principal, code, "answered");
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_trace_context_is_taken_only_in_its_form() {
-        assert!(is_traceparent("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"));
-        for bad in ["", "00-4bf9-00f0-01", "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01", "ff-x-y-z"] {
-            assert!(!is_traceparent(bad), "{bad}");
-        }
+        tracing::warn!(target: ACCESS, %request_id, %method, route, status, took_ms, principal, trace_id, code, "answered");
     }
 }

@@ -1,10 +1,10 @@
 //! What the engine tells: handlers, batches, what was published and what failed.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use prometheus_client::metrics::{counter::Counter, family::Family, histogram::Histogram};
 use tradewind_engine::{
-    BatchFigures, Handled, Observer,
+    BatchFigures, Handled, Observer, Tracer,
     ports::{BrokerError, StoreError},
 };
 
@@ -91,6 +91,10 @@ impl Observer for Metrics {
             BrokerError::Refused(_) => "refused",
         };
         self.engine.broker_failures.get_or_create(&[("kind", kind)]).inc();
+    }
+
+    fn tracer(&self) -> Option<Arc<dyn Tracer>> {
+        self.tracer.clone()
     }
 
     fn store_failed(&self, error: &StoreError) {

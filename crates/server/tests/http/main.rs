@@ -32,5 +32,6 @@ mod stock;
 mod timelines;
 mod tls;
 mod town;
+mod traces;
 mod waiting;
 mod world;

@@ -33,8 +33,12 @@ fn run(command: &mut Command) -> Output {
 }
 
 fn serve(directory: &Directory) -> (Child, SocketAddr, String) {
+    serve_with(directory, &[])
+}
+
+fn serve_with(directory: &Directory, flags: &[&str]) -> (Child, SocketAddr, String) {
     let mut command = tradewind(directory);
-    command.args(["serve", "--listen", "127.0.0.1:0", "--log", "trace", "--password-memory", "8KiB"]);
+    command.args(["serve", "--listen", "127.0.0.1:0", "--log", "trace", "--password-memory", "8KiB"]).args(flags);
     let log = fs::File::create(directory.0.join("log")).unwrap();
     let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);

@@ -1,17 +1,19 @@
-//! What people write and what proves who they are never comes into the log, however much is logged.
+//! What people write and what proves who they are never comes into the log or a trace, however much is told.
 
 use std::fs;
 
 use serde_json::{Value, json};
 
-use super::{serve, terminated};
+use super::{serve_with, terminated};
 use crate::{
     client::{Client, Reply},
+    traces::Collector,
     world::Directory,
 };
 
 const PASSWORD: &str = "planted horse battery";
 const CARD: &str = "4111 1111 1111 1111";
+const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
 fn address() -> Value {
     json!({"street": "Planted Street 7", "city": "Plantedham", "zip": "planted-zip", "country": "DE"})
@@ -97,9 +99,9 @@ async fn refusals(client: &Client, buyer: &Client) {
 }
 
 #[tokio::test]
-async fn nothing_that_people_write_and_nothing_secret_is_in_the_log() {
-    let directory = Directory::new();
-    let (child, at, admin_token) = serve(&directory);
+async fn nothing_that_people_write_and_nothing_secret_is_in_the_log_or_a_trace() {
+    let (directory, collector) = (Directory::new(), Collector::new());
+    let (child, at, admin_token) = serve_with(&directory, &["--traces-endpoint", &collector.url()]);
     let (client, mut secrets) = (Client::new(at), vec![admin_token.clone()]);
     let new = json!({"token": admin_token, "email": "planted-root@example.org", "password": PASSWORD});
     client.post("/v1/first-admin", new).await.expect(201);
@@ -119,6 +121,8 @@ async fn nothing_that_people_write_and_nothing_secret_is_in_the_log() {
     admin.post(&format!("/v1/users/{user_id}/accounts/EUR/credits"), credit).await;
     orders(&buyer, &admin, &service).await;
     refusals(&client, &buyer).await;
+    let traced = format!("00-{TRACE}-00f067aa0ba902b7-01");
+    buyer.request("GET", "/v1/me").header("traceparent", &traced).send().await.expect(200);
     assert_eq!(terminated(child), Some(0));
 
     let log = fs::read_to_string(directory.0.join("log")).unwrap();
@@ -126,10 +130,21 @@ async fn nothing_that_people_write_and_nothing_secret_is_in_the_log() {
     let traced = lines.iter().any(|line| line["level"] == "TRACE" || line["level"] == "DEBUG");
     assert!(lines.len() > 50 && traced, "everything is logged: {} lines", lines.len());
     assert!(lines.iter().any(|line| line["route"] == "/v1/orders"), "requests are logged by their template");
-    secrets.extend(["planted".to_owned(), "4111".to_owned()]);
-    let low = log.to_lowercase();
-    for secret in secrets {
-        let found = low.lines().find(|line| line.contains(&secret.to_lowercase()));
-        assert_eq!(found, None, "{secret} is in the log");
+    assert!(lines.iter().any(|line| line["route"] == "/v1/me" && line["trace_id"] == TRACE), "a trace is named");
+    secrets.extend(["planted".to_owned(), CARD.to_owned(), CARD.replace(' ', "")]);
+    let told = told(&collector);
+    for secret in secrets.iter().map(|secret| secret.to_lowercase()) {
+        let found = log.lines().chain(told.lines()).find(|line| line.to_lowercase().contains(&secret));
+        assert_eq!(found, None, "{secret} is in the log or a trace");
     }
+}
+
+/// All that traces say, a line each.
+fn told(collector: &Collector) -> String {
+    let spans = collector.spans();
+    for name in ["POST /v1/orders", "orders place_order", "identity register", "notifications user.registered"] {
+        assert!(spans.iter().any(|span| span.name == name), "{name} is traced");
+    }
+    let lines = spans.iter().map(|span| format!("{} {:?} {:?}\n", span.name, span.attributes, span.resource));
+    lines.collect()
 }
