@@ -109,7 +109,7 @@ impl InProcess {
         let took = start.elapsed();
         let (usage_after, batches_after) = (Usage::of_this_process()?, shop.batches());
         shop.drain()?;
-        let drained_in = start.elapsed() - took;
+        let drained_in = start.elapsed().saturating_sub(took);
         let (usage_drained, batches_drained) = (Usage::of_this_process()?, shop.batches());
         let resident_bytes = host::resident_bytes(std::process::id())?;
         shop.stop()?;
@@ -171,8 +171,8 @@ impl Figures {
             "cpu_micros_an_order": self.cpu_micros(usage.cpu.sum()),
             "cpu_micros_an_order_with_jobs": self.cpu_micros(self.usage_with_jobs.cpu.sum()),
             "cpu_micros_an_order_by_thread": threads,
-            "batches": batches.batches,
-            "messages_a_batch": per(batches.messages, batches.batches),
+            "batches": batches.count,
+            "messages_a_batch": per(batches.messages, batches.count),
             "rows_an_order": per(batches_with_jobs.rows, self.orders),
             "events_an_order": per(batches_with_jobs.events, self.orders),
             "events_per_second": rate(batches.events, self.took),
@@ -206,10 +206,10 @@ impl fmt::Display for Figures {
         writeln!(
             f,
             "batches  {}, of {:.0} messages, formed in {:.2} ms, written in {:.2} ms",
-            batches.batches,
-            per(batches.messages, batches.batches),
-            per(batches.formed_micros, batches.batches) / 1e3,
-            per(batches.written_micros, batches.batches) / 1e3,
+            batches.count,
+            per(batches.messages, batches.count),
+            per(batches.formed_micros, batches.count) / 1e3,
+            per(batches.written_micros, batches.count) / 1e3,
         )?;
         writeln!(
             f,

@@ -86,7 +86,7 @@ impl Shop {
         admin["token"] = first_admin.trim().into();
         shop.post("/v1/first-admin", &admin, "admin")?;
         let session = shop.post("/v1/sessions", &person, "session")?;
-        shop.token = session["access_token"].as_str().ok_or("nobody is signed in")?.to_owned();
+        session["access_token"].as_str().ok_or("nobody is signed in")?.clone_into(&mut shop.token);
         Ok((shop, Life { child: life, _out: lines }))
     }
 

@@ -74,7 +74,7 @@ pub struct Counts {
 /// The same at one moment, or between two.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Batches {
-    pub batches: u64,
+    pub count: u64,
     pub messages: u64,
     pub rows: u64,
     pub events: u64,
@@ -100,7 +100,7 @@ impl Observer for Counts {
 impl Batches {
     pub fn since(self, earlier: Self) -> Self {
         Self {
-            batches: self.batches - earlier.batches,
+            count: self.count - earlier.count,
             messages: self.messages - earlier.messages,
             rows: self.rows - earlier.rows,
             events: self.events - earlier.events,
@@ -173,7 +173,7 @@ impl Shop {
     pub fn batches(&self) -> Batches {
         let now = |sum: &AtomicU64| sum.load(Ordering::Relaxed);
         Batches {
-            batches: now(&self.counts.batches),
+            count: now(&self.counts.batches),
             messages: now(&self.counts.messages),
             rows: now(&self.counts.rows),
             events: now(&self.counts.events),
@@ -211,7 +211,7 @@ impl Shop {
     fn send(&self, message: CommandMessage) {
         self.window.enter();
         let window = Arc::clone(&self.window);
-        let message = message.reply(move |answer| window.leave(answer.err().map(|problem| problem.code()).as_deref()));
+        let message = message.reply(move |answer| window.leave(answer.err().map(|problem| problem.code())));
         if let Err(problem) = self.engine.submit(message) {
             self.window.leave(Some(problem.code()));
         }

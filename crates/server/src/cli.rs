@@ -78,11 +78,11 @@ pub enum CliError {
     Config(Vec<ConfigError>),
     #[error(transparent)]
     App(#[from] AppError),
-    /// The shop ran, and stopped by itself.
-    #[error("the shop has stopped: {0}")]
     /// What is to be done needs a shop that stands still.
     #[error("{0}")]
     InUse(String),
+    /// The shop ran, and stopped by itself.
+    #[error("the shop has stopped: {0}")]
     Stopped(String),
     #[error(transparent)]
     Backup(#[from] tradewind_sqlite::BackupError),
@@ -143,13 +143,13 @@ impl From<Vec<ConfigError>> for CliError {
     }
 }
 
-/// Follows the command line of this process.
-pub fn main() -> ExitCode {
 /// The whole command line, with what `--help` teaches.
 pub fn command() -> clap::Command {
     lessons::taught(Cli::command())
 }
 
+/// Follows the command line of this process.
+pub fn main() -> ExitCode {
     let given = command().get_matches();
     let command = Cli::from_arg_matches(&given).unwrap_or_else(|error| error.exit()).command;
     let done = match command {

@@ -322,21 +322,6 @@ const LESSONS: &[Lesson] = &[
         ],
     },
     Lesson {
-        command: "simulate",
-        store: NO_STORE,
-        needs: NOTHING,
-        examples: &[
-            ("a thousand shops, from seed 1 on", "tradewind simulate"),
-            ("more of them, from elsewhere", "tradewind simulate --seeds 100000 --from 1000000"),
-            ("one that failed, step by step", "tradewind simulate --from 4711 --seeds 1 --trace"),
-        ],
-        ends: &[
-            (0, "every seed has come to rest, and all was well"),
-            (1, "a seed has failed; it tells its story"),
-            USAGE,
-        ],
-    },
-    Lesson {
         command: "config",
         store: NO_STORE,
         needs: NOTHING,
@@ -402,7 +387,7 @@ impl Lesson {
         let Self { store, needs, examples, ends, .. } = self;
         let mut text = format!("Store:\n{}\nNeeds:\n{}\nExamples:\n", indented("  ", store), indented("  ", needs));
         for (what, line) in *examples {
-            text.push_str(&format!("  # {what}\n  {}\n", line.replace('\n', "\n  ")));
+            text.extend(["  # ", what, "\n  ", &line.replace('\n', "\n  "), "\n"]);
         }
         text.push_str("\nExit status:\n");
         for (status, when) in *ends {

@@ -30,10 +30,10 @@ pub struct Load {
     #[command(flatten)]
     shop: ShopArgs,
     /// How many orders
-    #[arg(long, default_value_t = 10_000)]
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
     orders: u64,
     /// Orders a second, on average, whatever the shop does
-    #[arg(long, value_name = "PER_SECOND")]
+    #[arg(long, value_name = "PER_SECOND", value_parser = clap::value_parser!(u32).range(1..))]
     rate: Option<u32>,
     /// Clients at the same time; with --rate the most that may wait for an answer
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=4_096))]
@@ -83,7 +83,7 @@ impl Load {
         let market = Market::prepare(&mut staff, mix, units).await?;
         let plan = Plan {
             shape: match self.rate {
-                Some(per_second) => Shape::Open { every: Duration::from_secs(1) / per_second.max(1) },
+                Some(per_second) => Shape::Open { every: Duration::from_secs(1) / per_second },
                 None => Shape::Closed,
             },
             orders: self.orders,

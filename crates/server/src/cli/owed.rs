@@ -70,8 +70,8 @@ struct Retry {
 /// Say that it was brought to an end by other means
 ///
 /// For money: that it went back. For a job: how it ended, as its worker would have said it, in JSON. Of a call of the payment
-/// provider (`ask_provider`): {"state": "authorized", "amount_minor": 1060, "reference": "…"}, where the state is authorized,
-/// declined, captured, voided, refunded, returned, nothing_held or refused. Of a mail: {"message_id": "…"}.
+/// provider (`ask_provider`): `{"state": "authorized", "amount_minor": 1060, "reference": "…"}`, where the state is authorized,
+/// declined, captured, voided, refunded, returned, `nothing_held` or refused. Of a mail: `{"message_id": "…"}`.
 #[derive(clap::Args)]
 struct Settle {
     #[command(flatten)]

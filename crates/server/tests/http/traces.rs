@@ -11,7 +11,6 @@ use std::{
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use serde_json::json;
 use tradewind::services;
-use tradewind_events::TextEnum;
 
 pub use collector::Collector;
 use collector::Span;
