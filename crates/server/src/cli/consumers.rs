@@ -86,7 +86,7 @@ impl Consumers {
 
 impl List {
     async fn run(self, desk: &mut Desk) -> Result<(), CliError> {
-        let found = desk.list(PATH, &[], usize::MAX).await?;
+        let found = desk.whole(PATH).await?;
         if self.json {
             return say(found.as_json());
         }

@@ -107,6 +107,14 @@ impl Desk {
         Ok(found)
     }
 
+    /// A list that comes whole, without pages.
+    pub async fn whole(&mut self, path: &str) -> Result<Rows, CliError> {
+        let mut answer: Value = self.get(path).await?;
+        let rows =
+            if let Some(Value::Array(rows)) = answer.get_mut("items").map(Value::take) { rows } else { Vec::new() };
+        Ok(Rows { rows, more: false })
+    }
+
     async fn send(&mut self, method: &Method, path: &str, body: Option<&Value>) -> Result<Answer, CliError> {
         let key = drawn_text();
         let mut waits = 0;

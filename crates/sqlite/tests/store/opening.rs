@@ -114,6 +114,7 @@ fn undo() -> Vec<String> {
             ["CREATE", "TABLE", table, ..] | ["CREATE", "VIRTUAL", "TABLE", table, ..] => {
                 Some(format!("DROP TABLE {table}"))
             }
+            ["CREATE", "INDEX", index, ..] => Some(format!("DROP INDEX {index}")),
             ["ALTER", "TABLE", table, "ADD", "COLUMN", column, ..] => {
                 Some(format!("ALTER TABLE {table} DROP COLUMN {column}"))
             }
