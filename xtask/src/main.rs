@@ -1,6 +1,7 @@
 //! `cargo xtask tidy` holds the rules of the house, `cargo xtask docs` writes the generated documents.
 #![expect(clippy::print_stdout, reason = "a command prints")]
 
+mod coverage;
 mod packages;
 mod problems;
 mod tidy;
@@ -19,7 +20,9 @@ Usage: cargo xtask COMMAND
 
 Commands:
   tidy  Checks the rules of the house; lists what breaks one
-  docs  Writes the generated documents: the events, the settings, the figures, the API, the index of problems";
+  docs  Writes the generated documents: the events, the settings, the figures, the API, the index of problems
+  coverage [--lines]
+        Runs the tests and prints how many lines of each crate they reach, and which they do not";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -27,6 +30,8 @@ fn main() -> ExitCode {
     let done = match arguments[..] {
         ["tidy"] => check(root()),
         ["docs"] => write(root()),
+        ["coverage"] => coverage::run(root(), false),
+        ["coverage", "--lines"] => coverage::run(root(), true),
         _ => {
             println!("{USAGE}");
             return ExitCode::from(2);

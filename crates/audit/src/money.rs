@@ -65,16 +65,21 @@ fn check_ledger(audit: &Audit<'_>, report: &mut Report) -> Result<(), AuditError
             (format!("account {name} in {currency}"), format!("the row says {row:?}, its entries {sum:?}"))
         });
     };
+    let mut overdrawn = Vec::new();
     audit.each::<Account>("payments", |row| {
         let totals =
             Totals { debits: row.debits_minor.into(), credits: row.credits_minor.into(), entries: row.entries };
         account(Account::book_of(&row.customer_id).to_string(), row.currency, totals);
+        overdrawn.extend((row.balance_minor() < 0).then(|| (row.customer_id.clone(), row.balance_minor())));
     })?;
     audit.each::<HouseAccount>("payments", |row| {
         let totals =
             Totals { debits: row.debits_minor.into(), credits: row.credits_minor.into(), entries: row.entries };
         account(row.name.to_string(), row.currency, totals);
     })?;
+    for (customer_id, balance_minor) in overdrawn {
+        report.hold(6, false, || (format!("account of {customer_id}"), format!("is overdrawn: {balance_minor}")));
+    }
     for (name, currency) in by_account.into_keys() {
         report.hold(6, false, || (format!("account {name} in {currency}"), "entries without an account".to_owned()));
     }

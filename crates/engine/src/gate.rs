@@ -7,11 +7,9 @@ use crate::{AnyService, Cause};
 /// Stands before and after every run of a handler. Both may unwind: then the handler leaves no trace, as with a panic
 /// of its own.
 pub trait Gate: Send + Sync + 'static {
-    /// `false`: the handler is passed over, as if it had nothing to do. A command cannot be: somebody waits for its
-    /// answer.
-    fn before(&self, handling: &Handling<'_>) -> bool;
+    fn before(&self, handling: &Handling<'_>);
 
-    /// It has run, and what it wrote does not stand yet. A handler that lacked rows runs again.
+    /// The handler has run, and what it wrote does not stand yet. A handler that lacked rows runs again.
     fn after(&self, handling: &Handling<'_>);
 }
 
@@ -31,18 +29,13 @@ impl AnyService {
         for (name, run) in &mut self.commands {
             let (gate, inner, message) = (Arc::clone(gate), Arc::clone(run), *name);
             *run = Arc::new(move |work, cause, command| {
-                let handling = Handling { service, message, cause };
-                gate.before(&handling);
-                let answer = inner(work, cause, command);
-                gate.after(&handling);
-                answer
+                gate.around(&Handling { service, message, cause }, || inner(work, cause, command))
             });
         }
         for reaction in &mut self.reactions {
             let (gate, inner) = (Arc::clone(gate), Arc::clone(&reaction.run));
             reaction.run = Arc::new(move |work, cause, event| {
-                let handling = Handling { service, message: event.name(), cause };
-                gate.around(&handling, || inner(work, cause, event))
+                gate.around(&Handling { service, message: event.name(), cause }, || inner(work, cause, event))
             });
         }
         for (name, run) in &mut self.timers {
@@ -62,10 +55,8 @@ impl AnyService {
 }
 
 impl dyn Gate {
-    fn around(&self, handling: &Handling<'_>, run: impl FnOnce() -> crate::Outcome) -> crate::Outcome {
-        if !self.before(handling) {
-            return Ok(());
-        }
+    fn around<T>(&self, handling: &Handling<'_>, run: impl FnOnce() -> T) -> T {
+        self.before(handling);
         let outcome = run();
         self.after(handling);
         outcome

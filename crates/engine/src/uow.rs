@@ -189,6 +189,10 @@ pub(crate) struct Change {
     pub base: u64,
 }
 
+/// A handler runs again after so many loads at most: one that needs more looks for rows that cannot be there, by keys
+/// that it makes anew each time.
+pub(crate) const LOADS_MAX: u16 = 64;
+
 /// What is behind [`Uow`]: the rows in memory, and what the running handler has done.
 pub struct UnitOfWork {
     pub(crate) cache: Cache,
@@ -373,7 +377,7 @@ impl UnitOfWork {
         &mut self,
         mut run: impl FnMut(&mut Self) -> Result<T, Stop>,
     ) -> Result<(T, Vec<Said>), Stop> {
-        loop {
+        for _ in 0..=LOADS_MAX {
             let outcome = run(self);
             let missing = self.take_missing();
             if missing.is_empty() {
@@ -389,6 +393,7 @@ impl UnitOfWork {
                 self.cache.insert(EntityRef { table: table.name, key }, absent);
             }
         }
+        Err(Stop::Broken("it asks for other rows each time it runs".to_owned()))
     }
 
     /// An event can be about a row that this handler writes, or that is in memory and present.

@@ -9,6 +9,7 @@ mod dead_letters;
 mod demo;
 mod desk;
 mod events;
+mod explore;
 mod interrupt;
 mod lessons;
 mod load;
@@ -21,6 +22,7 @@ mod sagas;
 mod screen;
 mod serve;
 mod shop;
+mod simulate;
 mod store;
 mod story;
 mod table;
@@ -66,6 +68,8 @@ enum Command {
     Admin(admin::Admin),
     Rebuild(rebuild::Rebuild),
     Backup(backup::Backup),
+    Simulate(simulate::Simulate),
+    Explore(explore::Explore),
     Config(config::Show),
     Openapi(openapi::Print),
     Completions(completions::Print),
@@ -103,13 +107,13 @@ pub enum CliError {
     NotClean,
     #[error("{error}{hint}", error = .0, hint = hint(.0))]
     Client(#[from] ClientError),
-    #[error("{0}")]
-    Other(String),
     /// The command line alone does not say enough.
     #[error("{0}")]
     Usage(String),
-    #[error("interrupted: nothing is left behind")]
+    #[error("interrupted: what was half made is removed")]
     Interrupted,
+    #[error("{0}")]
+    Other(String),
     /// The demo has said what.
     #[error("not everything went as it should")]
     NotAsTold,
@@ -167,6 +171,8 @@ pub fn main() -> ExitCode {
         Command::Admin(admin) => admin.run(),
         Command::Rebuild(rebuild) => rebuild.run(),
         Command::Backup(backup) => backup.run(),
+        Command::Simulate(simulate) => simulate.run(),
+        Command::Explore(explore) => explore.run(),
         Command::Config(show) => show.run(),
         Command::Openapi(openapi::Print) => openapi::Print::run(),
         Command::Completions(print) => print.run(),

@@ -13,6 +13,7 @@ mod fault;
 mod gate;
 mod limiter;
 mod location;
+mod objects;
 mod openapi;
 mod page;
 mod patch;

@@ -30,7 +30,7 @@ impl World {
         let relation = self.nodes[node].engine.as_mut().filter(|engine| !engine.core.is_full());
         if relation.is_none() {
             // Nobody listens, or too much is waiting there.
-            return self.people.again(now, deed, 10_000);
+            return self.people.again(now, deed, 30_000);
         }
         self.trace.note(|| format!("asked of {}: {:?}", self.nodes[node].name, deed.wish));
         self.figures.requests += 1;
@@ -168,7 +168,12 @@ impl World {
             Wish::Cancel { order, .. } => self.note(order, if body == "cancelled" { "cancel" } else { "recall" }),
             Wish::Ship { order } => {
                 self.note(order, "ship");
-                if let Some((_, Some(arrives_ms))) = self.people.plan.orders[order].1.ships {
+                let plan = &self.people.plan.orders[order].1;
+                let (ships, recall) = (plan.ships, plan.recall);
+                if let Some(after_ms) = recall {
+                    self.people.plan_after(now, after_ms, Wish::Cancel { order, by_customer: true });
+                }
+                if let Some((_, Some(arrives_ms))) = ships {
                     self.people.plan_after(now, arrives_ms, Wish::Arrive { order });
                 }
             }

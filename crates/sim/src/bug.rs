@@ -1,28 +1,35 @@
-//! Known defects that can be put in one at a time, to show that the simulation sees them.
-
-use tradewind_engine::{
-    Entity, Handling,
-    ports::{Commit, RowWrite},
-    tables::InboxRow,
-};
-use tradewind_events::Value;
-use tradewind_inventory::{Reservation, Stock};
+//! Known bugs that can be put in one at a time, to prove that the simulation sees them. Each is one line where somebody
+//! would make it: in a service, or in what stands here for the threads of an engine.
 
 macro_rules! bugs {
-    ($($(#[$doc:meta])* $bug:ident $name:literal,)+) => {
-        /// A defect that others have shipped.
+    ($($bug:ident $name:literal $row:literal $says:literal,)+) => {
+        /// A bug that others have shipped, or that this shop is one line away from.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Bug {
-            $($(#[$doc])* $bug,)+
+            $(#[doc = $says] $bug,)+
         }
 
         impl Bug {
             pub const ALL: &[Self] = &[$(Self::$bug,)+];
 
-            /// As it is named on a command line.
+            /// As it is named on a command line, and where it is put in.
             pub const fn name(self) -> &'static str {
                 match self {
                     $(Self::$bug => $name,)+
+                }
+            }
+
+            /// Its number among the known ways to get a shop (C) or an outbox (O) wrong.
+            pub const fn number(self) -> &'static str {
+                match self {
+                    $(Self::$bug => $row,)+
+                }
+            }
+
+            /// What is wrong, as a sentence.
+            pub const fn says(self) -> &'static str {
+                match self {
+                    $(Self::$bug => $says,)+
                 }
             }
         }
@@ -30,51 +37,17 @@ macro_rules! bugs {
 }
 
 bugs! {
-    /// O6: the relay saves its mark before the broker has acknowledged.
-    MarkBeforeAck "mark-before-ack",
-    /// O9: after a failure the relay goes on with what comes next, and comes back to what failed.
-    RetryOutOfOrder "retry-out-of-order",
-    /// O12: a commit is published by whoever made it; after a crash in between nobody does.
-    PublishOnlyFromMemory "publish-only-from-memory",
-    /// O20: a message is acknowledged when it is taken, not when its effect is committed.
-    AckBeforeCommit "ack-before-commit",
-    /// O23: the inbox is not kept.
-    InboxForgotten "inbox-forgotten",
-    /// C3: stock that expires is not given back in full.
-    StockDrifts "stock-drifts",
-    /// Inventory does not act on the end of an order.
-    EndUnheard "end-unheard",
-}
-
-impl Bug {
-    /// Whether a handler is not run at all.
-    pub(crate) fn passes_over(self, handling: &Handling<'_>) -> bool {
-        self == Self::EndUnheard && handling.service == "inventory" && handling.message == "order.cancelled"
-    }
-
-    /// Changes what is committed.
-    pub(crate) fn spoil(self, commit: &mut Commit) {
-        match self {
-            Self::InboxForgotten => commit.rows.retain(|row| row.table.name != InboxRow::TABLE.name),
-            Self::StockDrifts => drift(commit),
-            _ => {}
-        }
-    }
-}
-
-fn drift(commit: &mut Commit) {
-    let state = Reservation::TABLE.position("state");
-    let expires = commit.rows.iter().any(|change| {
-        change.table.name == Reservation::TABLE.name
-            && matches!((&change.write, state), (RowWrite::Update { row, .. }, Some(state))
-                if row.values[state] == Value::Text("expired".into()))
-    });
-    let reserved = Stock::TABLE.position("reserved");
-    for change in commit.rows.iter_mut().filter(|change| expires && change.table.name == Stock::TABLE.name) {
-        if let (RowWrite::Update { row, .. }, Some(reserved)) = (&mut change.write, reserved)
-            && let Value::Int(reserved) = &mut row.values[reserved]
-        {
-            *reserved += 1;
-        }
-    }
+    SoldTwice "sold-twice" "C1" "Two buyers get the last unit: a claim looks at what is on the shelf, not at what is free.",
+    StockDrifts "stock-drifts" "C3" "Reservations and the reserved quantity drift apart: what expires is not given back whole.",
+    SoldAfterExpiry "sold-after-expiry" "C7" "A payment that comes after its reservation has expired sells stock that was let go.",
+    BalanceSpentTwice "balance-spent-twice" "C8" "A balance is spent twice: what is held for other orders still counts as there.",
+    FailureRecordedAsPaid "failure-recorded-as-paid" "C12" "A charge that the provider refused is recorded as taken.",
+    StatusGoesBack "status-goes-back" "C12" "An order that was cancelled goes back to confirmed when a late fact comes.",
+    MarkBeforeAck "mark-before-ack" "O6" "The relay moves its mark before the broker has acknowledged.",
+    RetryOutOfOrder "retry-out-of-order" "O9" "After a failure the relay sends what comes next, and then what failed.",
+    PublishOnlyFromMemory "publish-only-from-memory" "O12" "Commit, then publish: what a process did not get to publish nobody publishes.",
+    AckBeforeCommit "ack-before-commit" "O20" "A message is acknowledged when it is taken, not when its effect is committed.",
+    InboxApart "inbox-apart" "O23" "The inbox is written in a transaction of its own, after the effect.",
+    EndForgotten "end-forgotten" "-" "Shipping forgets the end of an order of which it knew nothing.",
+    CancelUnasked "cancel-unasked" "-" "A confirmed order is cancelled without asking shipping, while goods may be leaving.",
 }

@@ -5,7 +5,6 @@ use std::panic::resume_unwind;
 use tradewind_engine::{Gate, Handling};
 
 use crate::{
-    Bug,
     fault::{Fault, Faults},
     trace::Trace,
 };
@@ -14,7 +13,6 @@ use crate::{
 pub struct Panics {
     pub faults: Faults,
     pub trace: Trace,
-    pub bug: Option<Bug>,
 }
 
 impl Panics {
@@ -29,9 +27,8 @@ impl Panics {
 }
 
 impl Gate for Panics {
-    fn before(&self, handling: &Handling<'_>) -> bool {
+    fn before(&self, handling: &Handling<'_>) {
         self.strike(handling, "before");
-        !self.bug.is_some_and(|bug| bug.passes_over(handling))
     }
 
     fn after(&self, handling: &Handling<'_>) {

@@ -35,6 +35,7 @@ impl World {
         self.judge_provider();
         self.judge_notifications();
         self.judge_privacy();
+        self.judge_copies();
     }
 
     fn audit(&self) -> Result<Report, AuditError> {
@@ -234,7 +235,7 @@ impl World {
         for order in orders.iter().filter(|order| left.contains(&order.summary.customer_id)) {
             let key = Key::from(&order.order_id);
             let shipment: Option<Shipment> = self.nodes[self.host("shipping")].row(&key);
-            let shipped_to = shipment.and_then(|shipment| shipment.address);
+            let shipped_to = shipment.filter(|shipment| !is_to_leave(shipment.state)).and_then(|it| it.address);
             if order.shipping_address.is_some() || order.billing_address.is_some() || shipped_to.is_some() {
                 kept.push(format!("order {}", order.order_id));
             }
@@ -243,6 +244,10 @@ impl World {
             self.violate(subject, "keeps an address of somebody who has left");
         }
     }
+}
+
+const fn is_to_leave(state: ShipmentState) -> bool {
+    matches!(state, ShipmentState::Unheard | ShipmentState::Allocated | ShipmentState::Ready)
 }
 
 /// How an order stands in the end, and why if it ended.

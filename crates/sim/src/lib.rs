@@ -6,11 +6,14 @@
 
 mod answering;
 mod asking;
+#[cfg(feature = "injected-bugs")]
 mod bug;
 mod chance;
+mod converge;
 mod fault;
 mod gate;
 mod judge;
+mod many;
 mod network;
 mod node;
 mod options;
@@ -35,8 +38,10 @@ use std::{
 use tradewind_engine::ports::Reader;
 use tradewind_events::Id;
 
+#[cfg(feature = "injected-bugs")]
 pub use bug::Bug;
 pub use fault::Fault;
+pub use many::{Sums, simulate_many};
 pub use options::Options;
 pub use reduce::{Reduced, reduce};
 pub use story::Story;
@@ -94,6 +99,8 @@ pub struct Figures {
 
 /// Simulates one seed.
 pub fn simulate(seed: u64, options: &Options) -> Outcome {
+    #[cfg(feature = "injected-bugs")]
+    tradewind_engine::inject(options.bug.map(Bug::name));
     let mut world = World::new(seed, options);
     let ended = catch_unwind(AssertUnwindSafe(|| {
         world.run();

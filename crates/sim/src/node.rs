@@ -4,14 +4,14 @@
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use tradewind_engine::{
-    AnyService, Core, Entity, Gate, Logged, Sealed, Setup,
+    AnyService, Core, Entity, Gate, Logged, Sealed, Setup, injected,
     ports::{Clock, CommitError, Reader, StoreError, Writer},
     tables::RelayRow,
 };
 use tradewind_events::{Id, Key, RawEnvelope, Registry, Timestamp};
-use tradewind_testkit::{CountedIds, ManualClock, MemoryStore};
+use tradewind_memory::{CountedIds, ManualClock, MemoryStore};
 
-use crate::{Bug, network::NEVER, shop::Shop};
+use crate::{network::NEVER, shop::Shop};
 
 /// Batches that are with the writer: one is written, one waits, while a third forms.
 pub const WRITING_MAX: usize = 2;
@@ -80,7 +80,6 @@ pub struct Start<'a> {
     pub clock: &'a ManualClock,
     pub gate: &'a Arc<dyn Gate>,
     pub save_every: u64,
-    pub bug: Option<Bug>,
 }
 
 impl Node {
@@ -123,7 +122,7 @@ impl Node {
         })?;
         core.hold_deadlines(Some(CATCHING_UP));
         let last = self.store.last_segment()?;
-        let mark = if with.bug == Some(Bug::PublishOnlyFromMemory) { last } else { self.saved_mark()? };
+        let mark = if injected("publish-only-from-memory") { last } else { self.saved_mark()? };
         self.engine = Some(Engine {
             core,
             writer: Box::new(writer),

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::{Bug, Fault};
+#[cfg(feature = "injected-bugs")]
+use crate::Bug;
+use crate::Fault;
 
 /// How one seed is simulated.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,7 +23,8 @@ pub struct Options {
     pub shuffle: u64,
     /// Keep a line for each step.
     pub trace: bool,
-    /// A defect that is put in, to show that it is seen.
+    /// A bug that is put in, to prove that it is seen.
+    #[cfg(feature = "injected-bugs")]
     pub bug: Option<Bug>,
 }
 
@@ -35,6 +38,7 @@ impl Default for Options {
             faults_max: u64::MAX,
             shuffle: 0,
             trace: false,
+            #[cfg(feature = "injected-bugs")]
             bug: None,
         }
     }

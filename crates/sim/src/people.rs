@@ -157,7 +157,7 @@ impl People {
     /// Puts a wish on the agenda; `key` is what an earlier try was sent with.
     pub fn plan(&mut self, at: Timestamp, key: Option<Id>, wish: Wish) {
         self.count += 1;
-        let key = key.or_else(|| wish.takes_key().then(|| id(&format!("key-{}", self.count))));
+        let key = key.or_else(|| self.new_key(&wish));
         self.agenda.insert((at, self.count), Deed { wish, key, tries: 0 });
     }
 
@@ -165,11 +165,15 @@ impl People {
         self.plan(now.plus(Duration::from_millis(after_ms)), None, wish);
     }
 
+    fn new_key(&self, wish: &Wish) -> Option<Id> {
+        wish.takes_key().then(|| id(&format!("key-{}", self.count)))
+    }
+
     /// The same once more, after a while.
     pub fn again(&mut self, now: Timestamp, deed: Deed, most_ms: u64) {
-        let after_ms = self.chance.mostly_short(20, most_ms);
+        let after_ms = self.chance.mostly_short(100, most_ms);
         self.count += 1;
-        let deed = Deed { tries: deed.tries + 1, ..deed };
+        let deed = Deed { tries: deed.tries + 1, key: deed.key.or_else(|| self.new_key(&deed.wish)), ..deed };
         self.agenda.insert((now.plus(Duration::from_millis(after_ms)), self.count), deed);
     }
 

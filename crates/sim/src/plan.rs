@@ -41,6 +41,8 @@ pub struct OrderPlan {
     pub cancels: Vec<(u64, bool)>,
     /// When somebody outside pays, or says that nobody will.
     pub pays: Option<(u64, Paying)>,
+    /// How long after its goods have left the customer wants it cancelled.
+    pub recall: Option<u64>,
     /// When staff tries to send it, and how long the parcel takes; never when `None`.
     pub ships: Option<(u64, Option<u64>)>,
     /// Refunds once it has arrived: after how long, and whether of all or of a part.
@@ -77,7 +79,7 @@ impl Plan {
         let mut chance = Chance::new(seed, "goods");
         let goods = goods(&mut chance);
         let buyers: Vec<Buyer> = (0..chance.between(3, 8))
-            .map(|_| Buyer { balance_minor: chance.pick(&[0, 5_000, 50_000, 1_000_000, 1_000_000, 1_000_000]) })
+            .map(|_| Buyer { balance_minor: chance.pick(&[0, 5_000, 5_000, 10_000, 50_000, 1_000_000, 1_000_000]) })
             .collect();
         let events = events(&mut chance, goods.len(), buyers.len());
         let spread_ms = chance.pick(&[MINUTE_MS, 10 * MINUTE_MS, 30 * MINUTE_MS]);
@@ -149,6 +151,7 @@ impl OrderPlan {
             }),
             refunds,
             capture_again: chance.percent(10).then(|| chance.mostly_short(1_000, 20 * MINUTE_MS)),
+            recall: chance.percent(15).then(|| chance.mostly_short(1, 60_000)),
         }
     }
 }

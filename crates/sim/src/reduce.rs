@@ -84,9 +84,16 @@ impl Search {
 
     fn fewer_kinds(&mut self) {
         for fault in Fault::ALL {
+            if self.best.without_faults.contains(fault) {
+                continue;
+            }
             let without_faults: BTreeSet<Fault> = self.best.without_faults.iter().chain([fault]).copied().collect();
-            if without_faults != self.best.without_faults {
-                self.accept(&Options { without_faults, ..self.best.clone() });
+            let without = Options { without_faults, ..self.best.clone() };
+            if self.outcome.figures.faults.contains_key(fault) {
+                self.accept(&without);
+            } else {
+                // It has not happened: without it all is as it was.
+                self.best = without;
             }
         }
     }

@@ -3,12 +3,13 @@
 use std::{sync::Arc, time::Duration};
 
 use tradewind_engine::{
-    Committed, Formed, Heard, Message, Receipt,
-    ports::{CommitError, Incoming, Position, StoreError},
+    Committed, Entity, Formed, Heard, Message, Receipt, injected,
+    ports::{Commit, CommitError, Incoming, Position, RowChange, StoreError},
+    tables::InboxRow,
 };
 use tradewind_events::{Envelope, Id, Timestamp};
 
-use crate::{Bug, fault::Fault, node::Engine, world::World};
+use crate::{fault::Fault, node::Engine, world::World};
 
 /// Messages that a store takes at a time.
 const DELIVERED_MAX: u64 = 12;
@@ -51,9 +52,7 @@ impl World {
             Ok(commit) => commit,
             Err(error) => return self.violate("a batch", format!("cannot be encoded: {error}")),
         };
-        if let Some(bug) = self.options.bug {
-            bug.spoil(&mut commit);
-        }
+        let inbox = injected("inbox-apart").then(|| inbox_of(&mut commit));
         if self.faults.strike(Fault::CommitRefused) {
             let times = self.faults.draw(Fault::CommitRefused, |chance| chance.mostly_short(1, 6)).unwrap_or(1);
             for _ in 0..times {
@@ -79,6 +78,9 @@ impl World {
         });
         if written.is_ok() && self.faults.strike(Fault::CrashAfterCommit) {
             return self.crash(nth, "dies after a commit");
+        }
+        if let (true, Some(inbox), Some(engine)) = (written.is_ok(), &inbox, &mut self.nodes[nth].engine) {
+            written = engine.writer.commit(inbox);
         }
         if written.is_ok() && self.faults.strike(Fault::CommitUnknown) {
             written = Err(StoreError::Unusable("simulated: the outcome is unknown".to_owned()).into());
@@ -155,18 +157,16 @@ impl World {
         if !self.publish(nth, next, fails) {
             return;
         }
-        let bug = self.options.bug;
         let Some(engine) = &mut self.nodes[nth].engine else { return };
         if fails {
             self.figures.publish_failures += 1;
             engine.relay.retry_at = now.plus(Duration::from_millis(self.chance.mostly_short(50, 10_000)));
-            match bug {
-                Some(Bug::MarkBeforeAck) => engine.relay.mark = next,
-                Some(Bug::RetryOutOfOrder) if next < engine.relay.last => {
-                    engine.relay.ahead.push(next + 1);
-                    self.publish(nth, next + 1, false);
-                }
-                _ => {}
+            if injected("mark-before-ack") {
+                engine.relay.mark = next;
+            }
+            if injected("retry-out-of-order") && next < engine.relay.last {
+                engine.relay.ahead.push(next + 1);
+                self.publish(nth, next + 1, false);
             }
             return;
         }
@@ -219,7 +219,7 @@ impl World {
     pub fn deliver(&mut self, nth: usize) {
         let (now, most) = (self.now(), self.chance.between(1, DELIVERED_MAX));
         let deliveries = self.network.deliver(nth, usize::try_from(most).unwrap_or(1), now);
-        let early = self.options.bug == Some(Bug::AckBeforeCommit);
+        let early = injected("ack-before-commit");
         for delivery in deliveries {
             let Some(engine) = &mut self.nodes[nth].engine else { return };
             let position = Position(delivery.position.to_string());
@@ -272,4 +272,12 @@ impl World {
 
 fn position(position: &Position) -> u64 {
     position.0.parse().unwrap_or(0)
+}
+
+/// The inbox rows of a commit, taken out of it. Only a bug does so.
+fn inbox_of(commit: &mut Commit) -> Commit {
+    let is_inbox = |row: &RowChange| row.table.name == InboxRow::TABLE.name;
+    let (inbox, others) = std::mem::take(&mut commit.rows).into_iter().partition(is_inbox);
+    commit.rows = others;
+    Commit { epoch: commit.epoch, at: commit.at, rows: inbox, segment: None }
 }

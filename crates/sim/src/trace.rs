@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tradewind_engine::ports::Clock;
 use tradewind_events::Timestamp;
-use tradewind_testkit::ManualClock;
+use tradewind_memory::ManualClock;
 
 /// Clones write to the same page. Without one, nothing is formatted.
 #[derive(Clone)]

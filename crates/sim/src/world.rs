@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use tradewind_engine::{Gate, ports::Clock};
 use tradewind_events::{Registry, Timestamp};
-use tradewind_testkit::ManualClock;
+use tradewind_memory::ManualClock;
 
 use crate::{
     Figures, Options, Violation,
@@ -77,7 +77,7 @@ impl World {
         }
         Self {
             began: clock.now(),
-            gate: Arc::new(Panics { faults: faults.clone(), trace: trace.clone(), bug: options.bug }),
+            gate: Arc::new(Panics { faults: faults.clone(), trace: trace.clone() }),
             registry: tradewind_events::registry(),
             shop: Shop::new(seed),
             network: Network::new(seed, split.len(), faults.clone()),
@@ -133,13 +133,32 @@ impl World {
         let most = self.figures.steps + STEPS_MAX;
         while !fits(self) {
             if self.figures.steps > most {
-                self.violate("the shop", format!("has not come to an end within {STEPS_MAX} steps"));
+                let stands = self.stands();
+                self.violate("the shop", format!("has not come to an end within {STEPS_MAX} steps: {stands}"));
                 return;
             }
             if !self.turn() {
                 return;
             }
         }
+    }
+
+    /// How everything stands, for one that does not go on.
+    fn stands(&self) -> String {
+        let now = self.now();
+        let after = |at: Timestamp| i128::from(at.as_millis()) - i128::from(now.as_millis());
+        let stands = |(nth, node): (usize, &Node)| {
+            let engine = node.engine.as_ref().map_or_else(String::new, |engine| {
+                let (waiting, full) = (engine.core.waiting(), engine.core.is_full());
+                let in_flight = engine.writing();
+                let (due, forms) = (after(engine.core.next_due()), engine.wants_to_form(now));
+                format!("{waiting} wait (full: {full}), {in_flight} written, due in {due} ms, forms: {forms}, ")
+            });
+            let (steps_in, hears_in) = (after(node.next_at(self.relays())), after(self.network.next_at(nth)));
+            format!("{} ({engine}next in {steps_in} ms, hears in {hears_in} ms)", node.name)
+        };
+        let nodes: Vec<String> = self.nodes.iter().enumerate().map(stands).collect();
+        format!("{}; people in {} ms", nodes.join(", "), after(self.people.next_at()))
     }
 
     /// Nothing is under way.
@@ -248,6 +267,11 @@ impl World {
 
     /// Faults that can come with any step. `true`: the step does not happen.
     fn disturb(&mut self, step: Step) -> bool {
+        let (Step::Form(node) | Step::Write(node) | Step::Settle(node) | Step::Relay(node) | Step::Deliver(node)) =
+            step
+        else {
+            return false;
+        };
         if self.chance.one_in(8) && self.faults.strike(Fault::ClockJump) {
             let jump = self.faults.draw(Fault::ClockJump, |chance| chance.mostly_short(5_000, 2 * 3_600_000));
             self.confirms_after = Duration::from_millis(self.chance.mostly_short(1_000, 600_000));
@@ -258,11 +282,6 @@ impl World {
             let consumer = self.chance.pick(&shop::SERVICES);
             self.pause(consumer);
         }
-        let (Step::Form(node) | Step::Write(node) | Step::Settle(node) | Step::Relay(node) | Step::Deliver(node)) =
-            step
-        else {
-            return false;
-        };
         if self.faults.strike(Fault::Kill) {
             self.crash(node, "is killed");
             return true;
@@ -283,7 +302,6 @@ impl World {
             clock: &self.clock,
             gate: &self.gate,
             save_every: self.save_every,
-            bug: self.options.bug,
         };
         let started = self.nodes[nth].start(&start);
         self.trace.note(|| format!("{} starts", self.nodes[nth].name));

@@ -3,16 +3,11 @@
 
 mod broker;
 pub mod broker_suite;
-mod clock;
-mod ids;
-mod memory;
 mod running;
 mod stage;
 pub mod store_suite;
 
 pub use broker::{BrokerFaults, BrokerKind, MEMORY_BODY_BYTES_MAX, MemoryBroker};
-pub use clock::ManualClock;
-pub use ids::CountedIds;
-pub use memory::MemoryStore;
 pub use running::{Plan, Running};
 pub use stage::Stage;
+pub use tradewind_memory::{CountedIds, ManualClock, MemoryStore};

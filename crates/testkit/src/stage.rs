@@ -15,8 +15,7 @@ use tradewind_engine::{
     tables::{DeadLetterRow, DeadLetterState, EffectRow, ParkedRow},
 };
 use tradewind_events::{AnyEvent, AsKey, Envelope, Event, Id, Registry, Subject, Timestamp, id};
-
-use crate::{CountedIds, ManualClock, MemoryStore, memory::MemoryWriter};
+use tradewind_memory::{CountedIds, ManualClock, MemoryStore, MemoryWriter};
 
 /// Services in one store, and what was seen of them.
 pub struct Stage {

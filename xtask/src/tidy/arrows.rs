@@ -36,7 +36,7 @@ const SERVICES: Ours = Ours::These(&[
     "tradewind-shipping",
 ]);
 
-/// The whole shop, in the world of tests.
+/// The whole shop, in a world in memory.
 const WORLD: Ours = Ours::These(&[
     "tradewind-audit",
     "tradewind-carts",
@@ -45,16 +45,26 @@ const WORLD: Ours = Ours::These(&[
     "tradewind-events",
     "tradewind-identity",
     "tradewind-inventory",
+    "tradewind-memory",
     "tradewind-notifications",
     "tradewind-orders",
     "tradewind-payments",
     "tradewind-query",
     "tradewind-shipping",
+]);
+
+/// The real server, in a world of tests.
+const FUZZING: Ours = Ours::These(&[
+    "tradewind",
+    "tradewind-audit",
+    "tradewind-engine",
+    "tradewind-events",
     "tradewind-testkit",
+    "tradewind-workers",
 ]);
 
 /// The first row that fits is the one that counts.
-const ARROWS: [Arrows; 12] = [
+const ARROWS: [Arrows; 15] = [
     // Nine services read the same, and none knows another, a database, a broker, HTTP or an async runtime.
     Arrows { from: "services/", ours: ENGINE, theirs: Some(&[]), tests_see_all: false },
     Arrows { from: "crates/macros", ours: Ours::These(&[]), theirs: None, tests_see_all: false },
@@ -68,11 +78,21 @@ const ARROWS: [Arrows; 12] = [
     // Adapters. Their tests bring the services' tables.
     Arrows { from: "crates/sqlite", ours: ENGINE, theirs: None, tests_see_all: true },
     Arrows { from: "crates/workers", ours: ENGINE, theirs: None, tests_see_all: true },
-    Arrows { from: "crates/testkit", ours: ENGINE, theirs: None, tests_see_all: true },
+    Arrows { from: "crates/memory", ours: ENGINE, theirs: Some(&[]), tests_see_all: true },
+    Arrows {
+        from: "crates/testkit",
+        ours: Ours::These(&["tradewind-engine", "tradewind-events", "tradewind-memory"]),
+        theirs: None,
+        tests_see_all: true,
+    },
     // Reads the rows of services and judges them; which store they come from is the caller's business.
     Arrows { from: "crates/audit", ours: SERVICES, theirs: None, tests_see_all: true },
     // Runs the real services in a world of its own, and audits what they did.
     Arrows { from: "crates/sim", ours: WORLD, theirs: None, tests_see_all: true },
+    // Runs the real handlers over rows of its own, and audits those.
+    Arrows { from: "crates/explore", ours: WORLD, theirs: None, tests_see_all: true },
+    // Drives the real server with made-up input. Nothing depends on it.
+    Arrows { from: "crates/fuzzing", ours: FUZZING, theirs: None, tests_see_all: true },
     // The only place where the parts meet.
     Arrows { from: "crates/server", ours: Ours::All, theirs: None, tests_see_all: true },
     // Measures the real server, and its parts without it. Nothing depends on it.

@@ -81,9 +81,13 @@ fn length(path: &str, text: &str) -> Option<Finding> {
     })
 }
 
-/// Versions, lints and dependencies are said once, in the workspace.
+/// Versions, lints and dependencies are said once, in the workspace. A package that is a workspace of its own has none to
+/// say them.
 fn manifest(path: &str, text: &str) -> Vec<Finding> {
     let mut findings = Vec::new();
+    if text.lines().any(|line| line == "[workspace]") {
+        return findings;
+    }
     if !text.contains("[lints]\nworkspace = true") {
         findings.push(Finding::in_file(path, "the lints are those of the workspace: [lints] workspace = true"));
     }
@@ -147,5 +151,6 @@ mod tests {
         let good = "[dependencies]\nserde.workspace = true\n[lints]\nworkspace = true\n";
         assert_eq!(found("crates/toy/Cargo.toml", good), 0);
         assert_eq!(found("crates/toy/Cargo.toml", &good.replace("serde.workspace = true", "serde = \"1\"")), 1);
+        assert_eq!(found("toy/Cargo.toml", "[workspace]\n[dependencies]\nserde = \"1\"\n"), 0);
     }
 }

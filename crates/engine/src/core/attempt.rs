@@ -18,12 +18,9 @@ use crate::{
     observe::Stopwatch,
     operator::{Done, IDEMPOTENCY_KEY_REUSED, INTERNAL, SERVICE_ELSEWHERE},
     tables::{CounterRow, DeadLetterRow, DeadLetterState, IdempotencyRow, InboxRow, ParkedRow},
+    uow::LOADS_MAX,
     work::{CommandMessage, Heard, Message, Target},
 };
-
-/// A handler runs again after so many loads at most: one that needs more looks for rows that cannot be there, by keys
-/// that it makes anew each time.
-const LOADS_MAX: u16 = 64;
 
 type Missing = Vec<(&'static Table, Key)>;
 

@@ -154,9 +154,7 @@ fn a_message_that_is_more_than_a_batch_is_one_by_itself() {
 struct Slow(ManualClock);
 
 impl Gate for Slow {
-    fn before(&self, _handling: &Handling<'_>) -> bool {
-        true
-    }
+    fn before(&self, _handling: &Handling<'_>) {}
 
     fn after(&self, _handling: &Handling<'_>) {
         self.0.advance(std::time::Duration::from_millis(100));

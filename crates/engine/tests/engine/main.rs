@@ -3,6 +3,7 @@
 mod bounds;
 mod commands;
 mod failures;
+mod handlers;
 mod jobs;
 mod operators;
 mod running;

@@ -12,6 +12,7 @@ use serde_json::error::Category;
 use super::{
     describe::{Describe, Describer},
     fault::Fault,
+    objects::Objects,
     problem::Failure,
     refusals::{BODY_INVALID, JSON_INVALID, JSON_TOO_DEEP, MEDIA_TYPE_UNSUPPORTED},
 };
@@ -69,7 +70,7 @@ pub fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
         return Err(JSON_TOO_DEEP.because(format!("Objects and lists lie in each other at most {DEPTH_MAX} deep.")));
     }
     let mut json = serde_json::Deserializer::from_slice(body);
-    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+    let value = serde_path_to_error::deserialize(Objects(&mut json)).map_err(|error| {
         if error.inner().classify() != Category::Data {
             // Where it ceases to be JSON, the position says more than the field.
             return JSON_INVALID.because(error.inner());

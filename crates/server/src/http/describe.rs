@@ -101,7 +101,12 @@ impl Describer {
     }
 
     pub(super) fn in_path(&mut self, name: &str) {
-        self.add(Parameter { place: "path", name, required: true, help: "", schema: json!({"type": "string"}) });
+        let schema = match name {
+            "currency" => json!({"type": "string", "pattern": "^[A-Z]{3}$"}),
+            // An id; which one, its name says.
+            _ => json!({"type": "string", "minLength": 1, "maxLength": 64, "pattern": "^[!-~]+$"}),
+        };
+        self.add(Parameter { place: "path", name, required: true, help: "", schema });
     }
 
     pub fn answers<T: JsonSchema>(&mut self, status: StatusCode) {

@@ -64,8 +64,11 @@ fn in_words(said: &str) -> String {
     let said = said.rsplit_once(" at line ").map_or(said, |(said, _)| said);
     let Some((before, expected)) = said.rsplit_once("expected ") else { return said.to_owned() };
     let Some((_, kind)) = KINDS.iter().find(|(name, _)| expected.starts_with(name)) else { return said.to_owned() };
-    // A list that stands for an object has a length that means nothing to its sender.
-    let before = if before.starts_with("invalid length") { "invalid type: a list, " } else { before };
+    let before = match before {
+        "invalid type: sequence, " => "invalid type: a list, ",
+        "invalid type: map, " => "invalid type: an object, ",
+        before => before,
+    };
     format!("{before}expected {kind}")
 }
 
@@ -73,7 +76,7 @@ fn in_words(said: &str) -> String {
 mod tests {
     use serde::Deserialize;
 
-    use super::*;
+    use super::{super::objects::Objects, *};
 
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields)]
@@ -115,7 +118,7 @@ mod tests {
             (r#"{"colour": 1}"#, Some("colour"), "unknown field `colour`, expected `lines` or `method`".to_owned()),
         ] {
             let mut json = serde_json::Deserializer::from_str(body);
-            let error = serde_path_to_error::deserialize::<_, Order>(&mut json).unwrap_err();
+            let error = serde_path_to_error::deserialize::<_, Order>(Objects(&mut json)).unwrap_err();
             let fault = Fault::of(error.path(), error.inner());
             assert_eq!(fault, Fault { field: field.map(str::to_owned), detail }, "{body}");
         }

@@ -54,6 +54,11 @@ async fn a_field_that_is_missing_twice_there_or_of_another_kind_is_named() {
         assert_eq!(refused.field("field"), field, "{body}");
         assert!(!refused.field("detail").contains("column"), "{}", refused.field("detail"));
     }
+    // A list of its fields is no object, at whatever depth.
+    let placed = json!({"lines": [["a", "A", 1, null]], "payment_method": "balance"});
+    ada.client.post("/v1/orders", placed).await.refused(400, "body_invalid").field("field");
+    let profile = format!("/v1/users/{}", ada.user_id);
+    ada.client.request("PATCH", &profile).json(&json!([null, null])).send().await.refused(400, "body_invalid");
     let list = ada.client.post("/v1/orders", json!([])).await.refused(400, "body_invalid");
     assert_eq!(list.field("detail"), "invalid type: a list, expected an object");
 }

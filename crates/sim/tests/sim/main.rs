@@ -1,11 +1,12 @@
-//! The whole shop over split stores, with everything that can go wrong: some hundred seeds, or as many as somebody
-//! wants (`TRADEWIND_SIM_SEEDS`).
+//! The whole shop over split stores, with everything that can go wrong: some seeds, or as many as somebody wants
+//! (`TRADEWIND_SIM_SEEDS`).
 
+#[cfg(feature = "injected-bugs")]
 mod bugs;
 
-use std::{collections::BTreeMap, fmt::Write};
+use std::{fmt::Write, num::NonZeroUsize, thread::available_parallelism};
 
-use tradewind_sim::{Fault, Options, reduce, simulate};
+use tradewind_sim::{Fault, Options, reduce, simulate, simulate_many};
 
 /// Seeds of a short run.
 const SEEDS: u64 = 60;
@@ -31,32 +32,24 @@ fn told(seed: u64, options: &Options) -> String {
 #[test]
 fn whatever_goes_wrong_the_shop_comes_to_rest_as_it_must() {
     let options = Options::default();
-    let (mut faults, mut outcomes) = (BTreeMap::<Fault, u64>::new(), BTreeMap::<String, u64>::new());
-    for seed in 1..=seeds() {
-        let outcome = simulate(seed, &options);
-        assert!(outcome.violations.is_empty(), "{}", told(seed, &options));
-        for (fault, times) in outcome.figures.faults {
-            *faults.entry(fault).or_default() += times;
-        }
-        for (state, orders) in outcome.figures.outcomes {
-            *outcomes.entry(state).or_default() += orders;
-        }
+    let threads = available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    let sums = simulate_many(1..seeds() + 1, &options, threads, &|_, _| {});
+    if let Some(seed) = sums.failed.keys().next() {
+        panic!(
+            "{} of {} seeds fail: {:?}\n{}",
+            sums.failed.len(),
+            sums.seeds,
+            sums.failed.keys(),
+            told(*seed, &options)
+        );
     }
-    let absent: Vec<_> = Fault::ALL.iter().filter(|fault| !faults.contains_key(fault)).collect();
+    assert_eq!(sums.seeds, seeds());
+    assert!(sums.orders_min >= 20, "a seed has {} orders", sums.orders_min);
+    assert!(sums.faults_min >= 5, "a seed has {} faults", sums.faults_min);
+    let absent: Vec<_> = Fault::ALL.iter().filter(|fault| !sums.faults.contains_key(fault)).collect();
     assert!(absent.is_empty(), "never happened: {absent:?}");
     for state in ["completed", "confirmed", "dispatched", "cancelled", "rejected"] {
-        assert!(outcomes.keys().any(|outcome| outcome.starts_with(state)), "no order is {state}: {outcomes:?}");
-    }
-}
-
-#[test]
-fn every_seed_has_twenty_orders_and_five_faults() {
-    for seed in 1_000..1_020 {
-        let figures = simulate(seed, &Options::default()).figures;
-        let (orders, faults) = (figures.outcomes.values().sum::<u64>(), figures.faults.values().sum::<u64>());
-        assert!(orders >= 20, "seed {seed} has {orders} orders");
-        assert!(faults >= 5, "seed {seed} has {faults} faults");
-        assert!(figures.stores >= 1 && figures.stores <= 4);
+        assert!(sums.outcomes.keys().any(|is| is.starts_with(state)), "no order is {state}: {:?}", sums.outcomes);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use tradewind_engine::Entity;
+use tradewind_engine::{Entity, injected};
 use tradewind_events::{
     Id, Line, Lines, OrderSummary, TextEnum, Timestamp,
     inventory::{
@@ -155,8 +155,9 @@ impl Reservation {
     /// come first. Refuses a claim that was lost before the money came.
     pub fn paid(&mut self) -> Result<Option<ReservationCommitted>, ReservationCommitRefused> {
         self.paid = true;
+        let late = injected("sold-after-expiry") && self.state == ReservationState::Expired;
         match (self.state, &self.reservation_id) {
-            (ReservationState::Active, Some(reservation_id)) => {
+            (state, Some(reservation_id)) if state == ReservationState::Active || late => {
                 let reservation_id = reservation_id.clone();
                 self.state = ReservationState::Committed;
                 Ok(Some(ReservationCommitted {
@@ -228,8 +229,9 @@ impl Shelves {
     pub fn pick(&self, line: &Line, mut new_id: impl FnMut() -> Id) -> Result<Vec<Line>, Insufficient> {
         let mut open = i64::from(line.quantity);
         let mut picked = Vec::with_capacity(1);
-        for stock in self.0.iter().filter(|stock| stock.available() > 0).take(LINE_PIECES_MAX) {
-            let taken = stock.available().min(open);
+        let free = |stock: &Stock| if injected("sold-twice") { stock.on_hand } else { stock.available() };
+        for stock in self.0.iter().filter(|stock| free(stock) > 0).take(LINE_PIECES_MAX) {
+            let taken = free(stock).min(open);
             open -= taken;
             picked.push((stock.location_id.clone(), u32::try_from(taken).unwrap_or(line.quantity)));
             if open == 0 {

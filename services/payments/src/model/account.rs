@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tradewind_engine::Entity;
+use tradewind_engine::{Entity, injected};
 use tradewind_events::{
     Column, ColumnError, ColumnKind, Currency, Id, TextEnum, Timestamp, Value,
     payments::{AccountClosed, AccountCredited, AccountDebited, AccountOpened},
@@ -96,9 +96,10 @@ impl Account {
 
     /// Why an amount cannot be held, if it cannot.
     pub fn refuses(&self, amount_minor: i64) -> Option<&'static str> {
+        let held_minor = if injected("balance-spent-twice") { self.held_minor } else { 0 };
         match self.state {
             AccountState::Closing | AccountState::Closed => Some(reason::ACCOUNT_CLOSED),
-            AccountState::Open if self.balance_minor() < amount_minor => Some(reason::INSUFFICIENT_FUNDS),
+            AccountState::Open if self.balance_minor() + held_minor < amount_minor => Some(reason::INSUFFICIENT_FUNDS),
             AccountState::Open => None,
         }
     }

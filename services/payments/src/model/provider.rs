@@ -1,6 +1,6 @@
 //! What the payment provider is asked, under which key, and what its answers mean.
 
-use tradewind_engine::{Effect, Stop};
+use tradewind_engine::{Effect, Stop, injected};
 use tradewind_events::{
     Id,
     jobs::{ProviderAction, ProviderAnswer, ProviderCall, ProviderState},
@@ -43,7 +43,7 @@ pub enum Verdict {
 
 /// What it means that the provider answers a call with where the charge stands. The charge may be further than the
 /// call: asking again under an old key is asking what became of it.
-pub const fn verdict(action: ProviderAction, state: ProviderState) -> Verdict {
+pub fn verdict(action: ProviderAction, state: ProviderState) -> Verdict {
     use ProviderState::{Authorized, Captured, Declined, NothingHeld, Pending, Refunded, Refused, Returned, Voided};
     match action {
         ProviderAction::Authorize => match state {
@@ -53,6 +53,7 @@ pub const fn verdict(action: ProviderAction, state: ProviderState) -> Verdict {
         },
         ProviderAction::Capture => match state {
             Captured => Verdict::Done,
+            Refused if injected("failure-recorded-as-paid") => Verdict::Done,
             Declined | Refused | Voided | NothingHeld | Refunded | Returned => Verdict::Refused,
             Authorized | Pending => Verdict::Undecided,
         },

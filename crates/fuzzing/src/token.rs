@@ -1,0 +1,111 @@
+//! Access tokens. Two lines are a header and claims, which are signed with a key that is good; anything else is a token
+//! as it was sent. Whom a token is believed to speak for is what its claims say, under our key, here and now.
+
+use std::sync::Arc;
+
+use ring::{
+    rand::SystemRandom,
+    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair},
+};
+use serde_json::{Value, json};
+use tradewind::{
+    config::{Config, Layers, Secret},
+    identity::{InvalidToken, KeyRing},
+    secret::{Keys, decoded, encoded},
+};
+use tradewind_events::Timestamp;
+use tradewind_testkit::MemoryStore;
+
+use crate::{Check, line};
+
+const NOW: Timestamp = Timestamp::from_millis(1_769_860_800_000);
+const NOW_SECONDS: i64 = 1_769_860_800;
+
+/// As configured by default, in seconds.
+const SKEW_SECONDS: i64 = 30;
+
+struct Gate {
+    ring: KeyRing,
+    pair: EcdsaKeyPair,
+    chance: SystemRandom,
+}
+
+pub fn start() -> Check {
+    let gate = Gate::new();
+    Box::new(move |input| gate.check(input))
+}
+
+impl Gate {
+    fn new() -> Self {
+        let chance = SystemRandom::new();
+        let algorithm = &ECDSA_P256_SHA256_FIXED_SIGNING;
+        let document = EcdsaKeyPair::generate_pkcs8(algorithm, &chance).expect("the system gives random bytes");
+        let pair = EcdsaKeyPair::from_pkcs8(algorithm, document.as_ref(), &chance).expect("the key was just made");
+        let (x, y) = pair.public_key().as_ref()[1..].split_at(32);
+        let jwk = json!({"kty": "EC", "crv": "P-256", "x": encoded(x), "y": encoded(y), "kid": "key-1"});
+        let config = Config::load(&Layers::default()).expect("the defaults are good");
+        let keys = Arc::new(Keys::new(&Secret::new(*b"one master key, one shop")));
+        let ring = KeyRing::new(&config, keys, Arc::new(MemoryStore::new()), vec![Arc::new(jwk)]);
+        Self { ring: ring.expect("an empty store can be read"), pair, chance }
+    }
+
+    fn check(&self, input: &[u8]) {
+        let (header, claims) = line(input);
+        if claims.is_empty() {
+            let Ok(token) = std::str::from_utf8(input) else { return };
+            assert_eq!(self.ring.check(token, NOW), Err(InvalidToken::Refused), "{token} was not signed by us");
+            return;
+        }
+        let signed = format!("{}.{}", encoded(header), encoded(claims));
+        let signature = self.pair.sign(&self.chance, signed.as_bytes()).expect("the key signs");
+        let token = format!("{signed}.{}", encoded(signature.as_ref()));
+        let told = self.ring.check(&token, NOW);
+        assert_eq!(self.ring.check(&token, NOW), told, "asked again, it tells something else");
+        assert_eq!(self.ring.check(&altered(&token), NOW), Err(InvalidToken::Refused));
+        let (header, claims) = (object(header), object(claims));
+        match told {
+            Ok(bearer) => {
+                assert!(header["alg"] == "ES256" && header["typ"] == "at+jwt" && header["kid"] == "key-1", "{header}");
+                assert!(claims["iss"] == "tradewind" && claims["aud"] == "tradewind", "{claims}");
+                assert!(
+                    claims["exp"].as_i64().is_some_and(|exp| exp.saturating_add(SKEW_SECONDS) > NOW_SECONDS),
+                    "{claims}"
+                );
+                assert!(claims["iat"].as_i64().is_some_and(|iat| iat <= NOW_SECONDS + SKEW_SECONDS), "{claims}");
+                assert_eq!(claims["sub"], bearer.id.as_str());
+                assert_eq!(claims["role"], json!(tradewind_events::TextEnum::as_str(bearer.role)));
+            }
+            Err(InvalidToken::Expired) => assert!(claims["exp"].as_i64() <= Some(NOW_SECONDS), "{claims}"),
+            Err(InvalidToken::Refused) => {}
+        }
+    }
+}
+
+/// Fields that nobody reads may hold anything, also what is no text.
+fn object(json: &[u8]) -> Value {
+    serde_json::from_str(&String::from_utf8_lossy(json)).unwrap_or_default()
+}
+
+/// With another last character: of the signature.
+fn altered(token: &str) -> String {
+    let (rest, last) = token.split_at(token.len() - 1);
+    format!("{rest}{}", if last == "A" { "B" } else { "A" })
+}
+
+pub fn seeds() -> Vec<Vec<u8>> {
+    let header = r#"{"alg":"ES256","typ":"at+jwt","kid":"key-1"}"#;
+    let claims = |role: &str, exp: i64| {
+        json!({
+            "iss": "tradewind", "aud": "tradewind", "sub": "user-1", "role": role, "sid": "session-1", "jti": "1",
+            "iat": NOW_SECONDS - 60, "exp": exp,
+        })
+    };
+    let sent = [header.as_bytes(), claims("admin", i64::MAX).to_string().as_bytes(), &[1; 64]].map(encoded).join(".");
+    assert!(sent.split('.').all(|part| decoded(part).is_some()));
+    vec![
+        format!("{header}\n{}", claims("customer", NOW_SECONDS + 600)).into_bytes(),
+        format!("{header}\n{}", claims("admin", NOW_SECONDS - 600)).into_bytes(),
+        format!("{}\n{}", header.replace("ES256", "none"), claims("admin", i64::MAX)).into_bytes(),
+        sent.into_bytes(),
+    ]
+}
