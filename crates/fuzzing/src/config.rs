@@ -1,10 +1,13 @@
 //! Files of settings. What is taken is shown as a file that gives the same settings; what is not names the setting or
 //! the line, and no secret.
 
-use tradewind::config::{Config, ConfigError, Layers};
+use tradewind::config::{Config, ConfigError, Layers, SETTINGS};
 
 /// How messages name the file.
 const PATH: &str = "shop.toml";
+
+/// What stands for every secret that an input leaves out.
+const SECRET: &str = "planted=nobody may read this";
 
 pub fn check(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else { return };
@@ -20,6 +23,22 @@ pub fn check(input: &[u8]) {
             errors.iter().for_each(assert_says_what);
         }
     }
+    assert_keeps_secrets(text);
+}
+
+/// Neither the settings nor what is wrong with them say a secret.
+fn assert_keeps_secrets(text: &str) {
+    if text.contains(SECRET) {
+        return;
+    }
+    let left_out = SETTINGS.iter().filter(|setting| setting.secret && !text.contains(setting.name));
+    let planted = left_out.flat_map(|setting| [setting.name, " = \"", SECRET, "\"\n"]);
+    let with_secrets: String = planted.chain([text]).collect();
+    let told = match load(&with_secrets) {
+        Ok(config) => format!("{config}{config:?}"),
+        Err(errors) => errors.iter().flat_map(|error| [error.to_string(), format!("{error:?}")]).collect(),
+    };
+    assert!(!told.contains(SECRET), "{told}");
 }
 
 fn load(text: &str) -> Result<Config, Vec<ConfigError>> {

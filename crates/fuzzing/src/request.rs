@@ -2,7 +2,8 @@
 //! method, for what; headers follow, an empty line, the body. Words in braces stand for what is in the shop: `{order}`.
 //!
 //! Whatever comes, the answer is one that the API promises: never a defect, a problem with a known code and the id of
-//! the request, the same answer again for the same key. After some thousand requests the shop is audited.
+//! the request, nothing for who may not have it, the same answer again for the same key. After some thousand requests the
+//! shop is audited.
 
 mod seeds;
 mod shop;
@@ -10,7 +11,7 @@ mod shop;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use serde_json::Value;
 use tradewind::{
-    http::{Failure, table},
+    http::{Failure, Route, Who, table},
     problems,
 };
 use tradewind_events::Id;
@@ -35,10 +36,11 @@ pub struct Sent {
 
 pub fn start() -> Check {
     let (mut shop, mut requests) = (Shop::open(), 0);
+    let routes: Vec<Route> = table().into_iter().flat_map(|section| section.routes).collect();
     Box::new(move |input| {
         let Some(sent) = Sent::read(input, &shop) else { return };
         requests += 1;
-        check(&shop, &sent);
+        check(&shop, &routes, &sent);
         if requests % REQUESTS_MAX == 0 || !shop.knows_everybody() {
             shop.reopen();
         }
@@ -69,26 +71,47 @@ impl Sent {
         Some(Self { who, method, uri, headers, body })
     }
 
-    /// It is a write that is answered the same when it is repeated.
-    fn is_keyed(&self) -> bool {
+    /// Whether this is a route for it.
+    fn fits(&self, route: &Route) -> bool {
         let parts = || self.uri.path().split('/');
-        let fits = |path: &str| {
-            let fixed = |(ours, asked): (&str, &str)| ours.starts_with('{') || ours == asked;
-            path.split('/').count() == parts().count() && path.split('/').zip(parts()).all(fixed)
-        };
-        let mut routes = table().into_iter().flat_map(|section| section.routes);
-        routes.any(|route| route.keyed && route.method == self.method && fits(route.path))
+        let fixed = |(ours, asked): (&str, &str)| ours.starts_with('{') || ours == asked;
+        let method = if self.method == Method::HEAD { &Method::GET } else { &self.method };
+        route.method == *method
+            && route.path.split('/').count() == parts().count()
+            && route.path.split('/').zip(parts()).all(fixed)
+    }
+
+    /// Who is let in knows a token, and none can be made up.
+    fn who(&self) -> Person {
+        if self.headers.contains_key(header::AUTHORIZATION) { Person::Anonymous } else { self.who }
     }
 }
 
-fn check(shop: &Shop, sent: &Sent) {
+fn check(shop: &Shop, routes: &[Route], sent: &Sent) {
     let answer = shop.ask(sent);
     assert_is_promised(sent, &answer);
+    if !answer.status.is_success() {
+        return;
+    }
+    let fitting = || routes.iter().filter(|route| sent.fits(route));
+    assert!(fitting().any(|route| may(sent.who(), route.who)), "not for {:?}: {}", sent.who(), answer.text());
     // The outcome that is waited for goes on.
-    if answer.status.is_success() && !sent.headers.contains_key("prefer") && sent.is_keyed() {
+    if !sent.headers.contains_key("prefer") && fitting().any(|route| route.keyed) {
         let again = shop.ask(sent);
         assert_eq!(again.status, answer.status, "repeated: {}", again.text());
         assert_eq!(again.text(), answer.text(), "repeated");
+    }
+}
+
+/// Whether somebody can be who the table has a route for.
+fn may(person: Person, who: Who) -> bool {
+    match who {
+        Who::Public | Who::Anyone => true,
+        Who::User => !matches!(person, Person::Anonymous | Person::Service),
+        Who::Owner => person != Person::Anonymous,
+        Who::Service => !matches!(person, Person::Anonymous | Person::Customer),
+        Who::Staff => matches!(person, Person::Staff | Person::Admin),
+        Who::Admin => person == Person::Admin,
     }
 }
 

@@ -16,9 +16,39 @@ pub fn check(input: &[u8]) {
     let written = serde_json::to_vec(&signed).expect("a snapshot can be written");
     let read: CartSnapshot = http::read(&written).expect("what was written can be read");
     assert_eq!(read, signed);
-    let later = CartSnapshot { version: signed.version.wrapping_add(1), ..signed.clone() };
-    let another = CartSnapshot { order_id: id("another"), ..signed.clone() };
-    assert!(!later.verify(SECRET) && (!another.verify(SECRET) || signed.order_id == id("another")));
+    for other in others(&signed) {
+        assert!(other == signed || !other.verify(SECRET), "{other:?}");
+    }
+}
+
+/// The same cart with one thing changed, under the signature that it had.
+fn others(signed: &CartSnapshot) -> Vec<CartSnapshot> {
+    let with = |change: &dyn Fn(&mut CartSnapshot)| {
+        let mut other = signed.clone();
+        change(&mut other);
+        other
+    };
+    let with_lines = |change: &dyn Fn(&mut Vec<Line>)| {
+        let mut lines: Vec<Line> = signed.lines.iter().cloned().collect();
+        change(&mut lines);
+        with(&|cart| cart.lines = lines.clone().into())
+    };
+    let with_line = |change: &dyn Fn(&mut Line)| with_lines(&|lines| lines.iter_mut().for_each(change));
+    vec![
+        with(&|cart| cart.cart_id = id("another")),
+        with(&|cart| cart.order_id = id("another")),
+        with(&|cart| cart.customer_id = id("another")),
+        with(&|cart| cart.version = cart.version.wrapping_add(1)),
+        with(&|cart| cart.currency = "XTS".parse().expect("XTS is a currency")),
+        with(&|cart| cart.expires_at = Timestamp::from_millis(cart.expires_at.as_millis().wrapping_add(1))),
+        with_lines(&|lines| drop(lines.pop())),
+        with_lines(&|lines| lines.reverse()),
+        with_line(&|line| line.product_id = id("another")),
+        with_line(&|line| line.sku = id("another")),
+        with_line(&|line| line.quantity = line.quantity.wrapping_add(1)),
+        with_line(&|line| line.unit_price_minor = line.unit_price_minor.map_or(Some(0), |price| price.checked_sub(1))),
+        with_line(&|line| std::mem::swap(&mut line.location_id, &mut line.reservation_id)),
+    ]
 }
 
 pub fn seeds() -> Vec<Vec<u8>> {

@@ -61,7 +61,9 @@ impl Gate {
         let token = format!("{signed}.{}", encoded(signature.as_ref()));
         let told = self.ring.check(&token, NOW);
         assert_eq!(self.ring.check(&token, NOW), told, "asked again, it tells something else");
-        assert_eq!(self.ring.check(&altered(&token), NOW), Err(InvalidToken::Refused));
+        for other in altered(&token) {
+            assert_eq!(self.ring.check(&other, NOW), Err(InvalidToken::Refused), "{other} was not signed by us");
+        }
         let (header, claims) = (object(header), object(claims));
         match told {
             Ok(bearer) => {
@@ -86,10 +88,18 @@ fn object(json: &[u8]) -> Value {
     serde_json::from_str(&String::from_utf8_lossy(json)).unwrap_or_default()
 }
 
-/// With another last character: of the signature.
-fn altered(token: &str) -> String {
-    let (rest, last) = token.split_at(token.len() - 1);
-    format!("{rest}{}", if last == "A" { "B" } else { "A" })
+/// With another last character of its header, of its claims, of its signature.
+fn altered(token: &str) -> impl Iterator<Item = String> {
+    let ends = token.match_indices('.').map(|(end, _)| end).chain([token.len()]);
+    ends.filter_map(|end| {
+        let (part, rest) = token.split_at(end);
+        let other = match part.as_bytes().last()? {
+            b'.' => return None,
+            b'A' => 'B',
+            _ => 'A',
+        };
+        Some(format!("{}{other}{rest}", &part[..end - 1]))
+    })
 }
 
 pub fn seeds() -> Vec<Vec<u8>> {
