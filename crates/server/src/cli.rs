@@ -112,6 +112,9 @@ pub enum CliError {
     Usage(String),
     #[error("interrupted: what was half made is removed")]
     Interrupted,
+    /// What was found out until then is printed already.
+    #[error("interrupted before the end")]
+    BrokenOff,
     #[error("{0}")]
     Other(String),
     /// The demo has said what.
@@ -135,7 +138,7 @@ impl CliError {
             | Self::Log(_)
             | Self::Event(_)
             | Self::Commit(_) => 3,
-            Self::Interrupted => 130,
+            Self::Interrupted | Self::BrokenOff => 130,
             _ => 1,
         }
     }

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     num::NonZeroUsize,
-    ops::Range,
+    ops::{ControlFlow, Range},
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -35,11 +35,12 @@ pub struct Sums {
 }
 
 /// Simulates these seeds, and says of each how it went as soon as it is known: in any order, from any of the threads.
+/// When it is told to break off, no further seed begins.
 pub fn simulate_many(
     seeds: Range<u64>,
     options: &Options,
     threads: NonZeroUsize,
-    each: &(dyn Fn(u64, &Outcome) + Sync),
+    each: &(dyn Fn(u64, &Outcome) -> ControlFlow<()> + Sync),
 ) -> Sums {
     let (next, sums) = (AtomicU64::new(seeds.start), Mutex::new(Sums::default()));
     std::thread::scope(|scope| {
@@ -51,8 +52,11 @@ pub fn simulate_many(
                         return;
                     }
                     let outcome = simulate(seed, options);
-                    each(seed, &outcome);
+                    let goes_on = each(seed, &outcome);
                     sums.lock().unwrap_or_else(PoisonError::into_inner).add(seed, outcome);
+                    if goes_on.is_break() {
+                        next.store(seeds.end, Ordering::Relaxed);
+                    }
                 }
             });
         }

@@ -82,7 +82,7 @@ impl Plan {
             .map(|_| Buyer { balance_minor: chance.pick(&[0, 5_000, 5_000, 10_000, 50_000, 1_000_000, 1_000_000]) })
             .collect();
         let events = events(&mut chance, goods.len(), buyers.len());
-        let spread_ms = chance.pick(&[MINUTE_MS, 10 * MINUTE_MS, 30 * MINUTE_MS]);
+        let spread_ms = chance.pick(&[2_000, MINUTE_MS, 10 * MINUTE_MS, 30 * MINUTE_MS]);
         let all = 0..options.orders;
         let wanted = all.filter(|number| !options.without_orders.contains(number));
         let orders = wanted.map(|number| {

@@ -18,20 +18,20 @@ const TRIES_MAX: u32 = 1_500;
 /// Taking something away moves the happenings; other orders of them are tried before it is given up.
 const SHUFFLES: u64 = 4;
 
-/// Takes away what a failing seed does not need. `None`: it does not fail.
-pub fn reduce(seed: u64, options: &Options) -> Option<Reduced> {
+/// Takes away what a failing seed does not need, for as long as `goes_on` says so. `None`: it does not fail.
+pub fn reduce(seed: u64, options: &Options, goes_on: &dyn Fn() -> bool) -> Option<Reduced> {
     let outcome = simulate(seed, options);
     if outcome.violations.is_empty() {
         return None;
     }
-    let mut search = Search { seed, best: options.clone(), outcome, tries: 1 };
+    let mut search = Search { seed, best: options.clone(), outcome, tries: 1, goes_on };
     loop {
         let before = search.best.clone();
         search.fewer_orders();
         search.fewer_kinds();
         search.fewer_faults();
         search.fewer_stores();
-        if search.best == before || search.tries >= TRIES_MAX {
+        if search.best == before || search.is_over() {
             break;
         }
     }
@@ -40,18 +40,23 @@ pub fn reduce(seed: u64, options: &Options) -> Option<Reduced> {
     Some(Reduced { options, outcome, tries: search.tries + 1 })
 }
 
-struct Search {
+struct Search<'a> {
     seed: u64,
     best: Options,
     outcome: Outcome,
     tries: u32,
+    goes_on: &'a dyn Fn() -> bool,
 }
 
-impl Search {
+impl Search<'_> {
+    fn is_over(&self) -> bool {
+        self.tries >= TRIES_MAX || !(self.goes_on)()
+    }
+
     /// Takes a smaller one if it fails too.
     fn accept(&mut self, smaller: &Options) -> bool {
         for shuffle in 0..SHUFFLES {
-            if self.tries >= TRIES_MAX {
+            if self.is_over() {
                 return false;
             }
             self.tries += 1;

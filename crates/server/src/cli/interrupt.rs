@@ -1,6 +1,13 @@
-//! Commands that leave files behind while they work: where they are interrupted, those files are removed.
+//! Commands that are interrupted: files that they would leave behind are removed, and what they have found out is told.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use tokio::{
     runtime::Builder,
@@ -32,6 +39,32 @@ pub fn removing<T: Send + 'static>(
         remove(file);
     }
     // What was broken off ends with the process, which is now.
+    runtime.shutdown_background();
+    done
+}
+
+/// Does the work, which finds in the flag that SIGINT or SIGTERM has come, and then ends early. A second signal ends it
+/// where it is.
+pub fn noticing<T: Send + 'static>(
+    work: impl FnOnce(&AtomicBool) -> Result<T, CliError> + Send + 'static,
+) -> Result<T, CliError> {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let done = runtime.block_on(async {
+        let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        let told = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&told);
+        let mut working = spawn_blocking(move || work(&flag));
+        loop {
+            select! {
+                done = &mut working => return done.unwrap_or_else(|panic| Err(CliError::Other(panic.to_string()))),
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            if told.swap(true, Ordering::Relaxed) {
+                return Err(CliError::BrokenOff);
+            }
+        }
+    });
     runtime.shutdown_background();
     done
 }

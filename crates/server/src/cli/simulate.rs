@@ -2,16 +2,24 @@
 
 mod report;
 
-use std::{collections::BTreeSet, num::NonZeroUsize, thread, time::Instant};
+use std::{
+    collections::BTreeSet,
+    num::NonZeroUsize,
+    ops::ControlFlow,
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+    thread,
+    time::Instant,
+};
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use indicatif::{ProgressBar, ProgressStyle};
 use tradewind_sim::{Fault, Options, reduce, simulate, simulate_many};
 
 use super::{
-    CliError, say,
+    CliError, interrupt, say,
     screen::{BAD, styled},
 };
-use crate::words::clean;
+use crate::words::{clean, count};
 use report::Report;
 
 /// Simulate whole shops, each from a seed, with everything that can go wrong.
@@ -65,48 +73,69 @@ struct Shop {
     #[arg(long, value_name = "NUMBER")]
     faults: Option<u64>,
     /// Only faults of these kinds, such as `kill`
-    #[arg(long, value_name = "FAULT,…", value_delimiter = ',', value_parser = fault)]
+    #[arg(long, value_name = "FAULT,…", value_delimiter = ',', value_parser = named(Fault::ALL, Fault::name))]
     only_faults: Vec<Fault>,
     /// The same seed with its happenings in another order
     #[arg(long, value_name = "NUMBER", default_value_t = 0)]
     shuffle: u64,
     /// Put a known bug in, such as `sold-twice`
     #[cfg(feature = "injected-bugs")]
-    #[arg(long, value_parser = bug)]
+    #[arg(long, value_parser = named(tradewind_sim::Bug::ALL, tradewind_sim::Bug::name))]
     bug: Option<tradewind_sim::Bug>,
 }
 
 impl Simulate {
     pub fn run(self) -> Result<(), CliError> {
-        let options = self.shop.options();
         if self.trace {
-            return self.show(&Options { trace: true, ..options });
+            return self.show();
         }
+        interrupt::noticing(move |interrupted| self.simulate(interrupted))
+    }
+
+    fn simulate(&self, interrupted: &AtomicBool) -> Result<(), CliError> {
+        let options = self.shop.options()?;
         let threads = self.threads.unwrap_or_else(|| thread::available_parallelism().unwrap_or(NonZeroUsize::MIN));
-        let bar = ProgressBar::new(self.seeds).with_style(style());
-        let began = now();
+        let goes_on = || !interrupted.load(Ordering::Relaxed);
+        let bar = ProgressBar::new(self.seeds).with_style(style("{bar:30} {pos}/{len} seeds, {eta} left{msg}"));
+        let (began, failed) = (now(), AtomicUsize::new(0));
         let sums = simulate_many(self.from..self.from + self.seeds, &options, threads, &|seed, outcome| {
             bar.inc(1);
             if let Some(first) = outcome.violations.first() {
-                bar.println(styled(BAD, &format!("seed {seed} fails: {}", clean(&first.to_string()))));
+                let failed = failed.fetch_add(1, Ordering::Relaxed) + 1;
+                bar.set_message(format!(", {failed} failed"));
+                if failed <= report::FAILED_SHOWN {
+                    bar.println(styled(BAD, &format!("seed {seed} fails: {}", clean(&first.to_string()))));
+                }
             }
+            if goes_on() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         });
         let took = began.elapsed();
-        let first = sums.failed.first_key_value().map(|(seed, _)| *seed).filter(|_| !self.as_is);
-        if let Some(seed) = first {
-            bar.println(format!("Making seed {seed} small …"));
-        }
-        let reduced = first.and_then(|seed| Some((seed, reduce(seed, &options)?)));
         bar.finish_and_clear();
-        let failed = !sums.failed.is_empty();
+        let first = sums.failed.first_key_value().map(|(seed, _)| *seed).filter(|_| !self.as_is && goes_on());
+        let reduced = first.and_then(|seed| {
+            let bar =
+                ProgressBar::new_spinner().with_style(style("{spinner} Seed {msg} is made small: {pos} simulations"));
+            bar.set_message(seed.to_string());
+            let reduced = reduce(seed, &options, &|| {
+                bar.inc(1);
+                goes_on()
+            });
+            bar.finish_and_clear();
+            reduced.map(|reduced| (seed, reduced))
+        });
+        let fails = !sums.failed.is_empty();
         let report = Report { from: self.from, threads, took, sums, reduced };
         say(if self.json { format!("{}\n", report.as_json()) } else { report.to_string() })?;
-        if failed { Err(CliError::NotAsTold) } else { Ok(()) }
+        match (goes_on(), fails) {
+            (false, _) => Err(CliError::BrokenOff),
+            (true, true) => Err(CliError::NotAsTold),
+            (true, false) => Ok(()),
+        }
     }
 
     /// One seed, step by step.
-    fn show(&self, options: &Options) -> Result<(), CliError> {
-        let outcome = simulate(self.from, options);
+    fn show(&self) -> Result<(), CliError> {
+        let outcome = simulate(self.from, &Options { trace: true, ..self.shop.options()? });
         let failed = !outcome.violations.is_empty();
         say(if self.json { format!("{}\n", report::seed_as_json(&outcome)) } else { report::steps(&outcome) })?;
         if failed { Err(CliError::NotAsTold) } else { Ok(()) }
@@ -114,10 +143,14 @@ impl Simulate {
 }
 
 impl Shop {
-    fn options(&self) -> Options {
+    fn options(&self) -> Result<Options, CliError> {
+        if let Some(order) = self.only_orders.iter().find(|order| **order >= self.orders) {
+            let orders = count(self.orders.into(), "order", "orders");
+            return Err(CliError::Usage(format!("there is no order {order}: there are {orders}, from 0 on")));
+        }
         let orders = (0..self.orders).filter(|order| !self.only_orders.contains(order));
         let faults = Fault::ALL.iter().copied().filter(|fault| !self.only_faults.contains(fault));
-        Options {
+        Ok(Options {
             orders: self.orders,
             without_orders: if self.only_orders.is_empty() { BTreeSet::new() } else { orders.collect() },
             stores_max: self.stores,
@@ -127,29 +160,70 @@ impl Shop {
             trace: false,
             #[cfg(feature = "injected-bugs")]
             bug: self.bug,
-        }
+        })
     }
 }
 
-fn fault(name: &str) -> Result<Fault, String> {
-    let names = || Fault::ALL.iter().map(|fault| fault.name()).collect::<Vec<_>>().join(", ");
-    let fault = Fault::ALL.iter().find(|fault| fault.name() == name);
-    fault.copied().ok_or_else(|| format!("the faults are {}", names()))
+/// One of these, by its name.
+fn named<T: Copy + Send + Sync + 'static>(
+    all: &'static [T],
+    name: fn(T) -> &'static str,
+) -> impl TypedValueParser<Value = T> {
+    let names = PossibleValuesParser::new(all.iter().map(|one| name(*one)));
+    names.try_map(move |given| all.iter().find(|one| name(**one) == given).copied().ok_or("there is none of this name"))
 }
 
-#[cfg(feature = "injected-bugs")]
-fn bug(name: &str) -> Result<tradewind_sim::Bug, String> {
-    let names = || tradewind_sim::Bug::ALL.iter().map(|bug| bug.name()).collect::<Vec<_>>().join(", ");
-    let bug = tradewind_sim::Bug::ALL.iter().find(|bug| bug.name() == name);
-    bug.copied().ok_or_else(|| format!("the bugs are {}", names()))
-}
-
-fn style() -> ProgressStyle {
-    ProgressStyle::with_template("{bar:40} {pos}/{len} seeds, {per_sec}, {eta} left")
-        .unwrap_or_else(|_| ProgressStyle::default_bar())
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
 #[expect(clippy::disallowed_methods, reason = "the rate is told, and nothing depends on it")]
 fn now() -> Instant {
     Instant::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(subcommand)]
+        command: Command,
+    }
+
+    #[derive(clap::Subcommand)]
+    enum Command {
+        Simulate(Simulate),
+    }
+
+    /// What the command that shows a seed again simulates.
+    fn shown(options: &Options) -> Options {
+        let command = report::command(4711, options);
+        let Command::Simulate(again) = Line::try_parse_from(command.split(' ')).unwrap().command;
+        assert_eq!((again.from, again.trace), (4711, true), "{command}");
+        again.shop.options().unwrap()
+    }
+
+    #[test]
+    fn a_seed_made_small_has_a_command_that_shows_it_again() {
+        let small = Options {
+            orders: 30,
+            without_orders: (0..30).filter(|order| ![7, 12].contains(order)).collect(),
+            stores_max: 2,
+            without_faults: Fault::ALL.iter().copied().filter(|fault| *fault != Fault::Kill).collect(),
+            faults_max: 3,
+            shuffle: 2,
+            ..Options::default()
+        };
+        for options in [Options::default(), small.clone(), Options { faults_max: 0, ..Options::default() }] {
+            assert_eq!(shown(&options), options);
+        }
+        let without_faults = shown(&Options { without_faults: Fault::ALL.iter().copied().collect(), ..small.clone() });
+        assert_eq!(without_faults.faults_max, 0);
+        let without_orders = shown(&Options { without_orders: (0..30).collect(), ..small });
+        assert_eq!(without_orders.orders, 0);
+    }
 }

@@ -6,6 +6,7 @@ mod failures;
 mod restores;
 mod secrets;
 mod signals;
+mod simulations;
 mod starts;
 
 use std::{

@@ -4,7 +4,7 @@
 #[cfg(feature = "injected-bugs")]
 mod bugs;
 
-use std::{fmt::Write, num::NonZeroUsize, thread::available_parallelism};
+use std::{fmt::Write, num::NonZeroUsize, ops::ControlFlow, thread::available_parallelism};
 
 use tradewind_sim::{Fault, Options, reduce, simulate, simulate_many};
 
@@ -18,7 +18,7 @@ fn seeds() -> u64 {
 
 /// What a failing seed has to tell, made small.
 fn told(seed: u64, options: &Options) -> String {
-    let Some(reduced) = reduce(seed, options) else { return format!("seed {seed} does not fail again") };
+    let Some(reduced) = reduce(seed, options, &|| true) else { return format!("seed {seed} does not fail again") };
     let mut told = format!("seed {seed} fails, also with {:?}", reduced.options);
     for violation in &reduced.outcome.violations {
         write!(told, "\n  {violation}").expect("a string takes everything");
@@ -33,7 +33,7 @@ fn told(seed: u64, options: &Options) -> String {
 fn whatever_goes_wrong_the_shop_comes_to_rest_as_it_must() {
     let options = Options::default();
     let threads = available_parallelism().unwrap_or(NonZeroUsize::MIN);
-    let sums = simulate_many(1..seeds() + 1, &options, threads, &|_, _| {});
+    let sums = simulate_many(1..seeds() + 1, &options, threads, &|_, _| ControlFlow::Continue(()));
     if let Some(seed) = sums.failed.keys().next() {
         panic!(
             "{} of {} seeds fail: {:?}\n{}",

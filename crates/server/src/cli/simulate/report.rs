@@ -109,7 +109,7 @@ impl fmt::Display for Report {
 }
 
 /// Seeds that are listed; `--json` has them all.
-const FAILED_SHOWN: usize = 20;
+pub const FAILED_SHOWN: usize = 20;
 
 fn tell_reduced(seed: u64, reduced: &Reduced, out: &mut impl Write) -> fmt::Result {
     let orders: u64 = reduced.outcome.figures.outcomes.values().sum();
@@ -143,17 +143,18 @@ fn tell(outcome: &Outcome, out: &mut impl Write) -> fmt::Result {
 }
 
 /// The command that shows a seed again.
-fn command(seed: u64, options: &Options) -> String {
+pub fn command(seed: u64, options: &Options) -> String {
     let default = Options::default();
     let mut words = format!("tradewind simulate --from {seed} --trace");
     let mut add = |flag: &str, value: &dyn fmt::Display| words = format!("{words} --{flag} {value}");
-    if options.orders != default.orders {
-        add("orders", &options.orders);
+    let left: Vec<_> = (0..options.orders).filter(|order| !options.without_orders.contains(order)).collect();
+    // To leave out all orders is to plan none.
+    let orders = if left.is_empty() { 0 } else { options.orders };
+    if orders != default.orders {
+        add("orders", &orders);
     }
-    let left =
-        (0..options.orders).filter(|number| !options.without_orders.contains(number)).map(|number| number.to_string());
-    if !options.without_orders.is_empty() {
-        add("only-orders", &left.collect::<Vec<_>>().join(","));
+    if orders > 0 && !options.without_orders.is_empty() {
+        add("only-orders", &left.iter().map(ToString::to_string).collect::<Vec<_>>().join(","));
     }
     if options.stores_max != default.stores_max {
         add("stores", &options.stores_max);

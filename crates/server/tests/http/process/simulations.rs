@@ -1,0 +1,99 @@
+//! `tradewind simulate`: what it says of seeds, of one step by step, of what cannot be, and when it is broken off.
+
+use std::{
+    fs,
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use serde_json::Value;
+use tokio::time::interval;
+
+use super::{run, tradewind};
+use crate::world::Directory;
+
+/// How often it is looked whether a process has got so far, and how many times at most.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+const LOOKS_MAX: u32 = 12_000;
+
+/// The bit of SIGINT in a mask of signals.
+const SIGINT: u64 = 1 << 1;
+
+fn simulate(flags: &[&str]) -> (Option<i32>, String, String) {
+    let done = run(tradewind(&Directory::new()).arg("simulate").args(flags));
+    (done.status.code(), String::from_utf8(done.stdout).unwrap(), String::from_utf8(done.stderr).unwrap())
+}
+
+#[test]
+fn seeds_that_go_well_are_counted_with_what_happened_in_them() {
+    let small = ["--seeds", "3", "--orders", "4", "--threads", "2"];
+    let (status, told, errors) = simulate(&small);
+    assert_eq!((status, &*errors), (Some(0), ""), "{told}");
+    assert!(told.contains("3 seeds in ") && told.contains(" on 2 threads") && told.contains("0 failed"), "{told}");
+    let (status, told, _) = simulate(&[&small[..], &["--json", "--from", "7"]].concat());
+    let told: Value = serde_json::from_str(&told).unwrap();
+    assert_eq!((status, &told["from"], &told["seeds"]), (Some(0), &7.into(), &3.into()));
+    assert_eq!((&told["failed"], &told["reduced"]), (&Value::Array(Vec::new()), &Value::Null));
+    assert!(told["orders"].as_object().unwrap().values().map(|orders| orders.as_u64().unwrap()).sum::<u64>() > 3);
+}
+
+#[test]
+fn one_seed_is_shown_step_by_step_and_again_the_same() {
+    let calm = ["--trace", "--orders", "2", "--faults", "0", "--stores", "1"];
+    let (status, told, _) = simulate(&calm);
+    assert_eq!(status, Some(0));
+    for words in ["s0 commits", "asked of s0: Place", "order.placed", "All is as it must be."] {
+        assert!(told.contains(words), "{words} in {told}");
+    }
+    assert_eq!(simulate(&calm).1, told);
+    let (_, json, _) = simulate(&[&calm[..], &["--json"]].concat());
+    let json: Value = serde_json::from_str(&json).unwrap();
+    let steps = json["steps"].as_array().unwrap().iter().map(|step| step.as_str().unwrap());
+    assert!(steps.eq(told.lines().take_while(|line| !line.is_empty())));
+}
+
+#[test]
+fn what_cannot_be_simulated_is_refused_with_what_can() {
+    let refused = [
+        (["--only-faults", "kil"], "a similar value exists: 'kill'"),
+        (["--only-faults", ""], "[possible values: crash-before-commit, "),
+        (["--seeds", "0"], "0 is not in 1..=1000000000"),
+        (["--seeds", "many"], "invalid digit"),
+        (["--from", "9223372036854775808"], "is not in"),
+        (["--stores", "5"], "5 is not in 1..=4"),
+        (["--threads", "0"], "would be zero"),
+        (["--only-orders", "24"], "there is no order 24: there are 24 orders, from 0 on"),
+    ];
+    for (flags, says) in refused {
+        let (status, told, errors) = simulate(&flags);
+        assert_eq!((status, &*told), (Some(2), ""), "{flags:?}");
+        assert!(errors.contains(says), "{errors}");
+    }
+}
+
+#[tokio::test]
+async fn a_run_that_is_interrupted_says_how_far_it_came() {
+    let directory = Directory::new();
+    let mut command = tradewind(&directory);
+    command.args(["simulate", "--seeds", "1000000000", "--orders", "1", "--json"]);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let status = format!("/proc/{}/status", child.id());
+    let catches = |status: &str| {
+        let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
+        u64::from_str_radix(mask.trim(), 16).unwrap() & SIGINT != 0
+    };
+    let mut look = interval(LOOK_EVERY);
+    for nth in 0.. {
+        look.tick().await;
+        if catches(&fs::read_to_string(&status).unwrap()) {
+            break;
+        }
+        assert!(nth < LOOKS_MAX, "it does not listen to signals");
+    }
+    assert!(Command::new("kill").args(["-s", "INT", &child.id().to_string()]).status().unwrap().success());
+    let done = child.wait_with_output().unwrap();
+    assert_eq!(done.status.code(), Some(130));
+    let told: Value = serde_json::from_slice(&done.stdout).unwrap();
+    assert!((1..1_000_000_000).contains(&told["seeds"].as_u64().unwrap()), "{told}");
+    assert_eq!(String::from_utf8_lossy(&done.stderr), "tradewind: interrupted before the end\n");
+}
