@@ -52,6 +52,17 @@ fn a_refused_command_changes_nothing_and_names_the_field() {
 }
 
 #[test]
+fn a_command_that_meets_a_defect_changes_nothing_and_is_told_no_details() {
+    let mut stage = toy::stage();
+    stage.ask(add("a", 1)).unwrap();
+    let problem = stage.ask(add("a", i64::MAX)).unwrap_err();
+    assert_eq!(problem.code(), "internal");
+    assert!(!problem.detail.contains("overflow"), "{problem}");
+    assert_eq!((stage.row::<Count>(id("a")).unwrap().total, stage.dead_letters()), (1, Vec::new()));
+    assert_eq!(stage.ask(add("a", 1)), Ok(2));
+}
+
+#[test]
 fn rows_that_are_not_in_memory_are_loaded_and_the_handlers_run_again() {
     let mut stage = toy::forgetful_stage();
     for nth in 1..=5 {

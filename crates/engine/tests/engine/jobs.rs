@@ -9,7 +9,7 @@ use tradewind_engine::{
 };
 use tradewind_events::id;
 
-use crate::toy::{self, Bell, Count, POISON, Ring};
+use crate::toy::{self, Bell, Count, EARLY, POISON, Ring, add};
 
 #[test]
 fn a_job_is_done_under_its_key_and_its_outcome_is_handled_once() {
@@ -77,6 +77,21 @@ fn a_job_whose_outcome_cannot_be_handled_is_owed_with_the_reason() {
     let [job] = &stage.rows::<EffectRow>()[..] else { panic!("the job stays") };
     assert_eq!(job.state, EffectState::Exhausted);
     assert!(job.last_error.as_deref().unwrap().contains("the bell is broken"));
+}
+
+#[test]
+fn a_job_whose_outcome_is_too_early_is_done_again_under_its_key() {
+    let mut stage = toy::stage();
+    stage.ask(Ring { name: id("a") }).unwrap();
+    assert_eq!(stage.core().take_jobs().unwrap().len(), 1);
+    stage.finish::<Bell>(&id("a"), &EARLY);
+    assert_eq!((stage.row::<Count>(id("a")), stage.core().take_jobs().unwrap().len()), (None, 0));
+    stage.ask(add("a", 1)).unwrap();
+    stage.advance(Duration::from_secs(301));
+    assert_eq!(stage.core().take_jobs().unwrap().len(), 1);
+    stage.finish::<Bell>(&id("a"), &EARLY);
+    assert_eq!(stage.row::<Count>(id("a")).unwrap().total, 1 + EARLY);
+    assert_eq!((stage.jobs::<Bell>(), stage.dead_letters()), (Vec::new(), Vec::new()));
 }
 
 #[test]

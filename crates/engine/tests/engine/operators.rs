@@ -4,7 +4,7 @@ use tradewind_engine::{
     Limits, Message,
     operator::Action,
     ports::{Incoming, Position, Reader},
-    tables::{AuditRow, DeadLetterRow, DeadLetterState},
+    tables::{AuditRow, CounterRow, DeadLetterRow, DeadLetterState},
 };
 use tradewind_events::id;
 use tradewind_testkit::{MemoryStore, Stage};
@@ -116,4 +116,18 @@ fn a_discarded_dead_letter_is_kept_and_audited() {
     assert_eq!(stage.operate(unknown).unwrap_err().code(), "dead_letter_not_found");
     let unknown = Action::Pause { consumer: id("nobody"), reason: "".into() };
     assert_eq!(stage.operate(unknown).unwrap_err().code(), "consumer_unknown");
+}
+
+#[test]
+fn the_books_know_a_discarded_event_as_neither_handled_nor_dead() {
+    let mut stage = toy::stage();
+    stage.hear(Happened { name: id("nowhere"), after: None });
+    let books = |stage: &Stage| {
+        let counter: CounterRow = stage.row(("mirror", "far")).unwrap();
+        (counter.handled, counter.dead, counter.discarded)
+    };
+    assert_eq!(books(&stage), (0, 1, 0));
+    let dead = stage.dead_letters()[0].id.clone();
+    stage.operate(Action::Discard { dead_letter: dead, reason: "a test".into() }).unwrap();
+    assert_eq!(books(&stage), (0, 0, 1));
 }

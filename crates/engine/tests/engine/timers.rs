@@ -5,12 +5,12 @@ use std::time::Duration;
 use tradewind_engine::{
     Limits,
     operator::Action,
-    tables::{AuditRow, TimerRow},
+    tables::{AuditRow, DeadLetterKind, TimerRow},
 };
 use tradewind_events::{Timestamp, id};
 use tradewind_testkit::{MemoryStore, Stage};
 
-use crate::toy::{self, Count, Remind};
+use crate::toy::{self, Count, Remind, UNLUCKY, add};
 
 fn remind(stage: &mut Stage, name: &str, after_secs: Option<u64>) -> Timestamp {
     let at = stage.now().plus(Duration::from_secs(after_secs.unwrap_or(0)));
@@ -81,6 +81,26 @@ fn many_timers_fire_in_the_order_of_their_time() {
     stage.advance(Duration::from_secs(5));
     let names: Vec<_> = stage.said::<toy::Counted>().into_iter().map(|counted| counted.name).collect();
     assert_eq!(names, [id("t1"), id("t2"), id("t3")]);
+}
+
+#[test]
+fn a_timer_whose_handler_fails_is_a_dead_letter_and_fires_once_it_is_redriven() {
+    let mut stage = toy::stage();
+    stage.ask(add("a", UNLUCKY)).unwrap();
+    remind(&mut stage, "a", Some(30));
+    stage.advance(Duration::from_secs(31));
+    let [dead] = &stage.dead_letters()[..] else { panic!("one dead letter") };
+    let of = (dead.kind, &*dead.consumer, &*dead.name, &*dead.message_key);
+    assert_eq!(of, (DeadLetterKind::Timer, "tally", "reminder", "a"));
+    assert!(dead.reason.contains("seventeen is no number"), "{}", dead.reason);
+    assert_eq!((fired(&stage, "a"), stage.rows::<TimerRow>()), (UNLUCKY, Vec::new()));
+    // What was wrong is mended.
+    stage.ask(add("a", 1)).unwrap();
+    let redrive = Action::Redrive { dead_letter: dead.id.clone() };
+    stage.operate(redrive.clone()).unwrap();
+    stage.advance(Duration::from_secs(1));
+    assert_eq!((fired(&stage, "a"), stage.dead_letters()), (UNLUCKY + 2, Vec::new()));
+    assert_eq!(stage.operate(redrive).unwrap_err().code(), "dead_letter_settled");
 }
 
 #[test]

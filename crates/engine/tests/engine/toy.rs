@@ -94,12 +94,16 @@ impl Effect for Bell {
 pub const TOO_SMALL: Refusal = Refusal::invalid("too_small", "The amount is not positive.");
 pub const POISON: i64 = 13;
 pub const ENDLESS: i64 = 1_000;
+/// A total of which nobody can be reminded.
+pub const UNLUCKY: i64 = 17;
+/// A reply to the bell that is too early for a count that nobody has begun.
+pub const EARLY: i64 = 99;
 pub const REMINDER: Timer<Tally> = Timer::new("reminder");
 
 fn count(uow: &mut Uow<Tally>, add: &Add) -> Answer<i64> {
     Some(()).filter(|()| add.amount > 0).or_refuse(|| TOO_SMALL.problem().at("amount"))?;
     let mut count = uow.get::<Count>(&add.name)?.unwrap_or_else(|| Count { name: add.name.clone(), total: 0 });
-    count.total += add.amount;
+    count.total = count.total.checked_add(add.amount).ok_or_else(|| Stop::broken("the total overflows"))?;
     uow.emit(Counted { name: add.name.clone(), total: count.total });
     let total = count.total;
     uow.put(count);
@@ -116,6 +120,9 @@ fn remind(uow: &mut Uow<Tally>, remind: &Remind) -> Answer<()> {
 }
 
 fn reminded(uow: &mut Uow<Tally>, name: &Id) -> Outcome {
+    if uow.get::<Count>(name)?.is_some_and(|count| count.total == UNLUCKY) {
+        return Err(Stop::broken("seventeen is no number"));
+    }
     count(uow, &Add { name: name.clone(), amount: 1 }).map(|_| ())
 }
 
@@ -127,6 +134,9 @@ fn ring(uow: &mut Uow<Tally>, ring: &Ring) -> Answer<()> {
 
 fn rang(uow: &mut Uow<Tally>, bell: &Finished<Bell>) -> Outcome {
     assert_ne!(bell.reply, POISON, "the bell is broken");
+    if bell.reply == EARLY {
+        uow.wait_for::<Count>(&bell.key)?;
+    }
     count(uow, &Add { name: bell.key.clone(), amount: bell.reply }).map(|_| ())
 }
 

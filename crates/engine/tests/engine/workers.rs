@@ -11,6 +11,7 @@ use std::{
 
 use tradewind_engine::{
     Answer, AnyService, Command, Effect, Entity, Finished, Limits, Outcome, Service, Settings, TryOutcome, Uow, Worker,
+    tables::{EffectRow, EffectState},
 };
 use tradewind_events::{Id, id};
 use tradewind_testkit::{MemoryStore, Plan, Running};
@@ -152,6 +153,17 @@ fn a_stop_does_not_wait_for_a_call_that_hangs_and_begins_none_that_waits_in_line
         std::thread::yield_now();
     }
     assert_eq!(worker.begun.load(Ordering::SeqCst), 8);
+}
+
+#[test]
+fn a_job_that_nobody_does_here_waits_and_says_so() {
+    let (worker, _begun, hold) = hanging();
+    let running = start(MemoryStore::new(), vec![worker]);
+    running.ask(Strike { name: id("s") }).unwrap();
+    let job = running.wait_for_quietly::<EffectRow>(id("s"), |job| job.last_error.is_some());
+    assert_eq!(job.state, EffectState::Waiting);
+    assert_eq!(job.last_error.as_deref(), Some("nobody does jobs of kind gong here"));
+    drop(hold);
 }
 
 /// Notes the keys that it is asked under.
