@@ -33,9 +33,9 @@ pub enum Kind {
     Onward,
     /// It has what is owed tried once more, or settles it.
     Mend,
-    /// It ends the order.
-    Cancel,
-    /// The same by an operator, who is bound to do it once.
+    /// It can be done, and the order comes no further by it.
+    Aside,
+    /// An operator ends the order, and is bound to do it once.
     Force,
     /// Somebody outside pays more or other than they should.
     Fault,
@@ -70,14 +70,14 @@ where
 
 fn cancels(offers: &mut Vec<Offer>) {
     let customer = CancelOrder { order_id: order_id(), customer: Some(customer_id()), reason: None };
-    add(offers, Kind::Cancel, "the customer cancels the order", customer);
+    add(offers, Kind::Aside, "the customer cancels the order", customer);
     let operator = CancelOrder { order_id: order_id(), customer: None, reason: None };
     add(offers, Kind::Force, "an operator cancels the order", operator);
 }
 
 fn money(local: &Local, payment: &Payment, offers: &mut Vec<Offer>) {
     let capture = CapturePayment { order_id: order_id() };
-    add(offers, Kind::Onward, "an operator has the money taken once more", capture);
+    add(offers, Kind::Aside, "an operator has the money taken once more", capture);
     for (words, amount_minor) in
         [("an operator gives the money back", None), ("an operator gives a part of the money back", Some(PART_MINOR))]
     {
@@ -88,7 +88,7 @@ fn money(local: &Local, payment: &Payment, offers: &mut Vec<Offer>) {
         let (reason, actor) = ("it broke".into(), "staff".into());
         add(
             offers,
-            Kind::Onward,
+            Kind::Aside,
             words,
             RefundPayment { order_id: order_id(), refund_id: None, amount_minor, reason, actor },
         );
@@ -131,8 +131,8 @@ fn outside(payment: &Payment, offers: &mut Vec<Offer>) {
         via,
     };
     let fail = FailExternal { order_id: order_id(), reason: "no money".into() };
-    add(offers, Kind::Onward, "somebody outside authorizes the payment", authorize("paid-1", 0, Via::Api));
-    add(offers, Kind::Onward, "somebody outside fails the payment", fail);
+    add(offers, Kind::Aside, "somebody outside authorizes the payment", authorize("paid-1", 0, Via::Api));
+    add(offers, Kind::Aside, "somebody outside fails the payment", fail);
     add(offers, Kind::Fault, "somebody outside pays a second time", authorize("paid-2", 0, Via::Api));
     add(offers, Kind::Fault, "somebody outside pays another amount", authorize("paid-3", 1, Via::Contract));
 }

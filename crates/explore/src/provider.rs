@@ -277,6 +277,12 @@ impl Provider {
         self.charges.iter().map(charge).collect()
     }
 
+    /// Whether some authorization is answered with this charge.
+    pub fn answers_for(&self, reference: &Id) -> bool {
+        let charged = |authorization| matches!(authorization, Authorization::Charged(known) if known == reference);
+        self.authorizations.values().any(charged)
+    }
+
     /// Charges that it holds and has not taken.
     pub fn held(&self) -> impl Iterator<Item = &Id> {
         self.charges.iter().filter(|(_, held)| !held.voided && held.captured_minor == 0).map(|(reference, _)| reference)

@@ -7,15 +7,22 @@ use tradewind_engine::{
     handlers::{Done, Handlers, Moment, Rows},
     tables::{EffectRow, TimerRow},
 };
-use tradewind_events::{Envelope, jobs::ProviderAnswer};
+use tradewind_events::{Envelope, Key, Timestamp, jobs::ProviderAnswer};
 
-use crate::canonical;
+use crate::{canonical, stores::Local};
 
 /// Something that happens to one service.
 pub enum Stimulus {
     Hear(Arc<Envelope>),
-    Fire(TimerRow),
-    Finish { job: EffectRow, reply: ProviderAnswer },
+    /// A timer of its rows. Only these say when it is due: that may have been changed.
+    Fire {
+        name: Arc<str>,
+        key: Key,
+    },
+    Finish {
+        job: EffectRow,
+        reply: ProviderAnswer,
+    },
     Ask(Arc<dyn Wish>),
 }
 
@@ -53,11 +60,23 @@ pub fn wish<C: Command + Debug>(words: impl Into<String>, command: C) -> Arc<dyn
 }
 
 impl Stimulus {
-    /// The handler of `handlers`' service over these rows.
-    pub fn run(&self, handlers: &mut Handlers, rows: &Rows, moment: Moment) -> Result<Done, Stop> {
+    /// When it happens to a service that can be told something from `now` on.
+    pub fn at(&self, local: &Local, now: Timestamp) -> Timestamp {
+        match self {
+            Self::Fire { key, .. } => local.row::<TimerRow>(key).map_or(now, |timer| now.max(timer.due_at)),
+            Self::Hear(_) | Self::Finish { .. } | Self::Ask(_) => now,
+        }
+    }
+
+    /// The handler of `handlers`' service over its rows.
+    pub fn run(&self, handlers: &mut Handlers, local: &Local, moment: Moment) -> Result<Done, Stop> {
+        let rows = &local.rows;
         match self {
             Self::Hear(envelope) => handlers.hear(rows, moment, envelope),
-            Self::Fire(timer) => handlers.fire(rows, Moment { now: moment.now.max(timer.due_at), ..moment }, timer),
+            Self::Fire { name, key } => {
+                let timer = local.row::<TimerRow>(key);
+                handlers.fire(rows, moment, timer.ok_or_else(|| Stop::broken(format!("no timer `{name}` is set")))?)
+            }
             Self::Finish { job, reply } => {
                 let reply = serde_json::to_string(reply).map_err(Stop::broken)?;
                 handlers.finish(rows, moment, job, &reply)
@@ -73,10 +92,9 @@ impl Stimulus {
                 canonical::text("hear", out);
                 canonical::event(&*envelope.event, out);
             }
-            Self::Fire(timer) => {
+            Self::Fire { key, .. } => {
                 canonical::text("fire", out);
-                canonical::text(&timer.name, out);
-                canonical::text(timer.key.as_str(), out);
+                canonical::text(key.as_str(), out);
             }
             Self::Finish { job, reply } => {
                 canonical::text("finish", out);
@@ -95,9 +113,38 @@ impl Stimulus {
     pub fn words(&self) -> String {
         match self {
             Self::Hear(envelope) => format!("hears {}", envelope.event.name()),
-            Self::Fire(timer) => format!("has its timer `{}` fire", timer.name),
+            Self::Fire { name, .. } => format!("has its timer `{name}` fire"),
             Self::Finish { job, reply } => format!("is answered {} about {}", reply.state, job.id),
             Self::Ask(wish) => format!("is asked: {}", wish.words()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tradewind_engine::{Entity, EntityRef, handlers::Row};
+    use tradewind_events::id;
+
+    use super::*;
+
+    #[test]
+    fn a_timer_that_was_set_anew_fires_when_it_is_due_now() {
+        let set = |due_at: i64| TimerRow {
+            service: "inventory".into(),
+            name: "expire".into(),
+            key: id("order-1"),
+            due_at: Timestamp::from_millis(due_at),
+            correlation_id: id("request"),
+            attempts: 0,
+        };
+        let key = Entity::key(&set(0));
+        let fire = Stimulus::Fire { name: "expire".into(), key: key.clone() };
+        for due_at in [900_000, 1_800_000] {
+            let row = Row { entity: Arc::new(set(due_at)), events: 0 };
+            let rows = [(EntityRef { table: TimerRow::TABLE.name, key: key.clone() }, row)];
+            let local = Local { rows: rows.into(), ..Local::empty(0) };
+            assert_eq!(fire.at(&local, Timestamp::default()), Timestamp::from_millis(due_at));
+            assert_eq!(fire.at(&local, Timestamp::from_millis(due_at + 1)), Timestamp::from_millis(due_at + 1));
         }
     }
 }

@@ -124,8 +124,7 @@ impl Stores {
 
     /// A service without a row.
     pub fn empty(&mut self, seat: Seat) -> LocalId {
-        let local = Local { seat, rows: Rows::new(), moment: Moment::default(), told: Vec::new(), wrong: None };
-        self.keep(local)
+        self.keep(Local::empty(seat))
     }
 
     pub fn stimulus(&mut self, seat: Seat, stimulus: Stimulus) -> StimulusId {
@@ -152,8 +151,8 @@ impl Stores {
     fn find_out(&mut self, local: LocalId, stimulus: StimulusId) -> Effect {
         let (seat, told) = (self.stimuli[index(stimulus)].0, Rc::clone(&self.stimuli[index(stimulus)].1));
         let before = &self.locals[index(local)];
-        let moment = Moment { now: before.moment.now.plus(TICK), ..before.moment };
-        let done = match told.run(&mut self.handlers[seat], &before.rows, moment) {
+        let moment = Moment { now: told.at(before, before.moment.now.plus(TICK)), ..before.moment };
+        let done = match told.run(&mut self.handlers[seat], before, moment) {
             Ok(done) => done,
             Err(Stop::Refused(_)) if matches!(*told, Stimulus::Ask(_)) => return Effect::Refused,
             Err(Stop::NotYet(_)) => return Effect::Waits,
@@ -161,11 +160,7 @@ impl Stores {
             Err(Stop::Missing) => return Effect::Broken("it stopped for rows without naming one".into()),
             Err(Stop::Broken(reason)) => return Effect::Broken(reason.into()),
         };
-        let now = match &*told {
-            Stimulus::Fire(timer) => moment.now.max(timer.due_at),
-            _ => moment.now,
-        };
-        self.changed(local, Moment { now, minted: done.minted }, done)
+        self.changed(local, Moment { minted: done.minted, ..moment }, done)
     }
 
     fn changed(&mut self, local: LocalId, moment: Moment, done: Done) -> Effect {
@@ -242,6 +237,11 @@ fn envelope(source: &'static str, said: Said, time: Timestamp) -> Envelope {
 }
 
 impl Local {
+    /// A service without a row.
+    pub fn empty(seat: Seat) -> Self {
+        Self { seat, rows: Rows::new(), moment: Moment::default(), told: Vec::new(), wrong: None }
+    }
+
     /// A row by its key.
     pub fn row<E: Entity>(&self, key: impl AsKey) -> Option<&E> {
         let key = EntityRef { table: E::TABLE.name, key: key.as_key() };

@@ -3,10 +3,10 @@
 //! A situation is a few numbers: how each service looks, what the provider knows, what is left of the bounds, and what
 //! is on its way, sorted, because messages have no order.
 
-use std::{collections::VecDeque, rc::Rc};
+use std::{collections::VecDeque, rc::Rc, sync::Arc};
 
 use rustc_hash::FxHashMap;
-use tradewind_engine::tables::EffectRow;
+use tradewind_engine::{Entity, tables::EffectRow};
 use tradewind_events::{TextEnum, jobs::ProviderCall};
 use tradewind_orders::{Order, OrderState};
 
@@ -14,7 +14,7 @@ use crate::{
     Bounds,
     judge::Rest,
     people::{self, Kind},
-    provider::{Choice, Provider},
+    provider::{Choice, News, Provider},
     scenario::{Case, Scenario, order_id},
     stimulus::Stimulus,
     stores::{Change, Effect, Local, LocalId, Seat, StimulusId, Stores, index, number},
@@ -83,7 +83,7 @@ pub struct World {
     pub scenario: Scenario,
     orders: Seat,
     payments: Seat,
-    providers: Vec<(Provider, Vec<StimulusId>)>,
+    providers: Vec<(Provider, Vec<Callback>)>,
     provider_ids: FxHashMap<Provider, u32>,
     /// What a service may have happen to it by its own rows: timers, and what people may want.
     own: FxHashMap<LocalId, Rc<Own>>,
@@ -96,6 +96,14 @@ struct Decision {
     provider: u32,
     words: &'static str,
     fault: bool,
+}
+
+/// What a provider may call back about.
+#[derive(Clone, Copy)]
+struct Callback {
+    wish: StimulusId,
+    /// No answer tells it: it will call back. All else is told by answers too, so nothing may wait for it.
+    comes: bool,
 }
 
 struct Own {
@@ -288,7 +296,7 @@ impl World {
         }
         for (wish, kind) in &own.wishes {
             let left = match kind {
-                Kind::Onward | Kind::Mend | Kind::Cancel => left,
+                Kind::Onward | Kind::Mend | Kind::Aside => left,
                 Kind::Force if left.forces > 0 => Left { forces: left.forces - 1, ..left },
                 Kind::Fault if left.faults > 0 => Left { faults: left.faults - 1, ..left },
                 Kind::Force | Kind::Fault => continue,
@@ -355,8 +363,9 @@ impl World {
     /// The provider may call back about what was ever so, at any time and as often as it likes.
     fn callbacks(&mut self, state: &State, next: &mut Next) {
         let (seat, left) = (self.payments, Left::unpack(state[LEFT]));
-        for callback in self.providers[index(state[PROVIDER])].1.clone() {
-            next.moves |= self.ask(state, seat, (callback, left), next);
+        for Callback { wish, comes } in self.providers[index(state[PROVIDER])].1.clone() {
+            let changes = self.ask(state, seat, (wish, left), next);
+            next.moves |= comes && changes;
         }
     }
 
@@ -374,11 +383,12 @@ impl World {
         }
         let rows = &self.stores.locals[index(local)];
         let seat = rows.seat;
-        let timers: Vec<_> = rows.timers().cloned().collect();
+        let timers: Vec<_> = rows.timers().map(|timer| (Arc::clone(&timer.name), Entity::key(timer))).collect();
         let call = |job: &EffectRow| Some((job.clone(), serde_json::from_str(&job.request).ok()?));
         let jobs = rows.jobs().filter_map(call).collect();
         let offers = people::offers(rows);
-        let timers = timers.into_iter().map(|timer| self.stores.stimulus(seat, Stimulus::Fire(timer))).collect();
+        let fire = |(name, key)| self.stores.stimulus(seat, Stimulus::Fire { name, key });
+        let timers = timers.into_iter().map(fire).collect();
         let mut wishes = Vec::new();
         for offer in offers {
             let wish = self.stores.stimulus(seat, Stimulus::Ask(offer.wish));
@@ -411,8 +421,11 @@ impl World {
             return *known;
         }
         let seat = self.payments;
-        let callbacks: Vec<_> = provider.news.iter().map(people::callback).collect();
-        let callbacks = callbacks.into_iter().map(|wish| self.stores.stimulus(seat, Stimulus::Ask(wish))).collect();
+        let callback = |news: &News| Callback {
+            wish: self.stores.stimulus(seat, Stimulus::Ask(people::callback(news))),
+            comes: !provider.answers_for(&news.reference),
+        };
+        let callbacks = provider.news.iter().map(callback).collect();
         let new = number(self.providers.len());
         self.provider_ids.insert(provider.clone(), new);
         self.providers.push((provider, callbacks));

@@ -47,7 +47,7 @@ fn an_end_that_shipping_forgets_keeps_the_goods() {
 #[test]
 fn a_release_that_orders_does_not_hear_is_found() {
     let found = without("orders", "shipment.released", Case::Plain).unwrap();
-    assert_eq!(found.reason, "the order is cancelling for ever");
+    assert_eq!(found.reason, "the order is cancelled, and shipping still owes the release");
 }
 
 #[test]
