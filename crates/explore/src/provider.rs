@@ -279,8 +279,7 @@ impl Provider {
 
     /// Whether some authorization is answered with this charge.
     pub fn answers_for(&self, reference: &Id) -> bool {
-        let charged = |authorization| matches!(authorization, Authorization::Charged(known) if known == reference);
-        self.authorizations.values().any(charged)
+        self.authorizations.values().any(|known| *known == Authorization::Charged(reference.clone()))
     }
 
     /// Charges that it holds and has not taken.

@@ -10,7 +10,7 @@ fn with(bug: &'static str, method: PaymentMethod) -> Option<Found> {
     inject(Some(bug));
     let explored = explore(scenario, bounds, &[], &mut |_| {});
     inject(None);
-    explored.unwrap().1
+    explored.expect("the shop is set up").1
 }
 
 fn reason(bug: &'static str, method: PaymentMethod) -> String {
