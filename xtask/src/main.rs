@@ -1,4 +1,5 @@
-//! `cargo xtask tidy` holds the rules of the house, `cargo xtask docs` writes the generated documents.
+//! `cargo xtask tidy` holds the rules of the house, `cargo xtask docs` writes the generated documents, `cargo xtask
+//! coverage` counts the lines that the tests reach.
 #![expect(clippy::print_stdout, reason = "a command prints")]
 
 mod coverage;
