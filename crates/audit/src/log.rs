@@ -1,5 +1,7 @@
 //! The logs of all stores, read once: invariants 7, 9 and 10, and what the others need to know of what was said.
 
+use std::sync::Arc;
+
 use rustc_hash::{FxHashMap, FxHashSet};
 use tradewind_engine::{
     Address, Table,
@@ -66,9 +68,9 @@ pub fn read(audit: &Audit<'_>, facts: &Facts, report: &mut Report) -> Result<Log
                 oldest.get_or_insert(segment.number);
                 for event in segment.read(store.name)? {
                     let (address, heard) = (event.address, event.heard);
-                    let envelope = event.decode(audit.registry)?;
+                    let envelope = Arc::new(event.decode(audit.registry)?);
                     if let Some(models) = models.as_mut().filter(|_| facts.is_read(&envelope.id)) {
-                        models.hear(address, &envelope);
+                        models.hear(address, Arc::clone(&envelope));
                     }
                     if !heard {
                         reading.take(&envelope, address, store.name, report);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use crate::{AnyEntity, EntityRef, StoredRow};
+use crate::{AnyEntity, RowRef, StoredRow};
 
 /// What is known of a row.
 pub(crate) enum Slot {
@@ -27,9 +27,13 @@ pub(crate) struct Entry {
     pub bytes: usize,
 }
 
+impl Entry {
+    pub const ABSENT: Self = Self { slot: Slot::Absent, version: 0, events: 0, dirty: 0, bytes: 0 };
+}
+
 pub(crate) struct Cache {
-    young: FxHashMap<EntityRef, Entry>,
-    old: FxHashMap<EntityRef, Entry>,
+    young: FxHashMap<RowRef, Entry>,
+    old: FxHashMap<RowRef, Entry>,
     young_bytes: usize,
     half_bytes: usize,
     /// The last batch that is committed: what it or an earlier one wrote is no longer pinned.
@@ -50,7 +54,7 @@ impl Cache {
         }
     }
 
-    pub fn get(&mut self, row: &EntityRef) -> Option<&mut Entry> {
+    pub fn get(&mut self, row: &RowRef) -> Option<&mut Entry> {
         if !self.young.contains_key(row) {
             let entry = self.old.remove(row)?;
             self.young_bytes += entry.bytes;
@@ -59,7 +63,16 @@ impl Cache {
         self.young.get_mut(row)
     }
 
-    pub fn insert(&mut self, row: EntityRef, entry: Entry) {
+    /// The row, which counts as absent when nothing is known of it.
+    pub fn get_or_absent(&mut self, row: &RowRef) -> &mut Entry {
+        self.young.entry(row.clone()).or_insert_with(|| {
+            let entry = self.old.remove(row).unwrap_or(Entry::ABSENT);
+            self.young_bytes += entry.bytes;
+            entry
+        })
+    }
+
+    pub fn insert(&mut self, row: RowRef, entry: Entry) {
         self.old.remove(&row);
         self.young_bytes += entry.bytes;
         if let Some(before) = self.young.insert(row, entry) {
@@ -72,7 +85,7 @@ impl Cache {
         self.young_bytes = (self.young_bytes + after).saturating_sub(before);
     }
 
-    pub fn remove(&mut self, row: &EntityRef) {
+    pub fn remove(&mut self, row: &RowRef) {
         if let Some(entry) = self.young.remove(row) {
             self.young_bytes = self.young_bytes.saturating_sub(entry.bytes);
         } else {

@@ -367,7 +367,7 @@ impl Core {
             keys.dedup();
             let rows = self.reader.load(table, &keys)?;
             for (key, row) in keys.into_iter().zip(rows) {
-                let row_ref = crate::EntityRef { table: table.name, key };
+                let row_ref = crate::RowRef::new(table.name, key);
                 // What was written since the load was asked for is newer than what the load has found.
                 if self.work.cache.get(&row_ref).is_none() {
                     self.work.cache.insert(row_ref, entry(row));
@@ -394,7 +394,7 @@ impl Forming {
 
 fn entry(row: Option<StoredRow>) -> Entry {
     match row {
-        None => Entry { slot: Slot::Absent, version: 0, events: 0, dirty: 0, bytes: 0 },
+        None => Entry::ABSENT,
         Some(row) => {
             let bytes = row.values.len() * 48;
             Entry { version: row.version, events: row.events, slot: Slot::Raw(row), dirty: 0, bytes }

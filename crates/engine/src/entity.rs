@@ -1,6 +1,12 @@
 //! Entities: one struct is one table is one row of typed columns. Derived, so that no mapping is written by hand.
 
-use std::{any::Any, fmt};
+use std::{
+    any::Any,
+    fmt,
+    hash::{Hash, Hasher},
+};
+
+use rustc_hash::FxHasher;
 
 use tradewind_events::{ColumnError, ColumnKind, Key, Value};
 
@@ -71,6 +77,36 @@ impl fmt::Display for EntityRef {
 impl fmt::Debug for EntityRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
+    }
+}
+
+/// An [`EntityRef`] that is looked up often: it knows its hash.
+#[derive(Clone)]
+pub(crate) struct RowRef {
+    pub row: EntityRef,
+    hash: u64,
+}
+
+impl RowRef {
+    pub fn new(table: &'static str, key: Key) -> Self {
+        let mut hasher = FxHasher::default();
+        table.hash(&mut hasher);
+        key.hash(&mut hasher);
+        Self { row: EntityRef { table, key }, hash: hasher.finish() }
+    }
+}
+
+impl PartialEq for RowRef {
+    fn eq(&self, other: &Self) -> bool {
+        self.hash == other.hash && self.row == other.row
+    }
+}
+
+impl Eq for RowRef {}
+
+impl Hash for RowRef {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
     }
 }
 

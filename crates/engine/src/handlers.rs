@@ -14,7 +14,7 @@ use std::{
 use tradewind_events::{Envelope, Id, Timestamp};
 
 use crate::{
-    AnyEntity, AnyService, Cause, Command, EntityRef, Limits, Said, Stop, UnitOfWork,
+    AnyEntity, AnyService, Cause, Command, EntityRef, Limits, RowRef, Said, Stop, UnitOfWork,
     cache::{Cache, Entry, Slot},
     core::panic_text,
     ports::Ids,
@@ -72,7 +72,7 @@ impl Handlers {
     }
 
     /// Runs every reaction to an event, all or none of them.
-    pub fn hear(&mut self, rows: &Rows, moment: Moment, envelope: &Envelope) -> Result<Done, Stop> {
+    pub fn hear(&mut self, rows: &Rows, moment: Moment, envelope: &Arc<Envelope>) -> Result<Done, Stop> {
         let cause = Cause::of(envelope, None);
         let run = |service: &AnyService, work: &mut UnitOfWork| service.hear(work, &cause, &*envelope.event);
         self.run(rows, moment, run).map(|(done, ())| done)
@@ -116,7 +116,7 @@ impl Handlers {
         work.cache = Cache::new(usize::MAX);
         for (row, Row { entity, events }) in rows {
             let slot = Slot::Typed(Arc::clone(entity));
-            work.cache.insert(row.clone(), Entry { slot, version: 1, events: *events, dirty: 0, bytes: 0 });
+            work.cache.insert(RowRef::new(row.table, row.key.clone()), Entry { slot, version: 1, events: *events, dirty: 0, bytes: 0 });
         }
         work.now = moment.now;
         work.open(1, moment.now);
@@ -138,7 +138,7 @@ impl Handlers {
                 Slot::Typed(entity) => Some(Row { entity: Arc::clone(entity), events: entry.events }),
                 Slot::Absent | Slot::Raw(_) => None,
             });
-            (change.row, row)
+            (change.row.row, row)
         });
         Ok((Done { rows: written.collect(), said, minted: minted.load(Ordering::Relaxed) }, answer))
     }

@@ -3,7 +3,7 @@
 use std::{any::Any, marker::PhantomData, sync::Arc};
 
 use serde::{Serialize, de::DeserializeOwned};
-use tradewind_events::{AnyEvent, Envelope, Event, Id, Subject, Timestamp};
+use tradewind_events::{AnyEvent, Envelope, Event, Id};
 
 /// A wish that a service may refuse. Derive it: `#[derive(Command)] #[command(owner = Inventory,
 /// name = "adjust_stock", answer = StockLevel, key = sku)]`.
@@ -129,33 +129,26 @@ pub struct Cause {
 /// Of an event that is handled.
 #[derive(Debug, Clone)]
 pub struct EventCause {
-    pub name: &'static str,
-    pub source: Arc<str>,
-    pub subject: Subject,
-    pub key: Id,
-    pub time: Timestamp,
-    /// Counts the events of one source and subject from 1.
-    pub sequence: u64,
+    envelope: Arc<Envelope>,
     /// Where it stands in this store's log; none in a store that does not log what it hears from others.
     pub address: Option<Address>,
 }
 
+impl EventCause {
+    /// All that goes with the event.
+    pub fn envelope(&self) -> &Envelope {
+        &self.envelope
+    }
+}
+
 impl Cause {
     /// Of the reactions to an event.
-    pub(crate) fn of(envelope: &Envelope, address: Option<Address>) -> Self {
+    pub(crate) fn of(envelope: &Arc<Envelope>, address: Option<Address>) -> Self {
         Self {
             id: envelope.id.clone(),
             correlation_id: envelope.correlation_id.clone(),
             traceparent: envelope.traceparent.clone(),
-            event: Some(EventCause {
-                name: envelope.event.name(),
-                source: Arc::clone(&envelope.source),
-                subject: envelope.subject.clone(),
-                key: envelope.key.clone(),
-                time: envelope.time,
-                sequence: envelope.sequence,
-                address,
-            }),
+            event: Some(EventCause { envelope: Arc::clone(envelope), address }),
         }
     }
 }

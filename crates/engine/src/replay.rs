@@ -1,11 +1,11 @@
 //! Read models made again: the reactions of one service over the events of a log, in memory. There is no store, no
 //! clock and no batch here; a projection that asks for one of them could not be made again.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use tradewind_events::{Envelope, Id, Key, Timestamp, Value};
 
-use crate::{Address, AnyService, Cause, EntityRef, Limits, Outcome, Table, UnitOfWork, cache::Slot, ports::Ids};
+use crate::{Address, AnyService, Cause, Limits, Outcome, RowRef, Table, UnitOfWork, cache::Slot, ports::Ids};
 
 /// A service that hears a log again, with the rows that it has made so far.
 pub struct Replay {
@@ -23,17 +23,18 @@ impl Replay {
     }
 
     /// Runs the reactions to an event. After an error nothing of it stands, as in a store.
-    pub fn hear(&mut self, envelope: &Envelope, address: Address) -> Outcome {
-        let (service, cause) = (&self.service, Cause::of(envelope, Some(address)));
+    pub fn hear(&mut self, envelope: impl Into<Arc<Envelope>>, address: Address) -> Outcome {
+        let envelope = envelope.into();
+        let (service, cause) = (&self.service, Cause::of(&envelope, Some(address)));
         self.work.run_alone(|work| service.hear(work, &cause, &*envelope.event)).map(|_said| ())
     }
 
     /// The rows of a table as they are now.
     pub fn rows(&mut self, table: &'static Table) -> BTreeMap<Key, Vec<Value>> {
-        let changed = self.work.changes.iter().filter(|change| change.row.table == table.name);
-        let keys: Vec<EntityRef> = changed.map(|change| change.row.clone()).collect();
-        let typed = |row: EntityRef| match &self.work.cache.get(&row)?.slot {
-            Slot::Typed(entity) => Some((row.key, entity.row())),
+        let changed = self.work.changes.iter().filter(|change| change.row.row.table == table.name);
+        let keys: Vec<RowRef> = changed.map(|change| change.row.clone()).collect();
+        let typed = |row: RowRef| match &self.work.cache.get(&row)?.slot {
+            Slot::Typed(entity) => Some((row.row.key, entity.row())),
             Slot::Absent | Slot::Raw(_) => None,
         };
         keys.into_iter().filter_map(typed).collect()

@@ -210,7 +210,10 @@ impl Tracing {
             loads: 0,
             message_id: cause.id.clone(),
             correlation_id: cause.correlation_id.clone(),
-            event: cause.event.as_ref().map(|event| (Arc::clone(&event.source), event.subject.clone())),
+            event: cause.event.as_ref().map(|event| {
+                let envelope = event.envelope();
+                (Arc::clone(&envelope.source), envelope.subject.clone())
+            }),
         };
         self.running = Some(Running { context, parent, began: self.tracer.now(), step });
     }

@@ -9,7 +9,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use tradewind_events::{AnyEvent, AsKey, ESCAPED_FACTOR_MAX, Event, Id, Key, Timestamp};
 
 use crate::{
-    AnyEntity, Cause, Effect, Entity, EntityRef, Events, Limits, Settings, Stop, Table, Timer,
+    AnyEntity, Cause, Effect, Entity, EntityRef, Events, Limits, RowRef, Settings, Stop, Table, Timer,
     cache::{Cache, Entry, Slot},
     operator::EVENT_TOO_LARGE,
     ports::Ids,
@@ -183,7 +183,7 @@ enum Written {
 
 /// What a batch has done to a row so far; its content is in the cache.
 pub(crate) struct Change {
-    pub row: EntityRef,
+    pub row: RowRef,
     pub table: &'static Table,
     /// The row's version in the store below this batch; zero when there is none.
     pub base: u64,
@@ -205,9 +205,9 @@ pub struct UnitOfWork {
     event_bytes_max: usize,
     ids: Box<dyn Ids>,
     minted: FxHashSet<Arc<str>>,
-    overlay: FxHashMap<EntityRef, Written>,
+    overlay: FxHashMap<RowRef, Written>,
     /// The order in which `overlay` was written, so that a commit does not depend on how a map hashes.
-    order: Vec<EntityRef>,
+    order: Vec<RowRef>,
     missing: Vec<(&'static Table, Key)>,
     pub(crate) emitted: Events,
 }
@@ -249,18 +249,20 @@ impl UnitOfWork {
     }
 
     pub(crate) fn get<E: Entity>(&mut self, key: Key) -> Result<Option<E>, Stop> {
-        let row = EntityRef { table: E::TABLE.name, key };
-        if let Some(written) = self.overlay.get(&row) {
+        let row = RowRef::new(E::TABLE.name, key);
+        if !self.overlay.is_empty()
+            && let Some(written) = self.overlay.get(&row)
+        {
             return match written {
                 Written::Put(entity) => typed(&**entity).map(Some),
                 Written::Deleted(_) => Ok(None),
             };
         }
         let Some(entry) = self.cache.get(&row) else {
-            if self.is_minted(&row.key) {
+            if self.is_minted(&row.row.key) {
                 return Ok(None);
             }
-            self.missing.push((E::TABLE, row.key));
+            self.missing.push((E::TABLE, row.row.key));
             return Err(Stop::Missing);
         };
         match &entry.slot {
@@ -268,7 +270,7 @@ impl UnitOfWork {
             Slot::Typed(entity) => typed(&**entity).map(Some),
             Slot::Raw(stored) => {
                 let entity = E::from_row(&stored.values)
-                    .map_err(|error| Stop::Broken(format!("{row} cannot be read: {error}")))?;
+                    .map_err(|error| Stop::Broken(format!("{} cannot be read: {error}", row.row)))?;
                 entry.slot = Slot::Typed(Arc::new(entity.clone()));
                 Ok(Some(entity))
             }
@@ -285,10 +287,10 @@ impl UnitOfWork {
 
     /// What is written must be known, or its version cannot be checked: a row that was never read is loaded first.
     fn write(&mut self, table: &'static Table, key: Key, written: Written) {
-        let row = EntityRef { table: table.name, key };
+        let row = RowRef::new(table.name, key);
         if self.overlay.insert(row.clone(), written).is_none() {
-            if self.cache.get(&row).is_none() && !self.is_minted(&row.key) {
-                self.missing.push((table, row.key.clone()));
+            if self.cache.get(&row).is_none() && !self.is_minted(&row.row.key) {
+                self.missing.push((table, row.row.key.clone()));
             }
             self.order.push(row);
         }
@@ -326,49 +328,43 @@ impl UnitOfWork {
 
     /// The rows that the handler has written, as `table key`.
     pub(crate) fn written(&self) -> Vec<Arc<str>> {
-        self.order.iter().map(|row| row.to_string().into()).collect()
+        self.order.iter().map(|row| row.row.to_string().into()).collect()
     }
 
     /// The handler has succeeded: its writes are merged into the cache, its events get their numbers.
     pub(crate) fn merge(&mut self) -> Result<Vec<Said>, Stop> {
-        let emitted = std::mem::take(&mut self.emitted);
+        let mut said = Vec::with_capacity(self.emitted.len());
         // An event may be about a row that was only read: its count of events is a change of the row too.
         let mut bytes = 0;
-        for event in emitted.iter() {
-            bytes += bounded(&**event, self.event_bytes_max)?;
+        for event in std::mem::take(&mut self.emitted) {
+            bytes += bounded(&*event, self.event_bytes_max)?;
             let subject = event.subject();
-            if !self.is_there(event.subject_table(), &subject.key) {
+            let row = RowRef::new(event.subject_table(), subject.key.clone());
+            if !self.is_there(&row) {
                 let told = event.name();
                 return Err(Stop::Broken(format!("{told} was said about {subject}, which is not there")));
             }
+            said.push((row, Said { event, subject, sequence: 0 }));
         }
         self.bytes += bytes;
-        for row in std::mem::take(&mut self.order) {
+        for row in self.order.drain(..) {
             let Some(written) = self.overlay.remove(&row) else { continue };
-            let (table, slot, bytes) = match written {
-                Written::Put(entity) => (entity.table(), Slot::Typed(Arc::clone(&entity)), entity.bytes()),
-                Written::Deleted(table) => (table, Slot::Absent, 0),
+            let (table, bytes, slot) = match written {
+                Written::Put(entity) => (entity.table(), entity.bytes(), Slot::Typed(entity)),
+                Written::Deleted(table) => (table, 0, Slot::Absent),
             };
             self.bytes += bytes;
-            self.touch(&row, Some(table));
-            if let Some(entry) = self.cache.get(&row) {
-                entry.slot = slot;
-                let before = std::mem::replace(&mut entry.bytes, bytes);
-                self.cache.grow(before, bytes);
-            }
+            let entry = touch(&mut self.cache, &mut self.changes, self.batch, &row, Some(table));
+            entry.slot = slot;
+            let before = std::mem::replace(&mut entry.bytes, bytes);
+            self.cache.grow(before, bytes);
         }
-        let mut said = Vec::with_capacity(emitted.len());
-        for event in emitted {
-            let subject = event.subject();
-            let row = EntityRef { table: event.subject_table(), key: subject.key.clone() };
-            self.touch(&row, None);
-            let sequence = self.cache.get(&row).map_or(0, |entry| {
-                entry.events += 1;
-                entry.events
-            });
-            said.push(Said { event, subject, sequence });
-        }
-        Ok(said)
+        let number = |(row, said): (RowRef, Said)| {
+            let entry = touch(&mut self.cache, &mut self.changes, self.batch, &row, None);
+            entry.events += 1;
+            Said { sequence: entry.events, ..said }
+        };
+        Ok(said.into_iter().map(number).collect())
     }
 
     /// Runs a handler outside a batch, over a cache that holds every row there is, and merges what it did. After an
@@ -389,47 +385,48 @@ impl UnitOfWork {
             }
             self.discard();
             for (table, key) in missing {
-                let absent = Entry { slot: Slot::Absent, version: 0, events: 0, dirty: 0, bytes: 0 };
-                self.cache.insert(EntityRef { table: table.name, key }, absent);
+                self.cache.insert(RowRef::new(table.name, key), Entry::ABSENT);
             }
         }
         Err(Stop::Broken("it asks for other rows each time it runs".to_owned()))
     }
 
     /// An event can be about a row that this handler writes, or that is in memory and present.
-    fn is_there(&mut self, table: &'static str, key: &Key) -> bool {
-        let row = EntityRef { table, key: key.clone() };
-        match self.overlay.get(&row) {
+    fn is_there(&mut self, row: &RowRef) -> bool {
+        match self.overlay.get(row) {
             Some(Written::Put(_)) => true,
             Some(Written::Deleted(_)) => false,
-            None => self.cache.get(&row).is_some_and(|entry| matches!(entry.slot, Slot::Typed(_))),
+            None => self.cache.get(row).is_some_and(|entry| matches!(entry.slot, Slot::Typed(_))),
         }
     }
+}
 
-    /// This batch changes the row: remember what it was below the batch, and count its version once.
-    fn touch(&mut self, row: &EntityRef, table: Option<&'static Table>) {
-        if self.cache.get(row).is_none() {
-            let absent = Entry { slot: Slot::Absent, version: 0, events: 0, dirty: 0, bytes: 0 };
-            self.cache.insert(row.clone(), absent);
-        }
-        let batch = self.batch;
-        let Some(entry) = self.cache.get(row) else { return };
-        if entry.dirty == batch {
-            return;
-        }
-        let table = table.or(match &entry.slot {
-            Slot::Typed(entity) => Some(entity.table()),
-            Slot::Absent | Slot::Raw(_) => None,
-        });
-        let Some(table) = table else { return };
+/// The batch changes the row: remember what it was below the batch, and count its version once.
+fn touch<'a>(
+    cache: &'a mut Cache,
+    changes: &mut Vec<Change>,
+    batch: u64,
+    row: &RowRef,
+    table: Option<&'static Table>,
+) -> &'a mut Entry {
+    let entry = cache.get_or_absent(row);
+    if entry.dirty == batch {
+        return entry;
+    }
+    let table = table.or(match &entry.slot {
+        Slot::Typed(entity) => Some(entity.table()),
+        Slot::Absent | Slot::Raw(_) => None,
+    });
+    if let Some(table) = table {
         let base = if matches!(entry.slot, Slot::Absent) { 0 } else { entry.version };
         if base == 0 {
             entry.events = 0;
         }
         entry.version = base + 1;
         entry.dirty = batch;
-        self.changes.push(Change { row: row.clone(), table, base });
+        changes.push(Change { row: row.clone(), table, base });
     }
+    entry
 }
 
 /// The size of an event in bytes, about; refused when it is too large for brokers and whoever hears it.

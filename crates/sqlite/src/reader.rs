@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rusqlite::{CachedStatement, Result, params_from_iter};
+use rusqlite::{CachedStatement, Connection, Result, params_from_iter};
 use tradewind_engine::{
     StoredRow, Table,
     ports::{List, Reader, StoreError},
@@ -33,7 +33,7 @@ impl Reader for SqliteReader {
     fn load(&self, table: &'static Table, keys: &[Key]) -> std::result::Result<Vec<Option<StoredRow>>, StoreError> {
         // A look-up of its own for each key: there is no way to the server to be saved, and a list of keys in the
         // statement would have to be sorted and matched with its rows.
-        self.pool.read_snapshot(|connection| {
+        let load = |connection: &Connection| {
             let mut statement = connection.prepare_cached(&sql::load(table))?;
             keys.iter()
                 .map(|key| {
@@ -41,7 +41,9 @@ impl Reader for SqliteReader {
                     statement.raw_query().next()?.map(|row| read_row(row, table)).transpose()
                 })
                 .collect()
-        })
+        };
+        // One statement is as of one commit by itself.
+        if keys.len() == 1 { self.pool.read(load) } else { self.pool.read_snapshot(load) }
     }
 
     fn list(&self, list: &List) -> std::result::Result<Vec<StoredRow>, StoreError> {
@@ -61,6 +63,10 @@ impl Reader for SqliteReader {
 
     fn last_segment(&self) -> std::result::Result<u64, StoreError> {
         self.pool.read_snapshot(segments::last)
+    }
+
+    fn is_near(&self) -> bool {
+        true
     }
 }
 

@@ -171,7 +171,7 @@ fn hear_price(uow: &mut Uow<Carts>, mut sku: KnownSku, price: &Price) {
 
 /// The number of the event that is heard, among those of its product.
 fn sequence(uow: &Uow<Carts>) -> u64 {
-    uow.cause().event.as_ref().map_or(0, |event| event.sequence)
+    uow.cause().event.as_ref().map_or(0, |event| event.envelope().sequence)
 }
 
 /// The cart that an order came from. Who places an order may name any cart: only their own is believed.

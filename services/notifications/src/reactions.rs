@@ -203,5 +203,5 @@ fn contact(uow: &mut Uow<'_, Notifications>, user_id: &Id) -> Result<Contact, St
 
 /// Which event about its user this is.
 fn sequence(uow: &Uow<'_, Notifications>) -> u64 {
-    uow.cause().event.as_ref().map_or(0, |event| event.sequence)
+    uow.cause().event.as_ref().map_or(0, |event| event.envelope().sequence)
 }

@@ -102,14 +102,16 @@ pub fn place_order(uow: &mut Uow<Orders>, place: &PlaceOrder) -> Answer<OrderAcc
     {
         return Err(SIGNED_CART_EXPIRED.because(format!("It was good until {}.", cart.expires_at)).at("cart").into());
     }
-    let mut customer = customer.unwrap_or_else(|| Customer::new(&new.customer_id));
-    if customer.deleted_at.is_some() {
+    if customer.as_ref().is_some_and(|customer| customer.deleted_at.is_some()) {
         return Err(CUSTOMER_DELETED.problem().into());
     }
-    if let Some(full) = customer.add(&new.order_id) {
-        uow.put(full);
+    if new.is_personal() {
+        let mut customer = customer.unwrap_or_else(|| Customer::new(&new.customer_id));
+        if let Some(full) = customer.add(&new.order_id) {
+            uow.put(full);
+        }
+        uow.put(customer);
     }
-    uow.put(customer);
     let (order, said) = Order::place(early, new, uow.settings(), uow.now());
     uow.emit_all(said);
     if order.state.is_open() {

@@ -18,7 +18,7 @@ use tradewind_events::{Id, Timestamp};
 
 use crate::{
     Query,
-    model::{OrderView, SalesDay, Sums},
+    model::{OrderView, SalesDay, Sold, Sums},
 };
 
 /// What a projection may know of the event that it takes in.
@@ -33,7 +33,8 @@ struct Told {
 fn told(uow: &Uow<'_, Query>) -> Result<Told, Stop> {
     let event = uow.cause().event.as_ref().ok_or_else(|| Stop::broken("a projection hears events only"))?;
     let address = event.address.ok_or_else(|| Stop::broken("the event is not in this store's log"))?;
-    Ok(Told { at: event.time, sequence: event.sequence, address })
+    let envelope = event.envelope();
+    Ok(Told { at: envelope.time, sequence: envelope.sequence, address })
 }
 
 /// Changes the row of an order, and with it the days on which the order was sold.
@@ -44,18 +45,21 @@ fn change_order(
 ) -> Outcome {
     let told = told(uow)?;
     let known = uow.get::<OrderView>(order_id)?;
-    let is_new = known.is_none();
-    let before = known.unwrap_or_else(|| OrderView::unheard(order_id.clone(), told.at, told.address));
-    let mut after = before.clone();
-    change(&mut after, told)?;
-    after.settle();
-    if !after.has_same_sales(&before) {
-        move_sales(uow, &before.sales(), &after.sales(), after.since_segment)?;
+    let mut order = known.unwrap_or_else(|| OrderView::unheard(order_id.clone(), told.at, told.address));
+    let before = order.sold();
+    change(&mut order, told)?;
+    order.settle();
+    let after = order.sold();
+    if after != before {
+        move_sales(uow, &sums(before), &sums(after), order.since_segment)?;
     }
-    if is_new || after != before {
-        uow.put(after);
-    }
+    // Its timeline has grown, if nothing else.
+    uow.put(order);
     Ok(())
+}
+
+fn sums(sold: Option<Sold>) -> Sums {
+    sold.map_or_else(Sums::new, |sold| sold.sums())
 }
 
 /// Takes away what something added to days before, and adds what it adds now.

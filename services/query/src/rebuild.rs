@@ -1,7 +1,7 @@
 //! Rebuilding, the pure part: which tables are read models, what they are after the events of a log, and where a live
 //! table differs from that. Who reads the log and writes the tables is elsewhere.
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use tradewind_engine::{Address, AnyService, Replay, Stop, Table};
 use tradewind_events::{Envelope, Key, Value};
@@ -41,16 +41,16 @@ impl Default for ReadModels {
 
 impl ReadModels {
     /// What the read models are after these events, which come in the order of the log.
-    pub fn of<'a>(events: impl IntoIterator<Item = (Address, &'a Envelope)>) -> Self {
+    pub fn of<'a>(events: impl IntoIterator<Item = (Address, &'a Arc<Envelope>)>) -> Self {
         let mut models = Self::default();
         for (address, envelope) in events {
-            models.hear(address, envelope);
+            models.hear(address, Arc::clone(envelope));
         }
         models
     }
 
     /// Takes the next event of the log in.
-    pub fn hear(&mut self, address: Address, envelope: &Envelope) {
+    pub fn hear(&mut self, address: Address, envelope: impl Into<Arc<Envelope>>) {
         if let Err(stop) = self.replay.hear(envelope, address) {
             self.failed.push((address, stop));
         }

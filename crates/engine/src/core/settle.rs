@@ -7,7 +7,7 @@ use tradewind_events::{Id, Key, Timestamp};
 
 use super::{Core, Formed, Forming, Logged};
 use crate::{
-    AnyEntity, Entity, EntityRef, Problem, StoredRow, Table,
+    AnyEntity, Entity, Problem, RowRef, StoredRow, Table,
     cache::Slot,
     ports::{Commit, CommitError, RowChange, RowWrite, StoreError},
     segment::SegmentBuilder,
@@ -173,7 +173,7 @@ impl Core {
             return None;
         }
         let (version, events) = (entry.version, entry.events);
-        Some(PendingRow { table: change.table, key: change.row.key, base: change.base, version, events, entity })
+        Some(PendingRow { table: change.table, key: change.row.row.key, base: change.base, version, events, entity })
     }
 
     /// Batches that are complete without a commit, because all before them are durable.
@@ -220,7 +220,7 @@ impl Core {
     /// A committed timer or job falls due one day; a row that nobody reads again leaves the cache.
     fn settle_row(&mut self, row: &PendingRow, batch: u64) {
         if !row.table.cached {
-            let row_ref = EntityRef { table: row.table.name, key: row.key.clone() };
+            let row_ref = RowRef::new(row.table.name, row.key.clone());
             if self.work.cache.get(&row_ref).is_some_and(|entry| entry.dirty <= batch) {
                 self.work.cache.remove(&row_ref);
             }

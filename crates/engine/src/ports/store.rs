@@ -31,6 +31,11 @@ pub trait Reader: Send + Sync {
 
     /// The number of the last segment; zero when there is none.
     fn last_segment(&self) -> Result<u64, StoreError>;
+
+    /// A look-up by key takes some microseconds and waits for no network: whoever may not block may ask it directly.
+    fn is_near(&self) -> bool {
+        false
+    }
 }
 
 /// One batch: everything that it changes, in one transaction.

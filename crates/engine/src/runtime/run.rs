@@ -200,7 +200,7 @@ impl Loop {
             if !stopping {
                 self.workers.hand_out(&self.shared, self.core.take_jobs()?);
             }
-            let input = if self.writing < WRITING_MAX && self.core.waiting() > 0 { None } else { self.wait() };
+            let input = if self.core.waiting() > 0 && self.may_form() { None } else { self.wait() };
             if let Some(input) = input {
                 stopping |= self.take(input)?;
             }
@@ -212,7 +212,7 @@ impl Loop {
         let now = self.shared.clock.now();
         let due = self.core.next_due().min(self.sweep.next_at());
         let due = if self.catching_up > 0 { due.min(self.held_until) } else { due };
-        if due <= now && self.writing < WRITING_MAX {
+        if due <= now && self.may_form() {
             self.fall_due(now);
             return None;
         }
@@ -276,9 +276,15 @@ impl Loop {
         Ok(false)
     }
 
+    /// A batch that would wait for the one that is written now grows instead, until it is as large.
+    fn may_form(&self) -> bool {
+        let growing = self.figures.back().is_some_and(|last| self.core.waiting() < last.messages);
+        self.writing < WRITING_MAX && !growing
+    }
+
     /// Forms batches as long as the writer can take them.
     fn form(&mut self) -> Result<(), StoreError> {
-        while self.writing < WRITING_MAX {
+        while self.may_form() {
             let (watch, messages) = (Stopwatch::start(), self.core.waiting());
             match self.core.form()? {
                 Formed::Nothing => return Ok(()),

@@ -3,7 +3,7 @@
 mod run;
 mod tally;
 
-use std::time::Duration;
+use std::{thread::available_parallelism, time::Duration};
 
 use tokio::runtime::Builder;
 
@@ -66,7 +66,9 @@ const WAIT_SECONDS: u32 = 15;
 
 impl Load {
     pub fn run(self) -> Result<(), CliError> {
-        Builder::new_multi_thread().enable_all().build()?.block_on(self.measure())
+        // Half of the cores are for the shop, if it runs on the same machine.
+        let threads = available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1));
+        Builder::new_multi_thread().worker_threads(threads).enable_all().build()?.block_on(self.measure())
     }
 
     async fn measure(self) -> Result<(), CliError> {

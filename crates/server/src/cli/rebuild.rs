@@ -53,7 +53,7 @@ impl Rebuild {
             for segment in &segments {
                 for event in segment.read(&opened.meta.name)? {
                     let address = event.address;
-                    models.hear(address, &event.decode(&registry)?);
+                    models.hear(address, event.decode(&registry)?);
                     events += 1;
                 }
             }

@@ -1,8 +1,12 @@
 //! What the engine tells: handlers, batches, what was published and what failed.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
 
 use prometheus_client::metrics::{counter::Counter, family::Family, histogram::Histogram};
+use rustc_hash::FxHashMap;
 use tradewind_engine::{
     BatchFigures, Handled, Observer, Tracer,
     ports::{BrokerError, StoreError},
@@ -16,6 +20,8 @@ const SIZES: [f64; 8] = [1.0, 4.0, 16.0, 64.0, 256.0, 1_024.0, 4_096.0, 16_384.0
 pub struct EngineFigures {
     handled: Family<Labels<3>, Counter>,
     handler_seconds: Histograms<2>,
+    /// The two above by service, message and how: they are needed for every message.
+    handlers: RwLock<FxHashMap<[&'static str; 3], (Counter, Histogram)>>,
     batch_messages: Histogram,
     batch_rows: Histogram,
     batch_events: Histogram,
@@ -31,6 +37,7 @@ impl EngineFigures {
         let figures = Self {
             handled: Family::default(),
             handler_seconds: Family::new_with_constructor(in_seconds),
+            handlers: RwLock::default(),
             batch_messages: Histogram::new(SIZES),
             batch_rows: Histogram::new(SIZES),
             batch_events: Histogram::new(SIZES),
@@ -57,6 +64,18 @@ impl EngineFigures {
         }
         figures
     }
+
+    fn handler(&self, service: &'static str, message: &'static str, how: &'static str) -> (Counter, Histogram) {
+        let handler = [service, message, how];
+        let known = self.handlers.read().unwrap_or_else(PoisonError::into_inner).get(&handler).cloned();
+        known.unwrap_or_else(|| {
+            let who = [("service", service), ("message", message)];
+            let handled = self.handled.get_or_create(&[who[0], who[1], ("how", how)]).clone();
+            let figures = (handled, self.handler_seconds.get_or_create(&who).clone());
+            let mut handlers = self.handlers.write().unwrap_or_else(PoisonError::into_inner);
+            handlers.entry(handler).or_insert(figures).clone()
+        })
+    }
 }
 
 impl Observer for Metrics {
@@ -67,9 +86,9 @@ impl Observer for Metrics {
             Handled::Parked => "parked",
             Handled::Dead => "dead",
         };
-        let who = [("service", service), ("message", message)];
-        self.engine.handled.get_or_create(&[who[0], who[1], ("how", how)]).inc();
-        self.engine.handler_seconds.get_or_create(&who).observe(took.as_secs_f64());
+        let (handled, seconds) = self.engine.handler(service, message, how);
+        handled.inc();
+        seconds.observe(took.as_secs_f64());
     }
 
     fn committed(&self, batch: &BatchFigures) {

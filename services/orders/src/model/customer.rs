@@ -1,4 +1,4 @@
-//! Which orders a customer has, for the day when what is personal in them must go. In pieces of bounded size.
+//! Which orders of a customer hold something personal, for the day when that must go. In pieces of bounded size.
 
 use std::sync::Arc;
 
@@ -7,10 +7,10 @@ use tradewind_events::{Id, Timestamp};
 
 use crate::Orders;
 
-/// How many orders of a customer one row lists at most.
-pub const ORDERS_A_PIECE_MAX: usize = 50;
+/// How many orders of a customer one row lists at most. The row is written with each of them, so it stays small.
+pub const ORDERS_A_PIECE_MAX: usize = 20;
 
-/// A customer's latest orders; the ones before stand in full pieces.
+/// A customer's latest orders that hold something personal; the ones before stand in full pieces.
 #[derive(Debug, Clone, PartialEq, Eq, Entity)]
 #[entity(owner = Orders, table = "order_customer", key = customer_id)]
 pub struct Customer {

@@ -36,6 +36,11 @@ pub struct NewOrder {
 }
 
 impl NewOrder {
+    /// It holds something that must go when its customer is deleted.
+    pub fn is_personal(&self) -> bool {
+        self.shipping_address.is_some() || self.billing_address.is_some()
+    }
+
     /// The same with one line a SKU, or what is wrong with it. Where stock is taken from is not the customer's to say.
     pub fn checked(self, settings: &Orders) -> Result<Self, Problem> {
         if self.currency != settings.currency {

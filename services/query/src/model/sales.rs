@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use tradewind_engine::Entity;
-use tradewind_events::{AmountOverflow, Currency, minus, plus};
+use tradewind_events::{AmountOverflow, Currency, Timestamp, minus, plus};
 
 use super::{Ending, OrderView, RefundView};
 use crate::Query;
@@ -42,13 +42,39 @@ pub struct Tally {
 /// What something adds to each day and currency; where it adds nothing, it is not there.
 pub type Sums = BTreeMap<(Arc<str>, Currency), Tally>;
 
+/// What sales take from an order; nothing else of it changes them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sold {
+    confirmed_at: Option<Timestamp>,
+    completed_at: Option<Timestamp>,
+    /// When it was cancelled, having been confirmed.
+    cancelled_at: Option<Timestamp>,
+    currency: Option<Currency>,
+    total_minor: i64,
+    since_segment: u64,
+}
+
 impl OrderView {
+    /// `None` while it counts for no day.
+    pub fn sold(&self) -> Option<Sold> {
+        (self.confirmed_at.is_some() || self.completed_at.is_some()).then(|| Sold {
+            confirmed_at: self.confirmed_at,
+            completed_at: self.completed_at,
+            cancelled_at: self.ended_at.filter(|_| self.ending == Some(Ending::Cancelled)),
+            currency: self.currency,
+            total_minor: self.total_minor.unwrap_or(0),
+            since_segment: self.since_segment,
+        })
+    }
+}
+
+impl Sold {
     /// What the order adds to the days on which it was confirmed, completed and cancelled.
-    pub fn sales(&self) -> Sums {
+    pub fn sums(&self) -> Sums {
         let mut sums = Sums::new();
         let Some(currency) = self.currency else { return sums };
-        let mut on = |at: tradewind_events::Timestamp, add: fn(&mut Tally, i64)| {
-            add(sums.entry((at.day().into(), currency)).or_default(), self.total_minor.unwrap_or(0));
+        let mut on = |at: Timestamp, add: fn(&mut Tally, i64)| {
+            add(sums.entry((at.day().into(), currency)).or_default(), self.total_minor);
         };
         if let Some(at) = self.confirmed_at {
             on(at, |tally, total_minor| {
@@ -59,20 +85,10 @@ impl OrderView {
         if let Some(at) = self.completed_at {
             on(at, |tally, _| tally.completed += 1);
         }
-        if let (Some(at), Some(Ending::Cancelled), Some(_)) = (self.ended_at, self.ending, self.confirmed_at) {
+        if let (Some(at), Some(_)) = (self.cancelled_at, self.confirmed_at) {
             on(at, |tally, _| tally.cancelled += 1);
         }
         sums
-    }
-
-    /// No other field changes what [`OrderView::sales`] gives, or since when.
-    pub fn has_same_sales(&self, other: &Self) -> bool {
-        let facts = |order: &Self| {
-            let times = (order.confirmed_at, order.completed_at, order.ended_at, order.ending);
-            (times, order.currency, order.total_minor, order.since_segment)
-        };
-        let sells_nothing = |order: &Self| order.confirmed_at.is_none() && order.completed_at.is_none();
-        (sells_nothing(self) && sells_nothing(other)) || facts(self) == facts(other)
     }
 }
 
