@@ -116,7 +116,10 @@ impl Handlers {
         work.cache = Cache::new(usize::MAX);
         for (row, Row { entity, events }) in rows {
             let slot = Slot::Typed(Arc::clone(entity));
-            work.cache.insert(RowRef::new(row.table, row.key.clone()), Entry { slot, version: 1, events: *events, dirty: 0, bytes: 0 });
+            work.cache.insert(
+                RowRef::new(row.table, row.key.clone()),
+                Entry { slot, version: 1, events: *events, dirty: 0, bytes: 0 },
+            );
         }
         work.now = moment.now;
         work.open(1, moment.now);

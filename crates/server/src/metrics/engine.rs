@@ -66,14 +66,14 @@ impl EngineFigures {
     }
 
     fn handler(&self, service: &'static str, message: &'static str, how: &'static str) -> (Counter, Histogram) {
-        let handler = [service, message, how];
-        let known = self.handlers.read().unwrap_or_else(PoisonError::into_inner).get(&handler).cloned();
+        let key = [service, message, how];
+        let known = self.handlers.read().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
         known.unwrap_or_else(|| {
             let who = [("service", service), ("message", message)];
             let handled = self.handled.get_or_create(&[who[0], who[1], ("how", how)]).clone();
             let figures = (handled, self.handler_seconds.get_or_create(&who).clone());
             let mut handlers = self.handlers.write().unwrap_or_else(PoisonError::into_inner);
-            handlers.entry(handler).or_insert(figures).clone()
+            handlers.entry(key).or_insert(figures).clone()
         })
     }
 }

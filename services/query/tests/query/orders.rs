@@ -1,5 +1,7 @@
 //! One order, as a person looks at it.
 
+use std::sync::Arc;
+
 use tradewind_engine::{
     Entity,
     ports::{Direction, List, Reader},
@@ -373,7 +375,7 @@ fn the_same_event_delivered_again_changes_nothing() {
     captured(&mut world);
     let before = world.order();
     let (_, first) = world.log().remove(0);
-    world.deliver(first);
+    world.deliver(Arc::unwrap_or_clone(first));
     assert_eq!(world.order(), before);
     world.check();
 }

@@ -246,10 +246,10 @@ proptest! {
             (Just(choices), Just(places).prop_shuffle())
         })
     ) {
-        let log: Vec<(Address, Envelope)> = choices
+        let log: Vec<(Address, Arc<Envelope>)> = choices
             .iter()
             .zip(0_u32..)
-            .map(|(choice, nth)| (Address { segment: u64::from(nth / 4 + 1), index: nth % 4 }, choice.envelope()))
+            .map(|(choice, nth)| (Address { segment: u64::from(nth / 4 + 1), index: nth % 4 }, Arc::new(choice.envelope())))
             .collect();
         let in_order = ReadModels::of(log.iter().map(|(address, envelope)| (*address, envelope)));
         let shuffled = ReadModels::of(handled.iter().map(|nth| (log[*nth].0, &log[*nth].1)));

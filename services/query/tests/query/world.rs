@@ -64,12 +64,12 @@ impl World {
     }
 
     /// The log of the store.
-    pub fn log(&self) -> Vec<(Address, Envelope)> {
+    pub fn log(&self) -> Vec<(Address, Arc<Envelope>)> {
         let segments = self.stage.store().segments(1, u32::MAX).expect("the store in memory can be read");
         let events =
             segments.iter().flat_map(|segment| segment.read("stage").expect("a segment is read as it was written"));
         events
-            .map(|event| (event.address, event.decode(&registry()).expect("an event is read as it was said")))
+            .map(|event| (event.address, Arc::new(event.decode(&registry()).expect("an event is read as it was said"))))
             .collect()
     }
 
