@@ -37,7 +37,7 @@ fn a_store_that_was_closed_is_one_file() {
     assert!(!exists(&scratch.store(), "-wal") && !exists(&scratch.store(), "-shm"));
     let connection = Connection::open(scratch.store()).unwrap();
     let page: u32 = connection.pragma_query_value(None, "page_size", |row| row.get(0)).unwrap();
-    assert_eq!(page, 8_192);
+    assert_eq!(page, 4_096);
 }
 
 #[test]
