@@ -23,6 +23,11 @@ use std::{
 };
 
 use clap::Parser;
+use mimalloc::MiMalloc;
+
+/// As in the server.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Whatever went wrong, for a person: nobody acts on its kind.
 type Failure = Box<dyn Error + Send + Sync>;

@@ -17,7 +17,7 @@ use std::{
     sync::Arc,
 };
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 use tradewind_events::{Envelope, Id, Key, Registry, Timestamp};
 
 use crate::{
@@ -37,7 +37,7 @@ pub(crate) use attempt::panic_text;
 use jobs::Jobs;
 use settle::InFlight;
 pub use settle::{Committed, Sealed};
-use task::{Speaker, Task, TaskKind, Verdict};
+use task::{Backlog, Lane, Speaker, Task, TaskKind, Verdict};
 
 /// What an engine is made of.
 pub struct Setup {
@@ -130,7 +130,10 @@ struct Forming {
     items: Vec<Item>,
     answers: Vec<(usize, Result<Answered, Problem>)>,
     events: Vec<Logged>,
+    /// What follows from the task that ran last: it goes before every other, so that what one message leads to stands
+    /// together in the log and in memory.
     queue: VecDeque<Task>,
+    backlog: Backlog,
     /// Jobs whose try ended in this batch: they may be tried again once it is durable.
     tried: Vec<Id>,
     spans: Vec<Span>,
@@ -264,6 +267,7 @@ impl Core {
             answers: Vec::new(),
             events: Vec::new(),
             queue: VecDeque::new(),
+            backlog: Backlog::default(),
             tried: Vec::new(),
             spans: Vec::new(),
         };
@@ -271,26 +275,21 @@ impl Core {
             forming.take(item);
         }
         loop {
-            let mut again = VecDeque::new();
+            let mut again = Backlog::default();
             let mut missing = Vec::new();
-            let mut blocked = FxHashSet::default();
-            while let Some(task) = self.next_task(&mut forming, alone) {
-                let lane = self.lane(&forming, &task);
-                if lane.as_ref().is_some_and(|lane| blocked.contains(lane)) {
-                    again.push_back(task);
-                    continue;
-                }
-                if let Some((task, rows)) = self.run(&mut forming, task) {
-                    blocked.extend(lane);
+            while let Some((lane, task)) = self.next_task(&mut forming, alone) {
+                if again.holds_back(lane.as_ref()) {
+                    again.push(lane, task);
+                } else if let Some((task, rows)) = self.run(&mut forming, task) {
                     missing.extend(rows);
-                    again.push_back(task);
+                    again.push(lane, task);
                 }
             }
             if again.is_empty() {
                 break;
             }
             self.load(missing)?;
-            forming.queue = again;
+            forming.backlog = again;
         }
         Ok(self.seal(forming))
     }
@@ -337,23 +336,30 @@ impl Core {
         Ok(())
     }
 
-    /// The cascade first; then further messages, as long as the batch has room.
-    fn next_task(&mut self, forming: &mut Forming, alone: bool) -> Option<Task> {
-        if let Some(task) = forming.queue.pop_front() {
-            return Some(task);
+    /// The cascade first; then what has waited for rows; then further messages, as long as the batch has room.
+    fn next_task(&mut self, forming: &mut Forming, alone: bool) -> Option<(Option<Lane>, Task)> {
+        loop {
+            while let Some(task) = forming.queue.pop_front() {
+                let lane = self.lane(forming, &task);
+                if !forming.backlog.holds_back(lane.as_ref()) {
+                    return Some((lane, task));
+                }
+                forming.backlog.push(lane, task);
+            }
+            if let Some(next) = forming.backlog.pop() {
+                return Some(next);
+            }
+            let full = alone
+                || forming.items.len() >= self.limits.batch_messages_max
+                || self.work.changes.len() >= self.limits.batch_rows_max
+                || forming.events.len() >= self.limits.batch_events_max
+                || self.work.bytes >= self.limits.batch_bytes_max
+                || self.clock.now().since(forming.opened_at) >= self.limits.batch_forming_max;
+            if full {
+                return None;
+            }
+            forming.take(self.intake.pop_front()?);
         }
-        let full = alone
-            || forming.items.len() >= self.limits.batch_messages_max
-            || self.work.changes.len() >= self.limits.batch_rows_max
-            || forming.events.len() >= self.limits.batch_events_max
-            || self.work.bytes >= self.limits.batch_bytes_max
-            || self.clock.now().since(forming.opened_at) >= self.limits.batch_forming_max;
-        if full {
-            return None;
-        }
-        let item = self.intake.pop_front()?;
-        forming.take(item);
-        forming.queue.pop_front()
     }
 
     /// Loads rows, one query a table.

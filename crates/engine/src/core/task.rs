@@ -1,7 +1,8 @@
 //! What there is to do in a batch, how it came there, and what has come of it.
 
-use std::sync::Arc;
+use std::{collections::VecDeque, sync::Arc};
 
+use rustc_hash::FxHashMap;
 use tradewind_events::{Envelope, Id};
 
 use crate::{
@@ -39,6 +40,46 @@ pub(super) enum Lane {
     Heard(Id),
     /// Parked messages go in the order in which they were put in line.
     Parked,
+}
+
+/// Tasks that wait for rows, and those that are held back behind them in their lanes.
+#[derive(Default)]
+pub(super) struct Backlog {
+    tasks: VecDeque<(Option<Lane>, Task)>,
+    /// How many tasks are in each lane.
+    lanes: FxHashMap<Lane, u32>,
+}
+
+impl Backlog {
+    pub fn is_empty(&self) -> bool {
+        self.tasks.is_empty()
+    }
+
+    /// Whether a task of this lane has to go behind what is here.
+    pub fn holds_back(&self, lane: Option<&Lane>) -> bool {
+        !self.lanes.is_empty() && lane.is_some_and(|lane| self.lanes.contains_key(lane))
+    }
+
+    pub fn push(&mut self, lane: Option<Lane>, task: Task) {
+        if let Some(lane) = &lane {
+            *self.lanes.entry(lane.clone()).or_default() += 1;
+        }
+        self.tasks.push_back((lane, task));
+    }
+
+    /// The task that has waited longest.
+    pub fn pop(&mut self) -> Option<(Option<Lane>, Task)> {
+        let (lane, task) = self.tasks.pop_front()?;
+        if let Some(lane) = &lane
+            && let Some(count) = self.lanes.get_mut(lane)
+        {
+            *count -= 1;
+            if *count == 0 {
+                self.lanes.remove(lane);
+            }
+        }
+        Some((lane, task))
+    }
 }
 
 /// An event on its way to one service.
