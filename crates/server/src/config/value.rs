@@ -308,8 +308,21 @@ plain_values! {
     Delivery, "WORD", "log or smtp";
     LogFormat, "WORD", "auto, human or json";
     SmtpTls, "WORD", "none, starttls or tls";
-    Targets, "LEVELS", "a level, or levels by module, such as info or warn,tradewind_engine=debug";
     SocketAddr, "ADDRESS", "an IP address and a port, such as 127.0.0.1:8080";
+}
+
+impl Value for Targets {
+    const EXPECTED: &'static str = "a level, or levels by module, such as info or warn,tradewind_engine=debug";
+    const KIND: &'static str = "LEVELS";
+    fn parse(text: &str) -> Option<Self> {
+        // To its own reader a space belongs to the name of a module, and then the level of that name is nobody's.
+        let levels: Vec<&str> = words(text).collect();
+        let is_plain = |level: &&str| !level.contains(char::is_whitespace);
+        if levels.is_empty() || !levels.iter().all(is_plain) { None } else { levels.join(",").parse().ok() }
+    }
+    fn show(&self) -> String {
+        self.to_string()
+    }
 }
 
 impl Value for Arc<str> {
@@ -352,6 +365,10 @@ mod tests {
         assert_eq!(round::<BTreeMap<Id, u32>>("food=700,books=0").as_deref(), Some("books=0,food=700"));
         assert_eq!(round::<AmountRules>("61=declined, 05=late").as_deref(), Some("05=late,61=declined"));
         assert_eq!(round::<LogFormat>("json").as_deref(), Some("json"));
+        assert_eq!(round::<Targets>("info").as_deref(), Some("info"));
+        let levels = "tradewind_engine=debug,warn";
+        assert_eq!(round::<Targets>(" warn, tradewind_engine=debug,"), round::<Targets>("warn,tradewind_engine=debug"));
+        assert_eq!(round::<Targets>(levels).as_deref(), Some(levels));
         assert_eq!(round::<Ratio>("0.010").as_deref(), Some("0.01"));
         assert_eq!(round::<Ratio>("1").as_deref(), Some("1"));
         assert_eq!(round::<Ratio>("0.000001").as_deref(), Some("0.000001"));
@@ -366,6 +383,9 @@ mod tests {
         assert_eq!(round::<Delivery>("pigeon"), None);
         for ratio in ["", ".5", "-1", "1.000001", "2", "0.0000001", "5%", "+1"] {
             assert_eq!(round::<Ratio>(ratio), None, "{ratio}");
+        }
+        for levels in ["", ",", "tradewind_engine = debug", "warn tradewind_engine=debug", "engine=loud"] {
+            assert_eq!(round::<Targets>(levels), None, "{levels}");
         }
         assert_eq!(round::<Headers>("api-key"), None);
         assert_eq!(round::<Headers>("api key=1"), None);
