@@ -111,11 +111,14 @@ pub struct Faults(Arc<Mutex<State>>);
 
 struct State {
     on: bool,
+    happened: u64,
     left: u64,
     kinds: BTreeMap<Fault, Kind>,
 }
 
 struct Kind {
+    /// It does not happen, because somebody wants it so.
+    left_out: bool,
     permille: u32,
     chance: Chance,
     happened: u64,
@@ -130,11 +133,12 @@ impl Faults {
         for fault in Fault::ALL {
             // Each seed is without some faults, and rich in others: what hides behind the usual mixture comes out.
             let share = weather.pick(&[0, 1, 1, 1, 3]);
-            let permille = if options.without_faults.contains(fault) { 0 } else { fault.permille() * share * storm };
+            let left_out = options.without_faults.contains(fault);
+            let permille = if left_out { 0 } else { fault.permille() * share * storm };
             let chance = Chance::new(seed, fault.name());
-            kinds.insert(*fault, Kind { permille: permille.min(500), chance, happened: 0 });
+            kinds.insert(*fault, Kind { left_out, permille: permille.min(500), chance, happened: 0 });
         }
-        Self(Arc::new(Mutex::new(State { on: false, left: options.faults_max, kinds })))
+        Self(Arc::new(Mutex::new(State { on: false, happened: 0, left: options.faults_max, kinds })))
     }
 
     pub fn begin(&self) {
@@ -152,14 +156,24 @@ impl Faults {
 
     /// Whether it happens on this occasion.
     pub fn strike(&self, fault: Fault) -> bool {
+        self.strikes(fault, |kind| kind.permille > 0 && kind.chance.permille(kind.permille))
+    }
+
+    /// Whether it happens because fewer faults than this have happened so far.
+    pub fn strike_below(&self, fault: Fault, least: u64) -> bool {
+        self.state().happened < least && self.strikes(fault, |kind| !kind.left_out)
+    }
+
+    fn strikes(&self, fault: Fault, decide: impl FnOnce(&mut Kind) -> bool) -> bool {
         let mut state = self.state();
         if !state.on || state.left == 0 {
             return false;
         }
         let Some(kind) = state.kinds.get_mut(&fault) else { return false };
-        let strikes = kind.permille > 0 && kind.chance.permille(kind.permille);
+        let strikes = decide(kind);
         if strikes {
             kind.happened += 1;
+            state.happened += 1;
             state.left -= 1;
         }
         strikes

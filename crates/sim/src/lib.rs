@@ -26,6 +26,7 @@ mod shop;
 mod steps;
 mod story;
 mod trace;
+mod watch;
 mod wires;
 mod world;
 

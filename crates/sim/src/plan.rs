@@ -79,15 +79,21 @@ impl Plan {
         let mut chance = Chance::new(seed, "goods");
         let goods = goods(&mut chance);
         let buyers: Vec<Buyer> = (0..chance.between(3, 8))
-            .map(|_| Buyer { balance_minor: chance.pick(&[0, 5_000, 5_000, 10_000, 50_000, 1_000_000, 1_000_000]) })
+            .map(|_| Buyer { balance_minor: chance.pick(&[0, 5_000, 5_000, 10_000, 10_000, 50_000, 1_000_000]) })
             .collect();
         let events = events(&mut chance, goods.len(), buyers.len());
         let spread_ms = chance.pick(&[2_000, MINUTE_MS, 10 * MINUTE_MS, 30 * MINUTE_MS]);
+        // Here and there most pay in the same way, which is where one bounded thing is wanted by many at once.
+        let usual = match chance.below(4) {
+            0 => Some(PaymentMethod::Balance),
+            1 => Some(chance.pick(&[PaymentMethod::Card, PaymentMethod::External])),
+            _ => None,
+        };
         let all = 0..options.orders;
         let wanted = all.filter(|number| !options.without_orders.contains(number));
         let orders = wanted.map(|number| {
             let mut chance = Chance::new(seed, &format!("order {number}"));
-            (number, OrderPlan::new(&mut chance, &goods, buyers.len(), spread_ms))
+            (number, OrderPlan::new(&mut chance, &goods, (buyers.len(), usual), spread_ms))
         });
         Self { orders: orders.collect(), goods, buyers, events }
     }
@@ -110,7 +116,12 @@ fn goods(chance: &mut Chance) -> Vec<Good> {
 }
 
 impl OrderPlan {
-    fn new(chance: &mut Chance, goods: &[Good], buyers: usize, spread_ms: u64) -> Self {
+    fn new(
+        chance: &mut Chance,
+        goods: &[Good],
+        (buyers, usual): (usize, Option<PaymentMethod>),
+        spread_ms: u64,
+    ) -> Self {
         let method = chance.pick(&[
             PaymentMethod::Balance,
             PaymentMethod::Balance,
@@ -118,6 +129,7 @@ impl OrderPlan {
             PaymentMethod::Card,
             PaymentMethod::External,
         ]);
+        let method = usual.filter(|_| chance.percent(75)).unwrap_or(method);
         let lines = (0..chance.pick(&[1, 1, 1, 2, 3]))
             // The first goods are wanted most: there is a rush for what is scarce.
             .map(|_| (chance.index(goods.len()).min(chance.index(goods.len())), chance.pick(&[1, 1, 1, 2, 3])))
@@ -131,7 +143,8 @@ impl OrderPlan {
         let refunds = refunds.collect();
         Self {
             at_ms: chance.below(spread_ms),
-            buyer: chance.index(buyers),
+            // One of them buys most.
+            buyer: chance.index(buyers).min(chance.index(buyers)),
             method,
             lines,
             by_cart: chance.percent(35),

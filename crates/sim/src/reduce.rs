@@ -106,7 +106,12 @@ impl Search<'_> {
     fn fewer_faults(&mut self) {
         let happened: u64 = self.outcome.figures.faults.values().sum();
         let (mut low, mut high) = (1, happened.min(self.best.faults_max));
-        if high == 0 || self.accept(&Options { faults_max: 0, ..self.best.clone() }) {
+        if high == 0 {
+            // None has happened: where none may, all is as it was.
+            self.best.faults_max = 0;
+            return;
+        }
+        if self.accept(&Options { faults_max: 0, ..self.best.clone() }) {
             return;
         }
         while low < high {

@@ -76,6 +76,9 @@ impl World {
                 Err(error) => format!("{name} could not commit {rows} rows: {error}"),
             }
         });
+        if written.is_ok() {
+            self.watch(&commit);
+        }
         if written.is_ok() && self.faults.strike(Fault::CrashAfterCommit) {
             return self.crash(nth, "dies after a commit");
         }

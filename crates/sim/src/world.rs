@@ -18,6 +18,7 @@ use crate::{
     provider::Provider,
     shop::{self, Shop},
     trace::Trace,
+    watch::Seen,
     wires::Wires,
 };
 
@@ -38,7 +39,10 @@ pub struct World {
     pub people: People,
     pub figures: Figures,
     pub violations: Vec<Violation>,
+    pub seen: Seen,
     save_every: u64,
+    /// How many steps were taken before the shop opened.
+    opened_at: u64,
     /// A clock that has jumped is confirmed only after a while.
     pub confirms_after: Duration,
     /// What could happen now; kept to be filled again.
@@ -61,6 +65,12 @@ enum Step {
     /// A request or an answer arrives at one of its ends.
     Arrive,
 }
+
+/// In an open shop at least so much goes wrong.
+const FAULTS_MIN: u64 = 5;
+
+/// Until then, at least one fault in so many steps.
+const CALM_STEPS_MAX: u64 = 40;
 
 /// Milliseconds that a step takes now and then.
 const STEP_MS_MAX: u64 = 500;
@@ -87,7 +97,9 @@ impl World {
             people: People::new(seed, options, clock.now()),
             figures: Figures::default(),
             violations: Vec::new(),
+            seen: Seen::default(),
             save_every: chance.pick(&[1, 4, 64]),
+            opened_at: 0,
             confirms_after: Duration::ZERO,
             steps: Vec::new(),
             options: options.clone(),
@@ -122,6 +134,7 @@ impl World {
     pub fn run(&mut self) {
         self.run_until(Self::is_still);
         self.faults.begin();
+        self.opened_at = self.figures.steps;
         self.trace.note(|| "the shop is open".to_owned());
         self.people.open(self.clock.now());
         self.run_until(|world| world.people.has_finished());
@@ -282,7 +295,9 @@ impl World {
             let consumer = self.chance.pick(&shop::SERVICES);
             self.pause(consumer);
         }
-        if self.faults.strike(Fault::Kill) {
+        // However calm it is, a fault is never far.
+        let least = ((self.figures.steps - self.opened_at) / CALM_STEPS_MAX).min(FAULTS_MIN);
+        if self.faults.strike(Fault::Kill) || self.faults.strike_below(Fault::Kill, least) {
             self.crash(node, "is killed");
             return true;
         }
