@@ -15,8 +15,10 @@ pub struct Reduced {
 /// Simulations that a reduction may take.
 const TRIES_MAX: u32 = 1_500;
 
-/// Taking something away moves the happenings; other orders of them are tried before it is given up.
-const SHUFFLES: u64 = 4;
+/// Taking something away moves the happenings; so many other orders of them are tried before it is given up, at first
+/// and when nothing else helps any more.
+const SHUFFLES_MIN: u64 = 4;
+const SHUFFLES_MAX: u64 = 64;
 
 /// Takes away what a failing seed does not need, for as long as `goes_on` says so. `None`: it does not fail.
 pub fn reduce(seed: u64, options: &Options, goes_on: &dyn Fn() -> bool) -> Option<Reduced> {
@@ -24,15 +26,18 @@ pub fn reduce(seed: u64, options: &Options, goes_on: &dyn Fn() -> bool) -> Optio
     if outcome.violations.is_empty() {
         return None;
     }
-    let mut search = Search { seed, best: options.clone(), outcome, tries: 1, goes_on };
+    let mut search = Search { seed, best: options.clone(), outcome, shuffles: SHUFFLES_MIN, tries: 1, goes_on };
     loop {
         let before = search.best.clone();
         search.fewer_orders();
         search.fewer_kinds();
         search.fewer_faults();
         search.fewer_stores();
-        if search.best == before || search.is_over() {
+        if search.is_over() || (search.best == before && search.shuffles >= SHUFFLES_MAX) {
             break;
+        }
+        if search.best == before {
+            search.shuffles *= 4;
         }
     }
     let options = Options { trace: true, ..search.best };
@@ -44,6 +49,7 @@ struct Search<'a> {
     seed: u64,
     best: Options,
     outcome: Outcome,
+    shuffles: u64,
     tries: u32,
     goes_on: &'a dyn Fn() -> bool,
 }
@@ -55,7 +61,7 @@ impl Search<'_> {
 
     /// Takes a smaller one if it fails too.
     fn accept(&mut self, smaller: &Options) -> bool {
-        for shuffle in 0..SHUFFLES {
+        for shuffle in 0..self.shuffles {
             if self.is_over() {
                 return false;
             }

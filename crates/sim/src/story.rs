@@ -1,7 +1,7 @@
 //! The stories of orders: what was said of each, by whom and when, from the logs of all stores.
 
-use tradewind_engine::ports::Reader;
-use tradewind_events::Id;
+use tradewind_engine::{Address, ports::Reader};
+use tradewind_events::{Envelope, Id, Timestamp};
 use tradewind_query::order_of;
 
 use crate::{trace::after, world::World};
@@ -10,7 +10,8 @@ use crate::{trace::after, world::World};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Story {
     pub order_id: Id,
-    /// One event a line, in the order of time.
+    /// One event a line, in the order of time: when, its id, who said it, what it is called, and what caused it. The id
+    /// says its store and its place in the log.
     pub lines: Vec<String>,
 }
 
@@ -29,13 +30,12 @@ impl World {
         events.sort_by(|left, right| (left.0, &left.1, left.2).cmp(&(right.0, &right.1, right.2)));
         let story = |order_id: &Id| {
             let own = events.iter().filter(|(_, _, _, envelope)| order_of(&*envelope.event).as_ref() == Some(order_id));
-            let line =
-                |(time, store, address, envelope): &(_, _, tradewind_engine::Address, tradewind_events::Envelope)| {
-                    let (segment, index, name) = (address.segment, address.index, envelope.event.name());
-                    let because = envelope.causation_id.as_ref().map_or("-", Id::as_str);
-                    let at = after(*time, self.began);
-                    format!("{at}  {store} {segment}.{index}  {:<13} {name}  (because of {because})", envelope.source)
-                };
+            let line = |(time, _, _, envelope): &(Timestamp, _, Address, Envelope)| {
+                let Envelope { id, source, .. } = envelope;
+                let because = envelope.causation_id.as_ref().map_or("-", Id::as_str);
+                let at = after(*time, self.began);
+                format!("{at}  {:<9} {source:<13} {:<24} {because}", id.as_str(), envelope.event.name())
+            };
             Story { order_id: order_id.clone(), lines: own.map(line).collect() }
         };
         orders.iter().map(story).collect()

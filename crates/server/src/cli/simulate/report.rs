@@ -114,13 +114,10 @@ pub const FAILED_SHOWN: usize = 20;
 fn tell_reduced(seed: u64, reduced: &Reduced, out: &mut impl Write) -> fmt::Result {
     let orders: u64 = reduced.outcome.figures.outcomes.values().sum();
     let faults: u64 = reduced.outcome.figures.faults.values().sum();
-    let what = format!(
-        "Seed {seed} also fails with {} and {}",
-        count(orders, "order", "orders"),
-        count(faults, "fault", "faults")
-    );
+    let (orders, faults) = (count(orders, "order", "orders"), count(faults, "fault", "faults"));
     let stores = count(reduced.outcome.figures.stores as u64, "store", "stores");
-    writeln!(out, "\n{}", styled(HEAD, &format!("{what} on {stores} (found by {} simulations)", reduced.tries)))?;
+    let what = format!("Seed {seed} fails also with {orders}, {faults}, {stores}");
+    writeln!(out, "\n{} (found by {} simulations)", styled(HEAD, &what), reduced.tries)?;
     for (fault, times) in &reduced.outcome.figures.faults {
         writeln!(out, "  {fault}: {times}")?;
     }
