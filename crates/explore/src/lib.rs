@@ -5,23 +5,28 @@
 //! Handlers are pure, so nothing is modelled twice: what a service does with a message is found by running its handler
 //! over its rows ([`tradewind_engine::handlers`]), once, and remembered. Only the provider is a model.
 //!
-//! What is judged: the rules of `tradewind-audit` that one service can break by itself at every moment, all of them
-//! whenever nothing happens by itself any more; then the order has ended, or people can bring it further.
+//! What is judged: the rules of `tradewind-audit` that one service can break by itself at every moment, all that rows can
+//! break whenever nothing happens by itself any more; then the order has ended, or people can bring it further. And
+//! everything comes to rest: following what happens by itself and goes well never leads round and round.
 
 mod canonical;
 mod judge;
+mod many;
+mod next;
 mod people;
 mod provider;
 mod scenario;
 mod search;
+mod seen;
 mod stimulus;
 mod stores;
 mod story;
 mod world;
 
-pub use scenario::{Case, Scenario};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::ControlFlow};
 
+pub use many::{Explored, explore_many};
+pub use scenario::{Case, Scenario};
 use search::Search;
 pub use story::Step;
 
@@ -52,7 +57,7 @@ pub struct Figures {
     pub services: usize,
     /// Runs of handlers: all else was remembered.
     pub handlers: usize,
-    /// Situations were left out because the bound was reached.
+    /// Situations were left out because the bound was reached, or whoever watches broke it off.
     pub cut: bool,
     /// Every situation was looked at.
     pub exhausted: bool,
@@ -67,7 +72,7 @@ pub struct Found {
 }
 
 /// Explores one scenario. `deaf` leaves handlers out, by service and event, to see what they are for. `watch` is called now
-/// and then.
+/// and then, and breaks off.
 ///
 /// # Errors
 /// When the shop cannot be set up, or `deaf` names what is not there.
@@ -75,7 +80,7 @@ pub fn explore(
     scenario: Scenario,
     bounds: Bounds,
     deaf: &[(String, String)],
-    watch: &mut dyn FnMut(&Figures),
+    watch: &mut dyn FnMut(&Figures) -> ControlFlow<()>,
 ) -> Result<(Figures, Option<Found>), String> {
     scenario.knows(deaf)?;
     Ok(Search::new(scenario, bounds, deaf)?.run(watch))

@@ -1,28 +1,20 @@
 //! Breadth first: every situation once, the near ones before the far ones, so that the first that is wrong is reached
 //! by the shortest way.
 //!
-//! A situation that waits for its turn takes some 60 bytes, one that was met about 25: its hash of 64 bits, and from which
-//! one it was reached by which action. Of a hundred million situations, one in some thousand explorations takes two for the
-//! same.
+//! A situation that waits for its turn takes some 60 bytes, one that was met about 25: which one it is, from which other it
+//! was reached by which action, and where it goes by itself.
 
-use std::{collections::VecDeque, hash::Hasher, rc::Rc};
-
-use rustc_hash::FxHashSet;
+use std::{collections::VecDeque, ops::ControlFlow};
 
 use crate::{
     Bounds, Figures, Found,
+    next::{Next, State},
     scenario::Scenario,
+    seen::Seen,
     stores::{index, number},
     story::{self, Path},
-    world::{Next, State, World},
+    world::World,
 };
-
-/// A situation that was met: from which one, and by which of its actions.
-#[derive(Clone, Copy)]
-struct Met {
-    from: u32,
-    nth: u16,
-}
 
 pub struct Search {
     world: World,
@@ -31,10 +23,25 @@ pub struct Search {
     /// Situations to look at, each behind its length. The first is number `at`.
     waiting: VecDeque<u32>,
     at: u32,
-    met: Vec<Met>,
-    seen: FxHashSet<u64>,
+    seen: Seen,
+    met: Met,
     figures: Figures,
 }
+
+/// How the situations that were met hang together, by number.
+#[derive(Default)]
+struct Met {
+    /// Where each was reached from, and by which of its actions.
+    from: Vec<u32>,
+    nth: Vec<u16>,
+    /// Where those that were looked at go by themselves, if nobody does anything and nothing goes wrong.
+    onward: Vec<u32>,
+}
+
+/// Goes nowhere by itself.
+const REST: u32 = u32::MAX;
+/// Is on the way that is followed.
+const FOLLOWED: u32 = u32::MAX - 1;
 
 /// How many situations are looked at between two calls of whoever watches.
 const WATCHED: u32 = 4_096;
@@ -49,21 +56,21 @@ impl Search {
             begin: begin.clone(),
             waiting: VecDeque::new(),
             at: 0,
-            met: Vec::new(),
-            seen: FxHashSet::default(),
+            seen: Seen::new(),
+            met: Met::default(),
             figures: Figures::default(),
         };
-        search.meet(&begin, Met { from: 0, nth: 0 });
+        search.meet(&begin, 0);
         Ok(search)
     }
 
-    /// Looks at every situation, until one is wrong, none is left or the bound is reached.
-    pub fn run(mut self, watch: &mut dyn FnMut(&Figures)) -> (Figures, Option<Found>) {
+    /// Looks at every situation, until one is wrong, none is left, the bound is reached or whoever watches has had enough.
+    pub fn run(mut self, watch: &mut dyn FnMut(&Figures) -> ControlFlow<()>) -> (Figures, Option<Found>) {
         let (mut next, mut state) = (Next::default(), Vec::new());
         let (mut end_of_depth, mut found) = (1, None);
         while let Some(length) = self.waiting.pop_front() {
             if self.at == end_of_depth {
-                end_of_depth = number(self.met.len());
+                end_of_depth = number(self.seen.len());
                 self.figures.depth += 1;
             }
             state.clear();
@@ -75,21 +82,26 @@ impl Search {
             }
             if self.at.is_multiple_of(WATCHED) {
                 self.count();
-                watch(&self.figures);
+                if watch(&self.figures).is_break() {
+                    self.figures.cut = true;
+                    break;
+                }
             }
         }
+        let found = found.or_else(|| self.round_and_round());
         self.count();
         self.figures.exhausted = found.is_none() && !self.figures.cut;
-        watch(&self.figures);
+        // There is nothing left to break off.
+        let _told = watch(&self.figures);
         (self.figures, found)
     }
 
     fn is_full(&self) -> bool {
-        self.met.len() >= self.states_max
+        self.seen.len() >= self.states_max
     }
 
     fn count(&mut self) {
-        self.figures.states = u64::try_from(self.met.len()).unwrap_or(u64::MAX);
+        self.figures.states = u64::try_from(self.seen.len()).unwrap_or(u64::MAX);
         self.figures.services = self.world.stores.locals.len();
         self.figures.handlers = self.world.stores.runs();
     }
@@ -97,45 +109,56 @@ impl Search {
     fn look(&mut self, state: &State, next: &mut Next) -> Option<Found> {
         self.world.next(state, next);
         if let Some((action, reason)) = next.wrong.clone() {
-            let mut path = self.path();
-            path.last = Some(action);
+            let path = Path { last: Some(action), ..self.path(self.at) };
             return Some(self.tell(&path, &reason));
         }
-        if !next.moves {
+        if next.onward.is_none() {
             *self.figures.rests.entry(self.world.outcome(state)).or_default() += 1;
             if let Some(reason) = self.world.judge(state, next) {
-                let path = self.path();
-                return Some(self.tell(&path, &Rc::from(reason)));
+                return Some(self.tell(&self.path(self.at), &reason));
             }
         }
+        let mut onward = REST;
         for nth in 0..next.len() {
             self.figures.steps += 1;
-            let met = Met { from: self.at, nth: u16::try_from(nth).unwrap_or(u16::MAX) };
-            self.meet(next.state(nth), met);
+            let met = self.meet(next.state(nth), nth);
+            if next.onward == Some(nth) {
+                onward = met.unwrap_or(REST);
+            }
         }
+        self.met.onward.push(onward);
         None
     }
 
-    fn meet(&mut self, state: &State, met: Met) {
+    /// The number of a situation; of none that is beyond the bound.
+    fn meet(&mut self, state: &State, nth: usize) -> Option<u32> {
         if self.is_full() {
-            // Still true when it is looked at: what is beyond the bound is not.
-            self.figures.cut |= !self.seen.contains(&hash(state));
-            return;
+            let known = self.seen.find(state);
+            self.figures.cut |= known.is_none();
+            return known;
         }
-        if self.seen.insert(hash(state)) {
-            self.met.push(met);
+        let (known, is_new) = self.seen.insert(state);
+        if is_new {
+            self.met.from.push(self.at);
+            self.met.nth.push(u16::try_from(nth).unwrap_or(u16::MAX));
             self.waiting.push_back(number(state.len()));
             self.waiting.extend(state);
         }
+        Some(known)
     }
 
-    /// The way to the situation that is looked at.
-    fn path(&self) -> Path {
-        let (mut steps, mut at) = (Vec::new(), self.at);
+    fn round_and_round(&mut self) -> Option<Found> {
+        let at = comes_back(&mut self.met.onward)?;
+        let path = self.path(at);
+        Some(self.tell(&path, "it goes round and round from here, and never comes to rest"))
+    }
+
+    /// The way to a situation.
+    fn path(&self, to: u32) -> Path {
+        let (mut steps, mut at) = (Vec::new(), to);
         while at > 0 {
-            let met = self.met[index(at)];
-            steps.push(usize::from(met.nth));
-            at = met.from;
+            steps.push(usize::from(self.met.nth[index(at)]));
+            at = self.met.from[index(at)];
         }
         steps.reverse();
         Path { begin: self.begin.clone(), steps, last: None }
@@ -146,10 +169,42 @@ impl Search {
     }
 }
 
-fn hash(state: &State) -> u64 {
-    let mut hasher = std::hash::DefaultHasher::new();
-    for word in state {
-        hasher.write_u32(*word);
+/// Follows every situation to where it comes to rest; the first that comes back to itself instead never does. What is
+/// followed is used up.
+fn comes_back(onward: &mut [u32]) -> Option<u32> {
+    let mut way = Vec::new();
+    for begin in 0..onward.len() {
+        let mut at = number(begin);
+        // What was not looked at is beyond the bound.
+        while let Some(next) = onward.get_mut(index(at)) {
+            match *next {
+                REST => break,
+                FOLLOWED => return Some(at),
+                to => {
+                    *next = FOLLOWED;
+                    way.push(at);
+                    at = to;
+                }
+            }
+        }
+        for passed in way.drain(..) {
+            onward[index(passed)] = REST;
+        }
     }
-    hasher.finish()
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_never_comes_to_rest_comes_back_to_itself() {
+        assert_eq!(comes_back(&mut [1, 2, REST]), None);
+        assert_eq!(comes_back(&mut [2, 2, REST, 0]), None);
+        // Number 9 was met and not looked at.
+        assert_eq!(comes_back(&mut [1, 9]), None);
+        assert_eq!(comes_back(&mut [1, 2, 3, 1]), Some(1));
+        assert_eq!(comes_back(&mut [REST, 1]), Some(1));
+    }
 }

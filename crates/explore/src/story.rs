@@ -7,9 +7,10 @@ use tradewind_payments::{Payment, Refund, Surplus};
 use tradewind_shipping::Shipment;
 
 use crate::{
+    next::{Action, Next},
     scenario::order_id,
     stores::Local,
-    world::{Action, Next, World},
+    world::World,
 };
 
 /// A way, as numbers of actions; a last action that leads nowhere is beside it.

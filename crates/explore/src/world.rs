@@ -13,69 +13,13 @@ use tradewind_orders::{Order, OrderState};
 use crate::{
     Bounds,
     judge::Rest,
+    next::{Action, FLIGHT, LEFT, Left, Next, PROVIDER, SEATS, State, To},
     people::{self, Kind},
     provider::{Choice, News, Provider},
     scenario::{Case, Scenario, order_id},
     stimulus::Stimulus,
-    stores::{Change, Effect, Local, LocalId, Seat, StimulusId, Stores, index, number},
+    stores::{Effect, Local, LocalId, Seat, StimulusId, Stores, index, number},
 };
-
-/// How many services take part.
-const SEATS: usize = 5;
-const PROVIDER: usize = SEATS;
-const LEFT: usize = SEATS + 1;
-const FLIGHT: usize = SEATS + 2;
-
-/// A situation: services, provider, what is left of the bounds, and what is on its way.
-pub type State = [u32];
-
-/// What is left of the bounds, in one word.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Left {
-    duplicates: u8,
-    faults: u8,
-    forces: u8,
-}
-
-/// What happens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Action {
-    /// A message arrives. Again: the same fact will arrive once more, under another id.
-    Hear {
-        message: StimulusId,
-        again: bool,
-    },
-    Fire {
-        timer: StimulusId,
-    },
-    Ask {
-        wish: StimulusId,
-    },
-    /// A worker asks the provider, and it comes to one of its choices.
-    Decide {
-        job: usize,
-        choice: usize,
-    },
-    /// The worker tells what it was answered.
-    Answer {
-        answer: StimulusId,
-    },
-}
-
-/// What can happen next in a situation, and where it leads.
-#[derive(Default)]
-pub struct Next {
-    words: Vec<u32>,
-    steps: Vec<(Action, usize)>,
-    /// What must not be: the action, and why.
-    pub wrong: Option<(Action, Rc<str>)>,
-    /// Something happens by itself.
-    pub moves: bool,
-    /// Somebody can bring the order further.
-    pub goes_on: bool,
-    /// Somebody can settle what is owed.
-    pub mends: bool,
-}
 
 /// All situations of one scenario.
 pub struct World {
@@ -87,7 +31,19 @@ pub struct World {
     provider_ids: FxHashMap<Provider, u32>,
     /// What a service may have happen to it by its own rows: timers, and what people may want.
     own: FxHashMap<LocalId, Rc<Own>>,
-    choices: FxHashMap<(u32, LocalId, usize), Rc<[Decision]>>,
+    /// By provider, payments and the number of a job.
+    turns: FxHashMap<(u32, LocalId, usize), Turn>,
+}
+
+/// What can become of a job next.
+#[derive(Clone)]
+enum Turn {
+    /// Its answer is told, and the provider is as it is after that.
+    Told {
+        answer: StimulusId,
+        provider: u32,
+    },
+    Decided(Rc<[Decision]>),
 }
 
 /// One of a provider's choices, and what it knows after it.
@@ -112,75 +68,6 @@ struct Own {
     jobs: Vec<(EffectRow, ProviderCall)>,
 }
 
-impl Next {
-    pub fn len(&self) -> usize {
-        self.steps.len()
-    }
-
-    pub fn action(&self, nth: usize) -> Action {
-        self.steps[nth].0
-    }
-
-    pub fn state(&self, nth: usize) -> &State {
-        let begin = if nth == 0 { 0 } else { self.steps[nth - 1].1 };
-        &self.words[begin..self.steps[nth].1]
-    }
-
-    /// This must not be.
-    fn refuse(&mut self, action: Action, reason: Rc<str>) {
-        self.wrong.get_or_insert((action, reason));
-    }
-
-    fn clear(&mut self) {
-        self.words.clear();
-        self.steps.clear();
-        self.wrong = None;
-        (self.moves, self.goes_on, self.mends) = (false, false, false);
-    }
-
-    /// Adds where an action leads: `changed` service, with this provider and these bounds, without the message `taken`.
-    fn add(&mut self, from: &State, action: Action, to: &To<'_>) {
-        let begin = self.words.len();
-        self.words.extend_from_slice(&from[..FLIGHT]);
-        self.words[begin + PROVIDER] = to.provider.unwrap_or(from[PROVIDER]);
-        self.words[begin + LEFT] = to.left.pack();
-        let sent = to.change.map_or(&[][..], |(seat, change)| {
-            self.words[begin + seat] = change.local;
-            &change.sent[..]
-        });
-        let mut taken = to.taken;
-        for message in &from[FLIGHT..] {
-            if taken == Some(*message) {
-                taken = None;
-            } else {
-                self.words.push(*message);
-            }
-        }
-        self.words.extend_from_slice(sent);
-        self.words[begin + FLIGHT..].sort_unstable();
-        self.steps.push((action, self.words.len()));
-    }
-}
-
-/// Where an action leads.
-struct To<'a> {
-    change: Option<(Seat, &'a Change)>,
-    taken: Option<StimulusId>,
-    provider: Option<u32>,
-    left: Left,
-}
-
-impl Left {
-    fn pack(self) -> u32 {
-        u32::from_le_bytes([self.duplicates, self.faults, self.forces, 0])
-    }
-
-    fn unpack(word: u32) -> Self {
-        let [duplicates, faults, forces, _] = word.to_le_bytes();
-        Self { duplicates, faults, forces }
-    }
-}
-
 impl World {
     pub fn new(scenario: Scenario, deaf: &[(String, String)]) -> Self {
         let stores = Stores::new(|| scenario.services(), deaf);
@@ -194,7 +81,7 @@ impl World {
             providers: Vec::new(),
             provider_ids: FxHashMap::default(),
             own: FxHashMap::default(),
-            choices: FxHashMap::default(),
+            turns: FxHashMap::default(),
         }
     }
 
@@ -234,10 +121,10 @@ impl World {
     pub fn next(&mut self, state: &State, next: &mut Next) {
         next.clear();
         self.messages(state, next);
+        self.jobs(state, next);
         for seat in 0..SEATS {
             self.own_steps(state, seat, next);
         }
-        self.jobs(state, next);
         self.callbacks(state, next);
     }
 
@@ -253,18 +140,16 @@ impl World {
             let action = Action::Hear { message: *message, again: false };
             let taken = Some(*message);
             match self.stores.effect(state[seat], *message) {
-                Effect::Waits => continue,
+                Effect::Waits => {}
                 Effect::Nothing | Effect::Refused => {
                     next.add(state, action, &To { change: None, taken, provider: None, left });
+                    next.by_itself();
                 }
                 Effect::Broken(reason) => next.refuse(action, reason),
                 Effect::Changed(change) => {
-                    self.change(
-                        state,
-                        next,
-                        action,
-                        &To { change: Some((seat, &change)), taken, provider: None, left },
-                    );
+                    let to = To { change: Some((seat, &change)), taken, provider: None, left };
+                    self.change(state, next, action, &to);
+                    next.by_itself();
                     // What began it all was asked once.
                     let is_fact = matches!(*self.stores.stimuli[index(*message)].1, Stimulus::Hear(_));
                     if left.duplicates > 0 && is_fact {
@@ -275,7 +160,6 @@ impl World {
                     }
                 }
             }
-            next.moves = true;
         }
     }
 
@@ -283,14 +167,15 @@ impl World {
     fn own_steps(&mut self, state: &State, seat: Seat, next: &mut Next) {
         let (own, left) = (self.own(state[seat]), Left::unpack(state[LEFT]));
         for timer in &own.timers {
-            next.moves = true;
             let action = Action::Fire { timer: *timer };
             match self.stores.effect(state[seat], *timer) {
                 Effect::Changed(change) => {
                     let to = To { change: Some((seat, &change)), taken: None, provider: None, left };
                     self.change(state, next, action, &to);
+                    next.by_itself();
                 }
                 Effect::Broken(reason) => next.refuse(action, reason),
+                // It is set anew as it was.
                 Effect::Nothing | Effect::Waits | Effect::Refused => {}
             }
         }
@@ -326,36 +211,36 @@ impl World {
 
     fn jobs(&mut self, state: &State, next: &mut Next) {
         let (own, left) = (self.own(state[self.payments]), Left::unpack(state[LEFT]));
-        for (nth, (job, _)) in own.jobs.iter().enumerate() {
-            next.moves = true;
-            let (provider, _) = &self.providers[index(state[PROVIDER])];
-            if let Some(answer) = provider.in_hand.get(&job.id) {
-                let reply = answer.told();
-                let mut after = provider.clone();
-                after.in_hand.remove(&job.id);
-                let after = self.provider(after);
-                let answer = self.stores.stimulus(self.payments, Stimulus::Finish { job: job.clone(), reply });
-                let action = Action::Answer { answer };
-                match self.stores.effect(state[self.payments], answer) {
-                    Effect::Changed(change) => {
-                        let change = Some((self.payments, &*change));
-                        self.change(state, next, action, &To { change, taken: None, provider: Some(after), left });
-                    }
-                    Effect::Broken(reason) => next.refuse(action, reason),
-                    // Undecided: it will be asked again.
-                    Effect::Nothing | Effect::Waits | Effect::Refused => {
-                        next.add(state, action, &To { change: None, taken: None, provider: Some(after), left });
+        for job in 0..own.jobs.len() {
+            match self.turn(state, job) {
+                Turn::Told { answer, provider } => {
+                    let effect = self.stores.effect(state[self.payments], answer);
+                    let change = match &effect {
+                        Effect::Changed(change) => Some((self.payments, &**change)),
+                        Effect::Broken(reason) => {
+                            next.refuse(Action::Answer { answer }, Rc::clone(reason));
+                            continue;
+                        }
+                        // Undecided: it will be asked again.
+                        Effect::Nothing | Effect::Waits | Effect::Refused => None,
+                    };
+                    let to = To { change, taken: None, provider: Some(provider), left };
+                    self.change(state, next, Action::Answer { answer }, &to);
+                    next.by_itself();
+                }
+                Turn::Decided(decisions) => {
+                    for (choice, decision) in decisions.iter().enumerate() {
+                        if decision.fault && left.faults == 0 {
+                            continue;
+                        }
+                        let left = Left { faults: left.faults - u8::from(decision.fault), ..left };
+                        let to = To { change: None, taken: None, provider: Some(decision.provider), left };
+                        next.add(state, Action::Decide { job, choice }, &to);
+                        if !decision.fault {
+                            next.by_itself();
+                        }
                     }
                 }
-                continue;
-            }
-            for (choice, decision) in self.choices(state, nth).iter().enumerate() {
-                if decision.fault && left.faults == 0 {
-                    continue;
-                }
-                let left = Left { faults: left.faults - u8::from(decision.fault), ..left };
-                let to = To { change: None, taken: None, provider: Some(decision.provider), left };
-                next.add(state, Action::Decide { job: nth, choice }, &to);
             }
         }
     }
@@ -364,8 +249,9 @@ impl World {
     fn callbacks(&mut self, state: &State, next: &mut Next) {
         let (seat, left) = (self.payments, Left::unpack(state[LEFT]));
         for Callback { wish, comes } in self.providers[index(state[PROVIDER])].1.clone() {
-            let changes = self.ask(state, seat, (wish, left), next);
-            next.moves |= comes && changes;
+            if self.ask(state, seat, (wish, left), next) && comes {
+                next.by_itself();
+            }
         }
     }
 
@@ -401,19 +287,26 @@ impl World {
         own
     }
 
-    fn choices(&mut self, state: &State, job: usize) -> Rc<[Decision]> {
+    fn turn(&mut self, state: &State, job: usize) -> Turn {
         let key = (state[PROVIDER], state[self.payments], job);
-        if let Some(known) = self.choices.get(&key) {
-            return Rc::clone(known);
+        if let Some(known) = self.turns.get(&key) {
+            return known.clone();
         }
         let own = self.own(state[self.payments]);
         let (job, call) = &own.jobs[job];
-        let choices = self.providers[index(state[PROVIDER])].0.choices(&job.id, call);
-        let choice =
-            |Choice { provider, words, fault }: Choice| Decision { provider: self.provider(provider), words, fault };
-        let choices: Rc<[_]> = choices.into_iter().map(choice).collect();
-        self.choices.insert(key, Rc::clone(&choices));
-        choices
+        let mut provider = self.providers[index(state[PROVIDER])].0.clone();
+        let turn = if let Some(answer) = provider.in_hand.remove(&job.id) {
+            let told = Stimulus::Finish { job: job.clone(), reply: answer.told() };
+            Turn::Told { answer: self.stores.stimulus(self.payments, told), provider: self.provider(provider) }
+        } else {
+            let decision = |Choice { provider, words, fault }: Choice| {
+                let provider = self.provider(provider);
+                Decision { provider, words, fault }
+            };
+            Turn::Decided(provider.choices(&job.id, call).into_iter().map(decision).collect())
+        };
+        self.turns.insert(key, turn.clone());
+        turn
     }
 
     fn provider(&mut self, provider: Provider) -> u32 {
@@ -471,10 +364,10 @@ impl World {
             | Action::Ask { wish: stimulus }
             | Action::Answer { answer: stimulus } => stimulus,
             Action::Decide { job, choice } => {
-                let own = self.own(state[self.payments]);
-                let call = &own.jobs[job].1;
-                let words = self.choices(state, job)[choice].words;
-                return (format!("the provider is asked to {} and {words}", call.action), Vec::new());
+                let Turn::Decided(decisions) = self.turn(state, job) else { return Default::default() };
+                let call = &self.own(state[self.payments]).jobs[job].1;
+                let text = format!("the provider is asked to {} and {}", call.action, decisions[choice].words);
+                return (text, Vec::new());
             }
         };
         let (seat, told) = &self.stores.stimuli[index(stimulus)];

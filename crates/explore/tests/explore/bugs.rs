@@ -8,7 +8,7 @@ fn with(bug: &'static str, method: PaymentMethod) -> Option<Found> {
     let scenario = Scenario { method, case: Case::Plain, recall: true };
     let bounds = Bounds { states: 8_000_000, duplicates: 0, faults: 1 };
     inject(Some(bug));
-    let explored = explore(scenario, bounds, &[], &mut |_| {});
+    let explored = explore(scenario, bounds, &[], &mut crate::on);
     inject(None);
     explored.expect("the shop is set up").1
 }

@@ -2,14 +2,22 @@
 
 mod report;
 
-use std::time::{Duration, Instant};
+use std::{
+    num::NonZeroUsize,
+    ops::ControlFlow,
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use indicatif::{ProgressBar, ProgressStyle};
 use tradewind_events::{PaymentMethod, TextEnum};
-use tradewind_explore::{Bounds, Case, Scenario, explore};
+use tradewind_explore::{Bounds, Case, Scenario, explore_many};
 
-use super::{CliError, say};
-use report::{Explored, Report};
+use super::{CliError, interrupt, say};
+use crate::words::count;
+use report::Report;
 
 /// Explore one order through every order in which things can happen.
 ///
@@ -19,18 +27,18 @@ use report::{Explored, Report};
 /// whoever pays may do what they can; the payment provider may come to whatever it may come to, and call back at any time.
 /// The handlers are those that serve a shop.
 ///
-/// At every moment stock and books must add up. Whenever nothing happens by itself any more, the ten invariants of `tradewind
-/// verify` must hold, and the order must have ended or wait for staff. The exit status is 1 when that is not so; then the
-/// shortest way there is told as a story. docs/explore.md says how to read it.
+/// At every moment stock and books must add up. Every situation must come to rest, and at rest the invariants of `tradewind
+/// verify` about stock, orders and money must hold, and the order must have ended or wait for staff. The exit status is 1
+/// when that is not so; then the shortest way there is told as a story. docs/explore.md says how to read it.
 #[derive(clap::Args)]
 pub struct Explore {
-    /// Only these ways of paying: balance, card, external
-    #[arg(long, value_name = "METHOD,…", value_delimiter = ',', value_parser = named::<PaymentMethod>)]
+    /// Only these ways of paying, such as `card`
+    #[arg(long, value_name = "METHOD,…", value_delimiter = ',', value_parser = named::<PaymentMethod>())]
     method: Vec<PaymentMethod>,
     /// Only these cases, such as `plain` or `out-of-stock`
-    #[arg(long, value_name = "CASE,…", value_delimiter = ',', value_parser = named::<Case>)]
+    #[arg(long, value_name = "CASE,…", value_delimiter = ',', value_parser = named::<Case>())]
     case: Vec<Case>,
-    /// At most so many situations of each way of paying and case; 25 million take about a gigabyte
+    /// At most so many situations of each way of paying and case; 20 million take about a gigabyte
     #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(1..=4_000_000_000))]
     states: u32,
     /// Look at every situation, however many there are
@@ -48,6 +56,9 @@ pub struct Explore {
     /// Leave a handler out, to see what it is for, such as `shipping:order.cancel_requested`
     #[arg(long, value_name = "SERVICE:EVENT", value_parser = handler)]
     without: Vec<(String, String)>,
+    /// Explorations at the same time; by default one a core
+    #[arg(long)]
+    threads: Option<NonZeroUsize>,
     /// Print one JSON object instead of text
     #[arg(long)]
     json: bool,
@@ -55,39 +66,55 @@ pub struct Explore {
 
 impl Explore {
     pub fn run(self) -> Result<(), CliError> {
-        let bar = ProgressBar::new_spinner().with_style(style());
-        bar.enable_steady_tick(Duration::from_millis(100));
+        interrupt::noticing(move |interrupted| self.explore(interrupted))
+    }
+
+    fn explore(&self, interrupted: &AtomicBool) -> Result<(), CliError> {
+        let scenarios = self.scenarios()?;
+        let threads = self.threads.unwrap_or_else(|| thread::available_parallelism().unwrap_or(NonZeroUsize::MIN));
         let states = if self.exhaust { u32::MAX } else { self.states };
         let states = usize::try_from(states).unwrap_or(usize::MAX);
         let bounds = Bounds { states, duplicates: self.duplicates, faults: self.faults };
-        let (mut explored, mut failed) = (Vec::new(), false);
-        for scenario in self.scenarios() {
-            let began = now();
-            let watch = &mut |figures: &tradewind_explore::Figures| {
-                bar.set_message(format!("{scenario}: {} situations", figures.states));
-            };
-            let (figures, found) = explore(scenario, bounds, &self.without, watch).map_err(CliError::Usage)?;
-            failed |= found.is_some();
-            explored.push(Explored { scenario, took: began.elapsed(), figures, found });
-        }
+        let bar = ProgressBar::new_spinner().with_style(style());
+        bar.enable_steady_tick(Duration::from_millis(100));
+        let (began, met) = (now(), scenarios.iter().map(|_| AtomicU64::new(0)).collect::<Vec<_>>());
+        let goes_on = || !interrupted.load(Ordering::Relaxed);
+        let explored = explore_many(&scenarios, bounds, &self.without, threads, &|nth, figures| {
+            met[nth].store(figures.states, Ordering::Relaxed);
+            let all: u64 = met.iter().map(|met| met.load(Ordering::Relaxed)).sum();
+            let all = count(all, "situation", "situations");
+            bar.set_message(format!("{} of {}: {}; {all}", nth + 1, scenarios.len(), scenarios[nth]));
+            if goes_on() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        });
         bar.finish_and_clear();
-        let report = Report { bounds, explored };
+        let report = Report { bounds, threads, took: began.elapsed(), explored: explored.map_err(CliError::Usage)? };
         say(if self.json { format!("{}\n", report.as_json()) } else { report.to_string() })?;
-        if failed { Err(CliError::NotAsTold) } else { Ok(()) }
+        match (goes_on(), report.failed()) {
+            (false, _) => Err(CliError::BrokenOff),
+            (true, 0) => Ok(()),
+            (true, _) => Err(CliError::NotAsTold),
+        }
     }
 
     /// Whatever was asked for; all where nothing was said.
-    fn scenarios(&self) -> Vec<Scenario> {
+    fn scenarios(&self) -> Result<Vec<Scenario>, CliError> {
         let methods = if self.method.is_empty() { PaymentMethod::ALL } else { &self.method };
         let cases = if self.case.is_empty() { Case::ALL } else { &self.case };
         let recall = !self.no_recall;
         let all = methods.iter().flat_map(|method| cases.iter().map(move |case| (*method, *case)));
-        all.map(|(method, case)| Scenario { method, case, recall }).filter(|scenario| scenario.is_there()).collect()
+        let scenarios = all.map(|(method, case)| Scenario { method, case, recall });
+        let scenarios: Vec<_> = scenarios.filter(|scenario| scenario.is_there()).collect();
+        if scenarios.is_empty() {
+            return Err(CliError::Usage("there is no such case with this way of paying".to_owned()));
+        }
+        Ok(scenarios)
     }
 }
 
-fn named<T: TextEnum + std::str::FromStr<Err: std::fmt::Display>>(name: &str) -> Result<T, String> {
-    name.parse().map_err(|error: T::Err| error.to_string())
+/// One of these, by its name.
+fn named<T: TextEnum + Send + Sync>() -> impl TypedValueParser<Value = T> {
+    let names = PossibleValuesParser::new(T::ALL.iter().map(|one| one.as_str()));
+    names.try_map(|given| T::ALL.iter().find(|one| one.as_str() == given).copied().ok_or("there is none of this name"))
 }
 
 fn handler(text: &str) -> Result<(String, String), String> {

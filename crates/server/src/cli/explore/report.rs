@@ -3,11 +3,12 @@
 use std::{
     collections::BTreeMap,
     fmt::{self, Write},
+    num::NonZeroUsize,
     time::Duration,
 };
 
 use serde_json::{Value, json};
-use tradewind_explore::{Bounds, Figures, Found, Scenario};
+use tradewind_explore::{Bounds, Explored, Found};
 
 use crate::{
     cli::{
@@ -20,15 +21,9 @@ use crate::{
 /// What all explorations of a run have come to.
 pub struct Report {
     pub bounds: Bounds,
-    pub explored: Vec<Explored>,
-}
-
-/// One of them.
-pub struct Explored {
-    pub scenario: Scenario,
+    pub threads: NonZeroUsize,
     pub took: Duration,
-    pub figures: Figures,
-    pub found: Option<Found>,
+    pub explored: Vec<Explored>,
 }
 
 impl Report {
@@ -36,24 +31,25 @@ impl Report {
         self.explored.iter().map(|explored| explored.figures.states).sum()
     }
 
-    fn took(&self) -> Duration {
-        self.explored.iter().map(|explored| explored.took).sum()
+    /// How many have come to what must not be.
+    pub fn failed(&self) -> usize {
+        self.explored.iter().filter(|explored| explored.found.is_some()).count()
     }
 
     pub fn as_json(&self) -> Value {
-        let explored = self.explored.iter().map(|Explored { scenario, took, figures, found }| {
+        let explored = self.explored.iter().map(|Explored { scenario, figures, found }| {
             json!({
                 "method": scenario.method, "case": scenario.case, "recall": scenario.recall,
                 "states": figures.states, "steps": figures.steps, "rests": figures.rests, "depth": figures.depth,
                 "looks_of_services": figures.services, "handlers_run": figures.handlers,
-                "exhausted": figures.exhausted, "seconds": took.as_secs_f64(),
+                "exhausted": figures.exhausted,
                 "found": found.as_ref().map(found_as_json),
             })
         });
         let Bounds { states, duplicates, faults } = self.bounds;
         json!({
             "states_max": states, "duplicates": duplicates, "faults": faults, "states": self.states(),
-            "seconds": self.took().as_secs_f64(), "explored": explored.collect::<Vec<_>>(),
+            "threads": self.threads, "seconds": self.took.as_secs_f64(), "failed": self.failed(), "explored": explored.collect::<Vec<_>>(),
         })
     }
 }
@@ -85,10 +81,11 @@ impl fmt::Display for Report {
         f.write_str(&table.shown(screen::width()))?;
         let ends: Vec<String> = ends.iter().map(|(end, times)| format!("{end} {times}")).collect();
         write!(f, "\n{}", screen::paragraph(&format!("In the end the order was: {}.", ends.join(", "))))?;
-        let failed = self.explored.iter().filter(|explored| explored.found.is_some()).count();
+        let failed = self.failed();
         let verdict = styled(if failed == 0 { GOOD } else { BAD }, &format!("{failed} failed"));
         let states = count(self.states(), "situation", "situations");
-        writeln!(f, "{states} in {}, {verdict}.", span(self.took()))?;
+        let threads = count(self.threads.get() as u64, "thread", "threads");
+        writeln!(f, "{states} in {} on {threads}, {verdict}.", span(self.took))?;
         for Explored { scenario, found, .. } in &self.explored {
             if let Some(found) = found {
                 tell(&scenario.to_string(), found, f)?;
