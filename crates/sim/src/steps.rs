@@ -69,11 +69,11 @@ impl World {
             return self.violate("a process", "has written to a store that another one owns");
         }
         self.trace.note(|| {
-            let (rows, segment) = (commit.rows.len(), commit.segment.as_ref().map_or(0, |segment| segment.number));
-            let name = &self.nodes[nth].name;
-            match &written {
-                Ok(()) => format!("{name} commits {rows} rows, segment {segment}"),
-                Err(error) => format!("{name} could not commit {rows} rows: {error}"),
+            let (name, rows) = (&self.nodes[nth].name, commit.rows.len());
+            match (&written, &commit.segment) {
+                (Ok(()), Some(segment)) => format!("{name} commits {rows} rows, segment {}", segment.number),
+                (Ok(()), None) => format!("{name} commits {rows} rows, and nothing is said"),
+                (Err(error), _) => format!("{name} could not commit {rows} rows: {error}"),
             }
         });
         if written.is_ok() {
