@@ -51,8 +51,7 @@ impl World {
             self.figures.examined += check.examined;
             for violation in &check.violations {
                 let (subject, detail) = (violation.subject.clone(), violation.detail.clone());
-                self.trace.note(|| format!("VIOLATION of invariant {number}: {subject}: {detail}"));
-                self.violations.push(Violation { invariant: Some(number), subject, detail });
+                self.found(Violation { invariant: Some(number), subject, detail });
             }
         }
         for owed in &report.owed {

@@ -33,8 +33,7 @@ impl World {
             wrong.extend(self.seen.order_is_wrong(&order));
         }
         for (invariant, subject, detail) in wrong {
-            self.trace.note(|| format!("VIOLATION of invariant {invariant}: {subject}: {detail}"));
-            self.violations.push(Violation { invariant: Some(invariant), subject, detail });
+            self.found(Violation { invariant: Some(invariant), subject, detail });
         }
     }
 }

@@ -125,9 +125,15 @@ impl World {
     }
 
     pub fn violate(&mut self, subject: impl Into<String>, detail: impl Into<String>) {
-        let violation = Violation { invariant: None, subject: subject.into(), detail: detail.into() };
-        self.trace.note(|| format!("VIOLATION {}: {}", violation.subject, violation.detail));
-        self.violations.push(violation);
+        self.found(Violation { invariant: None, subject: subject.into(), detail: detail.into() });
+    }
+
+    /// Notes what is wrong, once.
+    pub fn found(&mut self, violation: Violation) {
+        if !self.violations.contains(&violation) {
+            self.trace.note(|| format!("VIOLATION: {violation}"));
+            self.violations.push(violation);
+        }
     }
 
     /// Opens the shop, lets everything go wrong for a while, and then lets it come to rest.

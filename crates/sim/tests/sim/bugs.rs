@@ -84,3 +84,28 @@ fn a_failing_seed_is_made_small_and_tells_the_stories_of_its_orders() {
     let story = &reduced.outcome.stories[0];
     assert!(story.lines[0].contains("order.placed") && story.lines.iter().any(|line| line.contains("order.cancelled")));
 }
+
+#[test]
+fn a_reduction_that_is_broken_off_keeps_what_it_has() {
+    let options = Options { bug: Some(Bug::StatusGoesBack), ..Options::default() };
+    let seed = (1..=SEEDS_MAX).find(|seed| !simulate(*seed, &options).violations.is_empty()).unwrap();
+    let reduced = reduce(seed, &options, &|| false).unwrap();
+    assert_eq!(reduced.options.without_orders.len(), 0);
+    assert!(!reduced.outcome.violations.is_empty() && !reduced.outcome.stories.is_empty());
+    assert!(reduce(seed, &Options::default(), &|| true).is_none(), "it fails of the bug alone");
+}
+
+#[test]
+fn what_is_wrong_is_said_once_however_often_it_is_seen() {
+    let options = Options { bug: Some(Bug::BalanceSpentTwice), ..Options::default() };
+    let failing = (1..=SEEDS_MAX).find_map(|seed| {
+        let violations = simulate(seed, &options).violations;
+        (!violations.is_empty()).then_some(violations)
+    });
+    let violations = failing.unwrap();
+    let overdrawn = |violation: &tradewind_sim::Violation| violation.detail.contains("is overdrawn");
+    assert!(violations.iter().any(overdrawn), "{violations:?}");
+    for (nth, violation) in violations.iter().enumerate() {
+        assert!(!violations[..nth].contains(violation), "{violation} is said twice");
+    }
+}
