@@ -2,6 +2,7 @@
 
 mod buyers;
 mod disk;
+mod explorations;
 mod failures;
 mod restores;
 mod secrets;

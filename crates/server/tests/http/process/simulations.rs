@@ -73,10 +73,15 @@ fn what_cannot_be_simulated_is_refused_with_what_can() {
 
 #[tokio::test]
 async fn a_run_that_is_interrupted_says_how_far_it_came() {
+    let told = broken_off(&["simulate", "--seeds", "1000000000", "--orders", "1", "--json"]).await;
+    assert!((1..1_000_000_000).contains(&told["seeds"].as_u64().unwrap()), "{told}");
+}
+
+/// What a command still tells that is interrupted as soon as it listens.
+pub async fn broken_off(flags: &[&str]) -> Value {
     let directory = Directory::new();
     let mut command = tradewind(&directory);
-    command.args(["simulate", "--seeds", "1000000000", "--orders", "1", "--json"]);
-    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let child = command.args(flags).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let status = format!("/proc/{}/status", child.id());
     let catches = |status: &str| {
         let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
@@ -93,7 +98,6 @@ async fn a_run_that_is_interrupted_says_how_far_it_came() {
     assert!(Command::new("kill").args(["-s", "INT", &child.id().to_string()]).status().unwrap().success());
     let done = child.wait_with_output().unwrap();
     assert_eq!(done.status.code(), Some(130));
-    let told: Value = serde_json::from_slice(&done.stdout).unwrap();
-    assert!((1..1_000_000_000).contains(&told["seeds"].as_u64().unwrap()), "{told}");
     assert_eq!(String::from_utf8_lossy(&done.stderr), "tradewind: interrupted before the end\n");
+    serde_json::from_slice(&done.stdout).unwrap()
 }
