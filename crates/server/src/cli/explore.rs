@@ -72,6 +72,7 @@ impl Explore {
     fn explore(&self, interrupted: &AtomicBool) -> Result<(), CliError> {
         let scenarios = self.scenarios()?;
         let threads = self.threads.unwrap_or_else(|| thread::available_parallelism().unwrap_or(NonZeroUsize::MIN));
+        let threads = threads.min(NonZeroUsize::new(scenarios.len()).unwrap_or(NonZeroUsize::MIN));
         let states = if self.exhaust { u32::MAX } else { self.states };
         let states = usize::try_from(states).unwrap_or(usize::MAX);
         let bounds = Bounds { states, duplicates: self.duplicates, faults: self.faults };

@@ -68,7 +68,7 @@ impl fmt::Display for Report {
             let seen = match (found, figures.exhausted) {
                 (Some(_), _) => Cell::from("FAILED").style(BAD),
                 (None, true) => Cell::from("all").style(GOOD),
-                (None, false) => Cell::from("up to the bound"),
+                (None, false) => Cell::from("not all"),
             };
             let rests: u64 = figures.rests.values().sum();
             let numbers = [figures.states, figures.steps, figures.depth.into(), rests];
@@ -99,17 +99,15 @@ impl fmt::Display for Report {
 fn tell(scenario: &str, found: &Found, out: &mut impl Write) -> fmt::Result {
     write!(out, "\n{}", screen::paragraph(&styled(BAD, &format!("{scenario}: {}", found.reason))))?;
     writeln!(out, "The shortest way there:")?;
-    let mut table = Table::new(&["", "what happens", "what changes"]).right(0);
     for (nth, step) in (1..).zip(&found.steps) {
         let nth: u32 = nth;
-        table.row([Cell::from(nth.to_string()), Cell::from(&*step.text), Cell::from(step.changed.join("; "))]);
+        writeln!(out, "{nth:3}  {}", step.text)?;
+        if !step.changed.is_empty() {
+            writeln!(out, "       {}", step.changed.join("; "))?;
+        }
         if !step.said.is_empty() {
-            table.row([
-                Cell::default(),
-                Cell::from(format!("  says {}", step.said.join(", "))).style(DIM),
-                Cell::default(),
-            ]);
+            writeln!(out, "       {}", styled(DIM, &format!("says {}", step.said.join(", "))))?;
         }
     }
-    out.write_str(&table.shown(screen::width()))
+    Ok(())
 }
