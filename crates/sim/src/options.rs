@@ -31,7 +31,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            orders: 24,
+            orders: 26,
             without_orders: BTreeSet::new(),
             stores_max: 4,
             without_faults: BTreeSet::new(),
