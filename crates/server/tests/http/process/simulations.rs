@@ -62,7 +62,7 @@ fn what_cannot_be_simulated_is_refused_with_what_can() {
         (["--from", "9223372036854775808"], "is not in"),
         (["--stores", "5"], "5 is not in 1..=4"),
         (["--threads", "0"], "would be zero"),
-        (["--only-orders", "24"], "there is no order 24: there are 24 orders, from 0 on"),
+        (["--only-orders", "26"], "there is no order 26: there are 26 orders, from 0 on"),
     ];
     for (flags, says) in refused {
         let (status, told, errors) = simulate(&flags);
