@@ -13,7 +13,7 @@ use crate::{
         Failure,
         refusals::{OVERLOADED, PASSWORD_INVALID},
     },
-    secret::{drawn, drawn_text},
+    secret::drawn,
 };
 
 /// The longest password that is hashed, in bytes.
@@ -21,11 +21,14 @@ const PASSWORD_BYTES_MAX: usize = 1_024;
 
 const SALT_BYTES: usize = 16;
 
+/// What argon2 makes unless it is asked for more.
+const HASH_BYTES: usize = Params::DEFAULT_OUTPUT_LEN;
+
 /// Hashes and verifies passwords.
 #[derive(Clone)]
 pub struct Passwords {
     argon2: Arc<Argon2<'static>>,
-    /// Of a password that nobody knows: verifying against it takes as long as against a real one.
+    /// Of no password: verifying against it takes as long as against a real one.
     dummy: PasswordHash,
     chars_min: usize,
     running: Arc<Semaphore>,
@@ -47,7 +50,7 @@ impl Passwords {
         let memory_kib = u32::try_from(config.password_memory.0 / 1_024).unwrap_or(u32::MAX);
         let params = Params::new(memory_kib, config.password_passes, 1, None).expect("the parameters were checked");
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-        let dummy = hash(&argon2, &drawn_text());
+        let dummy = dummy(&argon2);
         Self {
             argon2: Arc::new(argon2),
             dummy,
@@ -98,6 +101,22 @@ impl Passwords {
     }
 }
 
+/// A hash by these parameters that is drawn and not made: making one takes its time and its memory, and a start waits for
+/// nobody's password.
+///
+/// # Panics
+/// Never: salt and hash have lengths that argon2 takes.
+fn dummy(argon2: &Argon2<'_>) -> PasswordHash {
+    let drawn = phc::PasswordHash {
+        algorithm: Algorithm::Argon2id.ident(),
+        version: Some(Version::V0x13.into()),
+        params: argon2.params().try_into().expect("parameters of argon2 can be written"),
+        salt: Some(phc::Salt::new(&drawn::<SALT_BYTES>()).expect("a salt of this length")),
+        hash: Some(phc::Output::new(&drawn::<HASH_BYTES>()).expect("a hash of this length")),
+    };
+    PasswordHash::new(drawn.to_string()).expect("argon2id makes such hashes")
+}
+
 /// # Panics
 /// Never: the salt has the length that argon2 asks for, and the password is shorter than 4 GiB.
 fn hash(argon2: &Argon2<'_>, password: &str) -> PasswordHash {
@@ -105,4 +124,22 @@ fn hash(argon2: &Argon2<'_>, password: &str) -> PasswordHash {
         .hash_password_with_salt(password.as_bytes(), &drawn::<SALT_BYTES>())
         .expect("salt and password have lengths that argon2 takes");
     PasswordHash::new(hashed.to_string()).expect("argon2id makes such hashes")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_has_no_password_is_checked_by_the_parameters_of_those_who_have_one() {
+        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(64, 2, 1, None).unwrap());
+        let (real, dummy) = (hash(&argon2, "correct horse"), dummy(&argon2));
+        let parsed = |hash: &PasswordHash| phc::PasswordHash::new(hash.phc()).unwrap();
+        let (real, dummy) = (parsed(&real), parsed(&dummy));
+        assert_eq!((real.algorithm, real.version), (dummy.algorithm, dummy.version));
+        assert_eq!(real.params, dummy.params);
+        assert_eq!(real.hash.unwrap().len(), dummy.hash.unwrap().len());
+        assert!(argon2.verify_password(b"correct horse", &real).is_ok());
+        assert!(argon2.verify_password(b"correct horse", &dummy).is_err());
+    }
 }
