@@ -8,12 +8,13 @@ use tradewind_events::{
     Currency, Id, TextEnum, id,
     jobs::{ProviderAction, ProviderAnswer, ProviderCall, ProviderState},
 };
+use tradewind_memory::ProviderCharge;
 
 /// All that the provider knows, and the answers that are on their way from it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Provider {
     /// By reference.
-    charges: BTreeMap<Id, Held>,
+    charges: BTreeMap<Id, ProviderCharge>,
     /// What became of each authorization, by its key: a charge, or none ever.
     authorizations: BTreeMap<Id, Authorization>,
     /// Other calls that were refused for good or done, by key.
@@ -22,14 +23,6 @@ pub struct Provider {
     pub in_hand: BTreeMap<Id, Answer>,
     /// Everything that was ever so, sorted, and that it may call back about at any time.
     pub news: Vec<News>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Held {
-    amount_minor: i64,
-    captured_minor: i64,
-    refunded_minor: i64,
-    voided: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -64,20 +57,6 @@ pub struct Choice {
     pub words: &'static str,
     /// Not how it should be: it counts against the bound of faults.
     pub fault: bool,
-}
-
-impl Held {
-    fn state(&self) -> ProviderState {
-        if self.voided {
-            ProviderState::Voided
-        } else if self.captured_minor == 0 {
-            ProviderState::Authorized
-        } else if self.refunded_minor < self.captured_minor {
-            ProviderState::Captured
-        } else {
-            ProviderState::Refunded
-        }
-    }
 }
 
 /// How a call is taken.
@@ -130,7 +109,7 @@ impl Provider {
                 None => false,
                 Some(Authorization::Declined | Authorization::Blocked) => true,
                 Some(Authorization::Charged(reference)) => {
-                    self.charges.get(reference).is_none_or(|held| held.state() != ProviderState::Authorized)
+                    self.charges.get(reference).is_none_or(|charge| charge.state() != ProviderState::Authorized)
                 }
             },
             _ => self.settled.contains_key(&call.key),
@@ -157,7 +136,7 @@ impl Provider {
             Some(Authorization::Declined) => (ProviderState::Declined, None),
             Some(Authorization::Blocked) => (ProviderState::NothingHeld, None),
             Some(Authorization::Charged(reference)) => {
-                let state = self.charges.get(reference).map_or(ProviderState::NothingHeld, Held::state);
+                let state = self.charges.get(reference).map_or(ProviderState::NothingHeld, ProviderCharge::state);
                 (state, Some(reference.clone()))
             }
             None if how == How::Declines => {
@@ -165,24 +144,25 @@ impl Provider {
                 (ProviderState::Declined, None)
             }
             None => {
-                let reference = self.charge(call, how == How::TakesAtOnce);
+                let charge = match how {
+                    How::TakesAtOnce => ProviderCharge::captured(call.amount_minor),
+                    _ => ProviderCharge::authorized(call.amount_minor),
+                };
+                let state = charge.state();
+                let reference = self.hold(call, charge);
                 self.authorizations.insert(call.key.clone(), Authorization::Charged(reference.clone()));
                 if how == How::ChargesTwice {
-                    self.charge(call, false);
+                    self.hold(call, ProviderCharge::authorized(call.amount_minor));
                 }
-                let state = self.charges[&reference].state();
                 (state, Some(reference))
             }
         }
     }
 
-    fn charge(&mut self, call: &ProviderCall, takes: bool) -> Id {
+    fn hold(&mut self, call: &ProviderCall, charge: ProviderCharge) -> Id {
         let reference = id(&format!("charge-{}", self.charges.len() + 1));
-        let amount_minor = call.amount_minor;
-        let captured_minor = if takes { amount_minor } else { 0 };
-        let held = Held { amount_minor, captured_minor, refunded_minor: 0, voided: false };
-        self.tell(&reference, held.state(), amount_minor, None);
-        self.charges.insert(reference.clone(), held);
+        self.tell(&reference, charge.state(), call.amount_minor, None);
+        self.charges.insert(reference.clone(), charge);
         reference
     }
 
@@ -192,10 +172,8 @@ impl Provider {
             Some(Authorization::Declined) => (ProviderState::Declined, None),
             Some(Authorization::Blocked) => (ProviderState::NothingHeld, None),
             Some(Authorization::Charged(reference)) => {
-                let state = self.charges.get_mut(&reference).map_or(ProviderState::NothingHeld, |held| {
-                    held.voided |= held.captured_minor == 0;
-                    held.state()
-                });
+                let charge = self.charges.get_mut(&reference);
+                let state = charge.map_or(ProviderState::NothingHeld, ProviderCharge::cancel);
                 self.tell(&reference, state, call.amount_minor, None);
                 (state, Some(reference))
             }
@@ -211,44 +189,11 @@ impl Provider {
         if let Some(state) = self.settled.get(&call.key) {
             return *state;
         }
-        let Some(held) = reference.and_then(|reference| self.charges.get_mut(reference)) else {
+        let Some(charge) = reference.and_then(|reference| self.charges.get_mut(reference)) else {
             return ProviderState::NothingHeld;
         };
-        let before = held.state();
-        let state = match (call.action, before) {
-            (ProviderAction::Capture | ProviderAction::Void, ProviderState::Authorized)
-            | (ProviderAction::Refund, ProviderState::Captured)
-            | (ProviderAction::Return, ProviderState::Authorized | ProviderState::Captured)
-                if how == How::Refuses =>
-            {
-                ProviderState::Refused
-            }
-            (ProviderAction::Capture, ProviderState::Authorized) => {
-                held.captured_minor = held.amount_minor;
-                ProviderState::Captured
-            }
-            (ProviderAction::Void, ProviderState::Authorized) => {
-                held.voided = true;
-                ProviderState::Voided
-            }
-            (ProviderAction::Refund, ProviderState::Captured) => {
-                if held.refunded_minor + call.amount_minor > held.captured_minor {
-                    ProviderState::Refused
-                } else {
-                    held.refunded_minor += call.amount_minor;
-                    ProviderState::Refunded
-                }
-            }
-            (ProviderAction::Refund, ProviderState::Refunded) => ProviderState::Refused,
-            (ProviderAction::Return, ProviderState::Authorized) => {
-                held.voided = true;
-                ProviderState::Returned
-            }
-            (ProviderAction::Return, ProviderState::Captured) => {
-                held.refunded_minor = held.captured_minor;
-                ProviderState::Returned
-            }
-            (_, other) => return other,
+        let Some(state) = charge.change(call.action, call.amount_minor, how == How::Refuses) else {
+            return charge.state();
         };
         self.settled.insert(call.key.clone(), state);
         if let Some(reference) = reference.filter(|_| state != ProviderState::Refused) {
@@ -267,12 +212,12 @@ impl Provider {
 
     /// Its list of charges, as the audit compares it.
     pub fn list(&self, order_id: &Id, currency: Currency) -> Vec<Charge> {
-        let charge = |(reference, held): (&Id, &Held)| Charge {
+        let charge = |(reference, charge): (&Id, &ProviderCharge)| Charge {
             order_id: order_id.clone(),
             reference: reference.clone(),
             currency,
-            captured_minor: held.captured_minor,
-            refunded_minor: held.refunded_minor,
+            captured_minor: charge.captured_minor(),
+            refunded_minor: charge.refunded_minor(),
         };
         self.charges.iter().map(charge).collect()
     }
@@ -284,7 +229,8 @@ impl Provider {
 
     /// Charges that it holds and has not taken.
     pub fn held(&self) -> impl Iterator<Item = &Id> {
-        self.charges.iter().filter(|(_, held)| !held.voided && held.captured_minor == 0).map(|(reference, _)| reference)
+        let held = self.charges.iter().filter(|(_, charge)| charge.state() == ProviderState::Authorized);
+        held.map(|(reference, _)| reference)
     }
 }
 

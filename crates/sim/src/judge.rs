@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use tradewind_audit::{Audit, AuditError, Charges, Report, StoreView};
 use tradewind_engine::tables::{EffectRow, ParkedRow, TimerRow};
-use tradewind_events::{AsKey, Id, Key, TextEnum, Timestamp};
+use tradewind_events::{AsKey, Id, Key, TextEnum, Timestamp, jobs::ProviderState};
 use tradewind_identity::model::{User, UserState};
 use tradewind_inventory::Stock;
 use tradewind_notifications::model::{Notification, NotificationState};
@@ -188,7 +188,7 @@ impl World {
         let node = &self.nodes[self.host("payments")];
         let mut lost = Vec::new();
         for (reference, held) in self.provider.held() {
-            if held.voided || held.captured_minor > 0 {
+            if held.charge.state() != ProviderState::Authorized {
                 continue;
             }
             let payment: Option<Payment> = node.row(&Key::from(&held.order_id));

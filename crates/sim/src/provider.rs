@@ -8,6 +8,7 @@ use tradewind_events::{
     Currency, Id, Timestamp, id,
     jobs::{ProviderAction, ProviderAnswer, ProviderCall, ProviderState},
 };
+use tradewind_memory::ProviderCharge;
 use tradewind_payments::commands::ProviderCallback;
 
 use crate::{
@@ -29,15 +30,12 @@ pub struct Provider {
     references: u64,
 }
 
-/// A charge.
+/// A charge, and what it is for.
 #[derive(Debug, Clone)]
 pub struct Held {
     pub order_id: Id,
-    pub currency: Currency,
-    pub amount_minor: i64,
-    pub captured_minor: i64,
-    pub refunded_minor: i64,
-    pub voided: bool,
+    currency: Currency,
+    pub charge: ProviderCharge,
 }
 
 enum Authorization {
@@ -54,20 +52,6 @@ pub struct Done {
     pub callbacks: Vec<ProviderCallback>,
     /// It will decide at this moment, asked or not.
     pub decides_at: Option<Timestamp>,
-}
-
-impl Held {
-    fn state(&self) -> ProviderState {
-        if self.voided {
-            ProviderState::Voided
-        } else if self.captured_minor == 0 {
-            ProviderState::Authorized
-        } else if self.refunded_minor < self.captured_minor {
-            ProviderState::Captured
-        } else {
-            ProviderState::Refunded
-        }
-    }
 }
 
 impl Provider {
@@ -126,7 +110,7 @@ impl Provider {
             Some(Authorization::Declined) => (ProviderState::Declined, None),
             Some(Authorization::Blocked) => (ProviderState::NothingHeld, None),
             Some(Authorization::Charged(reference)) => {
-                let state = self.held.get(reference).map_or(ProviderState::NothingHeld, Held::state);
+                let state = self.held.get(reference).map_or(ProviderState::NothingHeld, |held| held.charge.state());
                 (state, Some(reference.clone()))
             }
             None if self.chance.percent(12) => {
@@ -134,7 +118,7 @@ impl Provider {
                 (ProviderState::Declined, Some(self.new_reference()))
             }
             None => {
-                let reference = self.charge(call, call.amount_minor);
+                let reference = self.hold(call, ProviderCharge::authorized(call.amount_minor));
                 self.authorizations.insert(call.key.clone(), Authorization::Charged(reference.clone()));
                 if self.faults.strike(Fault::SecondCharge) {
                     callbacks.push(self.charge_again(call));
@@ -144,16 +128,9 @@ impl Provider {
         }
     }
 
-    fn charge(&mut self, call: &ProviderCall, amount_minor: i64) -> Id {
+    fn hold(&mut self, call: &ProviderCall, charge: ProviderCharge) -> Id {
         let reference = self.new_reference();
-        let held = Held {
-            order_id: call.order_id.clone(),
-            currency: call.currency,
-            amount_minor,
-            captured_minor: 0,
-            refunded_minor: 0,
-            voided: false,
-        };
+        let held = Held { order_id: call.order_id.clone(), currency: call.currency, charge };
         self.held.insert(reference.clone(), held);
         reference
     }
@@ -166,12 +143,12 @@ impl Provider {
     /// Nobody asked for it: it is told by a callback only.
     fn charge_again(&mut self, call: &ProviderCall) -> ProviderCallback {
         let amount_minor = if self.chance.one_in(4) { call.amount_minor + 100 } else { call.amount_minor };
-        let reference = self.charge(call, amount_minor);
-        let taken = self.chance.one_in(2);
-        if let Some(held) = self.held.get_mut(&reference).filter(|_| taken) {
-            held.captured_minor = amount_minor;
-        }
-        let state = if taken { ProviderState::Captured } else { ProviderState::Authorized };
+        let (charge, state) = if self.chance.one_in(2) {
+            (ProviderCharge::captured(amount_minor), ProviderState::Captured)
+        } else {
+            (ProviderCharge::authorized(amount_minor), ProviderState::Authorized)
+        };
+        let reference = self.hold(call, charge);
         ProviderCallback { amount_minor, ..callback(call, &reference, state) }
     }
 
@@ -183,10 +160,7 @@ impl Provider {
             Some(Authorization::Charged(reference)) => {
                 let reference = reference.clone();
                 let held = self.held.get_mut(&reference);
-                let state = held.map_or(ProviderState::NothingHeld, |held| {
-                    held.voided |= held.captured_minor == 0;
-                    held.state()
-                });
+                let state = held.map_or(ProviderState::NothingHeld, |held| held.charge.cancel());
                 (state, Some(reference))
             }
             None => {
@@ -205,41 +179,8 @@ impl Provider {
         let Some(held) = reference.and_then(|reference| self.held.get_mut(reference)) else {
             return ProviderState::NothingHeld;
         };
-        let before = held.state();
-        let state = match (call.action, before) {
-            (ProviderAction::Capture | ProviderAction::Void, ProviderState::Authorized)
-            | (ProviderAction::Refund, ProviderState::Captured)
-            | (ProviderAction::Return, ProviderState::Authorized | ProviderState::Captured)
-                if refuses =>
-            {
-                ProviderState::Refused
-            }
-            (ProviderAction::Capture, ProviderState::Authorized) => {
-                held.captured_minor = held.amount_minor;
-                ProviderState::Captured
-            }
-            (ProviderAction::Void, ProviderState::Authorized) => {
-                held.voided = true;
-                ProviderState::Voided
-            }
-            (ProviderAction::Refund, ProviderState::Captured) => {
-                if held.refunded_minor + call.amount_minor > held.captured_minor {
-                    ProviderState::Refused
-                } else {
-                    held.refunded_minor += call.amount_minor;
-                    ProviderState::Refunded
-                }
-            }
-            (ProviderAction::Refund, ProviderState::Refunded) => ProviderState::Refused,
-            (ProviderAction::Return, ProviderState::Authorized) => {
-                held.voided = true;
-                ProviderState::Returned
-            }
-            (ProviderAction::Return, ProviderState::Captured) => {
-                held.refunded_minor = held.captured_minor;
-                ProviderState::Returned
-            }
-            (_, other) => return other,
+        let Some(state) = held.charge.change(call.action, call.amount_minor, refuses) else {
+            return held.charge.state();
         };
         self.settled.insert(call.key.clone(), state);
         state
@@ -256,8 +197,8 @@ impl Provider {
             order_id: held.order_id.clone(),
             reference: reference.clone(),
             currency: held.currency,
-            captured_minor: held.captured_minor,
-            refunded_minor: held.refunded_minor,
+            captured_minor: held.charge.captured_minor(),
+            refunded_minor: held.charge.refunded_minor(),
         };
         self.held.iter().map(charge).collect()
     }
