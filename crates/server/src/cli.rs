@@ -30,10 +30,15 @@ mod verify;
 
 use std::{
     io::{self, Write},
+    num::NonZeroUsize,
     process::ExitCode,
+    thread::available_parallelism,
 };
 
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{
+    CommandFactory, FromArgMatches, Parser, Subcommand,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
 
 use crate::{
     app::AppError,
@@ -197,6 +202,20 @@ fn say(text: impl std::fmt::Display) -> Result<(), CliError> {
     let mut out = anstream::stdout().lock();
     write!(out, "{text}")?;
     Ok(out.flush()?)
+}
+
+/// One of these, by its name.
+fn named<T: Copy + Send + Sync + 'static>(
+    all: &'static [T],
+    name: fn(T) -> &'static str,
+) -> impl TypedValueParser<Value = T> {
+    let names = PossibleValuesParser::new(all.iter().map(|one| name(*one)));
+    names.try_map(move |given| all.iter().find(|one| name(**one) == given).copied().ok_or("there is none of this name"))
+}
+
+/// As many as were asked for, or one a core.
+fn threads(asked: Option<NonZeroUsize>) -> NonZeroUsize {
+    asked.unwrap_or_else(|| available_parallelism().unwrap_or(NonZeroUsize::MIN))
 }
 
 /// The effective configuration, and a log that goes where it says.

@@ -2,10 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use indicatif::{ProgressBar, ProgressStyle};
-
 use super::{
-    CliError, interrupt, say,
+    CliError, interrupt, say, screen,
     store::{Reading, StoreArgs},
 };
 
@@ -27,7 +25,7 @@ impl Backup {
         let Reading { config, reader, .. } = self.store.read()?;
         let to = self.to.clone();
         interrupt::removing(&partial(&self.to), move || {
-            let bar = ProgressBar::new(0).with_style(style());
+            let bar = screen::bar(0, "{bar:40} {pos}/{len} pages, {eta} left");
             reader.back_up(&to, &mut |progress| {
                 bar.set_length(progress.pages);
                 bar.set_position(progress.pages_copied);
@@ -42,9 +40,4 @@ impl Backup {
 /// The name of a copy until it is whole.
 fn partial(to: &Path) -> PathBuf {
     to.with_file_name(format!("{}.partial", to.file_name().unwrap_or_default().display()))
-}
-
-fn style() -> ProgressStyle {
-    ProgressStyle::with_template("{bar:40} {pos}/{len} pages, {eta} left")
-        .unwrap_or_else(|_| ProgressStyle::default_bar())
 }

@@ -4,19 +4,19 @@ mod report;
 
 use std::{
     num::NonZeroUsize,
-    ops::ControlFlow,
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
-    thread,
-    time::{Duration, Instant},
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
 };
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
-use indicatif::{ProgressBar, ProgressStyle};
 use tradewind_events::{PaymentMethod, TextEnum};
 use tradewind_explore::{Bounds, Case, Scenario, explore_many};
 
-use super::{CliError, interrupt, say};
-use crate::words::count;
+use super::{
+    CliError,
+    interrupt::{Interrupt, noticing},
+    named, say, screen, threads,
+};
+use crate::{metrics::Stopwatch, words::count};
 use report::Report;
 
 /// Explore one order through every order in which things can happen.
@@ -33,10 +33,11 @@ use report::Report;
 #[derive(clap::Args)]
 pub struct Explore {
     /// Only these ways of paying, such as `card`
-    #[arg(long, value_name = "METHOD,…", value_delimiter = ',', value_parser = named::<PaymentMethod>())]
+    #[arg(long, value_name = "METHOD,…", value_delimiter = ',')]
+    #[arg(value_parser = named(PaymentMethod::ALL, PaymentMethod::as_str))]
     method: Vec<PaymentMethod>,
     /// Only these cases, such as `plain` or `out-of-stock`
-    #[arg(long, value_name = "CASE,…", value_delimiter = ',', value_parser = named::<Case>())]
+    #[arg(long, value_name = "CASE,…", value_delimiter = ',', value_parser = named(Case::ALL, Case::as_str))]
     case: Vec<Case>,
     /// At most so many situations of each way of paying and case; 20 million take about a gigabyte
     #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(1..=4_000_000_000))]
@@ -66,35 +67,29 @@ pub struct Explore {
 
 impl Explore {
     pub fn run(self) -> Result<(), CliError> {
-        interrupt::noticing(move |interrupted| self.explore(interrupted))
+        noticing(move |interrupt| self.explore(interrupt))
     }
 
-    fn explore(&self, interrupted: &AtomicBool) -> Result<(), CliError> {
+    fn explore(&self, interrupt: &Interrupt) -> Result<(), CliError> {
         let scenarios = self.scenarios()?;
-        let threads = self.threads.unwrap_or_else(|| thread::available_parallelism().unwrap_or(NonZeroUsize::MIN));
-        let threads = threads.min(NonZeroUsize::new(scenarios.len()).unwrap_or(NonZeroUsize::MIN));
+        let threads = threads(self.threads).min(NonZeroUsize::new(scenarios.len()).unwrap_or(NonZeroUsize::MIN));
         let states = if self.exhaust { u32::MAX } else { self.states };
         let states = usize::try_from(states).unwrap_or(usize::MAX);
         let bounds = Bounds { states, duplicates: self.duplicates, faults: self.faults };
-        let bar = ProgressBar::new_spinner().with_style(style());
+        let bar = screen::spinner("{spinner} {msg}");
         bar.enable_steady_tick(Duration::from_millis(100));
-        let (began, met) = (now(), scenarios.iter().map(|_| AtomicU64::new(0)).collect::<Vec<_>>());
-        let goes_on = || !interrupted.load(Ordering::Relaxed);
+        let (watch, met) = (Stopwatch::start(), scenarios.iter().map(|_| AtomicU64::new(0)).collect::<Vec<_>>());
         let explored = explore_many(&scenarios, bounds, &self.without, threads, &|nth, figures| {
             met[nth].store(figures.states, Ordering::Relaxed);
             let all: u64 = met.iter().map(|met| met.load(Ordering::Relaxed)).sum();
             let all = count(all, "situation", "situations");
             bar.set_message(format!("{} of {}: {}; {all}", nth + 1, scenarios.len(), scenarios[nth]));
-            if goes_on() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            interrupt.flow()
         });
         bar.finish_and_clear();
-        let report = Report { bounds, threads, took: began.elapsed(), explored: explored.map_err(CliError::Usage)? };
+        let report = Report { bounds, threads, took: watch.read(), explored: explored.map_err(CliError::Usage)? };
         say(if self.json { format!("{}\n", report.as_json()) } else { report.to_string() })?;
-        match (goes_on(), report.failed()) {
-            (false, _) => Err(CliError::BrokenOff),
-            (true, 0) => Ok(()),
-            (true, _) => Err(CliError::NotAsTold),
-        }
+        interrupt.ended(report.failed() == 0)
     }
 
     /// Whatever was asked for; all where nothing was said.
@@ -112,22 +107,7 @@ impl Explore {
     }
 }
 
-/// One of these, by its name.
-fn named<T: TextEnum + Send + Sync>() -> impl TypedValueParser<Value = T> {
-    let names = PossibleValuesParser::new(T::ALL.iter().map(|one| one.as_str()));
-    names.try_map(|given| T::ALL.iter().find(|one| one.as_str() == given).copied().ok_or("there is none of this name"))
-}
-
 fn handler(text: &str) -> Result<(String, String), String> {
     let parts = text.split_once(':').map(|(service, event)| (service.to_owned(), event.to_owned()));
     parts.ok_or_else(|| "a handler is SERVICE:EVENT, such as shipping:order.cancel_requested".to_owned())
-}
-
-fn style() -> ProgressStyle {
-    ProgressStyle::with_template("{spinner} {msg}").unwrap_or_else(|_| ProgressStyle::default_spinner())
-}
-
-#[expect(clippy::disallowed_methods, reason = "the rate is told, and nothing depends on it")]
-fn now() -> Instant {
-    Instant::now()
 }

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    ops::ControlFlow,
     path::Path,
     sync::{
         Arc,
@@ -20,6 +21,36 @@ use super::CliError;
 
 /// What SQLite puts beside a file.
 const ENDS: [&str; 4] = ["", "-journal", "-shm", "-wal"];
+
+/// Whether SIGINT or SIGTERM has come.
+#[derive(Clone, Default)]
+pub struct Interrupt(Arc<AtomicBool>);
+
+impl Interrupt {
+    /// Neither has.
+    pub fn goes_on(&self) -> bool {
+        !self.0.load(Ordering::Relaxed)
+    }
+
+    /// The same, for work that looks now and then.
+    pub fn flow(&self) -> ControlFlow<()> {
+        if self.goes_on() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    }
+
+    /// How a command ends that has told what it found out.
+    pub fn ended(&self, as_told: bool) -> Result<(), CliError> {
+        match (self.goes_on(), as_told) {
+            (false, _) => Err(CliError::BrokenOff),
+            (true, false) => Err(CliError::NotAsTold),
+            (true, true) => Ok(()),
+        }
+    }
+
+    /// One has come: whether it was not the first.
+    fn again(&self) -> bool {
+        self.0.swap(true, Ordering::Relaxed)
+    }
+}
 
 /// Does the work, and removes the file and what belongs to it when the work is broken off by SIGINT or SIGTERM.
 pub fn removing<T: Send + 'static>(
@@ -43,24 +74,23 @@ pub fn removing<T: Send + 'static>(
     done
 }
 
-/// Does the work, which finds in the flag that SIGINT or SIGTERM has come, and then ends early. A second signal ends it
-/// where it is.
+/// Does the work, which looks whether SIGINT or SIGTERM has come, and then ends early. A second signal ends it where it is.
 pub fn noticing<T: Send + 'static>(
-    work: impl FnOnce(&AtomicBool) -> Result<T, CliError> + Send + 'static,
+    work: impl FnOnce(&Interrupt) -> Result<T, CliError> + Send + 'static,
 ) -> Result<T, CliError> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let done = runtime.block_on(async {
         let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-        let told = Arc::new(AtomicBool::new(false));
-        let flag = Arc::clone(&told);
-        let mut working = spawn_blocking(move || work(&flag));
+        let told = Interrupt::default();
+        let interrupted = told.clone();
+        let mut working = spawn_blocking(move || work(&interrupted));
         loop {
             select! {
                 done = &mut working => return done.unwrap_or_else(|panic| Err(CliError::Other(panic.to_string()))),
                 _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
             }
-            if told.swap(true, Ordering::Relaxed) {
+            if told.again() {
                 return Err(CliError::BrokenOff);
             }
         }

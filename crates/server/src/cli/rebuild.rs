@@ -1,6 +1,5 @@
 //! `tradewind rebuild`
 
-use indicatif::{ProgressBar, ProgressStyle};
 use tradewind_engine::{
     StoredRow, Table,
     ports::{Clock, Commit, List, Reader, RowChange, RowWrite, SystemClock, Writer},
@@ -9,7 +8,7 @@ use tradewind_events::{Key, Value};
 use tradewind_query::rebuild::{ReadModels, key_of, tables};
 use tradewind_sqlite::OpenError;
 
-use super::{CliError, say, store::StoreArgs};
+use super::{CliError, say, screen, store::StoreArgs};
 use crate::app::AppError;
 
 /// Segments read at a time.
@@ -42,7 +41,8 @@ struct Found {
 impl Rebuild {
     pub fn run(self) -> Result<(), CliError> {
         let (_, mut opened) = self.store.own().map_err(in_use)?;
-        let bar = ProgressBar::new(opened.reader.last_segment().map_err(AppError::from)?).with_style(style());
+        let last = opened.reader.last_segment().map_err(AppError::from)?;
+        let bar = screen::bar(last, "{bar:40} {pos}/{len} commits read, {eta} left");
         let registry = tradewind_events::registry();
         let (mut models, mut events, mut next) = (ReadModels::default(), 0_u64, 1);
         loop {
@@ -88,11 +88,6 @@ fn in_use(error: CliError) -> CliError {
          Stop the shop (SIGTERM lets it finish what it has accepted), run this again, and start the shop.\n\
          `tradewind verify` says while it runs whether that is needed: invariant 9 holds the read models against the log."
     ))
-}
-
-fn style() -> ProgressStyle {
-    ProgressStyle::with_template("{bar:40} {pos}/{len} commits read, {eta} left")
-        .unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
 /// What must be written so that a live table equals the rebuilt one.

@@ -1,7 +1,8 @@
-//! What is printed on: how wide it is, and the colours that mean something. Colours reach a terminal only; `NO_COLOR` is
-//! obeyed.
+//! What is printed on: how wide it is, the colours that mean something, and how far work has come. Colours and progress
+//! reach a terminal only; `NO_COLOR` is obeyed.
 
 use anstyle::{AnsiColor, Style};
+use indicatif::{ProgressBar, ProgressStyle};
 use terminal_size::terminal_size_of;
 use unicode_width::UnicodeWidthStr;
 
@@ -15,6 +16,20 @@ pub const GOOD: Style = AnsiColor::Green.on_default();
 pub const OPEN: Style = AnsiColor::Yellow.on_default();
 /// What went wrong.
 pub const BAD: Style = AnsiColor::Red.on_default();
+
+/// How far work of a known length has come, on standard error. The template is one of `indicatif`.
+pub fn bar(length: u64, template: &str) -> ProgressBar {
+    ProgressBar::new(length).with_style(progress(template))
+}
+
+/// That work goes on whose length nobody knows, on standard error. The template is one of `indicatif`.
+pub fn spinner(template: &str) -> ProgressBar {
+    ProgressBar::new_spinner().with_style(progress(template))
+}
+
+fn progress(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}
 
 /// Text within a style.
 pub fn styled(style: Style, text: &str) -> String {

@@ -5,21 +5,22 @@ mod report;
 use std::{
     collections::BTreeSet,
     num::NonZeroUsize,
-    ops::ControlFlow,
-    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
-    thread,
-    time::Instant,
+    sync::atomic::{AtomicUsize, Ordering},
 };
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
-use indicatif::{ProgressBar, ProgressStyle};
 use tradewind_sim::{Fault, Options, reduce, simulate, simulate_many};
 
 use super::{
-    CliError, interrupt, say,
-    screen::{BAD, styled},
+    CliError,
+    interrupt::{Interrupt, noticing},
+    named, say,
+    screen::{self, BAD, styled},
+    threads,
 };
-use crate::words::{clean, count};
+use crate::{
+    metrics::Stopwatch,
+    words::{clean, count},
+};
 use report::Report;
 
 /// Simulate whole shops, each from a seed, with everything that can go wrong.
@@ -89,15 +90,14 @@ impl Simulate {
         if self.trace {
             return self.show();
         }
-        interrupt::noticing(move |interrupted| self.simulate(interrupted))
+        noticing(move |interrupt| self.simulate(interrupt))
     }
 
-    fn simulate(&self, interrupted: &AtomicBool) -> Result<(), CliError> {
+    fn simulate(&self, interrupt: &Interrupt) -> Result<(), CliError> {
         let options = self.shop.options()?;
-        let threads = self.threads.unwrap_or_else(|| thread::available_parallelism().unwrap_or(NonZeroUsize::MIN));
-        let goes_on = || !interrupted.load(Ordering::Relaxed);
-        let bar = ProgressBar::new(self.seeds).with_style(style("{bar:30} {pos}/{len} seeds, {eta} left{msg}"));
-        let (began, failed) = (now(), AtomicUsize::new(0));
+        let threads = threads(self.threads);
+        let bar = screen::bar(self.seeds, "{bar:30} {pos}/{len} seeds, {eta} left{msg}");
+        let (watch, failed) = (Stopwatch::start(), AtomicUsize::new(0));
         let sums = simulate_many(self.from..self.from + self.seeds, &options, threads, &|seed, outcome| {
             bar.inc(1);
             if let Some(first) = outcome.violations.first() {
@@ -107,30 +107,25 @@ impl Simulate {
                     bar.println(styled(BAD, &format!("seed {seed} fails: {}", clean(&first.to_string()))));
                 }
             }
-            if goes_on() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            interrupt.flow()
         });
-        let took = began.elapsed();
+        let took = watch.read();
         bar.finish_and_clear();
-        let first = sums.failed.first_key_value().map(|(seed, _)| *seed).filter(|_| !self.as_is && goes_on());
+        let first = sums.failed.first_key_value().map(|(seed, _)| *seed).filter(|_| !self.as_is && interrupt.goes_on());
         let reduced = first.and_then(|seed| {
-            let bar =
-                ProgressBar::new_spinner().with_style(style("{spinner} Seed {msg} is made small: {pos} simulations"));
+            let bar = screen::spinner("{spinner} Seed {msg} is made small: {pos} simulations");
             bar.set_message(seed.to_string());
             let reduced = reduce(seed, &options, &|| {
                 bar.inc(1);
-                goes_on()
+                interrupt.goes_on()
             });
             bar.finish_and_clear();
             reduced.map(|reduced| (seed, reduced))
         });
-        let fails = !sums.failed.is_empty();
+        let as_told = sums.failed.is_empty();
         let report = Report { from: self.from, threads, took, sums, reduced };
         say(if self.json { format!("{}\n", report.as_json()) } else { report.to_string() })?;
-        match (goes_on(), fails) {
-            (false, _) => Err(CliError::BrokenOff),
-            (true, true) => Err(CliError::NotAsTold),
-            (true, false) => Ok(()),
-        }
+        interrupt.ended(as_told)
     }
 
     /// One seed, step by step.
@@ -162,24 +157,6 @@ impl Shop {
             bug: self.bug,
         })
     }
-}
-
-/// One of these, by its name.
-fn named<T: Copy + Send + Sync + 'static>(
-    all: &'static [T],
-    name: fn(T) -> &'static str,
-) -> impl TypedValueParser<Value = T> {
-    let names = PossibleValuesParser::new(all.iter().map(|one| name(*one)));
-    names.try_map(move |given| all.iter().find(|one| name(**one) == given).copied().ok_or("there is none of this name"))
-}
-
-fn style(template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
-}
-
-#[expect(clippy::disallowed_methods, reason = "the rate is told, and nothing depends on it")]
-fn now() -> Instant {
-    Instant::now()
 }
 
 #[cfg(test)]

@@ -1,13 +1,8 @@
 //! Sends the orders, and sees each through to its end.
 
-use std::{
-    collections::BTreeMap,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use hyper::{Method, StatusCode};
-use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use tokio::{sync::Semaphore, task::JoinSet};
 
@@ -19,8 +14,10 @@ use crate::{
     cli::{
         CliError,
         market::{Good, line, uuid_like},
+        screen,
     },
     client::{Client, ClientError, Extra},
+    metrics::Stopwatch,
 };
 
 /// Customers who are at the counter at the same time.
@@ -62,7 +59,8 @@ struct Purchase {
 /// Sends about so many orders, of every kind.
 pub async fn all(street: &Street, orders: u32) -> Result<Told, CliError> {
     let purchases = purchases(street, orders);
-    let bar = ProgressBar::new(u64::try_from(purchases.len()).unwrap_or(0)).with_style(style());
+    let length = u64::try_from(purchases.len()).unwrap_or(0);
+    let bar = screen::bar(length, "  {bar:40} {pos:>6}/{len} {msg}  {per_sec:.0}  {elapsed}");
     bar.set_message("orders");
     let mut told = Told {
         ends: vec![BTreeMap::new(); KINDS.len()],
@@ -73,7 +71,7 @@ pub async fn all(street: &Street, orders: u32) -> Result<Told, CliError> {
         compensated: None,
         wrong: Vec::new(),
     };
-    let (start, counter, mut under_way) = (now(), Arc::new(Semaphore::new(AT_ONCE)), JoinSet::new());
+    let (watch, counter, mut under_way) = (Stopwatch::start(), Arc::new(Semaphore::new(AT_ONCE)), JoinSet::new());
     for mut purchase in purchases {
         let counter = Arc::clone(&counter);
         under_way.spawn(async move {
@@ -89,7 +87,7 @@ pub async fn all(street: &Street, orders: u32) -> Result<Told, CliError> {
             Err(error) => told.wrong.push(error.to_string()),
         }
     }
-    told.took = start.elapsed();
+    told.took = watch.read();
     bar.finish_and_clear();
     Ok(told)
 }
@@ -241,17 +239,7 @@ impl Purchase {
     }
 }
 
-fn style() -> ProgressStyle {
-    let template = "  {bar:40} {pos:>6}/{len} {msg}  {per_sec:.0}  {elapsed}";
-    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
-}
-
 #[expect(clippy::disallowed_methods, reason = "a customer looks again after a moment")]
 async fn pause() {
     tokio::time::sleep(LOOK_EVERY).await;
-}
-
-#[expect(clippy::disallowed_methods, reason = "the demo tells how long it took")]
-fn now() -> Instant {
-    Instant::now()
 }
