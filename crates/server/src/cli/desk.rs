@@ -95,9 +95,7 @@ impl Desk {
             let parts = parts.filter_map(|(name, value)| Some(format!("{name}={}", encoded(value?))));
             let query = parts.collect::<Vec<_>>().join("&");
             let mut page: Value = self.get(&format!("{path}?{query}")).await?;
-            if let Some(Value::Array(rows)) = page.get_mut("items").map(Value::take) {
-                found.rows.extend(rows);
-            }
+            found.rows.extend(items(&mut page));
             cursor = page.get("next_cursor").and_then(Value::as_str).map(str::to_owned);
             found.more = cursor.is_some();
             if cursor.is_none() {
@@ -110,9 +108,7 @@ impl Desk {
     /// A list that comes whole, without pages.
     pub async fn whole(&mut self, path: &str) -> Result<Rows, CliError> {
         let mut answer: Value = self.get(path).await?;
-        let rows =
-            if let Some(Value::Array(rows)) = answer.get_mut("items").map(Value::take) { rows } else { Vec::new() };
-        Ok(Rows { rows, more: false })
+        Ok(Rows { rows: items(&mut answer), more: false })
     }
 
     async fn send(&mut self, method: &Method, path: &str, body: Option<&Value>) -> Result<Answer, CliError> {
@@ -159,6 +155,14 @@ impl Rows {
     /// Says that there are more, if there are.
     pub fn more(&self) -> &'static str {
         if self.more { "There are more: --limit shows them.\n" } else { "" }
+    }
+}
+
+/// Takes the rows out of an answer.
+fn items(answer: &mut Value) -> Vec<Value> {
+    match answer.get_mut("items").map(Value::take) {
+        Some(Value::Array(rows)) => rows,
+        _ => Vec::new(),
     }
 }
 
