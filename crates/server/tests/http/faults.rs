@@ -10,7 +10,7 @@ use tradewind_payments::Payment;
 use tradewind_workers::provider::Forced;
 
 use crate::{
-    town::{ONE_STORE, Placed, THREE_STORES, TWO_STORES, Town, named, order_of},
+    town::{ONE_STORE, Placed, THREE_STORES, TWO_STORES, Town, checked_out, named, order_of},
     world::Person,
 };
 
@@ -26,14 +26,6 @@ fn in_state(town: &Town, state: &str) -> usize {
 
 fn stock(town: &Town, sku: &str) -> Stock {
     town.rows::<Stock>("inventory").into_iter().find(|stock| stock.sku.as_str() == sku).unwrap()
-}
-
-async fn checked_out(buyer: &Person, sku: &str, quantity: u32) -> (String, Value) {
-    let cart = buyer.client.post("/v1/carts", json!({})).await.expect(201).field("cart_id");
-    let line = json!({"sku": sku, "quantity": quantity});
-    buyer.client.post(&format!("/v1/carts/{cart}/lines"), line).await.expect(200);
-    let signed = buyer.client.post(&format!("/v1/carts/{cart}/checkout"), json!({})).await.expect(200).json();
-    (cart, signed)
 }
 
 fn placed(cart: &Value, payment_method: &str) -> Value {

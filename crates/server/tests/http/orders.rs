@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tradewind_engine::tables::IdempotencyRow;
 
-use crate::town::{Placed, Town, named, order_of};
+use crate::town::{Placed, Town, checked_out, named, order_of};
 
 #[tokio::test]
 async fn an_order_goes_from_its_placing_to_its_delivery() {
@@ -82,9 +82,7 @@ async fn a_signed_cart_is_one_order_however_often_it_is_placed() {
     let town = Town::new().await;
     town.stocks("tea", 10).await;
     let (ada, bob) = (town.buyer("ada", 5_000).await, town.buyer("bob", 5_000).await);
-    let cart = ada.client.post("/v1/carts", json!({})).await.expect(201).field("cart_id");
-    ada.client.post(&format!("/v1/carts/{cart}/lines"), json!({"sku": "tea", "quantity": 2})).await.expect(200);
-    let signed = ada.client.post(&format!("/v1/carts/{cart}/checkout"), json!({})).await.expect(200).json();
+    let (_, signed) = checked_out(&ada, "tea", 2).await;
     let order = |cart: &Value| json!({"cart": cart, "payment_method": "balance"});
 
     let mut forged = signed.clone();
@@ -111,9 +109,7 @@ async fn a_signed_cart_is_not_good_for_ever() {
     let town = Town::new().await;
     town.stocks("tea", 10).await;
     let ada = town.buyer("ada", 5_000).await;
-    let cart = ada.client.post("/v1/carts", json!({})).await.expect(201).field("cart_id");
-    ada.client.post(&format!("/v1/carts/{cart}/lines"), json!({"sku": "tea", "quantity": 2})).await.expect(200);
-    let signed = ada.client.post(&format!("/v1/carts/{cart}/checkout"), json!({})).await.expect(200).json();
+    let (_, signed) = checked_out(&ada, "tea", 2).await;
     town.advance(std::time::Duration::from_mins(15)).await;
     let order = json!({"cart": signed, "payment_method": "balance"});
     let refused = ada.client.post("/v1/orders", order).await.refused(409, "signed_cart_expired");
@@ -200,9 +196,7 @@ async fn what_was_never_placed_is_in_no_list() {
     let town = Town::new().await;
     town.stocks("tea", 10).await;
     let ada = town.buyer("ada", 5_000).await;
-    let cart = ada.client.post("/v1/carts", json!({})).await.expect(201).field("cart_id");
-    ada.client.post(&format!("/v1/carts/{cart}/lines"), json!({"sku": "tea", "quantity": 2})).await.expect(200);
-    let signed = ada.client.post(&format!("/v1/carts/{cart}/checkout"), json!({})).await.expect(200).json();
+    let (_, signed) = checked_out(&ada, "tea", 2).await;
     town.settles().await;
     let path = format!("/v1/orders/{}", signed["order_id"].as_str().unwrap());
     ada.client.get(&path).await.refused(404, "order_not_found");

@@ -1,5 +1,6 @@
 //! The binary itself: what it prints, what it logs, how it ends.
 
+mod alone;
 mod buyers;
 mod disk;
 mod explorations;

@@ -399,6 +399,15 @@ pub fn named(order_id: &str, buyer: &Person, order: Value) -> Value {
     order
 }
 
+/// A cart of theirs with one line that was checked out: its id, and what was signed.
+pub async fn checked_out(buyer: &Person, sku: &str, quantity: u32) -> (String, Value) {
+    let cart = buyer.client.post("/v1/carts", json!({})).await.expect(201).field("cart_id");
+    let line = json!({"sku": sku, "quantity": quantity});
+    buyer.client.post(&format!("/v1/carts/{cart}/lines"), line).await.expect(200);
+    let signed = buyer.client.post(&format!("/v1/carts/{cart}/checkout"), json!({})).await.expect(200).json();
+    (cart, signed)
+}
+
 impl Plan {
     async fn open(&self, number: usize, identity: Option<ShopUrl>) -> (Door, Option<Arc<ProviderSimulator>>) {
         let (slot, hire) = hiring(Mails::default());

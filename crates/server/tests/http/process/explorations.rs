@@ -3,12 +3,10 @@
 
 use serde_json::Value;
 
-use super::{run, simulations::broken_off, tradewind};
-use crate::world::Directory;
+use super::alone::{broken_off, ended};
 
 fn explore(flags: &[&str]) -> (Option<i32>, String, String) {
-    let done = run(tradewind(&Directory::new()).arg("explore").args(flags));
-    (done.status.code(), String::from_utf8(done.stdout).unwrap(), String::from_utf8(done.stderr).unwrap())
+    ended("explore", flags)
 }
 
 #[test]
