@@ -78,7 +78,7 @@ CREATE TABLE reservation (
     version         INTEGER NOT NULL,
     events          INTEGER NOT NULL,
     PRIMARY KEY (order_id),
-    CHECK ((reservation_id IS NULL) = (state IN ('unheard', 'ended', 'refused'))),
+    CHECK ((reservation_id IS NULL) = (state = 'unheard' OR state = 'ended' OR state = 'refused')),
     CHECK ((reservation_id IS NULL) = (expires_at IS NULL)),
     CHECK (state NOT IN ('committed', 'restocked') OR paid)
 ) STRICT, WITHOUT ROWID;

@@ -52,7 +52,7 @@ CREATE TABLE "order" (
     -- Who cancelled it, or asked shipping to stop it.
     cancel_by                TEXT,
     cancel_reason            TEXT CHECK ((cancel_reason IS NULL) = (cancel_by IS NULL)),
-    final_at                 INTEGER CHECK ((final_at IS NOT NULL) = (state IN ('completed', 'rejected', 'cancelled'))),
+    final_at                 INTEGER,
     -- Since when another service owes the next step.
     waits_since              INTEGER,
     version                  INTEGER NOT NULL,
@@ -61,14 +61,20 @@ CREATE TABLE "order" (
 
     -- Each state has the facts of all states before it.
     CHECK (quoted_at IS NOT NULL
-           OR state NOT IN ('priced', 'validated', 'paid', 'confirmed', 'dispatched', 'cancelling', 'completed')),
+           OR (state <> 'priced' AND state <> 'validated' AND state <> 'paid' AND state <> 'confirmed'
+               AND state <> 'dispatched' AND state <> 'cancelling' AND state <> 'completed')),
     CHECK ((reserved_at IS NOT NULL AND allocated_at IS NOT NULL)
-           OR state NOT IN ('validated', 'paid', 'confirmed', 'dispatched', 'cancelling', 'completed')),
-    CHECK (authorized_at IS NOT NULL OR state NOT IN ('paid', 'confirmed', 'dispatched', 'cancelling', 'completed')),
-    CHECK (committed_at IS NOT NULL OR state NOT IN ('confirmed', 'dispatched', 'cancelling', 'completed')),
+           OR (state <> 'validated' AND state <> 'paid' AND state <> 'confirmed'
+               AND state <> 'dispatched' AND state <> 'cancelling' AND state <> 'completed')),
+    CHECK (authorized_at IS NOT NULL
+           OR (state <> 'paid' AND state <> 'confirmed'
+               AND state <> 'dispatched' AND state <> 'cancelling' AND state <> 'completed')),
+    CHECK (committed_at IS NOT NULL
+           OR (state <> 'confirmed' AND state <> 'dispatched' AND state <> 'cancelling' AND state <> 'completed')),
     CHECK ((delivered_at IS NOT NULL AND captured_at IS NOT NULL) OR state <> 'completed'),
     CHECK (lost IS NOT NULL OR state <> 'rejected'),
-    CHECK (cancel_by IS NOT NULL OR state NOT IN ('cancelling', 'cancelled'))
+    CHECK (cancel_by IS NOT NULL OR state NOT IN ('cancelling', 'cancelled')),
+    CHECK ((final_at IS NOT NULL) = (state = 'completed' OR state = 'rejected' OR state = 'cancelled'))
 ) STRICT, WITHOUT ROWID;
 
 -- Sagas that are open, the oldest first.

@@ -20,9 +20,10 @@ CREATE TABLE shipment (
     version      INTEGER NOT NULL,
     events       INTEGER NOT NULL,
     PRIMARY KEY (order_id),
-    CHECK ((shipment_id IS NULL) = (state IN ('unheard', 'ended', 'refused'))),
-    CHECK (address IS NULL OR state NOT IN ('ended', 'refused', 'released')),
-    CHECK (state NOT IN ('ready', 'dispatched', 'delivered') OR (priced AND reserved AND confirmed AND captured))
+    CHECK ((shipment_id IS NULL) = (state = 'unheard' OR state = 'ended' OR state = 'refused')),
+    CHECK (address IS NULL OR (state <> 'ended' AND state <> 'refused' AND state <> 'released')),
+    CHECK ((state <> 'ready' AND state <> 'dispatched' AND state <> 'delivered')
+           OR (priced AND reserved AND confirmed AND captured))
 ) STRICT, WITHOUT ROWID;
 -- For listing what waits in a state, the longest first.
 CREATE INDEX shipment_state ON shipment (state, changed_at);
