@@ -12,9 +12,11 @@ const PAGE_BYTES: u32 = 4 * 1024;
 /// (hot rows, the end of an index) is copied once, so more is cheaper, up to the stall that the copying is.
 const WAL_BYTES: u32 = 32 * 1024 * 1024;
 
-/// Memory for pages, in KiB: the writer's holds the inner pages of every index and the ends where rows are added;
-/// entities that are in use are in the engine's cache, so that readers need little.
-const WRITER_CACHE_KIB: u32 = 64 * 1024;
+/// Memory for pages, in KiB: the writer's holds the inner pages of the indexes and the ends where rows are added; what it
+/// does not hold is read from the system's cache. More is slower: a commit that has balanced a tree walks through all
+/// cached pages (`sqlite3PcacheTruncate`, since pages change places by way of the number of the lock page); with 64 MiB that
+/// was half of the writer's time. Entities that are in use are in the engine's cache, so that readers need little.
+const WRITER_CACHE_KIB: u32 = 8 * 1024;
 const READER_CACHE_KIB: u32 = 8 * 1024;
 
 /// How long to wait for another process's lock: a reader that recovers the log, an operator's `sqlite3`.

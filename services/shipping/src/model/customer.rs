@@ -7,8 +7,9 @@ use tradewind_events::Id;
 
 use crate::Shipping;
 
-/// So many orders are named by one row, and so many addresses are erased by one message.
-pub const PIECE_ORDERS_MAX: usize = 100;
+/// So many orders are named by one row, and so many addresses are erased by one message. The row is written with each order
+/// that has an address, so it stays small.
+pub const PIECE_ORDERS_MAX: usize = 20;
 
 /// A customer whose addresses are or were kept. The latest orders stand here, earlier ones in pieces.
 #[derive(Debug, Clone, PartialEq, Eq, Entity)]
