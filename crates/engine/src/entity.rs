@@ -8,7 +8,8 @@ use std::{
 
 use rustc_hash::FxHasher;
 
-use tradewind_events::{ColumnError, ColumnKind, Key, Value};
+pub use tradewind_events::ColumnDef;
+use tradewind_events::{ColumnError, Key, Value};
 
 /// A row that a service owns. Derive it: `#[derive(Clone, Entity)] #[entity(owner = Inventory, table = "stock",
 /// key = (sku, location_id))]`.
@@ -37,13 +38,6 @@ pub struct Table {
     pub columns: &'static [ColumnDef],
     /// Rows stay in memory once they are written. Not for what is written once and hardly read.
     pub cached: bool,
-}
-
-#[derive(Debug, PartialEq, Eq)]
-pub struct ColumnDef {
-    pub name: &'static str,
-    pub kind: ColumnKind,
-    pub nullable: bool,
 }
 
 impl Table {
@@ -135,16 +129,4 @@ impl<E: Entity> AnyEntity for E {
     fn as_any(&self) -> &dyn Any {
         self
     }
-}
-
-/// Reads one column; the error says which.
-#[doc(hidden)]
-pub fn read_column<T>(
-    row: &[Value],
-    nth: usize,
-    name: &str,
-    read: fn(&Value) -> Result<T, ColumnError>,
-) -> Result<T, ColumnError> {
-    let value = row.get(nth).ok_or_else(|| ColumnError(format!("column {name} is missing")))?;
-    read(value).map_err(|error| ColumnError(format!("column {name}: {error}")))
 }

@@ -33,7 +33,7 @@ pub use bug::inject;
 pub use bug::injected;
 pub use core::{Committed, Core, Formed, Logged, Sealed, Setup};
 pub(crate) use entity::RowRef;
-pub use entity::{AnyEntity, ColumnDef, Entity, EntityRef, StoredRow, Table, read_column};
+pub use entity::{AnyEntity, ColumnDef, Entity, EntityRef, StoredRow, Table};
 pub use gate::{Gate, Handling};
 pub use limits::{Backoff, Limits};
 pub use message::{

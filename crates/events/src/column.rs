@@ -41,6 +41,14 @@ pub enum ColumnKind {
     Bytes,
 }
 
+/// One column of a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ColumnDef {
+    pub name: &'static str,
+    pub kind: ColumnKind,
+    pub nullable: bool,
+}
+
 /// A stored value does not fit its field: the store was written by something else.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -58,6 +66,51 @@ pub trait Column: Sized {
     fn weight(&self) -> usize {
         0
     }
+}
+
+/// A type of field that is several columns. What names the row is a column of its own, and not among them.
+pub trait Columns: Sized {
+    const COLUMNS: &'static [ColumnDef];
+
+    /// Appends a value for each of [`Columns::COLUMNS`].
+    fn write_to(&self, row: &mut Vec<Value>);
+    /// The reverse of [`Columns::write_to`]: `columns` has so many values, `key` names the row.
+    fn read_from(key: &Id, columns: &[Value]) -> Result<Self, ColumnError>;
+
+    /// As [`Column::weight`].
+    fn weight(&self) -> usize;
+}
+
+/// The columns of one table, field after field.
+///
+/// # Panics
+///
+/// `N` is how many there are; any other number does not compile where this is a constant.
+pub const fn all_columns<const N: usize>(fields: &[&[ColumnDef]]) -> [ColumnDef; N] {
+    let mut all = [ColumnDef { name: "", kind: ColumnKind::Text, nullable: false }; N];
+    let (mut count, mut field) = (0, 0);
+    while field < fields.len() {
+        let mut nth = 0;
+        while nth < fields[field].len() {
+            all[count] = fields[field][nth];
+            count += 1;
+            nth += 1;
+        }
+        field += 1;
+    }
+    assert!(count == N, "every column is one of N");
+    all
+}
+
+/// Reads one column; the error says which.
+pub fn read_column<T>(
+    row: &[Value],
+    nth: usize,
+    name: &str,
+    read: fn(&Value) -> Result<T, ColumnError>,
+) -> Result<T, ColumnError> {
+    let value = row.get(nth).ok_or_else(|| ColumnError(format!("column {name} is missing")))?;
+    read(value).map_err(|error| ColumnError(format!("column {name}: {error}")))
 }
 
 /// What a field in JSON is taken to weigh in memory, in bytes.

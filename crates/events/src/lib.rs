@@ -37,7 +37,10 @@ mod time;
 mod values;
 
 pub use cart_snapshot::CartSnapshot;
-pub use column::{Column, ColumnError, ColumnKind, JSON_COLUMN_WEIGHT, Value, json_from_value, json_to_value};
+pub use column::{
+    Column, ColumnDef, ColumnError, ColumnKind, Columns, JSON_COLUMN_WEIGHT, Value, all_columns, json_from_value,
+    json_to_value, read_column,
+};
 pub use envelope::{DecodeError, Envelope, RawEnvelope, SPEC_VERSION};
 pub use event::{AnyEvent, Event, EventKind, Registry, Subject};
 pub use id::{ID_BYTES_MAX, Id, InvalidId, id};

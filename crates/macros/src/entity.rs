@@ -56,30 +56,15 @@ pub fn derive(input: &DeriveInput) -> syn::Result<TokenStream> {
     let Data::Struct(syn::DataStruct { fields: Fields::Named(fields), .. }) = &input.data else {
         return Err(syn::Error::new(entity.span(), "one struct with named fields is one table"));
     };
-    let (mut names, mut columns, mut writes, mut reads) = (vec![], vec![], vec![], vec![]);
-    let mut weights = vec![];
-    for (nth, field) in fields.named.iter().enumerate() {
-        let name = field.ident.as_ref().unwrap_or(entity);
-        let (text, ty) = (name.to_string(), &field.ty);
-        if field.attrs.iter().any(|attribute| attribute.path().is_ident("column")) {
-            columns.push(quote!(::tradewind_engine::ColumnDef { name: #text, kind: ::tradewind_events::ColumnKind::Json, nullable: false }));
-            writes.push(quote!(::tradewind_events::json_to_value(&self.#name)));
-            weights.push(quote!(::tradewind_events::JSON_COLUMN_WEIGHT));
-            reads.push(quote!(::tradewind_engine::read_column(row, #nth, #text, ::tradewind_events::json_from_value)?));
-        } else {
-            columns.push(quote!(::tradewind_engine::ColumnDef {
-                name: #text,
-                kind: <#ty as ::tradewind_events::Column>::KIND,
-                nullable: <#ty as ::tradewind_events::Column>::NULLABLE,
-            }));
-            writes.push(quote!(::tradewind_events::Column::to_value(&self.#name)));
-            weights.push(quote!(::tradewind_events::Column::weight(&self.#name)));
-            reads.push(
-                quote!(::tradewind_engine::read_column(row, #nth, #text, ::tradewind_events::Column::from_value)?),
-            );
-        }
-        names.push(name.clone());
-    }
+    let fields: Vec<Column> =
+        fields.named.iter().map(|field| Column::of(field, entity, &key)).collect::<syn::Result<_>>()?;
+    let names = fields.iter().map(|field| &field.name);
+    let (defs, counts, writes, weights) =
+        (of(&fields, |f| &f.defs), of(&fields, |f| &f.count), of(&fields, |f| &f.write), of(&fields, |f| &f.weight));
+    let reads = fields.iter().enumerate().map(|(nth, field)| {
+        let (name, read, before) = (&field.name, &field.read, &counts[..nth]);
+        quote!(let #name = { const AT: usize = 0 #(+ #before)*; #read };)
+    });
     let key_names = key.iter().map(ToString::to_string);
     let key_value = match key.as_slice() {
         [one] => quote!(::tradewind_events::AsKey::as_key(&self.#one)),
@@ -92,21 +77,98 @@ pub fn derive(input: &DeriveInput) -> syn::Result<TokenStream> {
             const TABLE: &'static ::tradewind_engine::Table = &::tradewind_engine::Table {
                 name: #table,
                 key: &[#(#key_names),*],
-                columns: &[#(#columns),*],
+                columns: &::tradewind_events::all_columns::<{ 0 #(+ #counts)* }>(&[#(#defs),*]),
                 cached: #cached,
             };
             fn key(&self) -> ::tradewind_events::Key {
                 #key_value
             }
             fn to_row(&self) -> ::std::vec::Vec<::tradewind_events::Value> {
-                ::std::vec![#(#writes),*]
+                let mut row = ::std::vec::Vec::with_capacity(Self::TABLE.columns.len());
+                #(#writes)*
+                row
             }
             fn weight(&self) -> usize {
                 ::core::mem::size_of::<Self>() #(+ #weights)*
             }
             fn from_row(row: &[::tradewind_events::Value]) -> ::core::result::Result<Self, ::tradewind_events::ColumnError> {
-                Ok(Self { #(#names: #reads),* })
+                #(#reads)*
+                Ok(Self { #(#names),* })
             }
         }
     })
+}
+
+/// A field, and the code that makes its columns.
+struct Column {
+    name: Ident,
+    /// A slice of what its columns are.
+    defs: TokenStream,
+    /// How many they are.
+    count: TokenStream,
+    write: TokenStream,
+    weight: TokenStream,
+    /// Where they begin is `AT`.
+    read: TokenStream,
+}
+
+impl Column {
+    fn of(field: &syn::Field, entity: &Ident, key: &[Ident]) -> syn::Result<Self> {
+        let name = field.ident.clone().unwrap_or_else(|| entity.clone());
+        let (text, ty) = (name.to_string(), &field.ty);
+        let Some(attribute) = field.attrs.iter().find(|attribute| attribute.path().is_ident("column")) else {
+            return Ok(Self::single(&name, &quote!(<#ty as ::tradewind_events::Column>::KIND), ty));
+        };
+        let how: Ident = attribute.parse_args()?;
+        match (how.to_string().as_str(), key) {
+            ("json", _) => Ok(Self::json(&name, &text)),
+            ("flat", [key]) => Ok(Self::flat(&name, ty, key)),
+            ("flat", _) => Err(syn::Error::new(how.span(), "the key of the row is not one field")),
+            _ => Err(syn::Error::new(how.span(), "json or flat is expected")),
+        }
+    }
+
+    fn single(name: &Ident, kind: &TokenStream, ty: &Type) -> Self {
+        let text = name.to_string();
+        let nullable = quote!(<#ty as ::tradewind_events::Column>::NULLABLE);
+        Self {
+            name: name.clone(),
+            defs: quote!(&[::tradewind_events::ColumnDef { name: #text, kind: #kind, nullable: #nullable }]),
+            count: quote!(1),
+            write: quote!(row.push(::tradewind_events::Column::to_value(&self.#name));),
+            weight: quote!(::tradewind_events::Column::weight(&self.#name)),
+            read: quote!(::tradewind_events::read_column(row, AT, #text, ::tradewind_events::Column::from_value)?),
+        }
+    }
+
+    fn json(name: &Ident, text: &str) -> Self {
+        let kind = quote!(::tradewind_events::ColumnKind::Json);
+        Self {
+            name: name.clone(),
+            defs: quote!(&[::tradewind_events::ColumnDef { name: #text, kind: #kind, nullable: false }]),
+            count: quote!(1),
+            write: quote!(row.push(::tradewind_events::json_to_value(&self.#name));),
+            weight: quote!(::tradewind_events::JSON_COLUMN_WEIGHT),
+            read: quote!(::tradewind_events::read_column(row, AT, #text, ::tradewind_events::json_from_value)?),
+        }
+    }
+
+    fn flat(name: &Ident, ty: &Type, key: &Ident) -> Self {
+        let columns = quote!(<#ty as ::tradewind_events::Columns>::COLUMNS);
+        Self {
+            name: name.clone(),
+            defs: columns.clone(),
+            count: quote!(#columns.len()),
+            write: quote!(::tradewind_events::Columns::write_to(&self.#name, &mut row);),
+            weight: quote!(::tradewind_events::Columns::weight(&self.#name)),
+            read: quote!(::tradewind_events::Columns::read_from(
+                &#key,
+                row.get(AT..AT + #columns.len()).unwrap_or_default(),
+            )?),
+        }
+    }
+}
+
+fn of(fields: &[Column], part: fn(&Column) -> &TokenStream) -> Vec<&TokenStream> {
+    fields.iter().map(part).collect()
 }

@@ -16,7 +16,8 @@ pub fn event(input: TokenStream) -> TokenStream {
 }
 
 /// `#[entity(owner = Inventory, table = "stock", key = (sku, location_id))]`: one struct is one table, one field one
-/// column. `#[column(json)]` on a field stores it as JSON. `transient` in the attribute keeps rows out of the cache
+/// column. `#[column(json)]` on a field stores it as JSON; `#[column(flat)]` as the columns of its type
+/// (`tradewind_events::Columns`), after the field that is the key. `transient` in the attribute keeps rows out of the cache
 /// once they are written: for what is written once and hardly read.
 #[proc_macro_derive(Entity, attributes(entity, column))]
 pub fn entity(input: TokenStream) -> TokenStream {

@@ -63,20 +63,29 @@ CREATE TABLE archived_product (
 
 -- One row an order. In the states unheard, ended and refused nothing was ever held.
 CREATE TABLE reservation (
-    order_id        TEXT NOT NULL,
-    reservation_id  TEXT,
-    state           TEXT NOT NULL,
-    -- JSON: the summary of the order, and the pieces that are or were held.
-    summary         TEXT NOT NULL,
-    lines           TEXT NOT NULL,
+    order_id           TEXT NOT NULL,
+    reservation_id     TEXT,
+    state              TEXT NOT NULL,
+    -- The summary of the order; amounts are absent until it is quoted.
+    customer_id        TEXT NOT NULL,
+    currency           TEXT NOT NULL,
+    items_total_minor  INTEGER,
+    discount_minor     INTEGER,
+    shipping_minor     INTEGER,
+    tax_minor          INTEGER,
+    total_minor        INTEGER,
+    payment_method     TEXT NOT NULL,
+    cart_id            TEXT,
+    -- JSON: the pieces that are or were held, an array each.
+    lines              TEXT NOT NULL,
     -- payment.authorized, payment.requested was heard.
-    paid            INTEGER NOT NULL CHECK (paid IN (0, 1)),
-    extended        INTEGER NOT NULL CHECK (extended IN (0, 1)),
-    ttl_seconds     INTEGER CHECK (ttl_seconds >= 0),
-    deadline        INTEGER,
-    expires_at      INTEGER,
-    version         INTEGER NOT NULL,
-    events          INTEGER NOT NULL,
+    paid               INTEGER NOT NULL CHECK (paid IN (0, 1)),
+    extended           INTEGER NOT NULL CHECK (extended IN (0, 1)),
+    ttl_seconds        INTEGER CHECK (ttl_seconds >= 0),
+    deadline           INTEGER,
+    expires_at         INTEGER,
+    version            INTEGER NOT NULL,
+    events             INTEGER NOT NULL,
     PRIMARY KEY (order_id),
     CHECK ((reservation_id IS NULL) = (state = 'unheard' OR state = 'ended' OR state = 'refused')),
     CHECK ((reservation_id IS NULL) = (expires_at IS NULL)),

@@ -4,7 +4,16 @@
 CREATE TABLE "order" (
     order_id                 TEXT NOT NULL,
     state                    TEXT NOT NULL,
-    summary                  TEXT NOT NULL,
+    -- The summary of the order; amounts are absent until it is quoted.
+    customer_id              TEXT NOT NULL,
+    currency                 TEXT NOT NULL,
+    items_total_minor        INTEGER,
+    discount_minor           INTEGER,
+    shipping_minor           INTEGER,
+    tax_minor                INTEGER,
+    total_minor              INTEGER,
+    payment_method           TEXT NOT NULL,
+    cart_id                  TEXT,
     lines                    TEXT NOT NULL,
     -- Erased when the customer is deleted.
     shipping_address         TEXT,

@@ -35,6 +35,7 @@ pub const CANCEL_REASON_CHARS_MAX: usize = 200;
 pub struct Order {
     pub order_id: Id,
     pub state: OrderState,
+    #[column(flat)]
     pub summary: Arc<OrderSummary>,
     pub lines: Lines,
     pub shipping_address: Option<Arc<Address>>,

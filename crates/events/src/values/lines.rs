@@ -3,9 +3,9 @@
 use std::{collections::HashMap, ops::Deref, sync::Arc};
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer, ser::SerializeTuple};
 
-use crate::{Id, column::json_columns};
+use crate::{Column, ColumnError, ColumnKind, Id, Value, json_from_value, json_to_value};
 
 /// The most lines that an order has, after lines of one SKU are merged.
 pub const LINES_MAX: usize = 500;
@@ -137,4 +137,75 @@ impl<'a> IntoIterator for &'a Lines {
     }
 }
 
-json_columns!(Lines: |lines| size_of_val(&**lines));
+/// In JSON, a line as an array of its fields in their order, without the last ones that are absent: their names would
+/// be most of the column. Reading takes both forms.
+struct LineInColumn<'a>(&'a Line);
+
+impl Serialize for LineInColumn<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Line { product_id, sku, quantity, unit_price_minor, location_id, reservation_id } = self.0;
+        let fields = match (unit_price_minor, location_id, reservation_id) {
+            (_, _, Some(_)) => 6,
+            (_, Some(_), None) => 5,
+            (Some(_), None, None) => 4,
+            (None, None, None) => 3,
+        };
+        let mut line = serializer.serialize_tuple(fields)?;
+        line.serialize_element(product_id)?;
+        line.serialize_element(sku)?;
+        line.serialize_element(quantity)?;
+        if fields > 3 {
+            line.serialize_element(unit_price_minor)?;
+        }
+        if fields > 4 {
+            line.serialize_element(location_id)?;
+        }
+        if fields > 5 {
+            line.serialize_element(reservation_id)?;
+        }
+        line.end()
+    }
+}
+
+impl Column for Lines {
+    const KIND: ColumnKind = ColumnKind::Json;
+    fn to_value(&self) -> Value {
+        json_to_value(&Vec::from_iter(self.iter().map(LineInColumn)))
+    }
+    fn from_value(value: &Value) -> Result<Self, ColumnError> {
+        json_from_value(value)
+    }
+    fn weight(&self) -> usize {
+        size_of_val(&**self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id;
+
+    #[test]
+    fn lines_stand_in_their_column_without_the_names_of_fields() {
+        let plain = Line {
+            product_id: id("p"),
+            sku: id("s"),
+            quantity: 2,
+            unit_price_minor: None,
+            location_id: None,
+            reservation_id: None,
+        };
+        let priced = Line { unit_price_minor: Some(1_250), ..plain.clone() };
+        let placed = Line { location_id: Some(id("main")), ..plain.clone() };
+        let claimed = Line { reservation_id: Some(id("r")), ..priced.clone() };
+        let lines = Lines::from(vec![plain, priced, placed, claimed]);
+        let expected = r#"[["p","s",2],["p","s",2,1250],["p","s",2,null,"main"],["p","s",2,1250,null,"r"]]"#;
+        assert_eq!(lines.to_value(), Value::Text(expected.into()));
+        assert_eq!(Lines::from_value(&lines.to_value()).unwrap(), lines);
+        let by_name = Value::Text(serde_json::to_string(&lines).unwrap().into());
+        assert_eq!(Lines::from_value(&by_name).unwrap(), lines);
+        for damaged in ["[[]]", r#"[["p","s"]]"#, r#"[["p","s",1,null,null,null,0]]"#, "[1]"] {
+            assert!(Lines::from_value(&Value::Text(damaged.into())).is_err(), "{damaged}");
+        }
+    }
+}

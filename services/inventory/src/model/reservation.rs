@@ -29,6 +29,7 @@ pub struct Reservation {
     /// None: nothing was ever held.
     pub reservation_id: Option<Id>,
     pub state: ReservationState,
+    #[column(flat)]
     pub summary: Arc<OrderSummary>,
     /// What is or was held, each piece with its location; empty if nothing was.
     pub lines: Lines,

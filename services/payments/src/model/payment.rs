@@ -27,6 +27,7 @@ pub struct Payment {
     pub order_id: Id,
     pub payment_id: Id,
     pub state: PaymentState,
+    #[column(flat)]
     pub order: Arc<OrderSummary>,
     /// What the order costs; zero until it is validated.
     pub amount_minor: i64,

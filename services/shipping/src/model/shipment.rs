@@ -38,6 +38,7 @@ pub struct Shipment {
     /// None: nothing was ever allocated.
     pub shipment_id: Option<Id>,
     pub state: ShipmentState,
+    #[column(flat)]
     pub summary: Arc<OrderSummary>,
     /// What is sent, and from which location as soon as that is known.
     pub lines: Lines,
