@@ -1,21 +1,34 @@
 //! The event log: one segment a commit.
 //!
-//! A segment holds blocks of at most [`SEGMENT_BLOCK_BYTES_MAX`] bytes of events, each compressed alone with LZ4
-//! (block format), and a directory. An event is a JSON array `[name, version, source, subject, key, time_ms,
+//! A segment holds blocks of at most [`SEGMENT_BLOCK_BYTES_MAX`] bytes of events, each compressed alone as a frame of
+//! Zstandard (RFC 8878), and a directory. An event is a JSON array `[name, version, source, subject, key, time_ms,
 //! sequence, correlation_id, causation_id, traceparent, heard_id, data]` behind its length (u32, little endian). Its id
 //! is its address; only what was heard from another store carries its own as `heard_id`. The directory is an array of
 //! `(first index, offset, bytes when plain)`, u32 each, little endian.
 
-use std::sync::Arc;
+use std::{cell::RefCell, io, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tradewind_events::{DecodeError, Envelope, Id, RawEnvelope, Registry, Subject, Timestamp};
+use zstd::bulk::{Compressor, Decompressor};
 
 use crate::Address;
 
 /// The most that one block holds before compression; a larger event has a block of its own.
 pub const SEGMENT_BLOCK_BYTES_MAX: usize = 64 * 1024;
+
+/// The longest event that is written, in bytes of JSON with its envelope. Brokers take 1 MB.
+pub const SEGMENT_EVENT_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// The fastest of Zstandard's usual levels. What is alike in the events of an order it finds as well as a higher one.
+const LEVEL: i32 = 1;
+
+thread_local! {
+    /// Their tables are larger than most blocks: one for each thread, not one for each block.
+    static COMPRESSOR: RefCell<Option<Compressor<'static>>> = const { RefCell::new(None) };
+    static DECOMPRESSOR: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
+}
 
 const DIRECTORY_ENTRY_BYTES: usize = 12;
 
@@ -131,13 +144,18 @@ impl SegmentBuilder {
         self.block.push(b',');
         envelope.event.encode(&mut self.block)?;
         self.block.push(b']');
-        let bytes = u32::try_from(self.block.len() - start - 4).map_err(serde::ser::Error::custom)?;
+        let bytes = self.block.len() - start - 4;
+        if bytes > SEGMENT_EVENT_BYTES_MAX {
+            self.block.truncate(start);
+            return Err(serde::ser::Error::custom(format_args!("{bytes} bytes are more than an event may have")));
+        }
+        let bytes = u32::try_from(bytes).map_err(serde::ser::Error::custom)?;
         self.block[start..start + 4].copy_from_slice(&bytes.to_le_bytes());
         self.events += 1;
         if start > 0 && self.block.len() > SEGMENT_BLOCK_BYTES_MAX {
             let next = self.block.split_off(start);
             self.events -= 1;
-            self.close_block();
+            self.close_block().map_err(serde_json::Error::io)?;
             self.block = next;
             self.events += 1;
         }
@@ -148,25 +166,44 @@ impl SegmentBuilder {
         self.events
     }
 
-    fn close_block(&mut self) {
+    fn close_block(&mut self) -> io::Result<()> {
         let plain = u32::try_from(self.block.len()).unwrap_or(u32::MAX);
         let offset = u32::try_from(self.blocks.len()).unwrap_or(u32::MAX);
         for number in [self.block_first, offset, plain] {
             self.directory.extend(number.to_le_bytes());
         }
-        self.blocks.extend(lz4_flex::block::compress(&self.block));
+        self.blocks.extend(compress(&self.block)?);
         self.block.clear();
         self.block_first = self.events;
+        Ok(())
     }
 
     /// The segment, or `None` when nothing was said.
-    pub fn finish(mut self, number: u64, committed_at: Timestamp) -> Option<Segment> {
+    ///
+    /// Fails where memory is at its end, as [`SegmentBuilder::push`] does.
+    pub fn finish(mut self, number: u64, committed_at: Timestamp) -> Result<Option<Segment>, serde_json::Error> {
         if self.events == 0 {
-            return None;
+            return Ok(None);
         }
-        self.close_block();
-        Some(Segment { number, committed_at, events: self.events, directory: self.directory, blocks: self.blocks })
+        self.close_block().map_err(serde_json::Error::io)?;
+        Ok(Some(Segment { number, committed_at, events: self.events, directory: self.directory, blocks: self.blocks }))
     }
+}
+
+/// One frame of Zstandard.
+pub fn compress(plain: &[u8]) -> io::Result<Vec<u8>> {
+    COMPRESSOR.with_borrow_mut(|compressor| match compressor {
+        Some(compressor) => compressor.compress(plain),
+        none => none.insert(Compressor::new(LEVEL)?).compress(plain),
+    })
+}
+
+/// The reverse of [`compress`]. What would be longer than `plain` bytes is an error.
+pub fn decompress(packed: &[u8], plain: usize) -> io::Result<Vec<u8>> {
+    DECOMPRESSOR.with_borrow_mut(|decompressor| match decompressor {
+        Some(decompressor) => decompressor.decompress(packed, plain),
+        none => none.insert(Decompressor::new()?).decompress(packed, plain),
+    })
 }
 
 impl Segment {
@@ -229,11 +266,12 @@ impl Segment {
             usize::try_from(block.offset).unwrap_or(usize::MAX)..usize::try_from(block.end).unwrap_or(usize::MAX);
         let packed = self.blocks.get(range).ok_or_else(|| self.damaged("a block is cut off"))?;
         let plain = usize::try_from(block.plain).unwrap_or(usize::MAX);
-        // LZ4 makes at most 255 bytes of one: a larger claim is damage, not a reason to take memory.
-        if plain > packed.len().saturating_mul(255) {
+        // A larger claim is damage, not a reason to take memory.
+        if plain > SEGMENT_EVENT_BYTES_MAX + SEGMENT_BLOCK_BYTES_MAX {
             return Err(self.damaged("a block claims an impossible size"));
         }
-        lz4_flex::block::decompress(packed, plain).map_err(|error| self.damaged(error))
+        let unpacked = decompress(packed, plain).map_err(|error| self.damaged(error))?;
+        if unpacked.len() == plain { Ok(unpacked) } else { Err(self.damaged("a block is shorter than it claims")) }
     }
 
     fn read_block(&self, plain: &[u8], first: u32, store: &str, out: &mut Vec<LogEvent>) -> Result<(), SegmentError> {

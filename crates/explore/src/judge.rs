@@ -139,7 +139,9 @@ impl<'a> View<'a> {
             let pushed = builder.push(&envelope, false);
             debug_assert!(pushed.is_ok(), "an event can be encoded");
         }
-        Self { local, log: builder.finish(1, Timestamp::default()) }
+        let log = builder.finish(1, Timestamp::default());
+        debug_assert!(log.is_ok(), "events can be packed");
+        Self { local, log: log.unwrap_or_default() }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Segments of the event log, as a damaged store might give them. A line with `events` or `bytes` says what follows:
 //! events as JSON, one a line, from which a segment is made; or a segment's own bytes.
 
-use tradewind_engine::segment::{Segment, SegmentBuilder};
+use tradewind_engine::segment::{Segment, SegmentBuilder, compress, decompress};
 use tradewind_events::{Envelope, Registry, Timestamp, registry};
 
 use crate::{Check, envelope, line};
@@ -46,7 +46,8 @@ fn assert_reads_as(envelopes: &[Envelope], heard: &[bool], registry: &Registry) 
     for (envelope, heard) in envelopes.iter().zip(heard) {
         builder.push(envelope, *heard).expect("what was read can be written");
     }
-    let Some(segment) = builder.finish(NUMBER, AT) else { return assert!(envelopes.is_empty()) };
+    let segment = builder.finish(NUMBER, AT).expect("what was read can be written");
+    let Some(segment) = segment else { return assert!(envelopes.is_empty()) };
     let again = segment.read(STORE).expect("what was written can be read");
     assert_eq!(again.len(), envelopes.len());
     for ((event, envelope), heard) in again.into_iter().zip(envelopes).zip(heard) {
@@ -67,7 +68,8 @@ fn of_events(text: &[u8]) -> Segment {
     }
     let size = u32::try_from(plain.len()).unwrap_or(u32::MAX);
     let directory = [0, 0, size].into_iter().flat_map(u32::to_le_bytes).collect();
-    Segment { number: NUMBER, committed_at: AT, events, directory, blocks: lz4_flex::block::compress(&plain) }
+    let blocks = compress(&plain).expect("memory is there");
+    Segment { number: NUMBER, committed_at: AT, events, directory, blocks }
 }
 
 /// The number of events, the length of the directory, the directory, the blocks.
@@ -97,12 +99,12 @@ fn segment(envelopes: &[Envelope]) -> Segment {
     for (number, envelope) in envelopes.iter().enumerate() {
         builder.push(envelope, number % 2 == 0).expect("a sample can be written");
     }
-    builder.finish(NUMBER, AT).expect("there are samples")
+    builder.finish(NUMBER, AT).expect("samples can be written").expect("there are samples")
 }
 
 fn lines(envelopes: &[Envelope]) -> Vec<u8> {
     let segment = segment(envelopes);
-    let plain = lz4_flex::block::decompress(&segment.blocks, 1 << 20).expect("a block is whole");
+    let plain = decompress(&segment.blocks, 1 << 20).expect("a block is whole");
     let mut seed = b"events\n".to_vec();
     let mut rest = plain.as_slice();
     while let Some((length, tail)) = rest.split_first_chunk() {

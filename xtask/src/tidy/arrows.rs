@@ -72,7 +72,7 @@ const ARROWS: [Arrows; 15] = [
     Arrows {
         from: "crates/engine",
         ours: Ours::These(&["tradewind-events", "tradewind-macros"]),
-        theirs: Some(&["lz4_flex", "rustc-hash", "serde", "serde_json", "thiserror", "tracing", "uuid"]),
+        theirs: Some(&["rustc-hash", "serde", "serde_json", "thiserror", "tracing", "uuid", "zstd"]),
         tests_see_all: false,
     },
     // Adapters. Their tests bring the services' tables.

@@ -88,14 +88,14 @@ impl Sealed {
     /// Rows and events in the form that stores take.
     pub fn encode(&self) -> Result<Commit, StoreError> {
         let rows = self.rows.iter().map(PendingRow::encode).collect();
+        let failed = |what: &str, error| StoreError::Unusable(format!("{what} cannot be encoded: {error}"));
         let mut segment = SegmentBuilder::default();
         for event in self.events.iter() {
-            let name = event.envelope.event.name();
-            segment
-                .push(&event.envelope, event.heard)
-                .map_err(|error| StoreError::Unusable(format!("{name} cannot be encoded: {error}")))?;
+            let pushed = segment.push(&event.envelope, event.heard);
+            pushed.map_err(|error| failed(event.envelope.event.name(), error))?;
         }
-        Ok(Commit { epoch: self.epoch, at: self.at, rows, segment: segment.finish(self.segment, self.at) })
+        let segment = segment.finish(self.segment, self.at).map_err(|error| failed("a segment", error))?;
+        Ok(Commit { epoch: self.epoch, at: self.at, rows, segment })
     }
 
     /// Events in the batch.

@@ -29,7 +29,7 @@ fn segment(events: &[(String, i64, bool)]) -> Segment {
     for (name, total, heard) in events {
         builder.push(&envelope(name, *total), *heard).expect("an event is a wire type");
     }
-    builder.finish(9, Timestamp::from_millis(5)).expect("something was said")
+    builder.finish(9, Timestamp::from_millis(5)).expect("it can be encoded").expect("something was said")
 }
 
 proptest! {
