@@ -3,7 +3,7 @@
 //! Two generations: a row that is used moves to the young one; when the young one holds half of the bound, the old
 //! one is dropped and the young one becomes old. So rows leave by age, at the cost of one look-up.
 
-use std::sync::Arc;
+use std::{collections::hash_map::Entry as MapEntry, sync::Arc};
 
 use rustc_hash::FxHashMap;
 
@@ -55,12 +55,14 @@ impl Cache {
     }
 
     pub fn get(&mut self, row: &RowRef) -> Option<&mut Entry> {
-        if !self.young.contains_key(row) {
-            let entry = self.old.remove(row)?;
-            self.young_bytes += entry.bytes;
-            self.young.insert(row.clone(), entry);
+        match self.young.entry(row.clone()) {
+            MapEntry::Occupied(young) => Some(young.into_mut()),
+            MapEntry::Vacant(place) => {
+                let entry = self.old.remove(row)?;
+                self.young_bytes += entry.bytes;
+                Some(place.insert(entry))
+            }
         }
-        self.young.get_mut(row)
     }
 
     /// The row, which counts as absent when nothing is known of it.

@@ -11,8 +11,8 @@ use tradewind_inventory::Stock;
 use tradewind_notifications::model::{Notification, NotificationState};
 use tradewind_orders::{Order, OrderState, owed_step};
 use tradewind_payments::{
-    Account, LedgerEntry, Payment, Surplus,
-    model::{PaymentState, Side},
+    Payment, Posting, Surplus,
+    model::{CUSTOMER, PaymentState},
 };
 use tradewind_query::OrderView;
 use tradewind_shipping::{Shipment, ShipmentState};
@@ -163,11 +163,11 @@ impl World {
 
     /// What was put in, once each, is there.
     fn judge_sums(&mut self) {
-        let entries = self.nodes[self.host("payments")].rows::<LedgerEntry>();
+        let postings = self.nodes[self.host("payments")].rows::<Posting>();
         for (customer_id, credited_minor) in self.people.credited.clone() {
-            let book = Account::book_of(&customer_id);
-            let top_ups = entries.iter().filter(|entry| *entry.account == *book && &*entry.cause == "top_up");
-            let found: i64 = top_ups.filter(|entry| entry.side == Side::Credit).map(|entry| entry.amount_minor).sum();
+            let top_ups = postings.iter().filter(|one| one.customer_id.as_ref() == Some(&customer_id));
+            let top_ups = top_ups.filter(|one| *one.credit == *CUSTOMER && &*one.cause == "top_up");
+            let found: i64 = top_ups.map(|one| one.amount_minor).sum();
             if found != credited_minor {
                 let detail = format!("was credited {credited_minor} for sure, and {found} in the books");
                 self.violate(format!("account of {customer_id}"), detail);

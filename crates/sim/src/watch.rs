@@ -1,6 +1,6 @@
 //! What must hold after every commit, and not only in the end: a mistake that is made good later is one all the same.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use tradewind_engine::{
     Entity,
@@ -9,7 +9,7 @@ use tradewind_engine::{
 use tradewind_events::{Currency, Id};
 use tradewind_inventory::Stock;
 use tradewind_orders::{Order, OrderState};
-use tradewind_payments::{Account, LedgerEntry, model::Side};
+use tradewind_payments::{Account, HouseAccount, Posting};
 
 use crate::{Violation, world::World};
 
@@ -59,17 +59,27 @@ fn account_is_wrong(account: &Account) -> Option<Wrong> {
     (balance_minor < 0).then(|| (6, subject(), format!("is overdrawn: {balance_minor}")))
 }
 
-/// What is taken from one account in a commit is given to others.
+/// A posting comes with the accounts that it moves money between: each is where the posting leaves it.
 fn postings_are_wrong(commit: &Commit) -> Option<Wrong> {
-    let mut sums: BTreeMap<Currency, i64> = BTreeMap::new();
-    for entry in written::<LedgerEntry>(commit) {
-        *sums.entry(entry.currency).or_default() += match entry.side {
-            Side::Debit => -entry.amount_minor,
-            Side::Credit => entry.amount_minor,
-        };
+    let customers = written::<Account>(commit).map(|row| {
+        let name = Account::book_of(&row.customer_id);
+        ((name, row.currency), (row.entries, row.balance_minor()))
+    });
+    let house = written::<HouseAccount>(commit).map(|row| {
+        let balance_minor = row.balance_minor();
+        ((row.name, row.currency), (row.entries, balance_minor))
+    });
+    let accounts: BTreeMap<(Arc<str>, Currency), (u64, i64)> = customers.chain(house).collect();
+    let mut last: BTreeMap<(Arc<str>, Currency), (u64, i64)> = BTreeMap::new();
+    for posting in written::<Posting>(commit) {
+        for entry in posting.entries() {
+            let newest = last.entry((entry.account, posting.currency)).or_default();
+            *newest = (entry.number, entry.balance_minor).max(*newest);
+        }
     }
-    let (currency, sum_minor) = sums.into_iter().find(|(_, sum_minor)| *sum_minor != 0)?;
-    Some((6, format!("ledger in {currency}"), format!("credits and debits of a commit differ by {sum_minor}")))
+    let ((name, currency), said) = last.into_iter().find(|(account, said)| accounts.get(account) != Some(said))?;
+    let row = accounts.get(&(Arc::clone(&name), currency));
+    Some((6, format!("account {name} in {currency}"), format!("its last entry says {said:?}, its row {row:?}")))
 }
 
 impl Seen {

@@ -46,28 +46,32 @@ CREATE TABLE house_account (
     CHECK (name <> 'house/held' OR credits_minor >= debits_minor)
 ) STRICT, WITHOUT ROWID;
 
--- One side of one posting; the other has the same posting_id. Only ever added to. Posting ids are in the order of time,
--- so a page of an account is a range of the key.
-CREATE TABLE ledger_entry (
-    -- customer/ID, or the name of an account of the house.
-    account        TEXT NOT NULL,
-    posting_id     TEXT NOT NULL,
-    currency       TEXT NOT NULL CHECK (length(currency) = 3),
+-- One movement of money: the debit of one account and the credit of another. Only ever added to; ids are in the order of
+-- time. An account is `customer`, which is that of customer_id, or has the name of one of the house.
+CREATE TABLE posting (
+    posting_id            TEXT NOT NULL,
+    customer_id           TEXT,
+    currency              TEXT NOT NULL CHECK (length(currency) = 3),
+    amount_minor          INTEGER NOT NULL CHECK (amount_minor > 0),
+    debit                 TEXT NOT NULL,
     -- Counts the entries of an account and currency.
-    number         INTEGER NOT NULL CHECK (number > 0),
-    side           TEXT NOT NULL,
-    amount_minor   INTEGER NOT NULL CHECK (amount_minor > 0),
-    balance_minor  INTEGER NOT NULL,
-    against        TEXT NOT NULL CHECK (against <> account),
-    cause          TEXT NOT NULL,
-    order_id       TEXT,
-    reference      TEXT,
-    actor          TEXT,
-    posted_at      INTEGER NOT NULL,
-    version        INTEGER NOT NULL,
-    events         INTEGER NOT NULL,
-    PRIMARY KEY (account, posting_id)
+    debit_number          INTEGER NOT NULL CHECK (debit_number > 0),
+    debit_balance_minor   INTEGER NOT NULL,
+    credit                TEXT NOT NULL CHECK (credit <> debit),
+    credit_number         INTEGER NOT NULL CHECK (credit_number > 0),
+    credit_balance_minor  INTEGER NOT NULL,
+    cause                 TEXT NOT NULL,
+    order_id              TEXT,
+    reference             TEXT,
+    actor                 TEXT,
+    posted_at             INTEGER NOT NULL,
+    version               INTEGER NOT NULL,
+    events                INTEGER NOT NULL,
+    PRIMARY KEY (posting_id),
+    CHECK ((customer_id IS NULL) = (debit <> 'customer' AND credit <> 'customer'))
 ) STRICT, WITHOUT ROWID;
+-- What moved in a customer's accounts, by time.
+CREATE INDEX posting_customer ON posting (customer_id) WHERE customer_id IS NOT NULL;
 
 -- The payment of an order. A row may know only that its order ended, or facts that came early.
 CREATE TABLE payment (

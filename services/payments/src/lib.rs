@@ -10,7 +10,7 @@ use std::{sync::Arc, time::Duration};
 use tradewind_engine::{Service, Settings};
 use tradewind_events::Currency;
 
-pub use model::{Account, AccountHolder, AskProvider, HouseAccount, LedgerEntry, PROBLEMS, Payment, Refund, Surplus};
+pub use model::{Account, AccountHolder, AskProvider, HouseAccount, PROBLEMS, Payment, Posting, Refund, Surplus};
 
 /// How payments is run.
 #[derive(Debug, Clone)]
@@ -48,7 +48,7 @@ pub fn service(settings: Payments) -> Service<Payments> {
         .owns::<Account>()
         .owns::<AccountHolder>()
         .owns::<HouseAccount>()
-        .owns::<LedgerEntry>()
+        .owns::<Posting>()
         .owns::<Payment>()
         .owns::<Refund>()
         .owns::<Surplus>()

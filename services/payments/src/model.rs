@@ -8,7 +8,7 @@ mod refund;
 mod surplus;
 
 pub use account::{ACCOUNT_CURRENCIES_MAX, Account, AccountHolder, AccountState, Currencies};
-pub use ledger::{Book, HouseAccount, LedgerEntry, Posting, Side, cause, house, post};
+pub use ledger::{Book, CUSTOMER, Entry, HouseAccount, Movement, Posting, Side, cause, house, post};
 pub use payment::{Charge, Held, Holder, Payment, PaymentState, Step, reason};
 pub use provider::{Ask, AskProvider, Verdict, verdict};
 pub use refund::{Refund, RefundState};

@@ -7,7 +7,7 @@ use tradewind_engine::{Entity, ports::Reader};
 use tradewind_events::{PaymentMethod::Balance, Value};
 use tradewind_inventory::Stock;
 use tradewind_orders::Order;
-use tradewind_payments::{Account, LedgerEntry, Payment};
+use tradewind_payments::{Account, Payment, Posting};
 use tradewind_query::OrderView;
 use tradewind_shipping::Shipment;
 
@@ -67,7 +67,7 @@ fn an_order_that_is_open_beyond_its_deadline_is_seen() {
 
 #[test]
 fn money_that_does_not_balance_is_seen() {
-    assert_eq!(violated(&tampered::<LedgerEntry>("amount_minor", Value::Int(1))), [6]);
+    assert_eq!(violated(&tampered::<Posting>("amount_minor", Value::Int(1))), [6]);
     assert_eq!(violated(&tampered::<Payment>("refunded_minor", Value::Int(9_999))), [6]);
 }
 

@@ -10,9 +10,9 @@ use tradewind_engine::{
 };
 use tradewind_events::{Column, Currency, Id, Timestamp, Value};
 use tradewind_payments::{
-    Account, LedgerEntry,
+    Account, Posting,
     commands::CreditAccount,
-    model::{ACCOUNT_CURRENCIES_MAX, AccountState, Side},
+    model::{ACCOUNT_CURRENCIES_MAX, AccountState, CUSTOMER, Side},
 };
 
 use crate::http::{Call, Failure, Json, Okay, Page, PageOf, Path, Sent};
@@ -82,11 +82,11 @@ pub async fn entries(
     Path((user_id, currency)): Path<(Id, Currency)>,
     page: Page,
 ) -> Result<Okay<PageOf<EntryView>>, Failure> {
-    let mut list = List::of(LedgerEntry::TABLE, page.limit)
-        .equal("account", Value::Text(Account::book_of(&user_id)))
+    let mut list = List::of(Posting::TABLE, page.limit)
+        .equal("customer_id", Value::Text(user_id.shared()))
         .equal("currency", currency.to_value());
     list.direction = Direction::Descending;
-    call.page(&page, list, |entry: LedgerEntry| EntryView::from(entry)).await
+    call.page(&page, list, EntryView::of).await
 }
 
 pub async fn credit(
@@ -114,20 +114,23 @@ impl From<&Account> for AccountView {
     }
 }
 
-impl From<LedgerEntry> for EntryView {
-    fn from(entry: LedgerEntry) -> Self {
+impl EntryView {
+    /// The side of the customer.
+    fn of(posting: Posting) -> Self {
+        let [debit, credit] = posting.entries();
+        let entry = if *posting.debit == *CUSTOMER { debit } else { credit };
         Self {
-            posting_id: entry.posting_id,
+            posting_id: posting.posting_id,
             number: entry.number,
             side: entry.side,
-            amount_minor: entry.amount_minor,
-            currency: entry.currency,
+            amount_minor: posting.amount_minor,
+            currency: posting.currency,
             balance_minor: entry.balance_minor,
             against: entry.against,
-            cause: entry.cause,
-            order_id: entry.order_id,
-            reference: entry.reference,
-            posted_at: entry.posted_at,
+            cause: posting.cause,
+            order_id: posting.order_id,
+            reference: posting.reference,
+            posted_at: posting.posted_at,
         }
     }
 }

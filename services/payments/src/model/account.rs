@@ -10,7 +10,7 @@ use tradewind_events::{
 
 use super::{
     Posting,
-    ledger::{Book, Totals},
+    ledger::{Book, CUSTOMER, Totals},
     reason,
 };
 use crate::Payments;
@@ -67,7 +67,7 @@ pub struct AccountHolder {
 pub struct Currencies(Arc<[Currency]>);
 
 impl Account {
-    /// The name of a customer's account in the ledger.
+    /// The name of a customer's account, as entries of the ledger say it.
     pub fn book_of(customer_id: &Id) -> Arc<str> {
         format!("customer/{customer_id}").into()
     }
@@ -162,7 +162,10 @@ impl Account {
 
 impl Book for Account {
     fn book(&self) -> Arc<str> {
-        Self::book_of(&self.customer_id)
+        CUSTOMER.into()
+    }
+    fn customer_id(&self) -> Option<&Id> {
+        Some(&self.customer_id)
     }
     fn currency(&self) -> Currency {
         self.currency

@@ -1,11 +1,13 @@
-//! The books. Every movement of money is one posting: two entries of one amount and currency, a debit and a credit.
-//! Entries are only ever added. Each account carries the totals of its entries, so no balance is ever summed up.
+//! The books. Every movement of money is one posting: two entries of one amount and currency, a debit and a credit, in
+//! one row, so that neither is ever without the other. Postings are only ever added. Each account carries the totals
+//! of its entries, so no balance is ever summed up.
 
 use std::sync::Arc;
 
 use tradewind_engine::Entity;
 use tradewind_events::{AmountOverflow, Currency, Id, TextEnum, Timestamp, minus, plus};
 
+use super::Account;
 use crate::Payments;
 
 /// What a posting does to an account.
@@ -64,22 +66,26 @@ pub struct HouseAccount {
     pub entries: u64,
 }
 
-/// One side of one posting. Pages of an account in time order: by key.
+/// One movement of money, from one account to another. Of two accounts at most one is a customer's.
 #[derive(Debug, Clone, PartialEq, Eq, Entity)]
-#[entity(owner = Payments, table = "ledger_entry", key = (account, posting_id), transient)]
-pub struct LedgerEntry {
-    /// `customer/` with the customer's id, or the name of an account of the house.
-    pub account: Arc<str>,
+#[entity(owner = Payments, table = "posting", key = posting_id, transient)]
+pub struct Posting {
+    /// In the order of time.
     pub posting_id: Id,
+    /// Whose account is one of the two; none where both are the house's.
+    pub customer_id: Option<Id>,
     pub currency: Currency,
-    /// Counts the entries of the account in this currency from 1.
-    pub number: u64,
-    pub side: Side,
     pub amount_minor: i64,
-    /// Of the account, after it: credits less debits.
-    pub balance_minor: i64,
-    /// The account of the other side.
-    pub against: Arc<str>,
+    /// The account that the money leaves: [`CUSTOMER`] or the name of one of the house.
+    pub debit: Arc<str>,
+    /// Counts the entries of that account in this currency from 1.
+    pub debit_number: u64,
+    /// Of that account, after it: credits less debits.
+    pub debit_balance_minor: i64,
+    /// The account that it comes into, and the same of that.
+    pub credit: Arc<str>,
+    pub credit_number: u64,
+    pub credit_balance_minor: i64,
     pub cause: Arc<str>,
     pub order_id: Option<Id>,
     pub reference: Option<Arc<str>>,
@@ -88,9 +94,24 @@ pub struct LedgerEntry {
     pub posted_at: Timestamp,
 }
 
-/// What the two entries of a posting have in common.
+/// What a posting calls the account of its customer.
+pub const CUSTOMER: &str = "customer";
+
+/// One side of a posting, as its account sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// `customer/` with the customer's id, or the name of an account of the house.
+    pub account: Arc<str>,
+    pub side: Side,
+    pub number: u64,
+    pub balance_minor: i64,
+    /// The account of the other side.
+    pub against: Arc<str>,
+}
+
+/// Why money moves, and who says so.
 #[derive(Debug, Clone)]
-pub struct Posting {
+pub struct Movement {
     pub posting_id: Id,
     pub amount_minor: i64,
     pub cause: Arc<str>,
@@ -102,8 +123,10 @@ pub struct Posting {
 
 /// Either side of a posting: an account of a customer or of the house.
 pub trait Book {
-    /// As entries name it.
+    /// As postings name it.
     fn book(&self) -> Arc<str>;
+    /// Whose it is; none for the house.
+    fn customer_id(&self) -> Option<&Id>;
     fn currency(&self) -> Currency;
     fn totals(&mut self) -> Totals<'_>;
 }
@@ -116,45 +139,69 @@ pub struct Totals<'a> {
 }
 
 /// Moves money from one account to another of the same currency.
-pub fn post(from: &mut dyn Book, to: &mut dyn Book, posting: &Posting) -> Result<[LedgerEntry; 2], AmountOverflow> {
-    let debit = enter(from, to.book(), Side::Debit, posting)?;
-    let credit = enter(to, from.book(), Side::Credit, posting)?;
-    debug_assert_eq!(debit.currency, credit.currency, "a posting is of one currency");
-    Ok([debit, credit])
+pub fn post(from: &mut dyn Book, to: &mut dyn Book, what: Movement) -> Result<Posting, AmountOverflow> {
+    debug_assert_eq!(from.currency(), to.currency(), "a posting is of one currency");
+    debug_assert!(from.customer_id().is_none() || to.customer_id().is_none(), "a posting is of one customer");
+    let (debit_number, debit_balance_minor) = enter(from.totals(), Side::Debit, what.amount_minor)?;
+    let (credit_number, credit_balance_minor) = enter(to.totals(), Side::Credit, what.amount_minor)?;
+    Ok(Posting {
+        posting_id: what.posting_id,
+        customer_id: from.customer_id().or(to.customer_id()).cloned(),
+        currency: from.currency(),
+        amount_minor: what.amount_minor,
+        debit: from.book(),
+        debit_number,
+        debit_balance_minor,
+        credit: to.book(),
+        credit_number,
+        credit_balance_minor,
+        cause: what.cause,
+        order_id: what.order_id,
+        reference: what.reference,
+        actor: what.actor,
+        posted_at: what.posted_at,
+    })
 }
 
-fn enter(
-    account: &mut dyn Book,
-    against: Arc<str>,
-    side: Side,
-    posting: &Posting,
-) -> Result<LedgerEntry, AmountOverflow> {
-    let (name, currency) = (account.book(), account.currency());
-    let totals = account.totals();
-    let total = match side {
-        Side::Debit => totals.debits_minor,
-        Side::Credit => totals.credits_minor,
-    };
-    *total = plus(*total, posting.amount_minor)?;
-    *totals.entries += 1;
-    let number = *totals.entries;
-    let totals = account.totals();
-    let balance_minor = minus(*totals.credits_minor, *totals.debits_minor)?;
-    Ok(LedgerEntry {
-        account: name,
-        posting_id: posting.posting_id.clone(),
-        currency,
-        number,
-        side,
-        amount_minor: posting.amount_minor,
-        balance_minor,
-        against,
-        cause: Arc::clone(&posting.cause),
-        order_id: posting.order_id.clone(),
-        reference: posting.reference.clone(),
-        actor: posting.actor.clone(),
-        posted_at: posting.posted_at,
-    })
+/// The number of the new entry, and the balance after it.
+fn enter(totals: Totals<'_>, side: Side, amount_minor: i64) -> Result<(u64, i64), AmountOverflow> {
+    let Totals { debits_minor, credits_minor, entries } = totals;
+    match side {
+        Side::Debit => *debits_minor = plus(*debits_minor, amount_minor)?,
+        Side::Credit => *credits_minor = plus(*credits_minor, amount_minor)?,
+    }
+    *entries += 1;
+    Ok((*entries, minus(*credits_minor, *debits_minor)?))
+}
+
+impl Posting {
+    /// The debit and the credit.
+    pub fn entries(&self) -> [Entry; 2] {
+        let (debit, credit) = (self.account(&self.debit), self.account(&self.credit));
+        [
+            Entry {
+                account: Arc::clone(&debit),
+                side: Side::Debit,
+                number: self.debit_number,
+                balance_minor: self.debit_balance_minor,
+                against: Arc::clone(&credit),
+            },
+            Entry {
+                account: credit,
+                side: Side::Credit,
+                number: self.credit_number,
+                balance_minor: self.credit_balance_minor,
+                against: debit,
+            },
+        ]
+    }
+
+    fn account(&self, name: &Arc<str>) -> Arc<str> {
+        match &self.customer_id {
+            Some(customer_id) if **name == *CUSTOMER => Account::book_of(customer_id),
+            _ => Arc::clone(name),
+        }
+    }
 }
 
 impl HouseAccount {
@@ -173,6 +220,9 @@ impl Book for HouseAccount {
     fn book(&self) -> Arc<str> {
         Arc::clone(&self.name)
     }
+    fn customer_id(&self) -> Option<&Id> {
+        None
+    }
     fn currency(&self) -> Currency {
         self.currency
     }
@@ -190,8 +240,8 @@ mod tests {
     use super::*;
     use tradewind_events::id;
 
-    fn posting(amount_minor: i64) -> Posting {
-        Posting {
+    fn movement(amount_minor: i64) -> Movement {
+        Movement {
             posting_id: id("posting"),
             amount_minor,
             cause: cause::CAPTURE.into(),
@@ -206,19 +256,33 @@ mod tests {
     fn a_posting_is_balanced_and_carries_the_balances_after_it() {
         let eur = "EUR".parse().unwrap();
         let (mut held, mut revenue) = (HouseAccount::new(house::HELD, eur), HouseAccount::new(house::REVENUE, eur));
-        post(&mut held, &mut revenue, &posting(100)).unwrap();
-        let [debit, credit] = post(&mut held, &mut revenue, &posting(30)).unwrap();
-        assert_eq!((debit.side, debit.amount_minor, debit.balance_minor, debit.number), (Side::Debit, 30, -130, 2));
-        assert_eq!((credit.side, credit.amount_minor, credit.balance_minor), (Side::Credit, 30, 130));
+        post(&mut held, &mut revenue, movement(100)).unwrap();
+        let posting = post(&mut held, &mut revenue, movement(30)).unwrap();
+        assert_eq!((posting.amount_minor, posting.customer_id.as_ref()), (30, None));
+        let [debit, credit] = posting.entries();
+        assert_eq!((debit.side, debit.balance_minor, debit.number), (Side::Debit, -130, 2));
+        assert_eq!((credit.side, credit.balance_minor, credit.number), (Side::Credit, 130, 2));
+        assert_eq!((&*debit.account, &*credit.account), (house::HELD, house::REVENUE));
         assert_eq!((&*debit.against, &*credit.against), (house::REVENUE, house::HELD));
         assert_eq!(held.balance_minor() + revenue.balance_minor(), 0);
+    }
+
+    #[test]
+    fn an_entry_names_the_account_of_its_customer() {
+        let eur = "EUR".parse().unwrap();
+        let (mut account, _) = Account::open(id("ada"), eur, Timestamp::default());
+        let posting = post(&mut HouseAccount::new(house::FUNDING, eur), &mut account, movement(30)).unwrap();
+        assert_eq!((&posting.customer_id, &*posting.credit), (&Some(id("ada")), CUSTOMER));
+        let [debit, credit] = posting.entries();
+        assert_eq!((&*debit.against, &*credit.account), ("customer/ada", "customer/ada"));
+        assert_eq!((&*credit.against, credit.balance_minor), (house::FUNDING, 30));
     }
 
     #[test]
     fn an_account_that_is_too_full_takes_no_posting() {
         let eur = "EUR".parse().unwrap();
         let (mut held, mut revenue) = (HouseAccount::new(house::HELD, eur), HouseAccount::new(house::REVENUE, eur));
-        post(&mut held, &mut revenue, &posting(i64::MAX)).unwrap();
-        assert_eq!(post(&mut held, &mut revenue, &posting(1)), Err(AmountOverflow));
+        post(&mut held, &mut revenue, movement(i64::MAX)).unwrap();
+        assert_eq!(post(&mut held, &mut revenue, movement(1)), Err(AmountOverflow));
     }
 }

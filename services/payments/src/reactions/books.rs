@@ -7,7 +7,10 @@ use tradewind_events::{Currency, Id};
 
 use crate::{
     Payments,
-    model::{Account, AccountState, Book, Holder, HouseAccount, Payment, Posting, Refund, cause, house, post, reason},
+    model::{
+        Account, AccountState, Book, Holder, HouseAccount, Movement, Payment, Posting, Refund, cause, house, post,
+        reason,
+    },
 };
 
 /// One side of a movement. The row of a customer is kept by whoever brings it, that of the house here.
@@ -39,7 +42,7 @@ pub(crate) fn transfer(
     to: Party<'_>,
     what: Move<'_>,
 ) -> Result<Posting, Stop> {
-    let posting = Posting {
+    let movement = Movement {
         posting_id: uow.new_id(),
         amount_minor: what.amount_minor,
         cause: what.cause.into(),
@@ -51,9 +54,8 @@ pub(crate) fn transfer(
     let (mut from_house, mut to_house) = (None, None);
     let from = book(uow, from, what.currency, &mut from_house)?;
     let to = book(uow, to, what.currency, &mut to_house)?;
-    for entry in post(from, to, &posting).map_err(Stop::broken)? {
-        uow.put(entry);
-    }
+    let posting = post(from, to, movement).map_err(Stop::broken)?;
+    uow.put(posting.clone());
     for house in [from_house, to_house].into_iter().flatten() {
         uow.put(house);
     }

@@ -5,7 +5,7 @@ use tradewind_events::{
     payments::{AccountClosed, AccountCredited, AccountOpened},
 };
 use tradewind_payments::{
-    Account, AccountHolder, HouseAccount, LedgerEntry,
+    Account, AccountHolder, HouseAccount, Posting,
     commands::{CREDIT_MINOR_MAX, CreditAccount},
     model::{ACCOUNT_CURRENCIES_MAX, AccountState, TEXT_CHARS_MAX, house},
 };
@@ -33,9 +33,10 @@ fn a_credit_is_posted_and_told_with_the_balance_after_it() {
     assert_eq!(credited[1].amount_minor, 200);
     assert_eq!((credited[1].balance_minor, &*credited[1].cause), (500, "top_up"));
     assert_eq!(world.house(house::FUNDING), -500);
-    let entries = world.stage.rows::<LedgerEntry>();
-    let last = entries.iter().rfind(|entry| entry.account == Account::book_of(&id(CUSTOMER))).unwrap();
-    assert_eq!((last.number, last.balance_minor, &*last.against), (2, 500, house::FUNDING));
+    let postings = world.stage.rows::<Posting>();
+    let last = postings.iter().rfind(|posting| posting.customer_id == Some(id(CUSTOMER))).unwrap();
+    let [_, credit] = last.entries();
+    assert_eq!((credit.number, credit.balance_minor, &*credit.against), (2, 500, house::FUNDING));
     assert_eq!((last.reference.as_deref(), last.actor.as_deref()), (Some("statement 17"), Some("clerk-1")));
     world.audit();
 }

@@ -13,7 +13,7 @@ use tradewind_events::{
     samples::Sample,
 };
 use tradewind_payments::{
-    Account, LedgerEntry,
+    Posting,
     model::{PaymentState, house},
 };
 
@@ -168,7 +168,7 @@ fn an_order_that_costs_nothing_needs_nobody() {
         voided.validates(&order);
         voided.cancels(&order);
         assert_eq!(voided.said(), ["payment.authorized", "payment.voided"]);
-        assert_eq!((world.calls(), world.stage.rows::<LedgerEntry>()), (vec![], vec![]));
+        assert_eq!((world.calls(), world.stage.rows::<Posting>()), (vec![], vec![]));
         world.audit();
     }
 }
@@ -190,19 +190,19 @@ fn the_ledger_of_an_account_is_paged_in_the_order_of_time() {
         world.credits(CUSTOMER, amount).unwrap();
         world.credits("customer-2", amount).unwrap();
     }
-    let account = Value::Text(Account::book_of(&tradewind_events::id(CUSTOMER)));
-    let page = |after: Option<&LedgerEntry>| {
-        let mut list = List::of(LedgerEntry::TABLE, 2).equal("account", account.clone());
+    let customer = Value::Text(CUSTOMER.into());
+    let page = |after: Option<&Posting>| {
+        let mut list = List::of(Posting::TABLE, 2).equal("customer_id", customer.clone());
         if let Some(after) = after {
             list = list.after(Value::Null, after.key());
         }
         let rows = world.stage.store().list(&list).unwrap();
-        rows.iter().map(|row| LedgerEntry::from_row(&row.values).unwrap()).collect::<Vec<_>>()
+        rows.iter().map(|row| Posting::from_row(&row.values).unwrap()).collect::<Vec<_>>()
     };
-    let mut seen: Vec<LedgerEntry> = Vec::new();
+    let mut seen: Vec<Posting> = Vec::new();
     while let next @ [_, ..] = &page(seen.last())[..] {
         seen.extend_from_slice(next);
     }
     assert_eq!(seen.iter().map(|entry| entry.amount_minor).collect::<Vec<_>>(), [100, 1, 2, 3, 4]);
-    assert_eq!(seen.last().map(|entry| entry.balance_minor), Some(110));
+    assert_eq!(seen.last().map(|posting| posting.credit_balance_minor), Some(110));
 }

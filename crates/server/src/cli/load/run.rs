@@ -102,7 +102,7 @@ impl Sender {
     }
 
     async fn send(&mut self, number: u64, due: Instant) {
-        let (order, key) = (self.market.order(number), format!("load-{}-{number}", self.run));
+        let (order, key) = (self.market.order(number), format!("load-{}-{number:09}", self.run));
         let extra = Extra { idempotency_key: Some(&key), wait: self.wait };
         match self.client.send(Method::POST, "/v1/orders", Some(&order), extra).await {
             Ok(answer) => self.tally.count(&answer, due.elapsed()),
