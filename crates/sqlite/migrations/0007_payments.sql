@@ -2,7 +2,7 @@
 
 -- Prepaid accounts. The balance is credits less debits; held money has left it for house/held.
 CREATE TABLE account (
-    customer_id    TEXT NOT NULL,
+    customer_id    ANY NOT NULL,
     currency       TEXT NOT NULL CHECK (length(currency) = 3),
     state          TEXT NOT NULL,
     debits_minor   INTEGER NOT NULL CHECK (debits_minor >= 0),
@@ -23,7 +23,7 @@ CREATE TABLE account (
 
 -- Which accounts a customer has, and whether there may be more.
 CREATE TABLE account_holder (
-    customer_id  TEXT NOT NULL,
+    customer_id  ANY NOT NULL,
     currencies   TEXT NOT NULL,
     deleted      INTEGER NOT NULL CHECK (deleted IN (0, 1)),
     version      INTEGER NOT NULL,
@@ -51,7 +51,7 @@ CREATE TABLE house_account (
 CREATE TABLE ledger_entry (
     -- customer/ID, or the name of an account of the house.
     account        TEXT NOT NULL,
-    posting_id     TEXT NOT NULL,
+    posting_id     ANY NOT NULL,
     currency       TEXT NOT NULL CHECK (length(currency) = 3),
     -- Counts the entries of an account and currency.
     number         INTEGER NOT NULL CHECK (number > 0),
@@ -60,7 +60,7 @@ CREATE TABLE ledger_entry (
     balance_minor  INTEGER NOT NULL,
     against        TEXT NOT NULL CHECK (against <> account),
     cause          TEXT NOT NULL,
-    order_id       TEXT,
+    order_id       ANY,
     reference      TEXT,
     actor          TEXT,
     posted_at      INTEGER NOT NULL,
@@ -71,8 +71,8 @@ CREATE TABLE ledger_entry (
 
 -- The payment of an order. A row may know only that its order ended, or facts that came early.
 CREATE TABLE payment (
-    order_id          TEXT NOT NULL,
-    payment_id        TEXT NOT NULL,
+    order_id          ANY NOT NULL,
+    payment_id        ANY NOT NULL,
     state             TEXT NOT NULL,
     "order"           TEXT NOT NULL,
     amount_minor      INTEGER NOT NULL CHECK (amount_minor >= 0),
@@ -81,8 +81,8 @@ CREATE TABLE payment (
     refunded_minor    INTEGER NOT NULL CHECK (refunded_minor >= 0),
     -- Of refunds that are under way or owed.
     returning_minor   INTEGER NOT NULL CHECK (returning_minor >= 0),
-    reference         TEXT,
-    refund_id         TEXT CHECK ((refund_id IS NOT NULL) = (state = 'refunding')),
+    reference         ANY,
+    refund_id         ANY CHECK ((refund_id IS NOT NULL) = (state = 'refunding')),
     captures          INTEGER NOT NULL CHECK (captures >= 0),
     voids             INTEGER NOT NULL CHECK (voids >= 0),
     refunds           INTEGER NOT NULL CHECK (refunds >= 0),
@@ -106,9 +106,9 @@ CREATE INDEX payment_owed ON payment (owed_since) WHERE owed_since IS NOT NULL;
 
 -- A refund of a part or all of what was taken.
 CREATE TABLE refund (
-    order_id        TEXT NOT NULL,
-    refund_id       TEXT NOT NULL,
-    payment_id      TEXT NOT NULL,
+    order_id        ANY NOT NULL,
+    refund_id       ANY NOT NULL,
+    payment_id      ANY NOT NULL,
     state           TEXT NOT NULL,
     amount_minor    INTEGER NOT NULL CHECK (amount_minor > 0),
     currency        TEXT NOT NULL CHECK (length(currency) = 3),
@@ -129,10 +129,10 @@ CREATE INDEX refund_owed ON refund (owed_since) WHERE owed_since IS NOT NULL;
 
 -- Money that came for no reason, and goes back. It is in no account.
 CREATE TABLE surplus (
-    order_id        TEXT NOT NULL,
+    order_id        ANY NOT NULL,
     -- What whoever holds it calls it.
-    reference       TEXT NOT NULL,
-    payment_id      TEXT NOT NULL,
+    reference       ANY NOT NULL,
+    payment_id      ANY NOT NULL,
     state           TEXT NOT NULL,
     amount_minor    INTEGER NOT NULL CHECK (amount_minor > 0),
     currency        TEXT NOT NULL CHECK (length(currency) = 3),

@@ -1,8 +1,8 @@
 -- Shipping: the one shipment of each order, and which orders carry an address of a customer.
 
 CREATE TABLE shipment (
-    order_id     TEXT NOT NULL,
-    shipment_id  TEXT,
+    order_id     ANY NOT NULL,
+    shipment_id  ANY,
     state        TEXT NOT NULL,
     -- JSON: the summary of the order, what is sent, and where it goes (personal, erased with its customer).
     summary      TEXT NOT NULL,
@@ -29,7 +29,7 @@ CREATE TABLE shipment (
 CREATE INDEX shipment_state ON shipment (state, changed_at);
 
 CREATE TABLE shipping_customer (
-    customer_id  TEXT NOT NULL,
+    customer_id  ANY NOT NULL,
     -- No address is kept any more.
     deleted      INTEGER NOT NULL CHECK (deleted IN (0, 1)),
     -- JSON array of the latest orders with an address; earlier ones stand in pieces, numbered from 0.
@@ -41,8 +41,8 @@ CREATE TABLE shipping_customer (
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE shipping_customer_piece (
-    customer_id  TEXT NOT NULL,
-    piece        TEXT NOT NULL,
+    customer_id  ANY NOT NULL,
+    piece        ANY NOT NULL,
     orders       TEXT NOT NULL,
     version      INTEGER NOT NULL,
     events       INTEGER NOT NULL,
