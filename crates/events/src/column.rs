@@ -32,6 +32,10 @@ impl Value {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ColumnKind {
     Text,
+    /// An [`Id`]. A store may keep a UUID in its canonical form (36 characters, lower case) in fewer bytes, and gives its
+    /// text back. UUIDs then sort apart from other ids. Among themselves UUIDs sort by their text, and so do other ids;
+    /// how the two sort against each other is the store's own, for pages as for bounds. A page is consistent in itself.
+    Id,
     Integer,
     /// 0 or 1.
     Boolean,
@@ -183,7 +187,7 @@ impl Column for Id {
     fn weight(&self) -> usize {
         self.as_str().len()
     }
-    const KIND: ColumnKind = ColumnKind::Text;
+    const KIND: ColumnKind = ColumnKind::Id;
     fn to_value(&self) -> Value {
         Value::Text(self.shared())
     }

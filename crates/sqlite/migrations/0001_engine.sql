@@ -1,5 +1,8 @@
 -- The store itself, and what the engine keeps in it: who owns it, its log, and the rows of crates/engine/src/tables.rs.
 
+-- ANY, here and in the other files, is an id: 16 bytes where it is a UUID in its canonical form (36 characters, lower
+-- case), and text otherwise.
+
 -- One row: what this store is. `epoch` counts its owners; a commit of an earlier one is refused.
 CREATE TABLE store_meta (
     id          INTEGER PRIMARY KEY CHECK (id = 1),
@@ -27,9 +30,9 @@ CREATE TABLE segment_period (
 CREATE TABLE timer (
     service         TEXT NOT NULL,
     name            TEXT NOT NULL,
-    key             TEXT NOT NULL,
+    key             ANY NOT NULL,
     due_at          INTEGER NOT NULL,
-    correlation_id  TEXT NOT NULL,
+    correlation_id  ANY NOT NULL,
     attempts        INTEGER NOT NULL CHECK (attempts >= 0),
     version         INTEGER NOT NULL,
     events          INTEGER NOT NULL,
@@ -39,7 +42,7 @@ CREATE TABLE timer (
 CREATE INDEX timer_due ON timer (due_at);
 
 CREATE TABLE effect (
-    id              TEXT NOT NULL PRIMARY KEY,
+    id              ANY NOT NULL PRIMARY KEY,
     service         TEXT NOT NULL,
     kind            TEXT NOT NULL,
     request         TEXT NOT NULL,
@@ -48,7 +51,7 @@ CREATE TABLE effect (
     due_at          INTEGER NOT NULL,
     asked_at        INTEGER NOT NULL,
     last_error      TEXT,
-    correlation_id  TEXT NOT NULL,
+    correlation_id  ANY NOT NULL,
     traceparent     TEXT,
     version         INTEGER NOT NULL,
     events          INTEGER NOT NULL
@@ -58,7 +61,7 @@ CREATE INDEX effect_due ON effect (state, due_at);
 
 -- Rows of this table and the next go by age, found by walking the key: an index would cost every message.
 CREATE TABLE inbox (
-    event_id     TEXT NOT NULL PRIMARY KEY,
+    event_id     ANY NOT NULL PRIMARY KEY,
     received_at  INTEGER NOT NULL,
     version      INTEGER NOT NULL,
     events       INTEGER NOT NULL
@@ -66,7 +69,7 @@ CREATE TABLE inbox (
 
 CREATE TABLE idempotency (
     scope        TEXT NOT NULL,
-    key          TEXT NOT NULL,
+    key          ANY NOT NULL,
     fingerprint  TEXT NOT NULL,
     status       INTEGER NOT NULL,
     location     TEXT,
@@ -78,11 +81,11 @@ CREATE TABLE idempotency (
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE parked (
-    id             TEXT NOT NULL PRIMARY KEY,
+    id             ANY NOT NULL PRIMARY KEY,
     consumer       TEXT NOT NULL,
-    event_id       TEXT NOT NULL,
+    event_id       ANY NOT NULL,
     event          TEXT NOT NULL,
-    message_key    TEXT NOT NULL,
+    message_key    ANY NOT NULL,
     reason         TEXT NOT NULL,
     waits_for      TEXT,
     attempts       INTEGER NOT NULL CHECK (attempts >= 0),
@@ -99,13 +102,13 @@ CREATE TABLE parked (
 CREATE INDEX parked_consumer ON parked (consumer, reason);
 
 CREATE TABLE dead_letter (
-    id              TEXT NOT NULL PRIMARY KEY,
+    id              ANY NOT NULL PRIMARY KEY,
     consumer        TEXT NOT NULL,
     kind            TEXT NOT NULL,
     name            TEXT NOT NULL,
     message_key     TEXT NOT NULL,
-    event_id        TEXT,
-    correlation_id  TEXT,
+    event_id        ANY,
+    correlation_id  ANY,
     reason          TEXT NOT NULL,
     attempts        INTEGER NOT NULL CHECK (attempts >= 0),
     died_at         INTEGER NOT NULL,
@@ -113,7 +116,7 @@ CREATE TABLE dead_letter (
     message         BLOB NOT NULL,
     headers         TEXT,
     position        TEXT,
-    edited_from     TEXT,
+    edited_from     ANY,
     segment         INTEGER NOT NULL,
     segment_index   INTEGER NOT NULL,
     version         INTEGER NOT NULL,
@@ -152,7 +155,7 @@ CREATE TABLE relay (
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE audit (
-    id       TEXT NOT NULL PRIMARY KEY,
+    id       ANY NOT NULL PRIMARY KEY,
     at       INTEGER NOT NULL,
     actor    TEXT NOT NULL,
     action   TEXT NOT NULL,

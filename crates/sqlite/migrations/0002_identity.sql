@@ -1,7 +1,7 @@
 -- Identity: who the users are, how they prove it, where they are signed in, and which keys sign their tokens.
 
 CREATE TABLE "user" (
-    user_id         TEXT NOT NULL,
+    user_id         ANY NOT NULL,
     state           TEXT NOT NULL,
     role            TEXT NOT NULL CHECK (role <> 'service'),
     -- As it was typed. A deleted user keeps the row, but nothing personal.
@@ -24,14 +24,14 @@ CREATE TABLE "user" (
 -- Who has an address: no two users share one.
 CREATE TABLE email_address (
     address  TEXT NOT NULL CHECK (address = lower(address)),
-    user_id  TEXT NOT NULL,
+    user_id  ANY NOT NULL,
     version  INTEGER NOT NULL,
     events   INTEGER NOT NULL,
     PRIMARY KEY (address)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE credential (
-    user_id        TEXT NOT NULL,
+    user_id        ANY NOT NULL,
     -- PHC string format.
     password_hash  TEXT NOT NULL CHECK (password_hash LIKE '$argon2id$%'),
     -- Counts the passwords from 1.
@@ -48,13 +48,13 @@ CREATE TABLE credential (
 
 -- A session that is open: it is deleted when it ends. All hashes are SHA-256 of secrets.
 CREATE TABLE session (
-    session_id    TEXT NOT NULL,
-    user_id       TEXT NOT NULL,
+    session_id    ANY NOT NULL,
+    user_id       ANY NOT NULL,
     -- Of the part that all refresh tokens of the session share.
-    family_hash   TEXT NOT NULL,
+    family_hash   ANY NOT NULL,
     -- Of the part that is new in each: of the token that is to be used next, and of the one that was used last.
-    token_hash    TEXT NOT NULL,
-    used_hash     TEXT,
+    token_hash    ANY NOT NULL,
+    used_hash     ANY,
     opened_at     INTEGER NOT NULL,
     refreshed_at  INTEGER NOT NULL CHECK (refreshed_at >= opened_at),
     expires_at    INTEGER NOT NULL,
@@ -64,7 +64,7 @@ CREATE TABLE session (
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE user_sessions (
-    user_id      TEXT NOT NULL,
+    user_id      ANY NOT NULL,
     -- JSON array of session ids, the oldest first.
     session_ids  TEXT NOT NULL,
     version      INTEGER NOT NULL,
@@ -76,9 +76,9 @@ CREATE TABLE user_sessions (
 CREATE TABLE one_time_token (
     purpose     TEXT NOT NULL,
     -- A user, or first_admin.
-    holder      TEXT NOT NULL,
+    holder      ANY NOT NULL,
     -- SHA-256 of its secret.
-    token_hash  TEXT NOT NULL,
+    token_hash  ANY NOT NULL,
     -- The address that it was sent to, and the only one for which it is good.
     email       TEXT,
     issued_at   INTEGER NOT NULL,
@@ -90,7 +90,7 @@ CREATE TABLE one_time_token (
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE signing_key (
-    kid          TEXT NOT NULL,
+    kid          ANY NOT NULL,
     state        TEXT NOT NULL,
     -- JSON, RFC 7517.
     public_jwk   TEXT NOT NULL,
@@ -108,13 +108,13 @@ CREATE TABLE signing_key (
 
 -- Programs that act in their own name.
 CREATE TABLE client (
-    client_id    TEXT NOT NULL,
+    client_id    ANY NOT NULL,
     name         TEXT NOT NULL,
     -- SHA-256 of its secret.
-    secret_hash  TEXT NOT NULL,
+    secret_hash  ANY NOT NULL,
     created_at   INTEGER NOT NULL,
     -- A user id, or cli.
-    created_by   TEXT NOT NULL,
+    created_by   ANY NOT NULL,
     revoked_at   INTEGER,
     version      INTEGER NOT NULL,
     events       INTEGER NOT NULL,
@@ -123,8 +123,8 @@ CREATE TABLE client (
 
 -- One row: the key that signs, and how many users are admins.
 CREATE TABLE realm (
-    name        TEXT NOT NULL CHECK (name = 'identity'),
-    active_kid  TEXT,
+    name        ANY NOT NULL CHECK (name = 'identity'),
+    active_kid  ANY,
     admins      INTEGER NOT NULL CHECK (admins >= 0),
     version     INTEGER NOT NULL,
     events      INTEGER NOT NULL,

@@ -1,7 +1,7 @@
 -- What is for sale and at which price, what is sold out, and that an order was quoted.
 
 CREATE TABLE product (
-    product_id    TEXT NOT NULL,
+    product_id    ANY NOT NULL,
     name          TEXT NOT NULL CHECK (name <> ''),
     description   TEXT NOT NULL,
     brand         TEXT,
@@ -18,13 +18,13 @@ CREATE TABLE product (
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE variant (
-    sku           TEXT NOT NULL,
-    product_id    TEXT NOT NULL,
-    variant_id    TEXT NOT NULL,
+    sku           ANY NOT NULL,
+    product_id    ANY NOT NULL,
+    variant_id    ANY NOT NULL,
     status        TEXT NOT NULL,
     attributes    TEXT NOT NULL,
     -- The price that was told last.
-    price_id      TEXT NOT NULL,
+    price_id      ANY NOT NULL,
     amount_minor  INTEGER NOT NULL CHECK (amount_minor >= 0),
     currency      TEXT NOT NULL CHECK (length(currency) = 3),
     effective_at  INTEGER NOT NULL,
@@ -36,9 +36,9 @@ CREATE TABLE variant (
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE category (
-    category_id  TEXT NOT NULL,
+    category_id  ANY NOT NULL,
     name         TEXT NOT NULL CHECK (name <> ''),
-    parent_id    TEXT CHECK (parent_id <> category_id),
+    parent_id    ANY CHECK (parent_id <> category_id),
     -- How many categories are below it, by level: the first number counts its children.
     below        TEXT NOT NULL,
     products     INTEGER NOT NULL CHECK (products >= 0),
@@ -52,7 +52,7 @@ CREATE TABLE category (
 CREATE INDEX category_parent ON category (parent_id, name);
 
 CREATE TABLE availability (
-    sku           TEXT NOT NULL,
+    sku           ANY NOT NULL,
     -- Locations where something is available.
     locations     INTEGER NOT NULL CHECK (locations >= 0),
     out_of_stock  INTEGER NOT NULL CHECK (out_of_stock IN (0, 1)),
@@ -63,8 +63,8 @@ CREATE TABLE availability (
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE location_availability (
-    sku            TEXT NOT NULL,
-    location_id    TEXT NOT NULL,
+    sku            ANY NOT NULL,
+    location_id    ANY NOT NULL,
     -- The version of inventory's row that this was heard with: an older fact that comes later is dropped.
     stock_version  INTEGER NOT NULL CHECK (stock_version >= 0),
     available      INTEGER NOT NULL CHECK (available IN (0, 1)),
@@ -75,7 +75,7 @@ CREATE TABLE location_availability (
 
 -- At most one an order: what was said of an order is not said again.
 CREATE TABLE quote (
-    order_id     TEXT NOT NULL,
+    order_id     ANY NOT NULL,
     state        TEXT NOT NULL,
     currency     TEXT NOT NULL CHECK (length(currency) = 3),
     -- Of an issued quote.

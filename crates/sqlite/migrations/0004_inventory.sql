@@ -1,7 +1,7 @@
 -- Inventory: how much there is of each SKU at which location, and which order has a claim on it.
 
 CREATE TABLE location (
-    location_id  TEXT NOT NULL,
+    location_id  ANY NOT NULL,
     name         TEXT NOT NULL,
     -- Claims are served from the lowest number first.
     priority     INTEGER NOT NULL CHECK (priority >= 0),
@@ -12,9 +12,9 @@ CREATE TABLE location (
 
 -- Units of one SKU at one location.
 CREATE TABLE stock (
-    sku           TEXT NOT NULL,
-    location_id   TEXT NOT NULL,
-    product_id    TEXT NOT NULL,
+    sku           ANY NOT NULL,
+    location_id   ANY NOT NULL,
+    product_id    ANY NOT NULL,
     on_hand       INTEGER NOT NULL CHECK (on_hand >= 0),
     -- Of on_hand, what active reservations hold.
     reserved      INTEGER NOT NULL CHECK (reserved BETWEEN 0 AND on_hand),
@@ -39,8 +39,8 @@ CREATE INDEX stock_location ON stock (location_id);
 
 -- A SKU over all its locations.
 CREATE TABLE stock_item (
-    sku           TEXT NOT NULL,
-    product_id    TEXT NOT NULL,
+    sku           ANY NOT NULL,
+    product_id    ANY NOT NULL,
     -- The sum of on_hand - reserved over its rows of stock.
     available     INTEGER NOT NULL CHECK (available >= 0),
     changes       INTEGER NOT NULL CHECK (changes >= 0),
@@ -55,7 +55,7 @@ CREATE TABLE stock_item (
 
 -- Products of which no SKU can be reserved any more.
 CREATE TABLE archived_product (
-    product_id  TEXT NOT NULL,
+    product_id  ANY NOT NULL,
     version     INTEGER NOT NULL,
     events      INTEGER NOT NULL,
     PRIMARY KEY (product_id)
@@ -63,11 +63,11 @@ CREATE TABLE archived_product (
 
 -- One row an order. In the states unheard, ended and refused nothing was ever held.
 CREATE TABLE reservation (
-    order_id           TEXT NOT NULL,
-    reservation_id     TEXT,
+    order_id           ANY NOT NULL,
+    reservation_id     ANY,
     state              TEXT NOT NULL,
     -- The summary of the order; amounts are absent until it is quoted.
-    customer_id        TEXT NOT NULL,
+    customer_id        ANY NOT NULL,
     currency           TEXT NOT NULL,
     items_total_minor  INTEGER,
     discount_minor     INTEGER,
@@ -75,7 +75,7 @@ CREATE TABLE reservation (
     tax_minor          INTEGER,
     total_minor        INTEGER,
     payment_method     TEXT NOT NULL,
-    cart_id            TEXT,
+    cart_id            ANY,
     -- JSON: the pieces that are or were held, an array each.
     lines              TEXT NOT NULL,
     -- payment.authorized, payment.requested was heard.

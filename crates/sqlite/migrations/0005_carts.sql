@@ -1,21 +1,21 @@
 -- Carts and the orders that came of them, and what carts has heard of customers and of what is for sale.
 
 CREATE TABLE cart (
-    cart_id              TEXT NOT NULL,
+    cart_id              ANY NOT NULL,
     -- None: whoever knows the id may use it.
-    customer_id          TEXT,
+    customer_id          ANY,
     state                TEXT NOT NULL,
     -- Counts the changes of its lines.
     revision             INTEGER NOT NULL CHECK (revision >= 1),
     currency             TEXT NOT NULL CHECK (length(currency) = 3),
     lines                TEXT NOT NULL,
     -- Minted at the first checkout of this revision.
-    order_id             TEXT,
+    order_id             ANY,
     snapshot_expires_at  INTEGER,
     -- Placed from it and not rejected.
     orders               INTEGER NOT NULL CHECK (orders >= 0),
     expires_at           INTEGER NOT NULL,
-    merged_into          TEXT CHECK (merged_into <> cart_id),
+    merged_into          ANY CHECK (merged_into <> cart_id),
     version              INTEGER NOT NULL,
     events               INTEGER NOT NULL,
     PRIMARY KEY (cart_id),
@@ -28,8 +28,8 @@ CREATE TABLE cart (
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE cart_order (
-    order_id  TEXT NOT NULL,
-    cart_id   TEXT NOT NULL,
+    order_id  ANY NOT NULL,
+    cart_id   ANY NOT NULL,
     state     TEXT NOT NULL,
     version   INTEGER NOT NULL,
     events    INTEGER NOT NULL,
@@ -37,7 +37,7 @@ CREATE TABLE cart_order (
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE cart_customer (
-    customer_id  TEXT NOT NULL,
+    customer_id  ANY NOT NULL,
     open_carts   TEXT NOT NULL,
     deleted      INTEGER NOT NULL CHECK (deleted IN (0, 1)),
     version      INTEGER NOT NULL,
@@ -47,7 +47,7 @@ CREATE TABLE cart_customer (
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE cart_product (
-    product_id  TEXT NOT NULL,
+    product_id  ANY NOT NULL,
     status      TEXT NOT NULL,
     -- Of the event that said it, among those of the product: an older one that comes later is dropped.
     sequence    INTEGER NOT NULL CHECK (sequence >= 0),
@@ -57,8 +57,8 @@ CREATE TABLE cart_product (
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE cart_sku (
-    sku               TEXT NOT NULL,
-    product_id        TEXT NOT NULL,
+    sku               ANY NOT NULL,
+    product_id        ANY NOT NULL,
     discontinued      INTEGER NOT NULL CHECK (discontinued IN (0, 1)),
     -- The latest price whose moment had come when it was heard.
     unit_price_minor  INTEGER,

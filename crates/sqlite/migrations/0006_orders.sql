@@ -2,10 +2,10 @@
 
 -- A row may be `unheard`: facts came before it was placed. Amounts are minor units of the order's currency.
 CREATE TABLE "order" (
-    order_id                 TEXT NOT NULL,
+    order_id                 ANY NOT NULL,
     state                    TEXT NOT NULL,
     -- The summary of the order; amounts are absent until it is quoted.
-    customer_id              TEXT NOT NULL,
+    customer_id              ANY NOT NULL,
     currency                 TEXT NOT NULL,
     items_total_minor        INTEGER,
     discount_minor           INTEGER,
@@ -13,7 +13,7 @@ CREATE TABLE "order" (
     tax_minor                INTEGER,
     total_minor              INTEGER,
     payment_method           TEXT NOT NULL,
-    cart_id                  TEXT,
+    cart_id                  ANY,
     lines                    TEXT NOT NULL,
     -- Erased when the customer is deleted.
     shipping_address         TEXT,
@@ -26,13 +26,13 @@ CREATE TABLE "order" (
 
     quoted_at                INTEGER,
 
-    reservation_id           TEXT CHECK ((reservation_id IS NULL) = (reserved_at IS NULL)),
+    reservation_id           ANY CHECK ((reservation_id IS NULL) = (reserved_at IS NULL)),
     reserved_at              INTEGER,
     committed_at             INTEGER,
     -- Inventory holds nothing for it any more.
     stock_freed_at           INTEGER,
 
-    shipment_id              TEXT CHECK ((shipment_id IS NULL) = (allocated_at IS NULL)),
+    shipment_id              ANY CHECK ((shipment_id IS NULL) = (allocated_at IS NULL)),
     allocated_at             INTEGER,
     ready_at                 INTEGER,
     dispatched_at            INTEGER,
@@ -42,7 +42,7 @@ CREATE TABLE "order" (
     -- Shipping has answered that the goods are gone.
     release_refused_at       INTEGER,
 
-    payment_id               TEXT CHECK (payment_id IS NOT NULL OR authorized_at IS NULL),
+    payment_id               ANY CHECK (payment_id IS NOT NULL OR authorized_at IS NULL),
     -- Somebody outside was asked for the money.
     payment_requested_at     INTEGER,
     authorized_at            INTEGER,
@@ -91,8 +91,8 @@ CREATE INDEX order_waits ON "order" (waits_since) WHERE waits_since IS NOT NULL;
 
 -- Each refund is told once.
 CREATE TABLE order_refund (
-    order_id      TEXT NOT NULL,
-    refund_id     TEXT NOT NULL,
+    order_id      ANY NOT NULL,
+    refund_id     ANY NOT NULL,
     amount_minor  INTEGER NOT NULL CHECK (amount_minor >= 0),
     refunded_at   INTEGER NOT NULL,
     version       INTEGER NOT NULL,
@@ -102,7 +102,7 @@ CREATE TABLE order_refund (
 
 -- A customer's latest orders, so that what is personal in them can be erased.
 CREATE TABLE order_customer (
-    customer_id  TEXT NOT NULL,
+    customer_id  ANY NOT NULL,
     order_ids    TEXT NOT NULL,
     -- How many full lists of earlier orders there are, numbered from 1.
     pieces       INTEGER NOT NULL CHECK (pieces >= 0),
@@ -114,7 +114,7 @@ CREATE TABLE order_customer (
 
 -- The full lists.
 CREATE TABLE order_customer_piece (
-    customer_id  TEXT NOT NULL,
+    customer_id  ANY NOT NULL,
     piece        TEXT NOT NULL,
     order_ids    TEXT NOT NULL,
     version      INTEGER NOT NULL,

@@ -2,7 +2,7 @@
 
 -- Prepaid accounts. The balance is credits less debits; held money has left it for house/held.
 CREATE TABLE account (
-    customer_id    TEXT NOT NULL,
+    customer_id    ANY NOT NULL,
     currency       TEXT NOT NULL CHECK (length(currency) = 3),
     state          TEXT NOT NULL,
     debits_minor   INTEGER NOT NULL CHECK (debits_minor >= 0),
@@ -23,7 +23,7 @@ CREATE TABLE account (
 
 -- Which accounts a customer has, and whether there may be more.
 CREATE TABLE account_holder (
-    customer_id  TEXT NOT NULL,
+    customer_id  ANY NOT NULL,
     currencies   TEXT NOT NULL,
     deleted      INTEGER NOT NULL CHECK (deleted IN (0, 1)),
     version      INTEGER NOT NULL,
@@ -49,8 +49,8 @@ CREATE TABLE house_account (
 -- One movement of money: the debit of one account and the credit of another. Only ever added to; ids are in the order of
 -- time. An account is `customer`, which is that of customer_id, or has the name of one of the house.
 CREATE TABLE posting (
-    posting_id            TEXT NOT NULL,
-    customer_id           TEXT,
+    posting_id            ANY NOT NULL,
+    customer_id           ANY,
     currency              TEXT NOT NULL CHECK (length(currency) = 3),
     amount_minor          INTEGER NOT NULL CHECK (amount_minor > 0),
     debit                 TEXT NOT NULL,
@@ -61,7 +61,7 @@ CREATE TABLE posting (
     credit_number         INTEGER NOT NULL CHECK (credit_number > 0),
     credit_balance_minor  INTEGER NOT NULL,
     cause                 TEXT NOT NULL,
-    order_id              TEXT,
+    order_id              ANY,
     reference             TEXT,
     actor                 TEXT,
     posted_at             INTEGER NOT NULL,
@@ -75,11 +75,11 @@ CREATE INDEX posting_customer ON posting (customer_id) WHERE customer_id IS NOT 
 
 -- The payment of an order. A row may know only that its order ended, or facts that came early.
 CREATE TABLE payment (
-    order_id           TEXT NOT NULL,
-    payment_id         TEXT NOT NULL,
+    order_id           ANY NOT NULL,
+    payment_id         ANY NOT NULL,
     state              TEXT NOT NULL,
     -- The summary of the order; amounts are absent until it is quoted.
-    customer_id        TEXT NOT NULL,
+    customer_id        ANY NOT NULL,
     currency           TEXT NOT NULL,
     items_total_minor  INTEGER,
     discount_minor     INTEGER,
@@ -87,15 +87,15 @@ CREATE TABLE payment (
     tax_minor          INTEGER,
     total_minor        INTEGER,
     payment_method     TEXT NOT NULL,
-    cart_id            TEXT,
+    cart_id            ANY,
     amount_minor       INTEGER NOT NULL CHECK (amount_minor >= 0),
     authorized_minor   INTEGER NOT NULL CHECK (authorized_minor IN (0, amount_minor)),
     captured_minor     INTEGER NOT NULL CHECK (captured_minor IN (0, authorized_minor)),
     refunded_minor     INTEGER NOT NULL CHECK (refunded_minor >= 0),
     -- Of refunds that are under way or owed.
     returning_minor    INTEGER NOT NULL CHECK (returning_minor >= 0),
-    reference          TEXT,
-    refund_id          TEXT CHECK ((refund_id IS NOT NULL) = (state = 'refunding')),
+    reference          ANY,
+    refund_id          ANY CHECK ((refund_id IS NOT NULL) = (state = 'refunding')),
     captures           INTEGER NOT NULL CHECK (captures >= 0),
     voids              INTEGER NOT NULL CHECK (voids >= 0),
     refunds            INTEGER NOT NULL CHECK (refunds >= 0),
@@ -119,9 +119,9 @@ CREATE INDEX payment_owed ON payment (owed_since) WHERE owed_since IS NOT NULL;
 
 -- A refund of a part or all of what was taken.
 CREATE TABLE refund (
-    order_id        TEXT NOT NULL,
-    refund_id       TEXT NOT NULL,
-    payment_id      TEXT NOT NULL,
+    order_id        ANY NOT NULL,
+    refund_id       ANY NOT NULL,
+    payment_id      ANY NOT NULL,
     state           TEXT NOT NULL,
     amount_minor    INTEGER NOT NULL CHECK (amount_minor > 0),
     currency        TEXT NOT NULL CHECK (length(currency) = 3),
@@ -142,10 +142,10 @@ CREATE INDEX refund_owed ON refund (owed_since) WHERE owed_since IS NOT NULL;
 
 -- Money that came for no reason, and goes back. It is in no account.
 CREATE TABLE surplus (
-    order_id        TEXT NOT NULL,
+    order_id        ANY NOT NULL,
     -- What whoever holds it calls it.
-    reference       TEXT NOT NULL,
-    payment_id      TEXT NOT NULL,
+    reference       ANY NOT NULL,
+    payment_id      ANY NOT NULL,
     state           TEXT NOT NULL,
     amount_minor    INTEGER NOT NULL CHECK (amount_minor > 0),
     currency        TEXT NOT NULL CHECK (length(currency) = 3),

@@ -1,11 +1,11 @@
 -- Shipping: the one shipment of each order, and which orders carry an address of a customer.
 
 CREATE TABLE shipment (
-    order_id           TEXT NOT NULL,
-    shipment_id        TEXT,
+    order_id           ANY NOT NULL,
+    shipment_id        ANY,
     state              TEXT NOT NULL,
     -- The summary of the order; amounts are absent until it is quoted.
-    customer_id        TEXT NOT NULL,
+    customer_id        ANY NOT NULL,
     currency           TEXT NOT NULL,
     items_total_minor  INTEGER,
     discount_minor     INTEGER,
@@ -13,7 +13,7 @@ CREATE TABLE shipment (
     tax_minor          INTEGER,
     total_minor        INTEGER,
     payment_method     TEXT NOT NULL,
-    cart_id            TEXT,
+    cart_id            ANY,
     -- JSON: what is sent, and where it goes (personal, erased with its customer).
     lines              TEXT NOT NULL,
     address            TEXT,
@@ -38,7 +38,7 @@ CREATE TABLE shipment (
 CREATE INDEX shipment_state ON shipment (state, changed_at);
 
 CREATE TABLE shipping_customer (
-    customer_id  TEXT NOT NULL,
+    customer_id  ANY NOT NULL,
     -- No address is kept any more.
     deleted      INTEGER NOT NULL CHECK (deleted IN (0, 1)),
     -- JSON array of the latest orders with an address; earlier ones stand in pieces, numbered from 0.
@@ -50,8 +50,8 @@ CREATE TABLE shipping_customer (
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE shipping_customer_piece (
-    customer_id  TEXT NOT NULL,
-    piece        TEXT NOT NULL,
+    customer_id  ANY NOT NULL,
+    piece        ANY NOT NULL,
     orders       TEXT NOT NULL,
     version      INTEGER NOT NULL,
     events       INTEGER NOT NULL,

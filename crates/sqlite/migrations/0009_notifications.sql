@@ -1,7 +1,7 @@
 -- Notifications: who can be told, and what was told to them.
 
 CREATE TABLE contact (
-    user_id  TEXT NOT NULL,
+    user_id  ANY NOT NULL,
     state    TEXT NOT NULL,
     email    TEXT,
     -- The number of the newest event about the user that counted here.
@@ -17,13 +17,13 @@ CREATE TABLE contact (
 
 CREATE TABLE notification (
     -- The id of the event that caused it: an event is told once.
-    notification_id  TEXT NOT NULL,
+    notification_id  ANY NOT NULL,
     -- What it is about: table/key.
     subject          TEXT NOT NULL,
     kind             TEXT NOT NULL,
     channel          TEXT NOT NULL,
     -- Who is told; NULL for the staff.
-    user_id          TEXT,
+    user_id          ANY,
     state            TEXT NOT NULL,
     -- The text, as long as it waits for a contact.
     title            TEXT,

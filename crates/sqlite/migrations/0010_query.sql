@@ -3,8 +3,8 @@
 
 -- One row an order. Amounts are in minor units of `currency`.
 CREATE TABLE order_view (
-    order_id           TEXT NOT NULL,
-    customer_id        TEXT,
+    order_id           ANY NOT NULL,
+    customer_id        ANY,
     -- NULL while only others have spoken of it: it may never be placed, and is in no list.
     status             TEXT,
     -- Completed, or ended with nothing held or owed for it.
@@ -16,19 +16,19 @@ CREATE TABLE order_view (
     tax_minor          INTEGER,
     total_minor        INTEGER,
     payment_method     TEXT,
-    cart_id            TEXT,
+    cart_id            ANY,
     -- JSON array.
     lines              TEXT NOT NULL,
-    reservation_id     TEXT,
+    reservation_id     ANY,
     reservation_state  TEXT,
-    payment_id         TEXT,
+    payment_id         ANY,
     payment_state      TEXT,
     authorized_minor   INTEGER,
     captured_minor     INTEGER,
     captured_at        INTEGER,
     -- The sum over its rows of refund_view.
     refunded_minor     INTEGER NOT NULL,
-    shipment_id        TEXT,
+    shipment_id        ANY,
     shipment_state     TEXT,
     carrier            TEXT,
     tracking           TEXT,
@@ -72,8 +72,8 @@ CREATE INDEX order_view_status ON order_view (status, began_at);
 
 -- Money of an order that went back, whole or in part.
 CREATE TABLE refund_view (
-    order_id       TEXT NOT NULL,
-    refund_id      TEXT NOT NULL,
+    order_id       ANY NOT NULL,
+    refund_id      ANY NOT NULL,
     currency       TEXT NOT NULL,
     amount_minor   INTEGER NOT NULL,
     reason         TEXT NOT NULL,
@@ -102,7 +102,7 @@ CREATE TABLE sales_day (
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE product_view (
-    product_id       TEXT NOT NULL,
+    product_id       ANY NOT NULL,
     name             TEXT NOT NULL,
     description      TEXT NOT NULL,
     brand            TEXT,
@@ -139,7 +139,7 @@ CREATE TABLE product_view (
 CREATE INDEX product_view_status ON product_view (status, created_at);
 
 -- The text index of product_view: of every product, whatever its status. It keeps no copy of the text.
-CREATE TABLE product_view_fts_row (id INTEGER PRIMARY KEY, product_id TEXT NOT NULL UNIQUE) STRICT;
+CREATE TABLE product_view_fts_row (id INTEGER PRIMARY KEY, product_id ANY NOT NULL UNIQUE) STRICT;
 CREATE VIRTUAL TABLE product_view_fts USING fts5 (
     name, brand, description, skus,
     content = '', contentless_delete = 1, prefix = '2 3', tokenize = 'unicode61 remove_diacritics 2'
@@ -165,8 +165,8 @@ END;
 
 -- A product is in a category.
 CREATE TABLE product_category (
-    category_id    TEXT NOT NULL,
-    product_id     TEXT NOT NULL,
+    category_id    ANY NOT NULL,
+    product_id     ANY NOT NULL,
     -- Of the product.
     status         TEXT,
     since_segment  INTEGER NOT NULL,
@@ -176,9 +176,9 @@ CREATE TABLE product_category (
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE category_view (
-    category_id    TEXT NOT NULL,
+    category_id    ANY NOT NULL,
     name           TEXT NOT NULL,
-    parent_id      TEXT,
+    parent_id      ANY,
     -- Kept, so that nothing that comes late brings it back.
     deleted        INTEGER NOT NULL CHECK (deleted IN (0, 1)),
     -- The number of the event that told of it last.
@@ -191,9 +191,9 @@ CREATE TABLE category_view (
 
 -- Units of one SKU at one location.
 CREATE TABLE stock_view (
-    sku            TEXT NOT NULL,
-    location_id    TEXT NOT NULL,
-    product_id     TEXT NOT NULL,
+    sku            ANY NOT NULL,
+    location_id    ANY NOT NULL,
+    product_id     ANY NOT NULL,
     on_hand        INTEGER NOT NULL,
     reserved       INTEGER NOT NULL,
     available      INTEGER NOT NULL,

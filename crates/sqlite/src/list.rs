@@ -5,7 +5,7 @@ use tradewind_engine::{
     ColumnDef, Table,
     ports::{Direction, List, StoreError},
 };
-use tradewind_events::Value;
+use tradewind_events::{ColumnKind, Value};
 
 use crate::{
     sql::{joined, quoted, select},
@@ -52,9 +52,10 @@ pub(crate) fn conditions<'a>(list: &'a List, of: &str, params: &mut Vec<Param<'a
     let at_least = list.at_least.iter().filter(|bound| !is_passed(list, Direction::Ascending, bound));
     let bounds = at_most.map(|bound| (bound, "<=")).chain(at_least.map(|bound| (bound, ">=")));
     let condition = |((name, value), compares): (&'a (&'static str, Value), &str)| {
-        params.push(Param::Value(value));
+        let column = column(list.table, name)?;
+        params.push(Param::Value(value).stored_as(column.kind));
         // As SQL has it: `NULL` is equal to nothing, nor at most or at least anything.
-        Ok(format!("{of}{} {compares} ?", quoted(column(list.table, name)?.name)))
+        Ok(format!("{of}{} {compares} ?", quoted(column.name)))
     };
     equal.chain(bounds).map(condition).collect()
 }
@@ -63,10 +64,11 @@ pub(crate) fn conditions<'a>(list: &'a List, of: &str, params: &mut Vec<Param<'a
 /// beginning of the page by the bound, and walk from there.
 fn is_passed(list: &List, direction: Direction, (name, bound): &(&'static str, Value)) -> bool {
     let Some((after, _)) = &list.after else { return false };
-    let nullable = list.table.columns.iter().any(|column| column.name == *name && column.nullable);
+    // `NULL`, and ids of two sorts, stand elsewhere in the store's order than in that of their values here.
+    let sorts_as_here = |column: &ColumnDef| !column.nullable && column.kind != ColumnKind::Id;
     list.order_by == Some(*name)
         && list.direction == direction
-        && !nullable
+        && list.table.columns.iter().any(|column| column.name == *name && sorts_as_here(column))
         && *bound != Value::Null
         && if direction == Direction::Ascending { after >= bound } else { after <= bound }
 }
@@ -75,14 +77,16 @@ fn is_passed(list: &List, direction: Direction, (name, bound): &(&'static str, V
 fn order(list: &List) -> Result<Vec<Place<'_>>, StoreError> {
     let mut order = Vec::with_capacity(list.table.key.len() + 1);
     if let Some(name) = list.order_by {
-        let after = list.after.as_ref().map(|(value, _)| Param::Value(value));
-        order.push(Place { column: column(list.table, name)?, after });
+        let column = column(list.table, name)?;
+        let after = list.after.as_ref().map(|(value, _)| Param::Value(value).stored_as(column.kind));
+        order.push(Place { column, after });
     }
     let mut parts = list.after.as_ref().map(|(_, key)| key.parts());
     for name in list.table.key {
         let part = parts.as_mut().map(|parts| parts.next().unwrap_or_default());
         if list.order_by != Some(name) {
-            order.push(Place { column: column(list.table, name)?, after: part.map(Param::Text) });
+            let column = column(list.table, name)?;
+            order.push(Place { column, after: part.map(|part| Param::Text(part).stored_as(column.kind)) });
         }
     }
     // A column that has one value in all rows sorts nothing, and without it an index finds where the page begins.
@@ -165,6 +169,7 @@ mod tests {
         let dead = List::of(DeadLetterRow::TABLE, 10).order_by("died_at", Direction::Descending);
         let timer = || Key::of(&["s", "n", "k"]);
         let id = || Key::of(&["k"]);
+        let uuid = "0199c2f4-7d3e-7a51-8c6b-2f90d1e4a7b3";
         let at = Value::Int;
         for (list, wanted) in [
             (List::of(TimerRow::TABLE, 10), "SCAN timer"),
@@ -172,6 +177,10 @@ mod tests {
             (
                 List::of(TimerRow::TABLE, 10).equal("service", text("s")).after(Value::Null, timer()),
                 "PRIMARY KEY (service=? AND (name,key)>(?,?))",
+            ),
+            (
+                List::of(TimerRow::TABLE, 10).equal("key", text(uuid)).after(Value::Null, Key::of(&["s", "n", uuid])),
+                "PRIMARY KEY ((service,name)>(?,?))",
             ),
             (due().at_most("due_at", at(7)), "timer_due (due_at<?)"),
             (due().after(at(7), timer()), "timer_due ((due_at,service,name,key)>(?,?,?,?))"),

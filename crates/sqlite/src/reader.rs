@@ -14,7 +14,7 @@ use crate::{
     list,
     pool::Pool,
     search, segments, sql,
-    value::{Param, bind_key, read_row},
+    value::{Param, bind_key, key_kinds, read_row},
 };
 
 /// Reads a store from any thread. A clone shares the connections.
@@ -35,9 +35,10 @@ impl Reader for SqliteReader {
         // statement would have to be sorted and matched with its rows.
         let load = |connection: &Connection| {
             let mut statement = connection.prepare_cached(&sql::load(table))?;
+            let kinds = key_kinds(table);
             keys.iter()
                 .map(|key| {
-                    bind_key(&mut statement, 1, table, key)?;
+                    bind_key(&mut statement, 1, &kinds, key)?;
                     statement.raw_query().next()?.map(|row| read_row(row, table)).transpose()
                 })
                 .collect()

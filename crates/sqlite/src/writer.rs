@@ -10,19 +10,20 @@ use tradewind_engine::{
     StoredRow, Table,
     ports::{Commit, CommitError, RowChange, RowWrite, StoreError, Writer},
 };
+use tradewind_events::ColumnKind;
 
 use crate::{
     error::{is_constraint, reason, store_error},
     lock::Ownership,
     pool::Pool,
     segments, sql,
-    value::{Param, bind_key, signed, unsigned},
+    value::{Param, bind_key, key_kinds, signed, unsigned},
 };
 
 /// The one writer of a store. Dropping it ends the ownership.
 pub struct SqliteWriter {
     connection: Connection,
-    statements: HashMap<(&'static str, Kind), String>,
+    statements: HashMap<(&'static str, Kind), Write>,
     /// Why it refuses to go on: after a failed write only a restart knows what is on the disk.
     failed: Option<StoreError>,
     readers: Arc<Pool>,
@@ -43,6 +44,13 @@ enum Kind {
     Delete,
     Update,
     Insert,
+}
+
+/// How changes of one kind are written to one table.
+struct Write {
+    sql: String,
+    /// Of the columns of the key.
+    kinds: Vec<ColumnKind>,
 }
 
 impl Writer for SqliteWriter {
@@ -96,11 +104,12 @@ impl SqliteWriter {
     /// Writes changes of one kind to one table.
     fn write(&mut self, kind: Kind, changes: &[&RowChange]) -> Result<(), CommitError> {
         let Some(RowChange { table, .. }) = changes.first() else { return Ok(()) };
-        let sql = self.statements.entry((table.name, kind)).or_insert_with(|| kind.sql(table));
+        let write = || Write { sql: kind.sql(table), kinds: key_kinds(table) };
+        let Write { sql, kinds } = self.statements.entry((table.name, kind)).or_insert_with(write);
         let prepared = self.connection.prepare_cached(sql);
         let mut statement = prepared.map_err(|error| store_error(&error))?;
         for change in changes {
-            match bind(&mut statement, change).and_then(|()| statement.raw_execute()) {
+            match bind(&mut statement, change, kinds).and_then(|()| statement.raw_execute()) {
                 Ok(1) => {}
                 Ok(_) => return Err(self.not_as_expected(change)),
                 Err(error) if is_constraint(&error) => {
@@ -114,7 +123,7 @@ impl SqliteWriter {
 
     fn not_as_expected(&self, change: &RowChange) -> CommitError {
         let version = self.connection.prepare(&sql::version(change.table)).and_then(|mut statement| {
-            bind_key(&mut statement, 1, change.table, &change.key)?;
+            bind_key(&mut statement, 1, &key_kinds(change.table), &change.key)?;
             statement.raw_query().next()?.map(|row| row.get(0)).transpose()
         });
         let expected = match change.write {
@@ -157,17 +166,17 @@ impl Kind {
     }
 }
 
-fn bind(statement: &mut Statement<'_>, change: &RowChange) -> rusqlite::Result<()> {
+fn bind(statement: &mut Statement<'_>, change: &RowChange, kinds: &[ColumnKind]) -> rusqlite::Result<()> {
     let RowChange { table, key, write } = change;
     match write {
         RowWrite::Insert(row) => bind_row(statement, table, row).map(|_| ()),
         RowWrite::Update { expected_version, row } => {
             let next = bind_row(statement, table, row)?;
-            bind_key(statement, next, table, key)?;
+            bind_key(statement, next, kinds, key)?;
             statement.raw_bind_parameter(next + table.key.len(), Param::Int(signed(*expected_version)))
         }
         RowWrite::Delete { expected_version } => {
-            bind_key(statement, 1, table, key)?;
+            bind_key(statement, 1, kinds, key)?;
             statement.raw_bind_parameter(1 + table.key.len(), Param::Int(signed(*expected_version)))
         }
     }
@@ -179,8 +188,8 @@ fn bind_row(statement: &mut Statement<'_>, table: &Table, row: &StoredRow) -> ru
     if row.values.len() != columns {
         return Err(rusqlite::Error::InvalidParameterCount(row.values.len(), columns));
     }
-    for (nth, value) in row.values.iter().enumerate() {
-        statement.raw_bind_parameter(nth + 1, Param::Value(value))?;
+    for (nth, (value, column)) in row.values.iter().zip(table.columns).enumerate() {
+        statement.raw_bind_parameter(nth + 1, Param::Value(value).stored_as(column.kind))?;
     }
     statement.raw_bind_parameter(columns + 1, Param::Int(signed(row.version)))?;
     statement.raw_bind_parameter(columns + 2, Param::Int(signed(row.events)))?;

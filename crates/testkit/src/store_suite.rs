@@ -3,6 +3,7 @@
 //! An adapter implements [`StoreUnderTest`] in its tests, makes [`TABLES`] beside its migrations, and writes
 //! `tradewind_testkit::store_suite!(fresh);` where `fresh()` gives an empty store. Each case is a test of its own.
 
+mod ids;
 mod lists;
 mod log;
 mod owners;
@@ -18,6 +19,7 @@ use tradewind_engine::{
 };
 use tradewind_events::{Key, Timestamp, Value};
 
+pub use ids::*;
 pub use lists::*;
 pub use log::*;
 pub use owners::*;
@@ -56,6 +58,8 @@ macro_rules! store_suite {
             any_list_is_as_the_model_says,
             pages_join_to_the_whole_list,
             a_list_names_an_unknown_column,
+            an_id_is_found_and_comes_back_as_it_is_spelt,
+            pages_over_ids_of_any_sort_are_complete_and_without_doubles,
             segments_come_in_order_without_a_gap,
             segments_run_through_the_months_even_if_the_clock_goes_back,
             a_segment_out_of_line_is_refused,

@@ -1,8 +1,9 @@
-//! The embedded store through its door: the conformance suite, opening, refusals, damage, backup, search, and the schema of
-//! every table that there is.
+//! The embedded store through its door: the conformance suite, opening, refusals, damage, backup, search, how ids
+//! are kept, and the schema of every table that there is.
 
 mod backup;
 mod damage;
+mod ids;
 mod opening;
 mod refusals;
 mod schema;

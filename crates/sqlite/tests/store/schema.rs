@@ -56,6 +56,7 @@ fn columns(table: &Table) -> Vec<Column> {
             name: name.to_owned(),
             kind: match kind {
                 ColumnKind::Text | ColumnKind::Json => "TEXT",
+                ColumnKind::Id => "ANY",
                 ColumnKind::Integer | ColumnKind::Boolean | ColumnKind::Time => "INTEGER",
                 ColumnKind::Bytes => "BLOB",
             }
@@ -137,6 +138,24 @@ fn every_table_is_read_and_written() {
                 table.name
             );
         }
+    }
+}
+
+#[test]
+fn a_text_index_knows_its_rows_by_the_key_of_their_table() {
+    let scratch = Scratch::new();
+    let _opened = scratch.open().expect("a store");
+    let connection = Connection::open(scratch.store()).expect("a store");
+    let tables = tables();
+    let indexed: Vec<(&Table, Vec<Column>)> = tables
+        .iter()
+        .map(|table| (*table, actual_columns(&connection, &format!("{}_fts_row", table.name))))
+        .filter(|(_, columns)| !columns.is_empty())
+        .collect();
+    assert!(!indexed.is_empty(), "products are searched");
+    for (table, numbered) in indexed {
+        let key = columns(table).into_iter().filter(|column| column.key > 0).map(|column| Column { key: 0, ..column });
+        assert_eq!(numbered[1..], key.collect::<Vec<_>>(), "{}_fts_row", table.name);
     }
 }
 

@@ -15,7 +15,7 @@ static CARD: Table = Table {
     key: &["shelf", "id"],
     columns: &[
         ColumnDef { name: "shelf", kind: ColumnKind::Text, nullable: false },
-        ColumnDef { name: "id", kind: ColumnKind::Text, nullable: false },
+        ColumnDef { name: "id", kind: ColumnKind::Id, nullable: false },
         ColumnDef { name: "name", kind: ColumnKind::Text, nullable: false },
         ColumnDef { name: "about", kind: ColumnKind::Text, nullable: true },
     ],
@@ -24,7 +24,7 @@ static CARD: Table = Table {
 
 /// As `migrations/README.md` has it, for a key of two parts.
 const INDEX: &str = "
-CREATE TABLE card_fts_row (number INTEGER PRIMARY KEY, shelf TEXT NOT NULL, id TEXT NOT NULL, UNIQUE (shelf, id)) STRICT;
+CREATE TABLE card_fts_row (number INTEGER PRIMARY KEY, shelf TEXT NOT NULL, id ANY NOT NULL, UNIQUE (shelf, id)) STRICT;
 CREATE VIRTUAL TABLE card_fts USING fts5 (
     name, about, content = '', contentless_delete = 1, prefix = '2 3', tokenize = 'unicode61 remove_diacritics 2'
 );
@@ -139,6 +139,21 @@ fn the_index_follows_its_table() {
     assert_eq!(cards.finds("green"), [""; 0]);
     cards.writes(["b", "2"], |row| RowWrite::Insert(StoredRow { version: 1, ..row }), "Green again", None);
     assert_eq!(cards.finds("green"), ["2"]);
+}
+
+#[test]
+fn what_has_a_uuid_is_found_and_followed_like_anything_else() {
+    const ID: &str = "0199c2f4-7d3e-7a51-8c6b-2f90d1e4a7b3";
+    let scratch = Scratch::new();
+    let mut cards = Cards::on(&scratch);
+    cards.writes(["a", ID], |row| RowWrite::Insert(StoredRow { version: 1, ..row }), "Red hat", None);
+    assert_eq!(cards.finds("hat"), [ID]);
+    let of_id = List::of(&CARD, 100).equal("id", Value::Text(ID.into()));
+    assert_eq!(cards.among(&of_id, "red", 0), [ID]);
+    cards.writes(["a", ID], |row| RowWrite::Update { expected_version: 1, row }, "Green hat", None);
+    assert_eq!((cards.among(&of_id, "red", 0), cards.finds("green hat")), (vec![], vec![String::from(ID)]));
+    cards.writes(["a", ID], |_| RowWrite::Delete { expected_version: 2 }, "", None);
+    assert_eq!(cards.finds("hat"), [""; 0]);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use tradewind_events::{ColumnKind, Key, Value};
 use super::text;
 
 /// What an adapter's tests must create beside its migrations.
-pub const TABLES: &[&Table] = &[&ITEM, &PAIR, &TRIPLE];
+pub const TABLES: &[&Table] = &[&ITEM, &PAIR, &TRIPLE, &LINK];
 
 /// Every kind of column.
 pub(super) static ITEM: Table = Table {
@@ -50,6 +50,18 @@ pub(super) static TRIPLE: Table = Table {
     cached: false,
 };
 
+/// Ids alone: in the key, and in a column that is listed by and may be `NULL`.
+pub(super) static LINK: Table = Table {
+    name: "suite_link",
+    key: &["from_id", "to_id"],
+    columns: &[
+        column("from_id", ColumnKind::Id, false),
+        column("to_id", ColumnKind::Id, false),
+        column("via_id", ColumnKind::Id, true),
+    ],
+    cached: true,
+};
+
 const fn column(name: &'static str, kind: ColumnKind, nullable: bool) -> ColumnDef {
     ColumnDef { name, kind, nullable }
 }
@@ -76,4 +88,8 @@ pub(super) fn pair(left: &str, right: &str, amount: Value, tag: &str) -> StoredR
 
 pub(super) fn triple([a, b, c]: [&str; 3], amount: i64) -> StoredRow {
     StoredRow { values: vec![Value::Int(amount), text(c), text(a), text(b)], version: 1, events: 0 }
+}
+
+pub(super) fn link(from: &str, to: &str, via: Option<&str>) -> StoredRow {
+    StoredRow { values: vec![text(from), text(to), via.map_or(Value::Null, text)], version: 1, events: 0 }
 }
