@@ -114,9 +114,9 @@ impl Cache {
             return;
         }
         let committed = self.committed;
-        let next_old = std::mem::take(&mut self.young);
-        let pinned = std::mem::replace(&mut self.old, next_old);
-        self.young.extend(pinned.into_iter().filter(|(_, entry)| entry.dirty > committed));
+        std::mem::swap(&mut self.young, &mut self.old);
+        // The map keeps its room: one that grew from nothing again would move every row several times.
+        self.young.retain(|_, entry| entry.dirty > committed);
         self.young_bytes = self.young.values().map(|entry| entry.bytes).sum();
     }
 }

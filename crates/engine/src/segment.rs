@@ -110,13 +110,20 @@ struct StoredEvent<'a>(
 );
 
 /// Writes a segment.
-#[derive(Default)]
 pub struct SegmentBuilder {
     block: Vec<u8>,
     block_first: u32,
     events: u32,
     directory: Vec<u8>,
     blocks: Vec<u8>,
+}
+
+impl Default for SegmentBuilder {
+    fn default() -> Self {
+        // With room for the event that is one too many.
+        let block = Vec::with_capacity(SEGMENT_BLOCK_BYTES_MAX + SEGMENT_BLOCK_BYTES_MAX / 8);
+        Self { block, block_first: 0, events: 0, directory: Vec::new(), blocks: Vec::new() }
+    }
 }
 
 impl SegmentBuilder {
@@ -156,7 +163,7 @@ impl SegmentBuilder {
             let next = self.block.split_off(start);
             self.events -= 1;
             self.close_block().map_err(serde_json::Error::io)?;
-            self.block = next;
+            self.block.extend(next);
             self.events += 1;
         }
         Ok(())

@@ -1,6 +1,9 @@
 //! The readers: rows by key, pages, text, the log. They see what is committed and never wait for the writer.
 
-use std::sync::Arc;
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError, RwLock},
+};
 
 use rusqlite::{CachedStatement, Connection, Result, params_from_iter};
 use tradewind_engine::{
@@ -21,11 +24,23 @@ use crate::{
 #[derive(Clone)]
 pub struct SqliteReader {
     pub(crate) pool: Arc<Pool>,
+    /// How rows of a table are loaded, by its name: composing the text anew takes as long as finding a row.
+    loads: Arc<RwLock<HashMap<&'static str, Arc<str>>>>,
 }
 
 impl SqliteReader {
     pub(crate) fn new(pool: Arc<Pool>) -> Self {
-        Self { pool }
+        Self { pool, loads: Arc::default() }
+    }
+
+    fn load_sql(&self, table: &'static Table) -> Arc<str> {
+        let known = |loads: &HashMap<&'static str, Arc<str>>| loads.get(table.name).cloned();
+        if let Some(sql) = known(&self.loads.read().unwrap_or_else(PoisonError::into_inner)) {
+            return sql;
+        }
+        let sql: Arc<str> = sql::load(table).into();
+        self.loads.write().unwrap_or_else(PoisonError::into_inner).insert(table.name, Arc::clone(&sql));
+        sql
     }
 }
 
@@ -33,8 +48,9 @@ impl Reader for SqliteReader {
     fn load(&self, table: &'static Table, keys: &[Key]) -> std::result::Result<Vec<Option<StoredRow>>, StoreError> {
         // A look-up of its own for each key: there is no way to the server to be saved, and a list of keys in the
         // statement would have to be sorted and matched with its rows.
+        let sql = self.load_sql(table);
         let load = |connection: &Connection| {
-            let mut statement = connection.prepare_cached(&sql::load(table))?;
+            let mut statement = connection.prepare_cached(&sql)?;
             let kinds = key_kinds(table);
             keys.iter()
                 .map(|key| {
