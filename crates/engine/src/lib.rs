@@ -17,6 +17,7 @@ mod limits;
 mod message;
 mod observe;
 pub mod operator;
+mod packing;
 pub mod ports;
 mod replay;
 mod runtime;

@@ -3,7 +3,9 @@
 use std::{any::Any, marker::PhantomData, sync::Arc};
 
 use serde::{Serialize, de::DeserializeOwned};
-use tradewind_events::{AnyEvent, Envelope, Event, Id};
+use tradewind_events::{AnyEvent, Column, ColumnError, ColumnKind, Envelope, Event, Id, Value};
+
+use crate::packing::{compress_short, decompress_short};
 
 /// A wish that a service may refuse. Derive it: `#[derive(Command)] #[command(owner = Inventory,
 /// name = "adjust_stock", answer = StockLevel, key = sku)]`.
@@ -164,6 +166,42 @@ pub struct StoredAnswer {
     pub body: Vec<u8>,
 }
 
+/// The longest answer that is read again, in bytes. Bodies of ours are shorter than what is read of requests.
+const ANSWER_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+/// Packed: `201 /v1/orders/ID`, or `204` without a location, a line end, and the body.
+impl Column for StoredAnswer {
+    const KIND: ColumnKind = ColumnKind::Bytes;
+
+    fn to_value(&self) -> Value {
+        let mut plain = self.status.to_string().into_bytes();
+        for part in self.location.iter().flat_map(|location| [" ", location]) {
+            plain.extend_from_slice(part.as_bytes());
+        }
+        plain.push(b'\n');
+        plain.extend_from_slice(&self.body);
+        // Without memory the process ends anyway; what is no frame would be refused when it is read.
+        Value::Bytes(compress_short(&plain).unwrap_or_default().into())
+    }
+
+    fn from_value(value: &Value) -> Result<Self, ColumnError> {
+        let bad = || ColumnError("it is no answer".to_owned());
+        let packed = Arc::<[u8]>::from_value(value)?;
+        let mut plain = decompress_short(&packed, ANSWER_BYTES_MAX).map_err(|_| bad())?;
+        let end = plain.iter().position(|byte| *byte == b'\n').ok_or_else(bad)?;
+        let body = plain.split_off(end + 1);
+        let head = plain.get(..end).and_then(|head| std::str::from_utf8(head).ok()).ok_or_else(bad)?;
+        let (status, location) =
+            head.split_once(' ').map_or((head, None), |(status, location)| (status, Some(location)));
+        let status = status.parse().map_err(|_| bad())?;
+        Ok(Self { status, location: location.map(str::to_owned), body })
+    }
+
+    fn weight(&self) -> usize {
+        self.location.as_ref().map_or(0, String::len) + self.body.len()
+    }
+}
+
 /// The idempotency key of one request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Idempotency {
@@ -176,3 +214,29 @@ pub struct Idempotency {
 
 /// A typed answer behind a pointer.
 pub type AnyAnswer = Box<dyn Any + Send>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_comes_back_from_its_column_byte_for_byte() {
+        for (status, location, body) in [
+            (201, Some("/v1/orders/a b"), &b"{\"order_id\":\"a\"}"[..]),
+            (204, None, b""),
+            (200, None, b"two\nlines \xff"),
+        ] {
+            let answer = StoredAnswer { status, location: location.map(str::to_owned), body: body.to_vec() };
+            assert_eq!(StoredAnswer::from_value(&answer.to_value()), Ok(answer));
+        }
+    }
+
+    #[test]
+    fn a_column_that_holds_no_answer_is_an_error() {
+        let packed = |plain: &[u8]| Value::Bytes(compress_short(plain).unwrap().into());
+        let bytes = |bytes: &[u8]| Value::Bytes(bytes.into());
+        for damaged in [Value::Null, bytes(b""), bytes(b"201\n"), packed(b"201"), packed(b"x\n"), packed(b"70000\n")] {
+            assert!(StoredAnswer::from_value(&damaged).is_err(), "{damaged:?}");
+        }
+    }
+}

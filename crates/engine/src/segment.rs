@@ -6,29 +6,24 @@
 //! is its address; only what was heard from another store carries its own as `heard_id`. The directory is an array of
 //! `(first index, offset, bytes when plain)`, u32 each, little endian.
 
-use std::{cell::RefCell, io, sync::Arc};
+use std::{io, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tradewind_events::{DecodeError, Envelope, Id, RawEnvelope, Registry, Subject, Timestamp};
-use zstd::bulk::{Compressor, Decompressor};
 
 use crate::Address;
+pub use crate::packing::{compress, decompress};
 
-/// The most that one block holds before compression; a larger event has a block of its own.
-pub const SEGMENT_BLOCK_BYTES_MAX: usize = 64 * 1024;
+/// The most that one block holds before compression; a larger event has a block of its own. Half of it would pack a
+/// tenth worse; whoever looks for one event unpacks its whole block.
+pub const SEGMENT_BLOCK_BYTES_MAX: usize = 256 * 1024;
+
+/// Room that a block has from the beginning, in bytes: what some orders say at once.
+const BLOCK_ROOM: usize = 64 * 1024;
 
 /// The longest event that is written, in bytes of JSON with its envelope. Brokers take 1 MB.
 pub const SEGMENT_EVENT_BYTES_MAX: usize = 16 * 1024 * 1024;
-
-/// The fastest of Zstandard's usual levels. What is alike in the events of an order it finds as well as a higher one.
-const LEVEL: i32 = 1;
-
-thread_local! {
-    /// Their tables are larger than most blocks: one for each thread, not one for each block.
-    static COMPRESSOR: RefCell<Option<Compressor<'static>>> = const { RefCell::new(None) };
-    static DECOMPRESSOR: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
-}
 
 const DIRECTORY_ENTRY_BYTES: usize = 12;
 
@@ -120,8 +115,7 @@ pub struct SegmentBuilder {
 
 impl Default for SegmentBuilder {
     fn default() -> Self {
-        // With room for the event that is one too many.
-        let block = Vec::with_capacity(SEGMENT_BLOCK_BYTES_MAX + SEGMENT_BLOCK_BYTES_MAX / 8);
+        let block = Vec::with_capacity(BLOCK_ROOM);
         Self { block, block_first: 0, events: 0, directory: Vec::new(), blocks: Vec::new() }
     }
 }
@@ -197,22 +191,6 @@ impl SegmentBuilder {
     }
 }
 
-/// One frame of Zstandard.
-pub fn compress(plain: &[u8]) -> io::Result<Vec<u8>> {
-    COMPRESSOR.with_borrow_mut(|compressor| match compressor {
-        Some(compressor) => compressor.compress(plain),
-        none => none.insert(Compressor::new(LEVEL)?).compress(plain),
-    })
-}
-
-/// The reverse of [`compress`]. What would be longer than `plain` bytes is an error.
-pub fn decompress(packed: &[u8], plain: usize) -> io::Result<Vec<u8>> {
-    DECOMPRESSOR.with_borrow_mut(|decompressor| match decompressor {
-        Some(decompressor) => decompressor.decompress(packed, plain),
-        none => none.insert(Decompressor::new()?).decompress(packed, plain),
-    })
-}
-
 impl Segment {
     /// Every event, in order. `store` is the store's name, which stands in the ids.
     pub fn read(&self, store: &str) -> Result<Vec<LogEvent>, SegmentError> {
@@ -222,7 +200,7 @@ impl Segment {
                 return Err(self.damaged("a block does not begin where the one before it ends"));
             }
             let plain = self.plain(&block)?;
-            self.read_block(&plain, block.first, store, &mut events)?;
+            self.read_block(&plain, block.first, store, |_| true, &mut events)?;
         }
         if events.len() == usize::try_from(self.events).unwrap_or(usize::MAX) {
             Ok(events)
@@ -238,9 +216,8 @@ impl Segment {
         for (nth, block) in blocks.iter().enumerate() {
             let end = blocks.get(nth + 1).map_or(self.events, |next| next.first);
             if indexes.iter().any(|index| (block.first..end).contains(index)) {
-                let mut events = Vec::new();
-                self.read_block(&self.plain(block)?, block.first, store, &mut events)?;
-                found.extend(events.into_iter().filter(|event| indexes.contains(&event.address.index)));
+                let wanted = |index| indexes.contains(&index);
+                self.read_block(&self.plain(block)?, block.first, store, wanted, &mut found)?;
             }
         }
         Ok(found)
@@ -281,7 +258,15 @@ impl Segment {
         if unpacked.len() == plain { Ok(unpacked) } else { Err(self.damaged("a block is shorter than it claims")) }
     }
 
-    fn read_block(&self, plain: &[u8], first: u32, store: &str, out: &mut Vec<LogEvent>) -> Result<(), SegmentError> {
+    /// Events of a block, as far as they are wanted.
+    fn read_block(
+        &self,
+        plain: &[u8],
+        first: u32,
+        store: &str,
+        wanted: impl Fn(u32) -> bool,
+        out: &mut Vec<LogEvent>,
+    ) -> Result<(), SegmentError> {
         let mut rest = plain;
         let mut index = first;
         while let Some((length, tail)) = rest.split_at_checked(4) {
@@ -290,8 +275,10 @@ impl Segment {
             }
             let length = usize::try_from(number(length)).unwrap_or(usize::MAX);
             let (event, tail) = tail.split_at_checked(length).ok_or_else(|| self.damaged("an event is cut off"))?;
-            let stored: StoredEvent<'_> = serde_json::from_slice(event).map_err(|error| self.damaged(error))?;
-            out.push(stored.at(Address { segment: self.number, index }, store));
+            if wanted(index) {
+                let stored: StoredEvent<'_> = serde_json::from_slice(event).map_err(|error| self.damaged(error))?;
+                out.push(stored.at(Address { segment: self.number, index }, store));
+            }
             index += 1;
             rest = tail;
         }

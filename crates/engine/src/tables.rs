@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tradewind_events::{Id, Key, TextEnum, Timestamp};
 use tradewind_macros::Entity;
 
-use crate::{Cause, Stop, Table};
+use crate::{Cause, Stop, StoredAnswer, Table};
 
 /// Owns the engine's rows. No service can name it in its unit of work.
 pub enum EngineOwned {}
@@ -82,9 +82,7 @@ pub struct IdempotencyRow {
     pub scope: Arc<str>,
     pub key: Id,
     pub fingerprint: Arc<str>,
-    pub status: u16,
-    pub location: Option<Arc<str>>,
-    pub body: Arc<[u8]>,
+    pub answer: StoredAnswer,
     pub created_at: Timestamp,
 }
 

@@ -8,7 +8,7 @@ use std::{
 };
 
 use tradewind_engine::{
-    AnyEntity, Entity, StoredRow,
+    AnyEntity, Entity, StoredAnswer, StoredRow,
     ports::{Clock, Commit, Ids, List, Reader, RowChange, RowWrite, SystemClock, UuidV7, Writer},
     segment::Segment,
     tables::{AuditRow, CounterRow, EffectRow, EffectState, IdempotencyRow, TimerRow},
@@ -134,9 +134,7 @@ impl Shop {
             scope: "shopper POST /orders".into(),
             key: order.clone(),
             fingerprint: "0123456789abcdef".into(),
-            status: 202,
-            location: None,
-            body: Arc::clone(&self.body),
+            answer: StoredAnswer { status: 202, location: None, body: self.body.to_vec() },
             created_at: at,
         }));
         rows.push(insert(&TimerRow {

@@ -71,9 +71,8 @@ CREATE TABLE idempotency (
     scope        TEXT NOT NULL,
     key          ANY NOT NULL,
     fingerprint  TEXT NOT NULL,
-    status       INTEGER NOT NULL,
-    location     TEXT,
-    body         BLOB NOT NULL,
+    -- A status and perhaps a location, a line end, a body; packed as crates/engine/src/packing.rs says.
+    answer       BLOB NOT NULL,
     created_at   INTEGER NOT NULL,
     version      INTEGER NOT NULL,
     events       INTEGER NOT NULL,

@@ -14,7 +14,7 @@ use super::{
     task::{Delivery, Lane, Merged, Note, Speaker, Success, Task, TaskKind, Verdict, Via},
 };
 use crate::{
-    AnyAnswer, Cause, Entity, Handled, MessageKind, OrRefuse, Problem, Stop, StoredAnswer, Table,
+    AnyAnswer, Cause, Entity, Handled, MessageKind, OrRefuse, Problem, Stop, Table,
     observe::Stopwatch,
     operator::{Done, IDEMPOTENCY_KEY_REUSED, INTERNAL, SERVICE_ELSEWHERE},
     tables::{CounterRow, DeadLetterRow, DeadLetterState, IdempotencyRow, InboxRow, ParkedRow},
@@ -150,12 +150,7 @@ impl Core {
                 if before.fingerprint != idempotency.fingerprint {
                     return Err(IDEMPOTENCY_KEY_REUSED.problem().into());
                 }
-                let stored = StoredAnswer {
-                    status: before.status,
-                    location: before.location.as_deref().map(str::to_owned),
-                    body: before.body.to_vec(),
-                };
-                return Ok(Success { answer: Some((None, stored)), ..Success::default() });
+                return Ok(Success { answer: Some((None, before.answer)), ..Success::default() });
             }
         }
         let (answer, success) = match &message.target {
@@ -189,9 +184,7 @@ impl Core {
                 scope: Arc::clone(&idempotency.scope),
                 key: idempotency.key.clone(),
                 fingerprint: Arc::clone(&idempotency.fingerprint),
-                status: stored.status,
-                location: stored.location.as_deref().map(Arc::from),
-                body: Arc::from(stored.body.as_slice()),
+                answer: stored.clone(),
                 created_at: now,
             });
         }

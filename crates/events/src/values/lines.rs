@@ -170,7 +170,7 @@ impl Serialize for LineInColumn<'_> {
 impl Column for Lines {
     const KIND: ColumnKind = ColumnKind::Json;
     fn to_value(&self) -> Value {
-        json_to_value(&Vec::from_iter(self.iter().map(LineInColumn)))
+        json_to_value(&self.iter().map(LineInColumn).collect::<Vec<_>>())
     }
     fn from_value(value: &Value) -> Result<Self, ColumnError> {
         json_from_value(value)

@@ -167,8 +167,7 @@ impl<A: Answer> IntoResponse for Sent<A> {
 
 /// The answer that stands under a key.
 pub(super) fn replayed(row: IdempotencyRow) -> Response {
-    let location = row.location.map(|location| location.to_string());
-    let mut response = response(StoredAnswer { status: row.status, location, body: row.body.to_vec() });
+    let mut response = response(row.answer);
     response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
     response
 }

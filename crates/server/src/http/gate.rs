@@ -37,6 +37,9 @@ const API: &str = "/v1/";
 /// Of a body that is refused; a client that sends more is hung up on.
 const DRAINED_BYTES_MAX: usize = 4 * 1024 * 1024;
 
+/// Of the hash of a request: enough that no two requests of one client ever have the same.
+const FINGERPRINT_BYTES: usize = 16;
+
 /// Of the digest of an address: more than enough that no two are alike.
 const ANONYMOUS_CHARS: usize = 22;
 
@@ -248,7 +251,7 @@ impl Gate {
         Ok(Some(Idempotency {
             scope: format!("{who} {} {}", self.route.method, self.route.path).into(),
             key,
-            fingerprint: encoded(fingerprint.sign().as_ref()).into(),
+            fingerprint: encoded(&fingerprint.sign().as_ref()[..FINGERPRINT_BYTES]).into(),
         }))
     }
 }

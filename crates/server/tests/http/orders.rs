@@ -235,7 +235,11 @@ async fn the_same_request_is_one_order_and_gets_the_same_bytes() {
     assert!(!kept.text().contains("outcome"), "{}", kept.text());
     assert_eq!(ada.client.get("/v1/orders").await.json()["items"].as_array().unwrap().len(), 2);
     assert!(
-        town.rows::<IdempotencyRow>("orders").iter().all(|row| !row.body.windows(7).any(|text| text == b"outcome"))
+        town.rows::<IdempotencyRow>("orders").iter().all(|row| !row
+            .answer
+            .body
+            .windows(7)
+            .any(|text| text == b"outcome"))
     );
 }
 
