@@ -199,8 +199,7 @@ impl Segment {
             if usize::try_from(block.first).ok() != Some(events.len()) {
                 return Err(self.damaged("a block does not begin where the one before it ends"));
             }
-            let plain = self.plain(&block)?;
-            self.read_block(&plain, block.first, store, |_| true, &mut events)?;
+            self.read_block(&block, store, |_| true, &mut events)?;
         }
         if events.len() == usize::try_from(self.events).unwrap_or(usize::MAX) {
             Ok(events)
@@ -217,7 +216,7 @@ impl Segment {
             let end = blocks.get(nth + 1).map_or(self.events, |next| next.first);
             if indexes.iter().any(|index| (block.first..end).contains(index)) {
                 let wanted = |index| indexes.contains(&index);
-                self.read_block(&self.plain(block)?, block.first, store, wanted, &mut found)?;
+                self.read_block(block, store, wanted, &mut found)?;
             }
         }
         Ok(found)
@@ -261,14 +260,14 @@ impl Segment {
     /// Events of a block, as far as they are wanted.
     fn read_block(
         &self,
-        plain: &[u8],
-        first: u32,
+        block: &Block,
         store: &str,
         wanted: impl Fn(u32) -> bool,
         out: &mut Vec<LogEvent>,
     ) -> Result<(), SegmentError> {
-        let mut rest = plain;
-        let mut index = first;
+        let plain = self.plain(block)?;
+        let mut rest = plain.as_slice();
+        let mut index = block.first;
         while let Some((length, tail)) = rest.split_at_checked(4) {
             if index >= self.events {
                 return Err(self.damaged(format_args!("more events than the {} that were written", self.events)));
