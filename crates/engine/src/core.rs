@@ -75,6 +75,8 @@ pub struct Core {
     intake: VecDeque<Item>,
     /// What is left of a batch that the store refused: each is a batch of its own.
     groups: VecDeque<Vec<Item>>,
+    /// The batch that takes messages in.
+    forming: Option<Forming>,
     in_flight: VecDeque<InFlight>,
     next_batch: u64,
     next_segment: u64,
@@ -127,6 +129,8 @@ struct Deaths {
 /// What a batch has come to while it forms.
 struct Forming {
     opened_at: Timestamp,
+    /// It is what the store refused before, and takes nothing in.
+    alone: bool,
     items: Vec<Item>,
     answers: Vec<(usize, Result<Answered, Problem>)>,
     events: Vec<Logged>,
@@ -148,7 +152,7 @@ pub struct Logged {
     pub heard: bool,
 }
 
-/// What [`Core::form`] has made.
+/// What [`Core::close`] has made.
 pub enum Formed {
     /// There was nothing to do.
     Nothing,
@@ -179,6 +183,7 @@ impl Core {
             log_heard: setup.log_heard,
             intake: VecDeque::new(),
             groups: VecDeque::new(),
+            forming: None,
             in_flight: VecDeque::new(),
             next_batch: 1,
             next_segment,
@@ -227,9 +232,14 @@ impl Core {
         self.waiting() >= self.limits.intake_max || self.parked.count >= self.limits.parked_max
     }
 
-    /// Batches that are formed and not durable.
+    /// Batches that are open or formed, and not durable.
     pub fn in_flight(&self) -> usize {
-        self.in_flight.len()
+        self.in_flight.len() + usize::from(self.forming.is_some())
+    }
+
+    /// Whether [`Core::extend`] would take a message in.
+    pub fn has_room(&self) -> bool {
+        self.forming.as_ref().is_none_or(|forming| !self.is_filled(forming))
     }
 
     pub fn services(&self) -> &[AnyService] {
@@ -250,34 +260,27 @@ impl Core {
         self.held
     }
 
-    /// Takes what is waiting, runs its handlers in memory, finishes the cascade. After an error nothing of the batch
-    /// stands, and the engine must not go on.
+    /// Takes in all that is waiting and closes the batch: [`Core::extend`], then [`Core::close`].
     pub fn form(&mut self) -> Result<Formed, StoreError> {
+        self.extend(usize::MAX)?;
+        Ok(self.close())
+    }
+
+    /// Takes what is waiting into the open batch, so many messages at most, or opens one for them; runs their handlers
+    /// in memory and finishes the cascade. After an error nothing of the batch stands, and the engine must not go on.
+    pub fn extend(&mut self, messages_max: usize) -> Result<(), StoreError> {
         self.drain()?;
         self.take_due_timers()?;
-        let group = self.groups.pop_front();
-        if group.is_none() && self.intake.is_empty() {
-            return Ok(Formed::Nothing);
-        }
-        self.open();
-        let alone = group.is_some();
-        let mut forming = Forming {
-            opened_at: self.clock.now(),
-            items: Vec::new(),
-            answers: Vec::new(),
-            events: Vec::new(),
-            queue: VecDeque::new(),
-            backlog: Backlog::default(),
-            tried: Vec::new(),
-            spans: Vec::new(),
+        let mut forming = match self.forming.take() {
+            Some(forming) => forming,
+            None if self.waiting() == 0 => return Ok(()),
+            None => self.open(),
         };
-        for item in group.into_iter().flatten() {
-            forming.take(item);
-        }
+        let items_max = forming.items.len().saturating_add(messages_max);
         loop {
             let mut again = Backlog::default();
             let mut missing = Vec::new();
-            while let Some((lane, task)) = self.next_task(&mut forming, alone) {
+            while let Some((lane, task)) = self.next_task(&mut forming, items_max) {
                 if again.holds_back(lane.as_ref()) {
                     again.push(lane, task);
                 } else if let Some((task, rows)) = self.run(&mut forming, task) {
@@ -291,7 +294,13 @@ impl Core {
             self.load(missing)?;
             forming.backlog = again;
         }
-        Ok(self.seal(forming))
+        self.forming = Some(forming);
+        Ok(())
+    }
+
+    /// Closes the open batch: what comes now is for the next one.
+    pub fn close(&mut self) -> Formed {
+        self.forming.take().map_or(Formed::Nothing, |forming| self.seal(forming))
     }
 
     /// When there will be something to do without a new message.
@@ -305,16 +314,33 @@ impl Core {
         let waiting = std::mem::take(&mut self.intake);
         let groups = std::mem::take(&mut self.groups).into_iter().flatten();
         let flying = std::mem::take(&mut self.in_flight).into_iter().flat_map(|batch| batch.items);
-        for mut item in flying.chain(groups).chain(waiting) {
+        let open = self.forming.take().into_iter().flat_map(|batch| batch.items);
+        for mut item in flying.chain(open).chain(groups).chain(waiting) {
             item.answer(Err(UNAVAILABLE.because(reason)));
         }
     }
 
-    fn open(&mut self) {
+    fn open(&mut self) -> Forming {
         let batch = self.next_batch;
         self.next_batch += 1;
         self.work.cache.evict();
         self.work.open(batch, self.clock.now());
+        let group = self.groups.pop_front();
+        let mut forming = Forming {
+            opened_at: self.clock.now(),
+            alone: group.is_some(),
+            items: Vec::new(),
+            answers: Vec::new(),
+            events: Vec::new(),
+            queue: VecDeque::new(),
+            backlog: Backlog::default(),
+            tried: Vec::new(),
+            spans: Vec::new(),
+        };
+        for item in group.into_iter().flatten() {
+            forming.take(item);
+        }
+        forming
     }
 
     fn take_due_timers(&mut self) -> Result<(), StoreError> {
@@ -337,7 +363,7 @@ impl Core {
     }
 
     /// The cascade first; then what has waited for rows; then further messages, as long as the batch has room.
-    fn next_task(&mut self, forming: &mut Forming, alone: bool) -> Option<(Option<Lane>, Task)> {
+    fn next_task(&mut self, forming: &mut Forming, items_max: usize) -> Option<(Option<Lane>, Task)> {
         loop {
             while let Some(task) = forming.queue.pop_front() {
                 let lane = self.lane(forming, &task);
@@ -349,17 +375,20 @@ impl Core {
             if let Some(next) = forming.backlog.pop() {
                 return Some(next);
             }
-            let full = alone
-                || forming.items.len() >= self.limits.batch_messages_max
-                || self.work.changes.len() >= self.limits.batch_rows_max
-                || forming.events.len() >= self.limits.batch_events_max
-                || self.work.bytes >= self.limits.batch_bytes_max
-                || self.clock.now().since(forming.opened_at) >= self.limits.batch_forming_max;
-            if full {
+            if forming.items.len() >= items_max || self.is_filled(forming) {
                 return None;
             }
             forming.take(self.intake.pop_front()?);
         }
+    }
+
+    fn is_filled(&self, forming: &Forming) -> bool {
+        forming.alone
+            || forming.items.len() >= self.limits.batch_messages_max
+            || self.work.changes.len() >= self.limits.batch_rows_max
+            || forming.events.len() >= self.limits.batch_events_max
+            || self.work.bytes >= self.limits.batch_bytes_max
+            || self.clock.now().since(forming.opened_at) >= self.limits.batch_forming_max
     }
 
     /// Loads rows, one query a table.

@@ -51,7 +51,7 @@ impl Core {
     /// Puts in line what is parked for consumers that were resumed, in order. Only rows that are durable are seen, so
     /// it waits until nothing is in flight.
     pub(super) fn drain(&mut self) -> Result<(), StoreError> {
-        if !self.in_flight.is_empty() || !self.intake.is_empty() {
+        if self.in_flight() > 0 || !self.intake.is_empty() {
             return Ok(());
         }
         let draining = self.consumers.iter().filter(|(_, state)| **state == ConsumerState::Draining);

@@ -50,6 +50,7 @@ struct PendingRow {
 /// A batch on its way to the store. Encoding it is work for the thread that writes.
 pub struct Sealed {
     pub number: u64,
+    messages: usize,
     epoch: u64,
     at: Timestamp,
     segment: u64,
@@ -98,6 +99,11 @@ impl Sealed {
         Ok(Commit { epoch: self.epoch, at: self.at, rows, segment })
     }
 
+    /// Messages that it has taken in.
+    pub fn messages(&self) -> usize {
+        self.messages
+    }
+
     /// Events in the batch.
     pub fn events(&self) -> usize {
         self.events.len()
@@ -130,7 +136,7 @@ impl Core {
         let rows: Arc<[PendingRow]> =
             std::mem::take(&mut self.work.changes).into_iter().filter_map(|change| self.pending(change)).collect();
         let events: Arc<[Logged]> = std::mem::take(&mut forming.events).into();
-        let number = self.work.batch;
+        let (number, messages) = (self.work.batch, forming.items.len());
         let mut batch = InFlight {
             number,
             receipts: forming.receipts(),
@@ -151,6 +157,7 @@ impl Core {
         }
         let sealed = Sealed {
             number,
+            messages,
             epoch: self.epoch,
             at: self.work.now,
             segment,
@@ -241,6 +248,9 @@ impl Core {
         let Some(failed) = batches.next() else { return Ok(()) };
         tracing::warn!(table, reason, messages = failed.items.len(), "the store refused a batch");
         // Later batches stand on what was refused: their messages are new again, in their order.
+        for item in self.forming.take().into_iter().flat_map(|open| open.items).rev() {
+            self.intake.push_front(item);
+        }
         for batch in batches.rev() {
             for item in batch.items.into_iter().rev() {
                 self.intake.push_front(item);

@@ -21,8 +21,9 @@ use crate::{
     trace,
 };
 
-/// Batches that are with the writer: one is written, one waits, while a third forms.
-const WRITING_MAX: usize = 2;
+/// Messages that are run before it is asked whether the writer waits, where rows are near. Where each load is a way to a
+/// server, all that wait are run together.
+const NEAR_MESSAGES: usize = 1;
 
 /// Why deadlines are held after a start.
 const CATCHING_UP: &str = "the consumers are catching up";
@@ -92,8 +93,9 @@ pub(super) fn start(setup: Setup, mut parts: Parts) -> Result<Handle, StoreError
         core,
         inbox,
         to_writer,
-        writing: 0,
-        figures: std::collections::VecDeque::new(),
+        writing: None,
+        formed_in: Duration::ZERO,
+        messages_max: if shared.reader.is_near() { NEAR_MESSAGES } else { usize::MAX },
         catching_up: subscriptions.len(),
         held_until,
         workers,
@@ -150,10 +152,11 @@ struct Loop {
     core: Core,
     inbox: mpsc::Receiver<Input>,
     to_writer: mpsc::Sender<ToWriter>,
-    /// Batches that are with the writer.
-    writing: usize,
-    /// Figures of the batches that are with the writer.
-    figures: std::collections::VecDeque<BatchFigures>,
+    /// The figures of the batch that is with the writer.
+    writing: Option<BatchFigures>,
+    /// What the open batch has taken.
+    formed_in: Duration,
+    messages_max: usize,
     /// Subscriptions that have not reached what was there when they started.
     catching_up: usize,
     held_until: tradewind_events::Timestamp,
@@ -200,7 +203,7 @@ impl Loop {
             if !stopping {
                 self.workers.hand_out(&self.shared, self.core.take_jobs()?);
             }
-            let input = if self.core.waiting() > 0 && self.may_form() { None } else { self.wait() };
+            let input = if self.core.waiting() > 0 && self.core.has_room() { None } else { self.wait() };
             if let Some(input) = input {
                 stopping |= self.take(input)?;
             }
@@ -212,7 +215,7 @@ impl Loop {
         let now = self.shared.clock.now();
         let due = self.core.next_due().min(self.sweep.next_at());
         let due = if self.catching_up > 0 { due.min(self.held_until) } else { due };
-        if due <= now && self.may_form() {
+        if due <= now && self.core.has_room() {
             self.fall_due(now);
             return None;
         }
@@ -244,16 +247,17 @@ impl Loop {
                 self.core.accept_sent(message, sent_at);
             }
             Input::Wrote(Ok(written_in)) => {
-                self.writing -= 1;
-                if let Some(figures) = self.figures.pop_front() {
+                if let Some(figures) = self.writing.take() {
                     self.observer.committed(&BatchFigures { written_in, ..figures });
                 }
                 let settled = self.core.committed();
+                // The writer first: whoever asked has waited for longer than this takes.
+                self.hand_over()?;
                 self.settle(settled, Some(written_in));
             }
             Input::Wrote(Err(error)) => {
-                self.writing = 0;
-                self.figures.clear();
+                self.writing = None;
+                self.formed_in = Duration::ZERO;
                 match self.core.failed(error) {
                     Ok(()) => {}
                     Err(CommitError::Store(error)) => {
@@ -276,34 +280,35 @@ impl Loop {
         Ok(false)
     }
 
-    /// A batch that would wait for the one that is written now grows instead, until it is as large.
-    fn may_form(&self) -> bool {
-        let growing = self.figures.back().is_some_and(|last| self.core.waiting() < last.messages);
-        self.writing < WRITING_MAX && !growing
+    /// Runs what waits. A batch is closed as soon as the writer can take it, and grows until then: so both are busy.
+    fn form(&mut self) -> Result<(), StoreError> {
+        let watch = Stopwatch::start();
+        self.core.extend(self.messages_max)?;
+        self.formed_in += watch.read();
+        self.hand_over()
     }
 
-    /// Forms batches as long as the writer can take them.
-    fn form(&mut self) -> Result<(), StoreError> {
-        while self.may_form() {
-            let (watch, messages) = (Stopwatch::start(), self.core.waiting());
-            match self.core.form()? {
-                Formed::Nothing => return Ok(()),
-                Formed::Unchanged if self.writing == 0 => {
-                    let settled = self.core.settled();
-                    self.settle(settled, None);
-                }
-                Formed::Unchanged => {}
-                Formed::Batch(sealed) => {
-                    self.figures.push_back(BatchFigures {
-                        messages: messages.saturating_sub(self.core.waiting()),
-                        rows: sealed.rows(),
-                        events: sealed.events(),
-                        formed_in: watch.read(),
-                        written_in: Duration::ZERO,
-                    });
-                    self.writing += 1;
-                    self.to_writer.send(ToWriter::Batch(sealed)).map_err(|_| writer_gone())?;
-                }
+    /// Closes the open batch, unless one is being written.
+    fn hand_over(&mut self) -> Result<(), StoreError> {
+        if self.writing.is_some() {
+            return Ok(());
+        }
+        let formed_in = std::mem::take(&mut self.formed_in);
+        match self.core.close() {
+            Formed::Nothing => {}
+            Formed::Unchanged => {
+                let settled = self.core.settled();
+                self.settle(settled, None);
+            }
+            Formed::Batch(sealed) => {
+                self.writing = Some(BatchFigures {
+                    messages: sealed.messages(),
+                    rows: sealed.rows(),
+                    events: sealed.events(),
+                    formed_in,
+                    written_in: Duration::ZERO,
+                });
+                self.to_writer.send(ToWriter::Batch(sealed)).map_err(|_| writer_gone())?;
             }
         }
         Ok(())
