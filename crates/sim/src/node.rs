@@ -13,9 +13,6 @@ use tradewind_memory::{CountedIds, ManualClock, MemoryStore};
 
 use crate::{network::NEVER, shop::Shop};
 
-/// Batches that are with the writer: one is written, one waits, while a third forms.
-pub const WRITING_MAX: usize = 2;
-
 /// Why deadlines are held after a start.
 const CATCHING_UP: &str = "the consumers are catching up";
 
@@ -42,10 +39,10 @@ pub struct Engine {
     pub core: Core,
     pub writer: Box<dyn Writer>,
     pub epoch: u64,
-    /// Batches on their way to the writer.
-    pub sealed: VecDeque<Sealed>,
+    /// The batch on its way to the writer.
+    pub sealed: Option<Sealed>,
     /// What the writer has done and the loop has not taken notice of.
-    pub wrote: VecDeque<Result<(), CommitError>>,
+    pub wrote: Option<Result<(), CommitError>>,
     pub relay: Relay,
     /// Look for work, although no message waits.
     pub look: bool,
@@ -127,8 +124,8 @@ impl Node {
             core,
             writer: Box::new(writer),
             epoch,
-            sealed: VecDeque::new(),
-            wrote: VecDeque::new(),
+            sealed: None,
+            wrote: None,
             relay: Relay::new(mark, last, with.save_every),
             look: true,
             catching_up_until: Some(with.clock.now().plus(CATCHING_UP_MAX)),
@@ -166,18 +163,15 @@ impl Node {
 }
 
 impl Engine {
-    /// Batches that are formed and of whose commit the loop knows nothing.
-    pub fn writing(&self) -> usize {
-        self.sealed.len() + self.wrote.len()
+    /// A batch is closed, and the loop does not know yet what became of its commit.
+    pub fn is_writing(&self) -> bool {
+        self.sealed.is_some() || self.wrote.is_some()
     }
 
     pub fn wants_to_form(&self, now: Timestamp) -> bool {
-        self.writing() < WRITING_MAX && (self.look || self.core.waiting() > 0 || self.core.next_due() <= now)
-    }
-
-    /// After a failure the writer lets everything pass until the loop has taken notice.
-    pub fn wants_to_write(&self) -> bool {
-        !self.sealed.is_empty() && self.wrote.iter().all(Result::is_ok)
+        let may_close = !self.is_writing() && self.core.in_flight() > 0;
+        let finds_something = self.look || self.core.waiting() > 0 || self.core.next_due() <= now;
+        may_close || (self.core.has_room() && finds_something)
     }
 }
 

@@ -15,24 +15,24 @@ use crate::{fault::Fault, node::Engine, world::World};
 const DELIVERED_MAX: u64 = 12;
 
 impl World {
-    /// Takes what waits, and hands it to the writer.
+    /// Takes what waits into the open batch, and hands that to the writer if it has none.
     pub fn form(&mut self, nth: usize) {
         let now = self.now();
         let Some(engine) = &mut self.nodes[nth].engine else { return };
         engine.look = false;
-        let formed = match engine.core.form() {
-            Ok(formed) => formed,
-            Err(error) => return self.violate("an engine", format!("cannot form a batch: {error}")),
-        };
+        if let Err(error) = engine.core.extend(usize::MAX) {
+            return self.violate("an engine", format!("cannot form a batch: {error}"));
+        }
         if engine.core.deadlines_held().is_some() && engine.catching_up_until.is_none() && engine.confirm_at.is_none() {
             engine.confirm_at = Some(now.plus(std::mem::take(&mut self.confirms_after)));
         }
+        let formed = if engine.is_writing() { Formed::Nothing } else { engine.core.close() };
         let settled = match formed {
-            Formed::Unchanged if engine.writing() == 0 => engine.core.settled(),
-            Formed::Nothing | Formed::Unchanged => Vec::new(),
+            Formed::Nothing => Vec::new(),
+            Formed::Unchanged => engine.core.settled(),
             Formed::Batch(sealed) => {
                 self.figures.batches += 1;
-                engine.sealed.push_back(sealed);
+                engine.sealed = Some(sealed);
                 Vec::new()
             }
         };
@@ -40,14 +40,14 @@ impl World {
         self.hand_out(nth);
     }
 
-    /// Commits the oldest batch.
+    /// Commits the batch that is closed.
     pub fn write(&mut self, nth: usize) {
         if self.faults.strike(Fault::CrashBeforeCommit) {
             return self.crash(nth, "dies before a commit");
         }
         let node = &mut self.nodes[nth];
         let Some(engine) = &mut node.engine else { return };
-        let Some(sealed) = engine.sealed.pop_front() else { return };
+        let Some(sealed) = engine.sealed.take() else { return };
         let mut commit = match sealed.encode() {
             Ok(commit) => commit,
             Err(error) => return self.violate("a batch", format!("cannot be encoded: {error}")),
@@ -89,7 +89,7 @@ impl World {
             written = Err(StoreError::Unusable("simulated: the outcome is unknown".to_owned()).into());
         }
         if let Some(engine) = &mut self.nodes[nth].engine {
-            engine.wrote.push_back(written);
+            engine.wrote = Some(written);
         }
     }
 
@@ -97,15 +97,13 @@ impl World {
     pub fn settle(&mut self, nth: usize) {
         let Some(engine) = &mut self.nodes[nth].engine else { return };
         engine.look = true;
-        match engine.wrote.pop_front() {
+        match engine.wrote.take() {
             None => {}
             Some(Ok(())) => {
                 let settled = engine.core.committed();
                 self.settled(nth, settled);
             }
             Some(Err(error)) => {
-                engine.sealed.clear();
-                engine.wrote.clear();
                 if let Err(error) = engine.core.failed(error) {
                     engine.core.abandon("simulated: the store failed");
                     self.take_replies();

@@ -169,9 +169,9 @@ impl World {
         let stands = |(nth, node): (usize, &Node)| {
             let engine = node.engine.as_ref().map_or_else(String::new, |engine| {
                 let (waiting, full) = (engine.core.waiting(), engine.core.is_full());
-                let in_flight = engine.writing();
+                let in_flight = engine.core.in_flight();
                 let (due, forms) = (after(engine.core.next_due()), engine.wants_to_form(now));
-                format!("{waiting} wait (full: {full}), {in_flight} written, due in {due} ms, forms: {forms}, ")
+                format!("{waiting} wait (full: {full}), {in_flight} in flight, due in {due} ms, forms: {forms}, ")
             });
             let (steps_in, hears_in) = (after(node.next_at(self.relays())), after(self.network.next_at(nth)));
             format!("{} ({engine}next in {steps_in} ms, hears in {hears_in} ms)", node.name)
@@ -188,7 +188,7 @@ impl World {
                 let published =
                     !self.relays() || (engine.relay.mark == engine.relay.last && !engine.relay.wants_to_save());
                 published
-                    && engine.writing() == 0
+                    && !engine.is_writing()
                     && !engine.wants_to_form(now)
                     && engine.core.deadlines_held().is_none()
             })
@@ -244,10 +244,10 @@ impl World {
             if node.stalled_until > now {
                 continue;
             }
-            if !engine.wrote.is_empty() {
+            if engine.wrote.is_some() {
                 self.steps.push(Step::Settle(nth));
             }
-            if engine.wants_to_write() {
+            if engine.sealed.is_some() {
                 self.steps.push(Step::Write(nth));
             }
             if engine.wants_to_form(now) {

@@ -52,7 +52,7 @@ CREATE TABLE order_view (
     cancelled_by       TEXT,
     refund_due_minor   INTEGER NOT NULL,
     refunded_at        INTEGER,
-    -- Places in the event log, by segment: `12:0,3,7;15:2` is events 0, 3 and 7 of segment 12 and event 2 of 15.
+    -- Places in the event log, by segment: `12:0,3-5;15:2` is events 0, 3, 4 and 5 of segment 12 and event 2 of 15.
     cancel_requests    TEXT NOT NULL,
     cancels_refused    TEXT NOT NULL,
     timeline           TEXT NOT NULL,

@@ -1,8 +1,9 @@
-//! A set of places in the event log, as compact text: `12:0,3,7;15:2` is events 0, 3 and 7 of segment 12 and event 2
-//! of segment 15.
+//! A set of places in the event log, as compact text: `12:0,3-5,7;15:2` is events 0, 3, 4, 5 and 7 of segment 12 and
+//! event 2 of segment 15.
 
 use std::{
     fmt::{self, Write},
+    ops::RangeInclusive,
     sync::Arc,
 };
 
@@ -40,24 +41,29 @@ impl Addresses {
 
     /// From the first to the last.
     pub fn iter(&self) -> impl Iterator<Item = Address> + '_ {
-        self.0.split(';').filter_map(|group| group.split_once(':')).flat_map(|(segment, indexes)| {
-            let segment = segment.parse().unwrap_or(0);
-            indexes.split(',').map(move |index| Address { segment, index: index.parse().unwrap_or(0) })
-        })
+        self.ranges().flat_map(|(segment, indexes)| indexes.map(move |index| Address { segment, index }))
     }
 
     pub fn last(&self) -> Option<Address> {
         let (segment, indexes) = self.0.rsplit(';').next()?.split_once(':')?;
-        let index = indexes.rsplit(',').next()?;
+        let index = indexes.rsplit([',', '-']).next()?;
         Some(Address { segment: segment.parse().ok()?, index: index.parse().ok()? })
     }
 
     pub fn len(&self) -> usize {
-        self.0.bytes().filter(|byte| matches!(byte, b':' | b',')).count()
+        self.ranges().map(|(_, indexes)| indexes.count()).sum()
     }
 
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// Places that follow each other in one segment. The text is our own: what could not be read is no place.
+    fn ranges(&self) -> impl Iterator<Item = (u64, RangeInclusive<u32>)> + '_ {
+        self.0.split(';').filter_map(|group| group.split_once(':')).flat_map(|(segment, indexes)| {
+            let segment = segment.parse().unwrap_or(0);
+            indexes.split(',').filter_map(range).map(move |indexes| (segment, indexes))
+        })
     }
 
     /// Reads what [`fmt::Display`] prints.
@@ -69,8 +75,13 @@ impl Addresses {
         for group in text.split(';') {
             let (segment, indexes) = group.split_once(':')?;
             let segment = segment.parse().ok()?;
-            for index in indexes.split(',') {
-                all.push(Address { segment, index: index.parse().ok()? });
+            for indexes in indexes.split(',') {
+                let indexes = range(indexes)?;
+                // A damaged range must not take all memory.
+                if indexes.clone().count() > ADDRESSES_MAX {
+                    return None;
+                }
+                all.extend(indexes.map(|index| Address { segment, index }));
             }
         }
         let set: Self = all.into_iter().collect();
@@ -78,12 +89,27 @@ impl Addresses {
     }
 }
 
+/// `7` or `7-9`.
+fn range(text: &str) -> Option<RangeInclusive<u32>> {
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    Some(first.parse().ok()?..=last.parse().ok()?)
+}
+
 /// `next` comes after `last`, which ends the text.
 fn append(text: &mut String, last: Option<Address>, next: Address) {
     let written = match last {
         None => write!(text, "{}:{}", next.segment, next.index),
-        Some(last) if last.segment == next.segment => write!(text, ",{}", next.index),
-        Some(_) => write!(text, ";{}:{}", next.segment, next.index),
+        Some(last) if last.segment != next.segment => write!(text, ";{}:{}", next.segment, next.index),
+        Some(last) if last.index.checked_add(1) != Some(next.index) => write!(text, ",{}", next.index),
+        Some(last) => {
+            // The last of a range is replaced; a single place becomes one.
+            let digits = text.trim_end_matches(|letter: char| letter.is_ascii_digit()).len();
+            if text[..digits].ends_with('-') {
+                text.truncate(digits - 1);
+            }
+            debug_assert!(last < next, "places are sorted");
+            write!(text, "-{}", next.index)
+        }
     };
     written.unwrap_or_else(|_| unreachable!("writing to a string does not fail"));
 }
@@ -134,12 +160,13 @@ mod tests {
     #[test]
     fn places_are_kept_as_text_grouped_by_segment_whatever_order_they_come_in() {
         let mut set = Addresses::default();
-        for address in [at(15, 2), at(12, 7), at(12, 0), at(15, 2), at(12, 3), at(9, 4)] {
+        for address in [at(15, 2), at(12, 7), at(12, 0), at(15, 2), at(12, 5), at(12, 3), at(9, 4), at(12, 4)] {
             assert!(set.insert(address));
         }
-        assert_eq!(set.to_string(), "9:4;12:0,3,7;15:2");
-        assert_eq!(set.iter().collect::<Vec<_>>(), [at(9, 4), at(12, 0), at(12, 3), at(12, 7), at(15, 2)]);
-        assert_eq!((set.len(), set.last()), (5, Some(at(15, 2))));
+        assert_eq!(set.to_string(), "9:4;12:0,3-5,7;15:2");
+        let places = [at(9, 4), at(12, 0), at(12, 3), at(12, 4), at(12, 5), at(12, 7), at(15, 2)];
+        assert_eq!(set.iter().collect::<Vec<_>>(), places);
+        assert_eq!((set.len(), set.last()), (7, Some(at(15, 2))));
         assert_eq!(Addresses::from_value(&set.to_value()), Ok(set));
     }
 
@@ -157,9 +184,34 @@ mod tests {
     }
 
     #[test]
+    fn places_that_follow_each_other_are_a_range_as_they_come() {
+        let mut set = Addresses::default();
+        let mut texts = Vec::new();
+        for address in [at(1, 9), at(1, 10), at(1, 11), at(1, 13), at(2, 14), at(2, 15)] {
+            assert!(set.insert(address));
+            texts.push(set.to_string());
+            assert_eq!(set.last(), Some(address));
+        }
+        assert_eq!(texts, ["1:9", "1:9-10", "1:9-11", "1:9-11,13", "1:9-11,13;2:14", "1:9-11,13;2:14-15"]);
+        assert_eq!(set.len(), 6);
+    }
+
+    #[test]
     fn text_that_is_no_sorted_set_is_refused() {
         assert_eq!(Addresses::parse(""), Some(Addresses::default()));
-        for bad in ["12", "12:", "a:1", "12:3,1x", "12:1;", "12:1;12:2"] {
+        for bad in [
+            "12",
+            "12:",
+            "a:1",
+            "12:3,1x",
+            "12:1;",
+            "12:1;12:2",
+            "12:1,2",
+            "12:2-1",
+            "12:1-",
+            "12:-1",
+            "12:0-4294967295",
+        ] {
             assert_eq!(Addresses::parse(bad), None, "{bad}");
         }
     }
