@@ -1,12 +1,10 @@
 //! `tradewind rebuild`
 
-use std::{sync::mpsc, thread};
-
 use tradewind_engine::{
-    Address, StoredRow, Table,
+    StoredRow, Table,
     ports::{Clock, Commit, List, Reader, RowChange, RowWrite, SystemClock, Writer},
 };
-use tradewind_events::{DecodeError, Envelope, Key, Value};
+use tradewind_events::{Key, Value};
 use tradewind_query::rebuild::{ReadModels, key_of, tables};
 use tradewind_sqlite::OpenError;
 
@@ -15,9 +13,6 @@ use crate::app::AppError;
 
 /// Segments read at a time.
 const SEGMENTS: u32 = 64;
-
-/// Segments that are decoded and wait to be heard. One under full load is some megabytes.
-const SEGMENTS_AHEAD: usize = 2;
 
 /// Rows read or written at a time.
 const ROWS: u32 = 2_000;
@@ -48,14 +43,21 @@ impl Rebuild {
         let (_, mut opened) = self.store.own().map_err(in_use)?;
         let last = opened.reader.last_segment().map_err(AppError::from)?;
         let bar = screen::bar(last, "{bar:40} {pos}/{len} commits read, {eta} left");
-        let (mut models, mut events) = (ReadModels::default(), 0_u64);
-        read_log(&opened.reader, &opened.meta.name, |segment| {
-            bar.set_position(segment.number);
-            for (address, envelope) in segment.events {
-                models.hear(address, envelope);
-                events += 1;
+        let registry = tradewind_events::registry();
+        let (mut models, mut events, mut next) = (ReadModels::default(), 0_u64, 1);
+        loop {
+            let segments = opened.reader.segments(next, SEGMENTS).map_err(AppError::from)?;
+            let Some(last) = segments.last() else { break };
+            next = last.number + 1;
+            bar.set_position(last.number);
+            for segment in &segments {
+                for event in segment.read(&opened.meta.name)? {
+                    let address = event.address;
+                    models.hear(address, event.decode(&registry)?);
+                    events += 1;
+                }
             }
-        })?;
+        }
         bar.finish_and_clear();
         say(format_args!("{events} events read\n"))?;
         for table in tables() {
@@ -74,46 +76,6 @@ impl Rebuild {
         }
         say(if self.dry_run { "Nothing was changed.\n" } else { "The read models are what the log says.\n" })?;
         if models.failed.is_empty() { Ok(()) } else { Err(CliError::NotAsTold) }
-    }
-}
-
-/// The events of one segment.
-struct Decoded {
-    number: u64,
-    events: Vec<(Address, Envelope)>,
-}
-
-/// Reads the whole log. Another thread unpacks and decodes, which takes about as long as hearing does.
-fn read_log(reader: &dyn Reader, store: &str, mut hear: impl FnMut(Decoded)) -> Result<(), CliError> {
-    let (sender, decoded) = mpsc::sync_channel(SEGMENTS_AHEAD);
-    thread::scope(|scope| {
-        scope.spawn(move || {
-            let read = decode_log(reader, store, |segment| sender.send(Ok(segment)).is_ok());
-            // Nobody listens any more: then nobody wants to know of an error either.
-            read.or_else(|error| sender.send(Err(error))).unwrap_or_default();
-        });
-        for segment in decoded {
-            hear(segment?);
-        }
-        Ok(())
-    })
-}
-
-/// Gives one segment after the other, until `take` wants no more.
-fn decode_log(reader: &dyn Reader, store: &str, mut take: impl FnMut(Decoded) -> bool) -> Result<(), CliError> {
-    let registry = tradewind_events::registry();
-    let mut next = 1;
-    loop {
-        let segments = reader.segments(next, SEGMENTS).map_err(AppError::from)?;
-        let Some(last) = segments.last() else { return Ok(()) };
-        next = last.number + 1;
-        for segment in &segments {
-            let events = segment.read(store)?.into_iter().map(|event| Ok((event.address, event.decode(&registry)?)));
-            let events = events.collect::<Result<_, DecodeError>>()?;
-            if !take(Decoded { number: segment.number, events }) {
-                return Ok(());
-            }
-        }
     }
 }
 
