@@ -3,6 +3,7 @@
 use std::{
     cell::RefCell,
     io::{self, Read},
+    thread::LocalKey,
 };
 
 use zstd::{
@@ -25,28 +26,32 @@ thread_local! {
     static DECOMPRESSOR: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
 }
 
+/// Runs with what this thread keeps, which is made when it is wanted first.
+fn with<T, R>(
+    kept: &'static LocalKey<RefCell<Option<T>>>,
+    make: impl FnOnce() -> io::Result<T>,
+    run: impl FnOnce(&mut T) -> io::Result<R>,
+) -> io::Result<R> {
+    kept.with_borrow_mut(|kept| match kept {
+        Some(kept) => run(kept),
+        none => run(none.insert(make()?)),
+    })
+}
+
 /// One frame. Fails only where memory is at its end.
 pub fn compress(plain: &[u8]) -> io::Result<Vec<u8>> {
-    COMPRESSOR.with_borrow_mut(|compressor| match compressor {
-        Some(compressor) => compressor.compress(plain),
-        none => none.insert(Compressor::new(LEVEL)?).compress(plain),
-    })
+    with(&COMPRESSOR, || Compressor::new(LEVEL), |compressor| compressor.compress(plain))
 }
 
 /// The reverse of [`compress`]. What would be longer than `plain` bytes is an error.
 pub fn decompress(packed: &[u8], plain: usize) -> io::Result<Vec<u8>> {
-    DECOMPRESSOR.with_borrow_mut(|decompressor| match decompressor {
-        Some(decompressor) => decompressor.decompress(packed, plain),
-        none => none.insert(Decompressor::new()?).decompress(packed, plain),
-    })
+    with(&DECOMPRESSOR, Decompressor::new, |decompressor| decompressor.decompress(packed, plain))
 }
 
 /// One frame, by the dictionary: for a short text of ours that stands alone. Fails only where memory is at its end.
 pub(crate) fn compress_short(plain: &[u8]) -> io::Result<Vec<u8>> {
-    SHORT_COMPRESSOR.with_borrow_mut(|compressor| match compressor {
-        Some(compressor) => compressor.compress(plain),
-        none => none.insert(Compressor::with_dictionary(LEVEL, DICTIONARY)?).compress(plain),
-    })
+    let make = || Compressor::with_dictionary(LEVEL, DICTIONARY);
+    with(&SHORT_COMPRESSOR, make, |compressor| compressor.compress(plain))
 }
 
 /// The reverse of [`compress_short`]. What would be longer than `max` bytes is an error.

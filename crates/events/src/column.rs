@@ -53,6 +53,13 @@ pub struct ColumnDef {
     pub nullable: bool,
 }
 
+impl ColumnDef {
+    /// The column of a field of this type.
+    pub const fn of<T: Column>(name: &'static str) -> Self {
+        Self { name, kind: T::KIND, nullable: T::NULLABLE }
+    }
+}
+
 /// A stored value does not fit its field: the store was written by something else.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]

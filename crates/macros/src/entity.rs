@@ -117,46 +117,43 @@ impl Column {
         let name = field.ident.clone().unwrap_or_else(|| entity.clone());
         let (text, ty) = (name.to_string(), &field.ty);
         let Some(attribute) = field.attrs.iter().find(|attribute| attribute.path().is_ident("column")) else {
-            return Ok(Self::single(&name, &quote!(<#ty as ::tradewind_events::Column>::KIND), ty));
+            return Ok(Self::single(name, &text, ty));
         };
         let how: Ident = attribute.parse_args()?;
         match (how.to_string().as_str(), key) {
-            ("json", _) => Ok(Self::json(&name, &text)),
-            ("flat", [key]) => Ok(Self::flat(&name, ty, key)),
+            ("json", _) => Ok(Self::json(name, &text)),
+            ("flat", [key]) => Ok(Self::flat(name, ty, key)),
             ("flat", _) => Err(syn::Error::new(how.span(), "the key of the row is not one field")),
             _ => Err(syn::Error::new(how.span(), "json or flat is expected")),
         }
     }
 
-    fn single(name: &Ident, kind: &TokenStream, ty: &Type) -> Self {
-        let text = name.to_string();
-        let nullable = quote!(<#ty as ::tradewind_events::Column>::NULLABLE);
+    fn single(name: Ident, text: &str, ty: &Type) -> Self {
         Self {
-            name: name.clone(),
-            defs: quote!(&[::tradewind_events::ColumnDef { name: #text, kind: #kind, nullable: #nullable }]),
+            defs: quote!(&[::tradewind_events::ColumnDef::of::<#ty>(#text)]),
             count: quote!(1),
             write: quote!(row.push(::tradewind_events::Column::to_value(&self.#name));),
             weight: quote!(::tradewind_events::Column::weight(&self.#name)),
             read: quote!(::tradewind_events::read_column(row, AT, #text, ::tradewind_events::Column::from_value)?),
+            name,
         }
     }
 
-    fn json(name: &Ident, text: &str) -> Self {
+    fn json(name: Ident, text: &str) -> Self {
         let kind = quote!(::tradewind_events::ColumnKind::Json);
         Self {
-            name: name.clone(),
             defs: quote!(&[::tradewind_events::ColumnDef { name: #text, kind: #kind, nullable: false }]),
             count: quote!(1),
             write: quote!(row.push(::tradewind_events::json_to_value(&self.#name));),
             weight: quote!(::tradewind_events::JSON_COLUMN_WEIGHT),
             read: quote!(::tradewind_events::read_column(row, AT, #text, ::tradewind_events::json_from_value)?),
+            name,
         }
     }
 
-    fn flat(name: &Ident, ty: &Type, key: &Ident) -> Self {
+    fn flat(name: Ident, ty: &Type, key: &Ident) -> Self {
         let columns = quote!(<#ty as ::tradewind_events::Columns>::COLUMNS);
         Self {
-            name: name.clone(),
             defs: columns.clone(),
             count: quote!(#columns.len()),
             write: quote!(::tradewind_events::Columns::write_to(&self.#name, &mut row);),
@@ -165,6 +162,7 @@ impl Column {
                 &#key,
                 row.get(AT..AT + #columns.len()).unwrap_or_default(),
             )?),
+            name,
         }
     }
 }

@@ -15,7 +15,7 @@ const WAL_BYTES: u32 = 32 * 1024 * 1024;
 /// Memory for pages, in KiB: the writer's holds the inner pages of the indexes and the ends where rows are added; what it
 /// does not hold is read from the system's cache. More is slower: a commit that has balanced a tree walks through all
 /// cached pages (`sqlite3PcacheTruncate`, since pages change places by way of the number of the lock page). `bench/run aged`
-/// said 0.82 with 64 MiB, and says 0.97. Entities that are in use are in the engine's cache, so that readers need little.
+/// said 0.82 with 64 MiB, and 0.97 with 8. Entities that are in use are in the engine's cache, so that readers need little.
 const WRITER_CACHE_KIB: u32 = 8 * 1024;
 const READER_CACHE_KIB: u32 = 8 * 1024;
 

@@ -31,13 +31,6 @@ const CATCHING_UP: &str = "the consumers are catching up";
 /// Deadlines are held no longer than this after a start.
 const CATCHING_UP_MAX: Duration = Duration::from_secs(30);
 
-/// What goes to the writer.
-enum ToWriter {
-    Batch(Sealed),
-    /// The loop has taken notice of the failure; what comes now stands on what the store has.
-    GoOn,
-}
-
 pub(super) fn start(setup: Setup, mut parts: Parts) -> Result<Handle, StoreError> {
     let (input, inbox) = mpsc::channel();
     let (reader, clock, limits) = (Arc::clone(&setup.reader), Arc::clone(&setup.clock), setup.limits.clone());
@@ -128,30 +121,22 @@ impl Shared {
     }
 }
 
-/// Writes batches in their order. After a failure it lets everything pass until the loop has taken notice.
-fn write(shared: &Arc<Shared>, mut writer: Box<dyn Writer>, batches: &mpsc::Receiver<ToWriter>) {
-    let mut failed = false;
-    while let Ok(next) = batches.recv() {
-        match next {
-            ToWriter::GoOn => failed = false,
-            ToWriter::Batch(_) if failed => {}
-            ToWriter::Batch(sealed) => {
-                let watch = Stopwatch::start();
-                let written = catch_unwind(AssertUnwindSafe(|| {
-                    sealed.encode().map_err(CommitError::from).and_then(|commit| writer.commit(&commit))
-                }))
-                .unwrap_or_else(|_| Err(StoreError::Unusable("the writer has panicked".to_owned()).into()));
-                failed = written.is_err();
-                shared.tell(Input::Wrote(written.map(|()| watch.read())));
-            }
-        }
+/// Writes one batch after the other. The loop hands the next one over when it knows what became of the last.
+fn write(shared: &Arc<Shared>, mut writer: Box<dyn Writer>, batches: &mpsc::Receiver<Sealed>) {
+    while let Ok(sealed) = batches.recv() {
+        let watch = Stopwatch::start();
+        let written = catch_unwind(AssertUnwindSafe(|| {
+            sealed.encode().map_err(CommitError::from).and_then(|commit| writer.commit(&commit))
+        }))
+        .unwrap_or_else(|_| Err(StoreError::Unusable("the writer has panicked".to_owned()).into()));
+        shared.tell(Input::Wrote(written.map(|()| watch.read())));
     }
 }
 
 struct Loop {
     core: Core,
     inbox: mpsc::Receiver<Input>,
-    to_writer: mpsc::Sender<ToWriter>,
+    to_writer: mpsc::Sender<Sealed>,
     /// The figures of the batch that is with the writer.
     writing: Option<BatchFigures>,
     /// What the open batch has taken.
@@ -266,7 +251,6 @@ impl Loop {
                     }
                     Err(other) => return Err(StoreError::Unusable(other.to_string())),
                 }
-                self.to_writer.send(ToWriter::GoOn).map_err(|_| writer_gone())?;
             }
             Input::CaughtUp => {
                 self.catching_up = self.catching_up.saturating_sub(1);
@@ -308,7 +292,7 @@ impl Loop {
                     formed_in,
                     written_in: Duration::ZERO,
                 });
-                self.to_writer.send(ToWriter::Batch(sealed)).map_err(|_| writer_gone())?;
+                self.to_writer.send(sealed).map_err(|_| writer_gone())?;
             }
         }
         Ok(())

@@ -97,22 +97,18 @@ impl Summarized<'_> {
     }
 }
 
-const fn column<T: Column>(name: &'static str) -> ColumnDef {
-    ColumnDef { name, kind: T::KIND, nullable: T::NULLABLE }
-}
-
 /// All but the order's id, which names the row.
 impl Columns for Arc<OrderSummary> {
     const COLUMNS: &'static [ColumnDef] = &[
-        column::<Id>("customer_id"),
-        column::<Currency>("currency"),
-        column::<Option<i64>>("items_total_minor"),
-        column::<Option<i64>>("discount_minor"),
-        column::<Option<i64>>("shipping_minor"),
-        column::<Option<i64>>("tax_minor"),
-        column::<Option<i64>>("total_minor"),
-        column::<PaymentMethod>("payment_method"),
-        column::<Option<Id>>("cart_id"),
+        ColumnDef::of::<Id>("customer_id"),
+        ColumnDef::of::<Currency>("currency"),
+        ColumnDef::of::<Option<i64>>("items_total_minor"),
+        ColumnDef::of::<Option<i64>>("discount_minor"),
+        ColumnDef::of::<Option<i64>>("shipping_minor"),
+        ColumnDef::of::<Option<i64>>("tax_minor"),
+        ColumnDef::of::<Option<i64>>("total_minor"),
+        ColumnDef::of::<PaymentMethod>("payment_method"),
+        ColumnDef::of::<Option<Id>>("cart_id"),
     ];
 
     fn write_to(&self, row: &mut Vec<Value>) {
