@@ -16,7 +16,7 @@ use tradewind_engine::{
     ports::{List, Reader, StoreError},
     segment::SegmentError,
 };
-use tradewind_events::{Currency, DecodeError, Id, Registry, Timestamp, Value};
+use tradewind_events::{Currency, Id, Registry, Timestamp, Value};
 
 pub use report::{Check, INVARIANTS, Owed, Report, Violation};
 
@@ -81,8 +81,6 @@ pub enum AuditError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Segment(#[from] SegmentError),
-    #[error("an event of the log cannot be decoded: {0}")]
-    Decode(#[from] DecodeError),
     #[error("a row of {table} cannot be read: {reason}")]
     Row { table: &'static str, reason: String },
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 use tradewind_engine::{
-    Address, Table,
+    Address, LogEvent, Table,
     ports::{List, Reader},
 };
 use tradewind_events::{Envelope, Event, Id, Key, Value, notifications as told, orders, payments, shipping};
@@ -66,9 +66,8 @@ pub fn read(audit: &Audit<'_>, facts: &Facts, report: &mut Report) -> Result<Log
             from = last.number + 1;
             for segment in &segments {
                 oldest.get_or_insert(segment.number);
-                for event in segment.read(store.name)? {
-                    let (address, heard) = (event.address, event.heard);
-                    let envelope = Arc::new(event.decode(audit.registry)?);
+                for LogEvent { address, heard, envelope } in segment.decode(store.name, audit.registry)? {
+                    let envelope = Arc::new(envelope);
                     if let Some(models) = models.as_mut().filter(|_| facts.is_read(&envelope.id)) {
                         models.hear(address, Arc::clone(&envelope));
                     }
@@ -150,7 +149,7 @@ fn check_models(store: &StoreView<'_>, models: ReadModels, oldest: u64, report: 
     let mut models = models;
     for table in tables() {
         let live = rows(store.reader, table)?;
-        let rebuilt = models.rows(table);
+        let rebuilt = models.take_rows(table).collect();
         let (differences, frozen) = compare(table, &live, &rebuilt, oldest);
         report.frozen += u64::try_from(frozen).unwrap_or(u64::MAX);
         for _ in differences.len()..live.len() {

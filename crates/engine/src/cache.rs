@@ -87,12 +87,10 @@ impl Cache {
         self.young_bytes = (self.young_bytes + after).saturating_sub(before);
     }
 
-    pub fn remove(&mut self, row: &RowRef) {
-        if let Some(entry) = self.young.remove(row) {
-            self.young_bytes = self.young_bytes.saturating_sub(entry.bytes);
-        } else {
-            self.old.remove(row);
-        }
+    pub fn remove(&mut self, row: &RowRef) -> Option<Entry> {
+        let young = self.young.remove(row);
+        self.young_bytes = self.young_bytes.saturating_sub(young.as_ref().map_or(0, |entry| entry.bytes));
+        young.or_else(|| self.old.remove(row))
     }
 
     /// Batches up to `batch` are durable.

@@ -1,7 +1,7 @@
 //! Read models made again: the reactions of one service over the events of a log, in memory. There is no store, no
 //! clock and no batch here; a projection that asks for one of them could not be made again.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use tradewind_events::{Envelope, Id, Key, Timestamp, Value};
 
@@ -29,15 +29,20 @@ impl Replay {
         self.work.run_alone(|work| service.hear(work, &cause, &*envelope.event)).map(|_said| ())
     }
 
-    /// The rows of a table as they are now.
-    pub fn rows(&mut self, table: &'static Table) -> BTreeMap<Key, Vec<Value>> {
-        let changed = self.work.changes.iter().filter(|change| change.row.row.table == table.name);
-        let keys: Vec<RowRef> = changed.map(|change| change.row.clone()).collect();
-        let typed = |row: RowRef| match &self.work.cache.get(&row)?.slot {
-            Slot::Typed(entity) => Some((row.row.key, entity.row())),
+    /// Takes a row out, so that its memory is free again. After that it is as if it had never been.
+    pub fn take_row(&mut self, table: &'static Table, key: &Key) -> Option<Vec<Value>> {
+        match self.work.cache.remove(&RowRef::new(table.name, key.clone()))?.slot {
+            Slot::Typed(entity) => Some(entity.row()),
             Slot::Absent | Slot::Raw(_) => None,
-        };
-        keys.into_iter().filter_map(typed).collect()
+        }
+    }
+
+    /// Takes the rows of a table out, in the order of their keys; each is made when the iterator comes to it.
+    pub fn take_rows(&mut self, table: &'static Table) -> impl Iterator<Item = (Key, Vec<Value>)> {
+        let changed = self.work.changes.iter().filter(|change| change.row.row.table == table.name);
+        let mut keys: Vec<Key> = changed.map(|change| change.row.row.key.clone()).collect();
+        keys.sort_unstable();
+        keys.into_iter().filter_map(move |key| self.take_row(table, &key).map(|row| (key, row)))
     }
 }
 

@@ -1,16 +1,17 @@
 //! The event log: one segment a commit.
 //!
 //! A segment holds blocks of at most [`SEGMENT_BLOCK_BYTES_MAX`] bytes of events, each compressed alone as a frame of
-//! Zstandard (RFC 8878), and a directory. An event is a JSON array `[name, version, source, subject, key, time_ms,
-//! sequence, correlation_id, causation_id, traceparent, heard_id, data]` behind its length (u32, little endian). Its id
-//! is its address; only what was heard from another store carries its own as `heard_id`. The directory is an array of
-//! `(first index, offset, bytes when plain)`, u32 each, little endian.
+//! Zstandard (RFC 8878), and a directory. An event is its length (u32, little endian), a JSON array `[name, version,
+//! source, subject, key, time_ms, sequence, correlation_id, causation_id, traceparent, heard_id]` and, right behind the
+//! array, its data as JSON: they are read once, as what they are, and not first to find where they end. Its id is its
+//! address; only what was heard from another store carries its own as `heard_id`. The directory is an array of `(first
+//! index, offset, bytes when plain)`, u32 each, little endian.
 
-use std::{io, sync::Arc};
+use std::{borrow::Cow, io, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use tradewind_events::{DecodeError, Envelope, Id, RawEnvelope, Registry, Subject, Timestamp};
+use tradewind_events::{Envelope, Id, RawEnvelope, Registry, SPEC_VERSION, Subject, Timestamp};
 
 use crate::Address;
 pub use crate::packing::{compress, decompress};
@@ -41,13 +42,13 @@ pub struct Segment {
     pub blocks: Vec<u8>,
 }
 
-/// An event in the log.
+/// An event in the log: decoded, or with its data as they stand there, which are not looked into.
 #[derive(Debug, Clone)]
-pub struct LogEvent {
+pub struct LogEvent<E = Envelope> {
     pub address: Address,
     /// It was said by another store and is here for rebuilding; the relay passes over it.
     pub heard: bool,
-    pub envelope: RawEnvelope,
+    pub envelope: E,
 }
 
 /// The log cannot be read: it was damaged or written by something else.
@@ -88,21 +89,33 @@ struct Meta<'a>(
     Option<&'a Id>,
 );
 
+/// [`Meta`] as it is read: an array too, whose elements have names here.
 #[derive(Deserialize)]
-struct StoredEvent<'a>(
-    #[serde(borrow)] std::borrow::Cow<'a, str>,
-    u16,
-    #[serde(borrow)] std::borrow::Cow<'a, str>,
-    #[serde(borrow)] std::borrow::Cow<'a, str>,
-    Id,
-    i64,
-    u64,
-    Id,
-    Option<Id>,
-    #[serde(borrow)] Option<std::borrow::Cow<'a, str>>,
-    Option<Id>,
-    #[serde(borrow)] &'a RawValue,
-);
+struct StoredMeta<'a> {
+    #[serde(borrow)]
+    name: Cow<'a, str>,
+    version: u16,
+    #[serde(borrow)]
+    source: Cow<'a, str>,
+    #[serde(borrow)]
+    subject: Cow<'a, str>,
+    key: Id,
+    time: i64,
+    sequence: u64,
+    correlation_id: Id,
+    causation_id: Option<Id>,
+    traceparent: Option<Arc<str>>,
+    heard_id: Option<Id>,
+}
+
+/// An event as it stands in an unpacked block.
+struct StoredEvent<'a> {
+    id: Id,
+    heard: bool,
+    meta: StoredMeta<'a>,
+    /// JSON.
+    data: &'a str,
+}
 
 /// Writes a segment.
 pub struct SegmentBuilder {
@@ -140,11 +153,7 @@ impl SegmentBuilder {
             heard.then_some(&envelope.id),
         );
         serde_json::to_writer(&mut self.block, &meta)?;
-        // The data is the array's last element.
-        self.block.pop();
-        self.block.push(b',');
         envelope.event.encode(&mut self.block)?;
-        self.block.push(b']');
         let bytes = self.block.len() - start - 4;
         if bytes > SEGMENT_EVENT_BYTES_MAX {
             self.block.truncate(start);
@@ -192,14 +201,48 @@ impl SegmentBuilder {
 }
 
 impl Segment {
-    /// Every event, in order. `store` is the store's name, which stands in the ids.
-    pub fn read(&self, store: &str) -> Result<Vec<LogEvent>, SegmentError> {
+    /// Every event, in order, as it stands here. `store` is the store's name, which stands in the ids.
+    pub fn read(&self, store: &str) -> Result<Vec<LogEvent<RawEnvelope>>, SegmentError> {
+        self.every(store, raw)
+    }
+
+    /// Every event, in order, decoded, and upcast if it is of an older version.
+    pub fn decode(&self, store: &str, registry: &Registry) -> Result<Vec<LogEvent>, SegmentError> {
+        self.every(store, |event| decoded(event, registry))
+    }
+
+    /// The events at these places, decoded; only their blocks are unpacked. Places that are not there are left out.
+    pub fn decode_at(&self, indexes: &[u32], store: &str, registry: &Registry) -> Result<Vec<LogEvent>, SegmentError> {
+        let mut found = Vec::with_capacity(indexes.len());
+        let blocks = self.blocks()?;
+        for (nth, block) in blocks.iter().enumerate() {
+            let end = blocks.get(nth + 1).map_or(self.events, |next| next.first);
+            if indexes.iter().any(|index| (block.first..end).contains(index)) {
+                self.read_block(block, |index, bytes| {
+                    if indexes.contains(&index) {
+                        found.push(self.event(index, bytes, store, |event| decoded(event, registry))?);
+                    }
+                    Ok(())
+                })?;
+            }
+        }
+        Ok(found)
+    }
+
+    fn every<E>(
+        &self,
+        store: &str,
+        make: impl Fn(StoredEvent<'_>) -> Result<E, String>,
+    ) -> Result<Vec<LogEvent<E>>, SegmentError> {
         let mut events = Vec::with_capacity(usize::try_from(self.events).unwrap_or(0).min(EVENTS_EXPECTED_MAX));
         for block in self.blocks()? {
             if usize::try_from(block.first).ok() != Some(events.len()) {
                 return Err(self.damaged("a block does not begin where the one before it ends"));
             }
-            self.read_block(&block, store, |_| true, &mut events)?;
+            self.read_block(&block, |index, bytes| {
+                events.push(self.event(index, bytes, store, &make)?);
+                Ok(())
+            })?;
         }
         if events.len() == usize::try_from(self.events).unwrap_or(usize::MAX) {
             Ok(events)
@@ -208,18 +251,17 @@ impl Segment {
         }
     }
 
-    /// The events at these places; only their blocks are unpacked. Places that are not there are left out.
-    pub fn read_at(&self, indexes: &[u32], store: &str) -> Result<Vec<LogEvent>, SegmentError> {
-        let mut found = Vec::with_capacity(indexes.len());
-        let blocks = self.blocks()?;
-        for (nth, block) in blocks.iter().enumerate() {
-            let end = blocks.get(nth + 1).map_or(self.events, |next| next.first);
-            if indexes.iter().any(|index| (block.first..end).contains(index)) {
-                let wanted = |index| indexes.contains(&index);
-                self.read_block(block, store, wanted, &mut found)?;
-            }
-        }
-        Ok(found)
+    fn event<E>(
+        &self,
+        index: u32,
+        bytes: &[u8],
+        store: &str,
+        make: impl FnOnce(StoredEvent<'_>) -> Result<E, String>,
+    ) -> Result<LogEvent<E>, SegmentError> {
+        let address = Address { segment: self.number, index };
+        let stored = StoredEvent::parse(bytes, address, store);
+        let event = stored.and_then(|event| Ok(LogEvent { address, heard: event.heard, envelope: make(event)? }));
+        event.map_err(|reason| self.damaged(format_args!("event {index}: {reason}")))
     }
 
     fn blocks(&self) -> Result<Vec<Block>, SegmentError> {
@@ -257,13 +299,11 @@ impl Segment {
         if unpacked.len() == plain { Ok(unpacked) } else { Err(self.damaged("a block is shorter than it claims")) }
     }
 
-    /// Events of a block, as far as they are wanted.
+    /// Hands every event of a block on, with its index.
     fn read_block(
         &self,
         block: &Block,
-        store: &str,
-        wanted: impl Fn(u32) -> bool,
-        out: &mut Vec<LogEvent>,
+        mut each: impl FnMut(u32, &[u8]) -> Result<(), SegmentError>,
     ) -> Result<(), SegmentError> {
         let plain = self.plain(block)?;
         let mut rest = plain.as_slice();
@@ -274,10 +314,7 @@ impl Segment {
             }
             let length = usize::try_from(number(length)).unwrap_or(usize::MAX);
             let (event, tail) = tail.split_at_checked(length).ok_or_else(|| self.damaged("an event is cut off"))?;
-            if wanted(index) {
-                let stored: StoredEvent<'_> = serde_json::from_slice(event).map_err(|error| self.damaged(error))?;
-                out.push(stored.at(Address { segment: self.number, index }, store));
-            }
+            each(index, event)?;
             index += 1;
             rest = tail;
         }
@@ -300,36 +337,51 @@ fn number(bytes: &[u8]) -> u32 {
     bytes.try_into().map_or(0, u32::from_le_bytes)
 }
 
-impl StoredEvent<'_> {
-    fn at(self, address: Address, store: &str) -> LogEvent {
-        let Self(name, version, source, subject, key, time, sequence, correlation, causation, traceparent, heard, data) =
-            self;
-        let envelope = RawEnvelope {
-            specversion: tradewind_events::SPEC_VERSION.to_owned(),
-            id: heard.clone().unwrap_or_else(|| event_id(store, address)),
-            name: name.into_owned(),
-            version,
-            source: Arc::from(source),
-            subject: subject.into_owned(),
-            key,
-            time: Timestamp::from_millis(time),
-            sequence,
-            correlation_id: correlation,
-            causation_id: causation,
-            traceparent: traceparent.map(Arc::from),
-            data: data.to_owned(),
-        };
-        LogEvent { address, heard: heard.is_some(), envelope }
+impl<'a> StoredEvent<'a> {
+    fn parse(bytes: &'a [u8], address: Address, store: &str) -> Result<Self, String> {
+        // Looked at once: what is read from a text need not be asked for its UTF-8 string by string.
+        let text = str::from_utf8(bytes).map_err(|error| error.to_string())?;
+        let mut array = serde_json::Deserializer::from_str(text).into_iter::<StoredMeta<'_>>();
+        let mut meta = array.next().ok_or("it is empty")?.map_err(|error| error.to_string())?;
+        let data = text.get(array.byte_offset()..).unwrap_or_default();
+        let heard = meta.heard_id.take();
+        Ok(Self { heard: heard.is_some(), id: heard.unwrap_or_else(|| event_id(store, address)), meta, data })
     }
 }
 
-impl LogEvent {
-    /// Decoded, and upcast if it is of an older version.
-    pub fn decode(self, registry: &Registry) -> Result<Envelope, DecodeError> {
-        self.envelope.decode(registry)
-    }
+fn raw(StoredEvent { id, meta, data, .. }: StoredEvent<'_>) -> Result<RawEnvelope, String> {
+    let data: &RawValue = serde_json::from_str(data).map_err(|error| error.to_string())?;
+    Ok(RawEnvelope {
+        specversion: SPEC_VERSION.to_owned(),
+        id,
+        name: meta.name.into_owned(),
+        version: meta.version,
+        source: Arc::from(meta.source),
+        subject: meta.subject.into_owned(),
+        key: meta.key,
+        time: Timestamp::from_millis(meta.time),
+        sequence: meta.sequence,
+        correlation_id: meta.correlation_id,
+        causation_id: meta.causation_id,
+        traceparent: meta.traceparent,
+        data: data.to_owned(),
+    })
+}
 
-    pub fn subject(&self) -> Option<Subject> {
-        Subject::parse(&self.envelope.subject)
-    }
+fn decoded(StoredEvent { id, meta, data, .. }: StoredEvent<'_>, registry: &Registry) -> Result<Envelope, String> {
+    let event = registry.decode(&meta.name, meta.version, data).map_err(|error| error.to_string())?;
+    let subject = Some(event.subject()).filter(|subject| subject.is(&meta.subject));
+    let subject = subject.or_else(|| Subject::parse(&meta.subject));
+    Ok(Envelope {
+        id,
+        source: Arc::from(meta.source),
+        subject: subject.ok_or_else(|| format!("subject {:?}", meta.subject))?,
+        key: meta.key,
+        time: Timestamp::from_millis(meta.time),
+        sequence: meta.sequence,
+        correlation_id: meta.correlation_id,
+        causation_id: meta.causation_id,
+        traceparent: meta.traceparent,
+        event,
+    })
 }

@@ -135,7 +135,7 @@ impl RawEnvelope {
     pub fn decode(self, registry: &Registry) -> Result<Envelope, DecodeError> {
         let subject = Subject::parse(&self.subject)
             .ok_or_else(|| DecodeError::Envelope { reason: format!("subject {:?}", self.subject) })?;
-        let event = registry.decode(&self.name, self.version, &self.data)?;
+        let event = registry.decode(&self.name, self.version, self.data.get())?;
         Ok(Envelope {
             id: self.id,
             source: self.source,

@@ -3,7 +3,6 @@
 use std::{any::Any, borrow::Cow, collections::BTreeMap, fmt, sync::Arc};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned};
-use serde_json::value::RawValue;
 
 use crate::{Column, ColumnError, ColumnKind, DecodeError, Id, Key, Value, personal::masked, size::json_size};
 
@@ -41,17 +40,26 @@ impl Subject {
         Self { kind: kind.into(), key }
     }
 
+    /// This subject is printed as that text. Where a part has to be escaped, the answer is no: then [`Subject::parse`] it.
+    pub fn is(&self, text: &str) -> bool {
+        let key = text.strip_prefix(&*self.kind).and_then(|rest| rest.strip_prefix('/'));
+        key.is_some_and(|key| key == self.key.as_str() && !key.contains(['/', '%']))
+    }
+
     /// Reads what [`fmt::Display`] prints; `None` for anything but a kind and one or more parts.
     pub fn parse(text: &str) -> Option<Self> {
         let (kind, key) = text.split_once('/')?;
-        let parts: Vec<String> = key.split('/').map(|part| part.replace("%2F", "/").replace("%25", "%")).collect();
         // A control character in a part could be the one that joins parts, and make one key look like another.
-        let is_name = |part: &str| !part.is_empty() && !part.contains(char::is_control);
-        if !is_name(kind) || !parts.iter().all(|part| is_name(part)) {
+        if kind.is_empty() || key.split('/').any(str::is_empty) || text.contains(char::is_control) {
             return None;
         }
-        let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
-        Some(Self::new(kind.to_owned(), Key::of(&parts)))
+        let key = if key.contains(['/', '%']) {
+            let parts: Vec<_> = key.split('/').map(|part| part.replace("%2F", "/").replace("%25", "%")).collect();
+            Key::of(&parts.iter().map(String::as_str).collect::<Vec<_>>())
+        } else {
+            Key::of(&[key])
+        };
+        Some(Self::new(kind.to_owned(), key))
     }
 }
 
@@ -151,7 +159,7 @@ pub struct EventKind {
     decode: Decode,
 }
 
-type Decode = fn(u16, &RawValue) -> Result<Arc<dyn AnyEvent>, DecodeError>;
+type Decode = fn(u16, &str) -> Result<Arc<dyn AnyEvent>, DecodeError>;
 
 impl EventKind {
     pub const fn of<E: Event>(source: &'static str) -> Self {
@@ -159,16 +167,16 @@ impl EventKind {
     }
 }
 
-fn decode<E: Event>(version: u16, data: &RawValue) -> Result<Arc<dyn AnyEvent>, DecodeError> {
+fn decode<E: Event>(version: u16, data: &str) -> Result<Arc<dyn AnyEvent>, DecodeError> {
     let invalid = |error: serde_json::Error| DecodeError::Data { name: E::NAME.to_owned(), reason: masked(&error) };
     if version == E::VERSION {
-        return Ok(Arc::new(serde_json::from_str::<E>(data.get()).map_err(invalid)?));
+        return Ok(Arc::new(serde_json::from_str::<E>(data).map_err(invalid)?));
     }
     let unknown = || DecodeError::UnknownVersion { name: E::NAME.to_owned(), version };
     if version > E::VERSION {
         return Err(unknown());
     }
-    let mut value: serde_json::Value = serde_json::from_str(data.get()).map_err(invalid)?;
+    let mut value: serde_json::Value = serde_json::from_str(data).map_err(invalid)?;
     for from in version..E::VERSION {
         value = E::upcast(from, value).ok_or_else(unknown)?;
     }
@@ -198,8 +206,8 @@ impl Registry {
         self.0.get(name)
     }
 
-    /// Data of a version that this process knows, or an older one that can be upcast.
-    pub fn decode(&self, name: &str, version: u16, data: &RawValue) -> Result<Arc<dyn AnyEvent>, DecodeError> {
+    /// Data, as JSON, of a version that this process knows, or an older one that can be upcast.
+    pub fn decode(&self, name: &str, version: u16, data: &str) -> Result<Arc<dyn AnyEvent>, DecodeError> {
         let kind = self.get(name).ok_or_else(|| DecodeError::UnknownType { name: name.to_owned() })?;
         (kind.decode)(version, data)
     }

@@ -1,7 +1,10 @@
 //! Segments of the event log, as a damaged store might give them. A line with `events` or `bytes` says what follows:
 //! events as JSON, one a line, from which a segment is made; or a segment's own bytes.
 
-use tradewind_engine::segment::{Segment, SegmentBuilder, compress, decompress};
+use tradewind_engine::{
+    LogEvent,
+    segment::{Segment, SegmentBuilder, compress, decompress},
+};
 use tradewind_events::{Envelope, Registry, Timestamp, registry};
 
 use crate::{Check, envelope, line};
@@ -27,34 +30,31 @@ fn check(registry: &Registry, input: &[u8]) {
     };
     assert_eq!(events.len() as u64, u64::from(segment.events));
     let wanted: Vec<u32> = (0..segment.events).step_by(2).collect();
-    let found = segment.read_at(&wanted, STORE).expect("what can be read as a whole can be read in parts");
+    let Ok(decoded) = segment.decode(STORE, registry) else { return };
+    assert_eq!(decoded.len(), events.len());
+    let found = segment.decode_at(&wanted, STORE, registry).expect("what can be read as a whole can be read in parts");
     let places: Vec<u32> = found.iter().map(|event| event.address.index).collect();
     assert_eq!(places, wanted);
     for (event, index) in found.iter().zip(&wanted) {
         assert_eq!(event.envelope.id, events[*index as usize].envelope.id);
     }
-    let heard: Vec<bool> = events.iter().map(|event| event.heard).collect();
-    let decoded: Result<Vec<Envelope>, _> = events.into_iter().map(|event| event.decode(registry)).collect();
-    if let Ok(envelopes) = decoded {
-        assert_reads_as(&envelopes, &heard, registry);
-    }
+    assert_reads_as(&decoded, registry);
 }
 
 /// Written again, the events are the same.
-fn assert_reads_as(envelopes: &[Envelope], heard: &[bool], registry: &Registry) {
+fn assert_reads_as(events: &[LogEvent], registry: &Registry) {
     let mut builder = SegmentBuilder::default();
-    for (envelope, heard) in envelopes.iter().zip(heard) {
-        builder.push(envelope, *heard).expect("what was read can be written");
+    for event in events {
+        builder.push(&event.envelope, event.heard).expect("what was read can be written");
     }
     let segment = builder.finish(NUMBER, AT).expect("what was read can be written");
-    let Some(segment) = segment else { return assert!(envelopes.is_empty()) };
-    let again = segment.read(STORE).expect("what was written can be read");
-    assert_eq!(again.len(), envelopes.len());
-    for ((event, envelope), heard) in again.into_iter().zip(envelopes).zip(heard) {
-        assert_eq!(event.heard, *heard);
-        let event = event.decode(registry).expect("what was written can be read");
-        let json = |envelope: &Envelope| envelope.to_json().expect("what was read can be written");
-        assert_eq!(String::from_utf8_lossy(&json(&event)), String::from_utf8_lossy(&json(envelope)));
+    let Some(segment) = segment else { return assert!(events.is_empty()) };
+    let again = segment.decode(STORE, registry).expect("what was written can be read");
+    assert_eq!(again.len(), events.len());
+    for (again, event) in again.iter().zip(events) {
+        assert_eq!(again.heard, event.heard);
+        let json = |event: &LogEvent| event.envelope.to_json().expect("what was read can be written");
+        assert_eq!(String::from_utf8_lossy(&json(again)), String::from_utf8_lossy(&json(event)));
     }
 }
 

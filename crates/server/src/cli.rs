@@ -101,8 +101,6 @@ pub enum CliError {
     Audit(#[from] tradewind_audit::AuditError),
     #[error(transparent)]
     Log(#[from] tradewind_engine::segment::SegmentError),
-    #[error("an event of the log cannot be decoded: {0}")]
-    Event(#[from] tradewind_events::DecodeError),
     #[error(transparent)]
     Commit(#[from] tradewind_engine::ports::CommitError),
     #[error("this cannot be shown as JSON: {0}")]
@@ -141,7 +139,6 @@ impl CliError {
             | Self::Provider(_)
             | Self::Audit(_)
             | Self::Log(_)
-            | Self::Event(_)
             | Self::Commit(_) => 3,
             Self::Interrupted | Self::BrokenOff => 130,
             _ => 1,

@@ -26,9 +26,8 @@ pub fn events_at(
         let segment = reader.segments(number, 1)?.into_iter().find(|segment| segment.number == number);
         let segment = segment.ok_or_else(|| damaged(&format_args!("segment {number} of the log is not there")))?;
         let indexes: Vec<u32> = indexes.into_iter().collect();
-        for event in segment.read_at(&indexes, store).map_err(|error| damaged(&error))? {
-            events.push((event.address, event.decode(&registry).map_err(|error| damaged(&error))?));
-        }
+        let found = segment.decode_at(&indexes, store, &registry).map_err(|error| damaged(&error))?;
+        events.extend(found.into_iter().map(|event| (event.address, event.envelope)));
     }
     Ok(events)
 }

@@ -1,6 +1,6 @@
 //! The stories of orders: what was said of each, by whom and when, from the logs of all stores.
 
-use tradewind_engine::{Address, ports::Reader};
+use tradewind_engine::{Address, LogEvent, ports::Reader};
 use tradewind_events::{Envelope, Id, Timestamp};
 use tradewind_query::order_of;
 
@@ -22,9 +22,12 @@ impl World {
         for node in &self.nodes {
             let segments = node.store.segments(1, u32::MAX).unwrap_or_default();
             for segment in segments {
-                let read = segment.read(&node.name).unwrap_or_default().into_iter().filter(|event| !event.heard);
-                let decoded = read.filter_map(|event| Some((event.address, event.decode(&self.registry).ok()?)));
-                events.extend(decoded.map(|(address, envelope)| (envelope.time, node.name.clone(), address, envelope)));
+                let read = segment.decode(&node.name, &self.registry).unwrap_or_default();
+                let said = read.into_iter().filter(|event| !event.heard);
+                let placed = |LogEvent { address, envelope, .. }: LogEvent| {
+                    (envelope.time, node.name.clone(), address, envelope)
+                };
+                events.extend(said.map(placed));
             }
         }
         events.sort_by(|left, right| (left.0, &left.1, left.2).cmp(&(right.0, &right.1, right.2)));

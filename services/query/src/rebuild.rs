@@ -56,9 +56,14 @@ impl ReadModels {
         }
     }
 
-    /// One of [`tables`].
-    pub fn rows(&mut self, table: &'static Table) -> Rows {
-        self.replay.rows(table)
+    /// Takes a row of one of [`tables`] out.
+    pub fn take_row(&mut self, table: &'static Table, key: &Key) -> Option<Vec<Value>> {
+        self.replay.take_row(table, key)
+    }
+
+    /// Takes the rows of one of [`tables`] out, in the order of their keys.
+    pub fn take_rows(&mut self, table: &'static Table) -> impl Iterator<Item = (Key, Vec<Value>)> {
+        self.replay.take_rows(table)
     }
 }
 

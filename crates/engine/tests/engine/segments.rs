@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use tradewind_engine::segment::{SEGMENT_BLOCK_BYTES_MAX, Segment, SegmentBuilder, event_address, event_id};
-use tradewind_events::{Envelope, Event, Timestamp, id};
+use tradewind_events::{Envelope, Event, Registry, Timestamp, id};
 
 use crate::toy::{Counted, registry};
 
@@ -36,20 +36,23 @@ proptest! {
     #[test]
     fn what_is_written_is_read_in_order(events in proptest::collection::vec(("[!-~]{1,64}", any::<i64>(), any::<bool>()), 1..200), pick in any::<prop::sample::Index>()) {
         let segment = segment(&events);
-        let read = segment.read("s").unwrap();
-        prop_assert_eq!(read.len(), events.len());
-        for (nth, (event, (name, total, heard))) in read.into_iter().zip(&events).enumerate() {
+        let raw = segment.read("s").unwrap();
+        let read = segment.decode("s", &registry()).unwrap();
+        prop_assert_eq!((raw.len(), read.len()), (events.len(), events.len()));
+        for (nth, ((event, raw), (name, total, heard))) in read.into_iter().zip(raw).zip(&events).enumerate() {
             let nth = u32::try_from(nth).unwrap();
             prop_assert_eq!((event.address.segment, event.address.index, event.heard), (9, nth, *heard));
             let expected = if *heard { id("elsewhere-1") } else { event_id("s", event.address) };
-            let envelope = event.decode(&registry()).unwrap();
+            let envelope = event.envelope;
             prop_assert_eq!(&envelope.id, &expected);
             prop_assert_eq!(envelope.sequence, 7);
+            let json = envelope.to_json().unwrap();
+            prop_assert_eq!(String::from_utf8(json).unwrap(), serde_json::to_string(&raw.envelope).unwrap());
             let counted = envelope.event.as_any().downcast_ref::<Counted>().unwrap();
             prop_assert_eq!((counted.name.as_str(), counted.total), (name.as_str(), *total));
         }
         let index = u32::try_from(pick.index(events.len())).unwrap();
-        let [one] = &segment.read_at(&[index], "s").unwrap()[..] else { panic!("one event") };
+        let [one] = &segment.decode_at(&[index], "s", &registry()).unwrap()[..] else { panic!("one event") };
         prop_assert_eq!(one.address.index, index);
     }
 
@@ -65,6 +68,14 @@ proptest! {
         // A changed byte may still be a valid log; it must only never take the reader down.
         prop_assert!(segment.read("s").map_or(true, |read| read.len() == events.len()));
     }
+}
+
+#[test]
+fn an_event_that_nobody_knows_is_named_with_its_place() {
+    let segment = segment(&[("a".into(), 1, false), ("b".into(), 2, false)]);
+    let error = segment.decode("s", &Registry::default()).unwrap_err().to_string();
+    assert_eq!(error, r#"segment 9 of the log cannot be read: event 0: no event is named "tally.counted""#);
+    assert_eq!(segment.read("s").unwrap().len(), 2, "it can be read all the same");
 }
 
 #[test]
@@ -84,7 +95,10 @@ fn an_event_is_never_read_at_another_place_than_its_own() {
         damaged.directory[..4].copy_from_slice(&u32::to_le_bytes(first));
         assert!(damaged.read("s").is_err(), "{first}");
         // Of the places that are asked for, none is beyond what can be counted.
-        assert!(damaged.read_at(&[u32::MAX - 1, u32::MAX], "s").map_or(true, |read| read.is_empty()), "{first}");
+        assert!(
+            damaged.decode_at(&[u32::MAX - 1, u32::MAX], "s", &registry()).map_or(true, |read| read.is_empty()),
+            "{first}"
+        );
     }
 }
 

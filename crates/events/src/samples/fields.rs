@@ -73,7 +73,7 @@ fn json(event: &dyn AnyEvent) -> Value {
 
 fn decode(event: &dyn AnyEvent, data: &Value) -> Option<Arc<dyn AnyEvent>> {
     let data = RawValue::from_string(data.to_string()).expect("a value prints as JSON");
-    registry().decode(event.name(), event.version(), &data).ok()
+    registry().decode(event.name(), event.version(), data.get()).ok()
 }
 
 fn walk(value: &Value, steps: &mut Vec<Step>, found: &mut Vec<Field>) {

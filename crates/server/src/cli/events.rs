@@ -6,6 +6,7 @@ use tradewind_engine::{
     LogEvent,
     ports::{Reader, StoreError},
 };
+use tradewind_events::RawEnvelope;
 
 use super::{
     CliError, say,
@@ -118,7 +119,7 @@ impl Events {
         Ok(last + 1)
     }
 
-    fn fits(&self, event: &LogEvent) -> bool {
+    fn fits(&self, event: &LogEvent<RawEnvelope>) -> bool {
         let envelope = &event.envelope;
         let named = self.name.as_deref().is_none_or(|name| match name.strip_suffix('*') {
             Some(start) => envelope.name.starts_with(start),
@@ -154,7 +155,7 @@ struct Page {
 }
 
 impl Page {
-    fn show(&mut self, event: &LogEvent) -> Result<(), CliError> {
+    fn show(&mut self, event: &LogEvent<RawEnvelope>) -> Result<(), CliError> {
         let envelope = &event.envelope;
         if self.json {
             return say(format_args!("{}\n", serde_json::to_string(envelope)?));

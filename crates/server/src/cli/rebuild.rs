@@ -1,12 +1,14 @@
 //! `tradewind rebuild`
 
+use std::{mem, sync::mpsc, thread};
+
 use tradewind_engine::{
-    StoredRow, Table,
+    LogEvent, StoredRow, Table,
     ports::{Clock, Commit, List, Reader, RowChange, RowWrite, SystemClock, Writer},
 };
-use tradewind_events::{Key, Value};
+use tradewind_events::Value;
 use tradewind_query::rebuild::{ReadModels, key_of, tables};
-use tradewind_sqlite::OpenError;
+use tradewind_sqlite::{OpenError, Opened};
 
 use super::{CliError, say, screen, store::StoreArgs};
 use crate::app::AppError;
@@ -14,8 +16,14 @@ use crate::app::AppError;
 /// Segments read at a time.
 const SEGMENTS: u32 = 64;
 
-/// Rows read or written at a time.
+/// Segments that are decoded before they are heard.
+const SEGMENTS_AHEAD: usize = 4;
+
+/// Rows read at a time.
 const ROWS: u32 = 2_000;
+
+/// Rows written at a time: a commit waits for the disk, and what it holds is in memory.
+const WRITTEN_MAX: usize = 8_000;
 
 /// Make the read models again from the event log.
 ///
@@ -31,11 +39,13 @@ pub struct Rebuild {
     dry_run: bool,
 }
 
-/// What a rebuild has found in one table.
-#[derive(Default)]
-struct Found {
-    rows: usize,
+/// One table that is made equal to the rebuilt one.
+struct Mending<'a> {
+    opened: &'a mut Opened,
+    dry_run: bool,
+    /// Found and not written yet.
     changes: Vec<RowChange>,
+    differ: usize,
 }
 
 impl Rebuild {
@@ -43,30 +53,26 @@ impl Rebuild {
         let (_, mut opened) = self.store.own().map_err(in_use)?;
         let last = opened.reader.last_segment().map_err(AppError::from)?;
         let bar = screen::bar(last, "{bar:40} {pos}/{len} commits read, {eta} left");
-        let registry = tradewind_events::registry();
-        let (mut models, mut events, mut next) = (ReadModels::default(), 0_u64, 1);
-        loop {
-            let segments = opened.reader.segments(next, SEGMENTS).map_err(AppError::from)?;
-            let Some(last) = segments.last() else { break };
-            next = last.number + 1;
-            bar.set_position(last.number);
-            for segment in &segments {
-                for event in segment.read(&opened.meta.name)? {
-                    let address = event.address;
-                    models.hear(address, event.decode(&registry)?);
+        let (mut models, mut events) = (ReadModels::default(), 0_u64);
+        let (decoded_to, decoded) = mpsc::sync_channel(SEGMENTS_AHEAD);
+        thread::scope(|scope| -> Result<(), CliError> {
+            let (reader, store) = (&opened.reader, &*opened.meta.name);
+            let decoding = scope.spawn(move || decode(reader, store, &decoded_to));
+            for segment in decoded {
+                bar.set_position(segment.first().map_or(0, |event| event.address.segment));
+                for event in segment {
+                    models.hear(event.address, event.envelope);
                     events += 1;
                 }
             }
-        }
+            decoding.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })?;
         bar.finish_and_clear();
         say(format_args!("{events} events read\n"))?;
         for table in tables() {
-            let found = differences(&opened.reader, table, &mut models)?;
-            let differ = found.changes.len();
-            say(format_args!("  {:<20} {:>9} rows, {differ} differ\n", table.name, found.rows))?;
-            if !self.dry_run {
-                write(&mut opened.writer, opened.meta.epoch, found.changes)?;
-            }
+            let mut mending = Mending { opened: &mut opened, dry_run: self.dry_run, changes: Vec::new(), differ: 0 };
+            let rows = mending.table(table, &mut models)?;
+            say(format_args!("  {:<20} {rows:>9} rows, {} differ\n", table.name, mending.differ))?;
         }
         for (address, stop) in &models.failed {
             say(format_args!(
@@ -76,6 +82,21 @@ impl Rebuild {
         }
         say(if self.dry_run { "Nothing was changed.\n" } else { "The read models are what the log says.\n" })?;
         if models.failed.is_empty() { Ok(()) } else { Err(CliError::NotAsTold) }
+    }
+}
+
+/// Decodes the log segment by segment, on a thread of its own: that takes longer than to hear it.
+fn decode(reader: &dyn Reader, store: &str, to: &mpsc::SyncSender<Vec<LogEvent>>) -> Result<(), CliError> {
+    let (registry, mut next) = (tradewind_events::registry(), 1);
+    loop {
+        let segments = reader.segments(next, SEGMENTS).map_err(AppError::from)?;
+        let Some(last) = segments.last() else { return Ok(()) };
+        next = last.number + 1;
+        for segment in &segments {
+            if to.send(segment.decode(store, &registry)?).is_err() {
+                return Ok(());
+            }
+        }
     }
 }
 
@@ -90,40 +111,52 @@ fn in_use(error: CliError) -> CliError {
     ))
 }
 
-/// What must be written so that a live table equals the rebuilt one.
-fn differences(reader: &dyn Reader, table: &'static Table, models: &mut ReadModels) -> Result<Found, CliError> {
-    let mut rebuilt = models.rows(table);
-    let mut found = Found { rows: rebuilt.len(), changes: Vec::new() };
-    let mut after = None;
-    loop {
-        let rows = reader.list(&List { after, ..List::of(table, ROWS) }).map_err(AppError::from)?;
-        let Some(last) = rows.last() else { break };
-        after = Some((Value::Null, key_of(table, &last.values)));
-        for row in rows {
-            let key = key_of(table, &row.values);
-            let write = match rebuilt.remove(&key) {
-                Some(values) if values == row.values => continue,
-                Some(values) => RowWrite::Update {
-                    expected_version: row.version,
-                    row: StoredRow { values, version: row.version + 1, events: row.events },
-                },
-                None => RowWrite::Delete { expected_version: row.version },
-            };
-            found.changes.push(RowChange { table, key, write });
+impl Mending<'_> {
+    /// Makes a live table equal the rebuilt one, and returns how many rows that has.
+    fn table(&mut self, table: &'static Table, models: &mut ReadModels) -> Result<usize, CliError> {
+        let (mut count, mut after) = (0, None);
+        loop {
+            let rows = self.opened.reader.list(&List { after, ..List::of(table, ROWS) }).map_err(AppError::from)?;
+            let Some(last) = rows.last() else { break };
+            after = Some((Value::Null, key_of(table, &last.values)));
+            for row in rows {
+                let key = key_of(table, &row.values);
+                let rebuilt = models.take_row(table, &key);
+                count += usize::from(rebuilt.is_some());
+                let write = match rebuilt {
+                    Some(values) if values == row.values => continue,
+                    Some(values) => RowWrite::Update {
+                        expected_version: row.version,
+                        row: StoredRow { values, version: row.version + 1, events: row.events },
+                    },
+                    None => RowWrite::Delete { expected_version: row.version },
+                };
+                self.change(RowChange { table, key, write })?;
+            }
         }
+        for (key, values) in models.take_rows(table) {
+            count += 1;
+            let row = StoredRow { values, version: 1, events: 0 };
+            self.change(RowChange { table, key, write: RowWrite::Insert(row) })?;
+        }
+        self.write()?;
+        Ok(count)
     }
-    found.changes.extend(rebuilt.into_iter().map(|(key, values): (Key, Vec<Value>)| {
-        let row = StoredRow { values, version: 1, events: 0 };
-        RowChange { table, key, write: RowWrite::Insert(row) }
-    }));
-    Ok(found)
-}
 
-fn write(writer: &mut dyn Writer, epoch: u64, changes: Vec<RowChange>) -> Result<(), CliError> {
-    let mut changes = changes.into_iter().peekable();
-    while changes.peek().is_some() {
-        let rows = changes.by_ref().take(usize::try_from(ROWS).unwrap_or(1)).collect();
-        writer.commit(&Commit { epoch, at: SystemClock.now(), rows, segment: None })?;
+    fn change(&mut self, change: RowChange) -> Result<(), CliError> {
+        self.differ += 1;
+        if !self.dry_run {
+            self.changes.push(change);
+        }
+        if self.changes.len() < WRITTEN_MAX { Ok(()) } else { self.write() }
     }
-    Ok(())
+
+    fn write(&mut self) -> Result<(), CliError> {
+        let rows = mem::take(&mut self.changes);
+        if !rows.is_empty() {
+            let epoch = self.opened.meta.epoch;
+            self.opened.writer.commit(&Commit { epoch, at: SystemClock.now(), rows, segment: None })?;
+        }
+        Ok(())
+    }
 }

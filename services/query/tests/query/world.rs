@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tradewind_engine::{Address, Entity, ports::Reader};
+use tradewind_engine::{Address, Entity, ports::Reader, segment::Segment};
 use tradewind_events::{
     AsKey, Currency, Envelope, Event, Id, Line, Lines, OrderSummary, PaymentMethod, Timestamp, id, registry,
     samples::Sample,
@@ -66,11 +66,9 @@ impl World {
     /// The log of the store.
     pub fn log(&self) -> Vec<(Address, Arc<Envelope>)> {
         let segments = self.stage.store().segments(1, u32::MAX).expect("the store in memory can be read");
-        let events =
-            segments.iter().flat_map(|segment| segment.read("stage").expect("a segment is read as it was written"));
-        events
-            .map(|event| (event.address, Arc::new(event.decode(&registry()).expect("an event is read as it was said"))))
-            .collect()
+        let read =
+            |segment: &Segment| segment.decode("stage", &registry()).expect("a segment is read as it was written");
+        segments.iter().flat_map(read).map(|event| (event.address, Arc::new(event.envelope))).collect()
     }
 
     pub fn differences(&self) -> Vec<Difference> {
@@ -80,7 +78,7 @@ impl World {
         let tables = rebuild::tables();
         tables
             .into_iter()
-            .flat_map(|table| rebuild::compare(table, &self.live(table), &rebuilt.rows(table), 0).0)
+            .flat_map(|table| rebuild::compare(table, &self.live(table), &rebuilt.take_rows(table).collect(), 0).0)
             .collect()
     }
 
