@@ -9,7 +9,7 @@ use crate::{Failure, host};
 /// The median of so many commits, one after the other, in seconds. Set as the shop sets its store.
 pub fn median_seconds(file: &Path, commits: u32) -> Result<f64, Failure> {
     let connection = Connection::open(file)?;
-    connection.pragma_update(None, "page_size", 8 * 1024)?;
+    connection.pragma_update(None, "page_size", 4 * 1024)?;
     let _mode: String = connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection

@@ -204,6 +204,7 @@ pub struct UnitOfWork {
     pub(crate) bytes: usize,
     event_bytes_max: usize,
     ids: Box<dyn Ids>,
+    /// Ids that are new in this batch, those of its events among them.
     minted: FxHashSet<Arc<str>>,
     overlay: FxHashMap<RowRef, Written>,
     /// The order in which `overlay` was written, so that a commit does not depend on how a map hashes.
@@ -305,8 +306,13 @@ impl UnitOfWork {
 
     pub(crate) fn new_id(&mut self) -> Id {
         let id = self.ids.next(self.now);
-        self.minted.insert(id.shared());
+        self.mint(&id);
         id
+    }
+
+    /// No row can be keyed by this id yet: it is new in this batch.
+    pub(crate) fn mint(&mut self, id: &Id) {
+        self.minted.insert(id.shared());
     }
 
     fn is_minted(&self, key: &Key) -> bool {

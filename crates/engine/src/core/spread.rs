@@ -34,8 +34,10 @@ impl Core {
         for said in merged.said {
             let Some(speaker) = &speaker else { continue };
             let address = self.next_address(forming);
+            let id = event_id(&self.store_name, address);
+            self.work.mint(&id);
             let envelope = Arc::new(Envelope {
-                id: event_id(&self.store_name, address),
+                id,
                 source: Arc::clone(&speaker.source),
                 key: said.event.key().clone(),
                 subject: said.subject,

@@ -5,6 +5,7 @@ mod commands;
 mod failures;
 mod handlers;
 mod jobs;
+mod look_ups;
 mod open_batch;
 mod operators;
 mod running;
