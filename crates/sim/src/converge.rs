@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tradewind_carts::{Cart, CartState, KnownProduct, KnownSku};
 use tradewind_catalog::{Availability, LocationAvailability, Product, Variant};
+use tradewind_engine::ports::Clock;
 use tradewind_events::{Id, ProductStatus, VariantStatus};
 use tradewind_identity::model::{User, UserState};
 use tradewind_inventory::{ArchivedProduct, Stock, StockItem};
@@ -35,7 +36,7 @@ impl World {
     fn compare_goods(&self, differences: &mut Differences) {
         let (catalog, carts) = (&self.nodes[self.host("catalog")], &self.nodes[self.host("carts")]);
         let inventory = &self.nodes[self.host("inventory")];
-        let query = &self.nodes[self.host("query")];
+        let (query, now) = (&self.nodes[self.host("query")], self.clock.now());
         for product in catalog.rows::<Product>() {
             let (key, status) = ((&product.product_id).into(), product.status);
             let known = carts.row::<KnownProduct>(&key).map(|known| known.status);
@@ -57,7 +58,7 @@ impl World {
         for variant in catalog.rows::<Variant>() {
             let gone = variant.status == VariantStatus::Discontinued;
             let known = carts.row::<KnownSku>(&(&variant.sku).into());
-            let known = known.map(|known| (known.unit_price_minor, known.discontinued));
+            let known = known.map(|known| (known.amount_at(now), known.discontinued));
             if known != Some((Some(variant.amount_minor), gone)) {
                 let detail = format!("costs {}, gone: {gone}; carts know {known:?}", variant.amount_minor);
                 differences.push((format!("variant {}", variant.sku), detail));

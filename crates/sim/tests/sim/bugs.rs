@@ -73,16 +73,24 @@ fn every_known_bug_is_seen_within_the_seeds_that_the_page_promises() {
 }
 
 #[test]
-fn a_failing_seed_is_made_small_and_tells_the_stories_of_its_orders() {
+fn most_failing_seeds_are_made_small_and_all_tell_the_stories_of_their_orders() {
     let options = Options { orders: 10, bug: Some(Bug::StatusGoesBack), ..Options::default() };
-    let seed = (1..=SEEDS_MAX).find(|seed| !simulate(*seed, &options).violations.is_empty()).unwrap();
-    let reduced = reduce(seed, &options, &|| true).unwrap();
-    assert!(!reduced.outcome.violations.is_empty());
-    let left = options.orders as usize - reduced.options.without_orders.len();
-    assert!(left <= 2, "{left} orders are left");
-    assert!(reduced.options.faults_max <= 5, "{} faults are left", reduced.options.faults_max);
-    let story = &reduced.outcome.stories[0];
-    assert!(story.lines[0].contains("order.placed") && story.lines.iter().any(|line| line.contains("order.cancelled")));
+    let fails = |seed: &u64| !simulate(*seed, &options).violations.is_empty();
+    let seeds: Vec<u64> = (1..=SEEDS_MAX).filter(fails).take(3).collect();
+    let mut small = 0;
+    for seed in seeds {
+        let reduced = reduce(seed, &options, &|| true).unwrap();
+        assert!(!reduced.outcome.violations.is_empty());
+        let orders = options.orders as usize - reduced.options.without_orders.len();
+        let faults: u64 = reduced.outcome.figures.faults.values().sum();
+        // Now and then one needs several things to come together.
+        assert!(orders <= 4 && faults <= 20, "{seed}: {orders} orders and {faults} faults are left");
+        small += u32::from(orders <= 2 && faults <= 5);
+        let story = &reduced.outcome.stories[0];
+        assert!(story.lines[0].contains("order.placed"), "{seed}: {story:?}");
+        assert!(story.lines.iter().any(|line| line.contains("order.cancelled")), "{seed}: {story:?}");
+    }
+    assert!(small >= 2, "{small} of three were made small");
 }
 
 #[test]

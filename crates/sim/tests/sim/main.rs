@@ -53,6 +53,17 @@ fn whatever_goes_wrong_the_shop_comes_to_rest_as_it_must() {
     }
 }
 
+/// A price was asked for as a column, where a batch that had been open since before it took effect had put it among
+/// those to come.
+const FOUND: [u64; 1] = [75_986];
+
+#[test]
+fn seeds_that_have_found_something_once_go_well() {
+    for seed in FOUND {
+        assert_eq!(simulate(seed, &Options::default()).violations, [], "{seed}");
+    }
+}
+
 #[test]
 fn a_seed_replays_exactly_also_while_it_is_traced() {
     for seed in [3, 17, 99] {

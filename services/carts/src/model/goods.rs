@@ -103,7 +103,11 @@ impl KnownSku {
         self.upcoming = upcoming.into();
     }
 
-    /// What it costs at a moment that is not past.
+    /// What it costs at a moment that is not past, in minor units of whatever currency it is priced in.
+    pub fn amount_at(&self, now: Timestamp) -> Option<i64> {
+        self.price_at(now).map(|price| price.amount_minor)
+    }
+
     fn price_at(&self, now: Timestamp) -> Option<Ranked> {
         let come = self.upcoming.iter().filter(|(_, price)| price.effective_at <= now);
         come.map(|(sequence, price)| Ranked::of(*sequence, price)).chain(self.current()).max()
@@ -167,7 +171,7 @@ mod tests {
     }
 
     fn cost_at(sku: &KnownSku, now: i64) -> Option<i64> {
-        sku.price_at(Timestamp::from_millis(now)).map(|price| price.amount_minor)
+        sku.amount_at(Timestamp::from_millis(now))
     }
 
     #[test]
