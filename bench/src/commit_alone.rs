@@ -3,13 +3,14 @@
 use std::{path::Path, time::Duration};
 
 use rusqlite::{Connection, params};
+use tradewind_sqlite::PAGE_BYTES;
 
 use crate::{Failure, host};
 
 /// The median of so many commits, one after the other, in seconds. Set as the shop sets its store.
 pub fn median_seconds(file: &Path, commits: u32) -> Result<f64, Failure> {
     let connection = Connection::open(file)?;
-    connection.pragma_update(None, "page_size", 4 * 1024)?;
+    connection.pragma_update(None, "page_size", PAGE_BYTES)?;
     let _mode: String = connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection

@@ -391,7 +391,7 @@ impl Core {
             || self.clock.now().since(forming.opened_at) >= self.limits.batch_forming_max
     }
 
-    /// Loads rows, one query a table.
+    /// Loads rows, table by table.
     fn load(&mut self, missing: Vec<(&'static Table, Key)>) -> Result<(), StoreError> {
         let mut by_table: BTreeMap<&'static str, (&'static Table, Vec<Key>)> = BTreeMap::new();
         for (table, key) in missing {

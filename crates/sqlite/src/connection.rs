@@ -6,7 +6,7 @@ use rusqlite::{Connection, OpenFlags, Result, config::DbConfig};
 
 /// Bytes of a page. A commit writes whole pages: larger ones waste more on a row here and there, smaller ones make
 /// more of them for the blobs of the log. Measured (`examples/commit_rate.rs`).
-const PAGE_BYTES: u32 = 4 * 1024;
+pub const PAGE_BYTES: u32 = 4 * 1024;
 
 /// The log of SQLite is copied back into the file when it has this many bytes. A page that is written again and again
 /// (hot rows, the end of an index) is copied once, so more is cheaper, up to the stall that the copying is.

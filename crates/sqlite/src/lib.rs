@@ -25,6 +25,7 @@ mod value;
 mod writer;
 
 pub use backup::{BackupError, Progress};
+pub use connection::PAGE_BYTES;
 pub use error::OpenError;
 pub use open::{Meta, Opened, Options, READERS_MAX, Sqlite};
 pub use reader::SqliteReader;

@@ -234,11 +234,8 @@ impl Choice {
 /// Where two ways to the same read models differ.
 fn unlike(mut one: ReadModels, mut other: ReadModels) -> Vec<Difference> {
     assert_eq!((&one.failed, &other.failed), (&vec![], &vec![]));
-    let mut rows = |table| (one.take_rows(table).collect(), other.take_rows(table).collect());
-    let unlike = |table| {
-        let (one, other) = rows(table);
-        rebuild::compare(table, &one, &other, 0).0
-    };
+    let unlike =
+        |table| rebuild::compare(table, &one.take_rows(table).collect(), &other.take_rows(table).collect(), 0).0;
     rebuild::tables().into_iter().flat_map(unlike).collect()
 }
 
