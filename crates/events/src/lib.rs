@@ -42,7 +42,7 @@ pub use column::{
     json_to_value, read_column,
 };
 pub use envelope::{DecodeError, Envelope, RawEnvelope, SPEC_VERSION};
-pub use event::{AnyEvent, Event, EventKind, Registry, Subject};
+pub use event::{AnyEvent, Event, EventKind, Party, Registry, Subject};
 pub use id::{ID_BYTES_MAX, Id, InvalidId, id};
 pub use key::{AsKey, Key};
 pub use money::{AmountOverflow, Currency, InvalidCurrency, Money, basis_points, minus, plus, times};
