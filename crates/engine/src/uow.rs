@@ -90,6 +90,16 @@ impl<'a, S: Settings> Uow<'a, S> {
         self.work.get(key.clone())?.ok_or_else(|| Stop::Broken(format!("there is no {} {key}", E::TABLE.name)))
     }
 
+    /// The rows of these keys, in their order; all of them must be there. They are loaded together.
+    pub fn load_all<E: Entity<Owner = S>>(
+        &mut self,
+        keys: impl IntoIterator<Item = impl AsKey>,
+    ) -> Result<Vec<E>, Stop> {
+        // Every key is asked for before the first that is missing stops the handler.
+        let rows: Vec<Result<E, Stop>> = keys.into_iter().map(|key| self.load(key)).collect();
+        rows.into_iter().collect()
+    }
+
     /// The row, which a fact of another key will bring: until then the message is parked.
     pub fn wait_for<E: Entity<Owner = S>>(&mut self, key: impl AsKey) -> Result<E, Stop> {
         let key = key.as_key();
