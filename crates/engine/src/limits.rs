@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// The default of [`Limits::event_bytes_max`]. The largest event that legal input leads to is smaller: a test builds it
-/// from the bounds of its fields (`crates/server/tests/limits`).
+/// from the bounds of its fields (`crates/audit/tests/audit/largest.rs`).
 pub const EVENT_BYTES_MAX: usize = 960 * 1024;
 
 /// Bounds of one engine.
@@ -47,7 +47,7 @@ pub struct Limits {
     /// A stop waits no longer for calls that are under way: what became of them is asked again after the next start,
     /// under the same keys.
     pub jobs_stop_wait: Duration,
-    /// A consumer with more dead letters than this within a minute is paused.
+    /// A consumer whose dead letters have more unrelated causes than this within a minute is paused.
     pub dead_letters_a_minute_max: u32,
     /// How long the answer under an idempotency key is kept.
     pub idempotency_kept: Duration,

@@ -14,7 +14,7 @@ use super::{
     task::{Delivery, Lane, Merged, Note, Speaker, Success, Task, TaskKind, Verdict, Via},
 };
 use crate::{
-    AnyAnswer, Cause, Entity, Handled, MessageKind, OrRefuse, Problem, Stop,
+    AnyAnswer, Cause, Entity, Handled, MessageKind, OrRefuse, Problem, Stop, injected,
     observe::Stopwatch,
     operator::{Done, IDEMPOTENCY_KEY_REUSED, INTERNAL, SERVICE_ELSEWHERE},
     reruns::{Missing, Reruns},
@@ -70,6 +70,9 @@ impl Core {
     fn lacking(&mut self, task: &mut Task) -> Result<Missing, Stop> {
         let missing = self.work.missing_rows(&mut task.reruns)?;
         if !missing.is_empty() {
+            if injected("cold-rows-fail") && task.loads >= 2 {
+                return Err(Stop::Broken("it waits for rows too often".to_owned()));
+            }
             self.work.discard();
             task.loads = task.loads.saturating_add(1);
             self.trace_stop(task);
