@@ -19,7 +19,7 @@ pub const KEY_PARTS_MAX: usize = 4;
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key(Arc<str>);
 
-/// What names a row: a [`KeyPart`], a tuple of them, or a [`Key`] itself.
+/// What names a row: an [`Id`] or a [`KeyText`], a tuple of [`KeyPart`]s, or a [`Key`] itself.
 ///
 /// Text is none of them. It has to become an [`Id`] or a [`KeyText`] first, and both refuse what would make another key:
 ///
@@ -258,15 +258,27 @@ impl AsKey for Key {
     }
 }
 
-impl AsKey for &Key {
+impl AsKey for Id {
     fn as_key(&self) -> Key {
-        (*self).clone()
+        self.to_key()
     }
 }
 
-impl<P: KeyPart> AsKey for P {
+impl AsKey for KeyText {
     fn as_key(&self) -> Key {
         self.to_key()
+    }
+}
+
+impl<P: KeyPart> AsKey for Personal<P> {
+    fn as_key(&self) -> Key {
+        self.to_key()
+    }
+}
+
+impl<K: AsKey + ?Sized> AsKey for &K {
+    fn as_key(&self) -> Key {
+        (**self).as_key()
     }
 }
 

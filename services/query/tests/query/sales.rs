@@ -12,7 +12,7 @@ use tradewind_query::SalesDay;
 use super::world::{DAY, MINUTE, NOON, World, eur, quoted};
 
 fn day(world: &World, day: &str) -> Option<SalesDay> {
-    world.row((KeyText::new(day).unwrap(), eur()))
+    world.row((KeyText::new(day).expect("a day"), eur()))
 }
 
 fn confirmed(order_id: &str) -> OrderConfirmed {

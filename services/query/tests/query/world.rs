@@ -84,7 +84,7 @@ impl World {
 
     pub fn live(&self, table: &'static tradewind_engine::Table) -> Rows {
         let rows = self.stage.store().rows(table);
-        rows.into_iter().map(|row| (rebuild::key_of(table, &row.values).unwrap(), row.values)).collect()
+        rows.into_iter().map(|row| (rebuild::key_of(table, &row.values).expect("a key"), row.values)).collect()
     }
 }
 
