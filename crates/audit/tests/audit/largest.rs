@@ -11,8 +11,9 @@ use std::{collections::BTreeMap, sync::Arc};
 use tradewind_catalog as catalog;
 use tradewind_engine::EVENT_BYTES_MAX;
 use tradewind_events::{
-    Address, AnyEvent, Attributes, Change, Check, Currency, Envelope, ID_BYTES_MAX, Id, Key, LINES_MAX, Line, Lines,
-    Media, OrderSummary, Personal, Price, Product, StockLevel, Subject, TextEnum, Timestamp, Variant, id, registry,
+    Address, AnyEvent, AsKey, Attributes, Change, Check, Currency, Envelope, ID_BYTES_MAX, Id, KeyText, LINES_MAX,
+    Line, Lines, Media, OrderSummary, Personal, Price, Product, StockLevel, Subject, TextEnum, Timestamp, Variant, id,
+    registry,
 };
 use tradewind_inventory::LINE_PIECES_MAX;
 use tradewind_orders::ADDRESS_FIELD_CHARS_MAX;
@@ -226,15 +227,15 @@ impl Largest for StockLevel {
 
 /// Of a stock, whose key has two ids. A `%` takes three bytes in a subject.
 fn long_subject() -> Subject {
-    let part = "%".repeat(ID_BYTES_MAX);
-    Subject::new("notification", Key::of(&[&part, &part]))
+    let part = id(&"%".repeat(ID_BYTES_MAX));
+    Subject::new("notification", (&part, &part).as_key())
 }
 
 /// The longest envelope that the engine puts around an event.
 fn envelope(event: Arc<dyn AnyEvent>) -> Envelope {
     Envelope {
         id: long_id(),
-        source: word(),
+        source: KeyText::literal("notifications"),
         subject: long_subject(),
         key: long_id(),
         time: late(),

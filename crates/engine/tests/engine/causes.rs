@@ -70,7 +70,7 @@ fn hand(stage: &mut Stage, nth: u32, vase: &Vase<'_>) {
 }
 
 fn is_paused(stage: &Stage) -> bool {
-    stage.row::<ConsumerRow>(tradewind_events::Key::of(&["clumsy"])).is_some_and(|row| row.paused)
+    stage.row::<ConsumerRow>(id("clumsy")).is_some_and(|row| row.paused)
 }
 
 #[test]
@@ -111,7 +111,7 @@ fn failures_of_many_customers_pause_a_service_once_more_than_the_bound_are_unrel
     }
     // Two of each of a hundred owners, and the one that was too much. What came after it waits.
     assert_eq!((stage.dead_letters().len(), stage.parked().len()), (201, 19));
-    let row = stage.row::<ConsumerRow>(tradewind_events::Key::of(&["clumsy"])).unwrap();
+    let row = stage.row::<ConsumerRow>(id("clumsy")).unwrap();
     assert!(row.reason.unwrap().contains("more than 100 unrelated causes"));
 }
 
