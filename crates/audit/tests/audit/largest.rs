@@ -12,10 +12,9 @@ use tradewind_catalog as catalog;
 use tradewind_engine::EVENT_BYTES_MAX;
 use tradewind_events::{
     Address, AnyEvent, AsKey, Attributes, Change, Check, Currency, Envelope, ID_BYTES_MAX, Id, KeyText, LINES_MAX,
-    Line, Lines, Media, OrderSummary, Personal, Price, Product, StockLevel, Subject, TextEnum, Timestamp, Variant, id,
-    registry,
+    Line, Lines, Media, ORDER_PIECES_MAX, OrderSummary, Personal, Price, Product, StockLevel, Subject, TextEnum,
+    Timestamp, Variant, id, registry,
 };
-use tradewind_inventory::LINE_PIECES_MAX;
 use tradewind_orders::ADDRESS_FIELD_CHARS_MAX;
 
 /// What a broker accepts by default, the envelope included: Kafka's `message.max.bytes`, NATS's `max_payload`.
@@ -117,7 +116,7 @@ fn lines() -> Lines {
 
 /// The same, in as many pieces as may serve them.
 fn pieces() -> Lines {
-    std::iter::repeat_with(|| line(true)).take(LINES_MAX * LINE_PIECES_MAX).collect()
+    std::iter::repeat_with(|| line(true)).take(ORDER_PIECES_MAX).collect()
 }
 
 impl Largest for Check {

@@ -131,7 +131,7 @@ fn whatever_is_available_of_a_sku_can_be_sold_however_many_locations_have_it() {
     let refused = world.stage.said::<ReservationRefused>().remove(0);
     assert_eq!(refused.insufficient[0].available, Some(i64::from(all)));
     world.prices("order-2", &[("SKU-1", all)]);
-    assert_eq!(world.stage.row::<Reservation>("order-2").unwrap().lines.len(), LOCATIONS_PER_SKU_MAX);
+    assert_eq!(world.stage.row::<Reservation>(id("order-2")).unwrap().lines.len(), LOCATIONS_PER_SKU_MAX);
     world.cancels("order-2");
     world.audit();
 }
@@ -176,7 +176,7 @@ fn an_order_comes_from_a_bounded_number_of_locations_and_is_told_what_one_order_
     assert_eq!((refused.reason, refused.insufficient.len()), (ReservationRefusal::Insufficient, LINES_MAX));
     assert!(refused.insufficient.iter().all(|short| short.available == Some(2)), "{:?}", refused.insufficient[0]);
     world.prices("order-2", &wanted(2));
-    assert_eq!(world.stage.row::<Reservation>("order-2").unwrap().lines.len(), ORDER_PIECES_MAX);
+    assert_eq!(world.stage.row::<Reservation>(id("order-2")).unwrap().lines.len(), ORDER_PIECES_MAX);
     world.cancels("order-2");
     world.audit();
 }
