@@ -19,8 +19,8 @@ fn compile_page_checksums() {
         .extra_warnings(true)
         .cargo_metadata(false)
         .compile("tradewind_sealed");
-    let out = env::var("OUT_DIR").expect("cargo sets it");
-    println!("cargo::rustc-link-search=native={out}");
+    let out = env::var_os("OUT_DIR").expect("cargo sets it");
+    println!("cargo::rustc-link-search=native={}", Path::new(&out).display());
     println!("cargo::rustc-link-lib=static:+whole-archive=tradewind_sealed");
 }
 

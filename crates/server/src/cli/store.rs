@@ -1,6 +1,13 @@
 //! Which store a command looks at, and how it is opened beside or instead of its owner.
 
-use std::path::PathBuf;
+use std::{
+    env,
+    fs::DirBuilder,
+    io::{self, ErrorKind},
+    os::unix::fs::DirBuilderExt,
+    path::PathBuf,
+    process,
+};
 
 use tradewind_sqlite::{Meta, Opened, Options, Sqlite, SqliteReader};
 
@@ -56,4 +63,23 @@ impl StoreArgs {
             Sqlite::open(&config.store, &Options::new("unused", services::NAMES, now)).map_err(AppError::from)?;
         Ok((config, opened))
     }
+}
+
+/// What is in it is for this user alone.
+const DIRECTORY_MODE: u32 = 0o700;
+
+/// Directories of one process and purpose.
+const DIRECTORIES_MAX: u32 = 1_000;
+
+/// A new directory among those for temporary files. One that is there is not used: anybody may have made it.
+pub fn private_directory(purpose: &str) -> io::Result<PathBuf> {
+    for nth in 0..DIRECTORIES_MAX {
+        let path = env::temp_dir().join(format!("tradewind-{purpose}-{}-{nth}", process::id()));
+        match DirBuilder::new().mode(DIRECTORY_MODE).create(&path) {
+            Ok(()) => return Ok(path),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(ErrorKind::AlreadyExists.into())
 }
