@@ -39,8 +39,20 @@ pub struct Reading {
 impl StoreArgs {
     /// The configuration that names the store.
     pub fn configured(&self) -> Result<Config, CliError> {
+        self.configured_by(self.flags())
+    }
+
+    /// The same for a command that needs no secret: who may read the store may not be allowed to read its secrets.
+    pub fn configured_to_read(&self) -> Result<Config, CliError> {
+        self.configured_by(self.flags().without_secrets())
+    }
+
+    fn flags(&self) -> Flags {
         let given = self.store.iter().map(|path| ("store", path.display().to_string()));
-        let flags = Flags::of(given).with_config(self.config.as_deref());
+        Flags::of(given).with_config(self.config.as_deref())
+    }
+
+    fn configured_by(&self, flags: Flags) -> Result<Config, CliError> {
         let config = Config::load(&Layers::of_process(flags)?)?;
         crate::telemetry::start(&config);
         Ok(config)
@@ -48,14 +60,14 @@ impl StoreArgs {
 
     /// Opens it for reading, whoever owns it.
     pub fn read(&self) -> Result<Reading, CliError> {
-        let config = self.configured()?;
+        let config = self.configured_to_read()?;
         let (reader, meta) = Sqlite::open_reader(&config.store).map_err(AppError::from)?;
         Ok(Reading { config, reader, meta })
     }
 
     /// Becomes its owner; refused while a server runs on it.
     pub fn own(&self) -> Result<(Config, Opened), CliError> {
-        let config = self.configured()?;
+        let config = self.configured_to_read()?;
         // A store that is not there is not made by a command that mends one.
         drop(Sqlite::open_reader(&config.store).map_err(AppError::from)?);
         let now = tradewind_engine::ports::Clock::now(&tradewind_engine::ports::SystemClock);

@@ -47,7 +47,7 @@ pub struct Verify {
 
 impl Verify {
     pub fn run(self) -> Result<(), CliError> {
-        let config = self.store.configured()?;
+        let config = self.store.configured_to_read()?;
         let provider = config.provider_store.clone().unwrap_or_else(|| ProviderSimulator::file_beside(&config.store));
         let copy = Copy::place(&config.store)?;
         let file = copy.file.clone();

@@ -87,6 +87,6 @@ fn certificate(wrong: &CertificateError) -> String {
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
             format!("its certificate is not valid yet ({wrong}): is the clock of this machine right?")
         }
-        other => format!("its certificate cannot be trusted: {other}"),
+        other => format!("its certificate cannot be trusted ({other}): --ca-file names one that is trusted"),
     }
 }
