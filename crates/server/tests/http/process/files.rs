@@ -173,8 +173,8 @@ async fn damage_is_an_error_and_no_answer_and_makes_the_shop_not_ready() {
     assert_eq!(answer.status, 500, "{}", answer.text());
     let ready = client.get("/readyz").await;
     assert!(ready.status == 503 && ready.text().contains("the store is damaged"), "{}", ready.text());
-    let figures = client.get("/metrics").await.text();
-    assert!(figures.contains("\ntradewind_store_damaged 1\n"), "{figures}");
+    let figures = client.get("/metrics").await;
+    assert!(figures.text().contains("\ntradewind_store_damaged 1\n"), "{}", figures.text());
     assert_eq!(terminated(child), Some(0));
     let refused = run(tradewind(&directory).args(["backup", "copy.db"]));
     assert_eq!(refused.status.code(), Some(3), "damage is not copied");
