@@ -24,7 +24,7 @@ use tradewind_sqlite::{OpenError, Options as SqliteOptions, Sqlite};
 use crate::{
     alarm::Alarm,
     client::ShopUrl,
-    config::{Config, Secret, SecretsError},
+    config::{Config, Secret, SecretsError, is_exposed},
     http::{self, Limiter, Server, TlsError},
     hub::Hub,
     identity::{KeyRing, Passwords, keep_fetched, keep_rotated},
@@ -316,6 +316,15 @@ pub fn open_sqlite(config: &Config, services: &[&'static str], clock: &dyn Clock
         ..SqliteOptions::new(&name, services.iter().copied(), clock.now())
     };
     let opened = Sqlite::open(&config.store, &options)?;
+    if is_exposed(&config.store) {
+        tracing::warn!(path = %config.store.display(), "the store can be read by others than its owner: chmod 600");
+    }
+    if !opened.has_checksums {
+        tracing::warn!(
+            path = %config.store.display(),
+            "another program has made the file of the store, without checksums: damage may be served as an answer"
+        );
+    }
     if let Some(resumed_behind) = opened.resumed_behind {
         tracing::warn!(resumed_behind, "the store was a backup until now: its log goes on behind this segment");
     }

@@ -23,7 +23,7 @@ use tradewind_notifications::model::Delivery;
 use tradewind_workers::provider::AmountRules;
 
 pub use layers::{Flags, Layers};
-pub use secrets::SecretsError;
+pub use secrets::{SecretsError, is_exposed};
 pub use setting::{ConfigError, Origin, Setting};
 pub use value::{Headers, LogFormat, Password, Ratio, Secret, Size, SmtpTls};
 
