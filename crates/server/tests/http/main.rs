@@ -17,6 +17,7 @@ mod keys;
 mod limits;
 mod orders;
 mod pages;
+mod pauses;
 mod payments;
 mod people;
 mod problems;
