@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tradewind_engine::{Entity, Problem, Refusal};
 use tradewind_events::{
-    Change, Id, Personal, TextEnum, Timestamp,
+    Change, FreeJson, Id, Personal, TextEnum, Timestamp,
     identity::{UserDeleted, UserEmailChanged, UserEmailVerified, UserProfileUpdated, UserRegistered},
 };
 
@@ -168,7 +168,9 @@ impl User {
                 Field::Set(typed) => Some(check(typed)?),
             };
             if *value != wanted {
-                let plain = |value: &Option<Personal<String>>| value.as_ref().map(|text| text.expose().clone()).into();
+                let plain = |value: &Option<Personal<String>>| {
+                    value.as_ref().map(|text| FreeJson::from(&**text.expose())).unwrap_or_default()
+                };
                 changes.push(Change { field: field.into(), old_value: plain(value), new_value: plain(&wanted) });
                 *value = wanted;
             }
