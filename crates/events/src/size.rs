@@ -14,7 +14,7 @@ const FORMATTED_BYTES: usize = 32;
 /// A text grows to at most so many times its length when it is escaped.
 pub const ESCAPED_FACTOR_MAX: usize = 6;
 
-/// The name that serde_json gives to JSON that is written already, and to its one field.
+/// The name that `serde_json` gives to JSON that is written already, and to its one field.
 const RAW_JSON: &str = "$serde_json::private::RawValue";
 
 /// About how many bytes `value` has as JSON. Texts count unescaped, so it can be more: up to [`ESCAPED_FACTOR_MAX`]

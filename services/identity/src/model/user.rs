@@ -261,7 +261,7 @@ mod tests {
         let updated = user.change_profile(&change).unwrap().unwrap();
         let changes: Vec<_> = updated.changes.expose().iter().map(|change| &*change.field).collect();
         assert_eq!(changes, ["first_name", "last_name"]);
-        assert_eq!(updated.changes.expose()[1].new_value, "King");
+        assert_eq!(updated.changes.expose()[1].new_value, "King".into());
         assert_eq!(user.change_profile(&change).unwrap(), None);
         assert_eq!(user.change_profile(&ProfileChange::default()).unwrap(), None);
     }
