@@ -2,7 +2,7 @@
 
 use super::{Sample, samples};
 use crate::{
-    Change, FreeJson, Key, Personal, Subject,
+    Change, FreeJson, Personal, Subject,
     carts::{CartCheckedOut, CartDeleted, CartExpired},
     id,
     identity::{
@@ -10,6 +10,7 @@ use crate::{
         UserRegistered, UserSignedIn, UserSignedOut,
     },
     notifications::{Channel, NotificationFailed, NotificationKind, NotificationQueued, NotificationSent},
+    row_key,
 };
 
 fn personal(text: &str) -> Personal<String> {
@@ -21,7 +22,7 @@ fn jwk() -> FreeJson {
 }
 
 fn order() -> Subject {
-    Subject::new("order", Key::of(&["order-1"]))
+    Subject::new("order", row_key(&["order-1"]))
 }
 
 samples! {

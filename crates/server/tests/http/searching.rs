@@ -124,7 +124,7 @@ async fn a_word_is_found_in_texts_without_blanks_and_however_it_is_spelt() {
         ("茶緑", vec![]),
         ("schuh", vec![]),
     ] {
-        let query: String = typed.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let query = typed.bytes().fold(String::new(), |query, byte| query + &format!("%{byte:02X}"));
         assert_eq!(found(&anonymous, &format!("q={query}")).await, expected, "{typed}");
     }
     patch(&shelf.staff, "/v1/products/jp", json!({"name": "紅茶"})).await.expect(200);
