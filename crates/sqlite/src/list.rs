@@ -108,7 +108,9 @@ fn is_had<'a>(
     for name in list.table.key {
         column(other.table, name)?;
     }
-    let wanted = all(&conditions(other, "h.", having, params)?);
+    // A plus keeps SQLite from looking for them by their values, over and over for each row of the list.
+    let by_value = if having == Having::Few { "h." } else { "+h." };
+    let wanted = all(&conditions(other, by_value, having, params)?);
     let from = format!("FROM {} AS h WHERE {wanted}", quoted(other.table.name));
     let key = |of: &str| joined(list.table.key.iter().map(|name| format!("{of}{}", quoted(name))), ", ");
     Ok(match having {
@@ -204,14 +206,19 @@ mod tests {
         tables::{DeadLetterRow, EffectRow, ParkedRow, TimerRow},
     };
     use tradewind_events::{Timestamp, row_key};
+    use tradewind_query::{ProductPrice, ProductView};
 
     use super::*;
 
     /// How SQLite goes about it.
     fn plan(list: &List) -> String {
+        plan_having(list, Having::Many)
+    }
+
+    fn plan_having(list: &List, having: Having) -> String {
         let connection = Connection::open_in_memory().unwrap();
         crate::migrate::apply(&connection, 0, Timestamp::default()).unwrap();
-        let query = query(list, Having::Many).unwrap();
+        let query = query(list, having).unwrap();
         let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {}", query.sql)).unwrap();
         let steps = statement.query_map(params_from_iter(&query.params), |row| row.get::<_, String>(3)).unwrap();
         steps.collect::<Result<Vec<_>, _>>().unwrap().join("; ")
@@ -219,6 +226,19 @@ mod tests {
 
     fn text(text: &str) -> Value {
         Value::Text(text.into())
+    }
+
+    #[test]
+    fn rows_of_another_table_are_looked_up_by_key_or_found_by_value_if_they_are_few() {
+        let priced =
+            List::of(ProductPrice::TABLE, 1).equal("currency", text("EUR")).at_most("amount_minor", Value::Int(9));
+        let list = List::of(ProductView::TABLE, 10).equal("status", text("published")).having(priced);
+        let list = list.order_by("created_at", Direction::Descending);
+        let many = plan_having(&list, Having::Many);
+        assert!(many.contains("product_view_status (status=?)") && !many.contains("TEMP B-TREE"), "{many}");
+        assert!(many.ends_with("USING PRIMARY KEY (product_id=?)"), "{many}");
+        let few = plan_having(&list, Having::Few);
+        assert!(few.contains("h USING INDEX product_price_amount (currency=? AND amount_minor<?)"), "{few}");
     }
 
     #[test]
