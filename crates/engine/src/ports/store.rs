@@ -37,6 +37,11 @@ pub trait Reader: Send + Sync {
     fn is_near(&self) -> bool {
         false
     }
+
+    /// What is known to be wrong with the store: it is not where it was, or a read has met damage. It is quick.
+    fn fault(&self) -> Option<StoreError> {
+        None
+    }
 }
 
 /// The column that is searched: words with one blank between. What a word is, and how it is spelt, is for the service to
