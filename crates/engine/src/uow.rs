@@ -335,7 +335,7 @@ impl UnitOfWork {
     /// What is written must be known, or its version cannot be checked: a row that was never read is loaded first.
     fn write(&mut self, table: &'static Table, key: Key, written: Written) {
         // One that is beyond the bound is found by the run's end.
-        let _ = self.count_look_up();
+        self.look_ups += 1;
         let row = RowRef::new(table.name, key);
         if self.overlay.insert(row.clone(), written).is_none() {
             if let Some(entry) = self.cache.get(&row) {

@@ -49,7 +49,7 @@ pub fn derive(input: &DeriveInput) -> syn::Result<TokenStream> {
     } else {
         quote!(::tradewind_events::Key::of(&[#(::tradewind_events::KeyPart::part(&self.#parts)),*]))
     };
-    let party = party.iter();
+    let on_behalf_of = party.iter();
     Ok(quote! {
         impl ::tradewind_events::Event for #event {
             const NAME: &'static str = #name;
@@ -62,7 +62,7 @@ pub fn derive(input: &DeriveInput) -> syn::Result<TokenStream> {
                 &self.#key
             }
             #(fn party(&self) -> Option<&::tradewind_events::Id> {
-                ::tradewind_events::Party::party(&self.#party)
+                ::tradewind_events::Party::party(&self.#on_behalf_of)
             })*
         }
     })
