@@ -13,6 +13,13 @@ pub struct CartCheckedOut {
     pub customer_id: Id,
 }
 
+/// The customer deleted the cart, or whoever knew the id of an anonymous one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Event)]
+#[event("cart.deleted", version = 1, about = cart(cart_id), key = cart_id)]
+pub struct CartDeleted {
+    pub cart_id: Id,
+}
+
 /// Nobody touched the cart for too long.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Event)]
 #[event("cart.expired", version = 1, about = cart(cart_id), key = cart_id)]

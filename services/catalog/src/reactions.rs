@@ -51,7 +51,7 @@ pub fn take_effect(uow: &mut Uow<Catalog>, sku: &Id) -> Outcome {
     if product.status == ProductStatus::Archived {
         variant.scheduled = Arc::default();
     } else {
-        let said = variant.take_effect(&product, uow.now());
+        let said = variant.take_effect(&product, uow.now(), uow.settings().currency);
         uow.emit_all(said);
     }
     // Another price may wait, or this one may have been moved after the timer was set.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use tradewind_engine::Problem;
-use tradewind_events::{Attributes, Column, Currency, Value};
+use tradewind_events::{Attributes, Column, Currency, FreeJson, JsonKind, Value};
 
 use super::{Details, INVALID_CATEGORY, INVALID_PRICE, INVALID_PRODUCT};
 
@@ -18,7 +18,7 @@ pub const URL_BYTES_MAX: usize = 1_024;
 /// Of one product or variant.
 pub const ATTRIBUTES_MAX: usize = 32;
 pub const ATTRIBUTE_NAME_BYTES_MAX: usize = 64;
-/// Of one attribute's text.
+/// Of one attribute: of its text, or of the digits of its number.
 pub const ATTRIBUTE_BYTES_MAX: usize = 100;
 /// Of all attributes of one product or variant, as JSON.
 pub const ATTRIBUTES_BYTES_MAX: usize = 4 * 1024;
@@ -76,10 +76,9 @@ pub fn attributes(attributes: &Attributes, prefix: &str) -> Result<(), Problem> 
     }
     for (name, value) in attributes.iter() {
         let named = line(name, ATTRIBUTE_NAME_BYTES_MAX).is_ok();
-        let short = value.as_str().is_none_or(|text| text.len() <= ATTRIBUTE_BYTES_MAX);
-        if !named || !short || value.is_object() || value.is_array() || value.is_null() {
+        if !named || !fits(value) {
             let detail = format!(
-                "an attribute has a name of at most {ATTRIBUTE_NAME_BYTES_MAX} bytes and is a number, true, false, or a \
+                "an attribute has a name of at most {ATTRIBUTE_NAME_BYTES_MAX} bytes and is true, false, or a number or \
                  text of at most {ATTRIBUTE_BYTES_MAX} bytes"
             );
             // A name out of bounds is not repeated.
@@ -88,6 +87,15 @@ pub fn attributes(attributes: &Attributes, prefix: &str) -> Result<(), Problem> 
         }
     }
     Ok(())
+}
+
+fn fits(value: &FreeJson) -> bool {
+    match value.kind() {
+        JsonKind::Boolean => true,
+        JsonKind::Number => value.get().len() <= ATTRIBUTE_BYTES_MAX,
+        JsonKind::Text => value.as_text().is_some_and(|text| text.len() <= ATTRIBUTE_BYTES_MAX),
+        JsonKind::Null | JsonKind::List | JsonKind::Object => false,
+    }
 }
 
 fn json_bytes(attributes: &Attributes) -> usize {
