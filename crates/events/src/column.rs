@@ -33,8 +33,8 @@ impl Value {
 pub enum ColumnKind {
     Text,
     /// An [`Id`]. A store may keep a UUID in its canonical form (36 characters, lower case) in fewer bytes, and gives its
-    /// text back. UUIDs then sort apart from other ids. Among themselves UUIDs sort by their text, and so do other ids;
-    /// how the two sort against each other is the store's own, for pages as for bounds. A page is consistent in itself.
+    /// text back. Every store sorts ids as [`id_rank`] does, in pages as against bounds: ids that are no such UUID by their
+    /// text, and UUIDs by their text after all of them.
     Id,
     Integer,
     /// 0 or 1.
@@ -43,6 +43,16 @@ pub enum ColumnKind {
     Time,
     Json,
     Bytes,
+}
+
+/// What ids are sorted by in every list: whether it is a UUID in its canonical form, then the text.
+pub fn id_rank(id: &str) -> (bool, &str) {
+    let is_uuid = id.len() == 36
+        && id.bytes().enumerate().all(|(nth, byte)| match nth {
+            8 | 13 | 18 | 23 => byte == b'-',
+            _ => matches!(byte, b'0'..=b'9' | b'a'..=b'f'),
+        });
+    (is_uuid, id)
 }
 
 /// One column of a table.

@@ -4,7 +4,7 @@
 use tradewind_audit::{Audit, AuditError, Charges, Report, StoreView};
 use tradewind_engine::{
     AnyService, StoredRow, Table,
-    ports::{List, Reader, StoreError},
+    ports::{List, Phrase, Reader, StoreError},
     segment::{Segment, SegmentBuilder},
 };
 use tradewind_events::{Envelope, Id, Key, Registry, TextEnum, Timestamp};
@@ -159,7 +159,7 @@ impl Reader for View<'_> {
         Ok(rows.map(|(_, row)| StoredRow { values: row.entity.row(), version: 1, events: row.events }).collect())
     }
 
-    fn search(&self, _list: &List, _text: &str, _offset: u32) -> Result<Vec<StoredRow>, StoreError> {
+    fn search(&self, _list: &List, _phrases: &[Phrase], _offset: u32) -> Result<Vec<StoredRow>, StoreError> {
         Err(StoreError::Unusable("nothing is searched here".to_owned()))
     }
 

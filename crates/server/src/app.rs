@@ -12,7 +12,7 @@ use tokio::{
     sync::Semaphore,
 };
 use tradewind_engine::{
-    BrokerParts, Entity, Handle, Parts as EngineParts, Problem, Setup,
+    BrokerParts, Entity, Handle, Limits, Parts as EngineParts, Problem, Setup,
     ports::{Clock, Reader, StoreError, SystemClock, UuidV7, Writer},
 };
 use tradewind_identity::{
@@ -70,6 +70,8 @@ pub struct Options {
     pub open: OpenStore,
     pub hire: HireWorkers,
     pub part: Part,
+    /// For tests: see [`Limits::cache_forgets`].
+    pub cache_forgets: bool,
 }
 
 /// Which part of a shop it is.
@@ -111,6 +113,7 @@ impl Default for Options {
             open: Box::new(open_sqlite),
             hire: Box::new(workers::hire),
             part: Part::default(),
+            cache_forgets: false,
         }
     }
 }
@@ -136,7 +139,7 @@ impl App {
 
     /// The same with another clock and store: tests drive the real server by hand.
     pub async fn start_with(mut config: Config, options: Options) -> Result<Self, AppError> {
-        let Options { clock, open, hire, mut part } = options;
+        let Options { clock, open, hire, mut part, cache_forgets } = options;
         let Store { name, epoch, reader, writer } = open(&config, &part.services, &*clock)?;
         // Only now: whoever owns the store owns the file of secrets beside it.
         config.draw_missing_secrets()?;
@@ -154,7 +157,7 @@ impl App {
             reader: Arc::clone(&reader),
             clock: Arc::clone(&clock),
             ids: Box::new(UuidV7::default()),
-            limits: services::limits(&config),
+            limits: Limits { cache_forgets, ..services::limits(&config) },
             observer: Arc::clone(&metrics) as _,
             log_heard: part.broker.is_some() && part.holds("query"),
         };

@@ -37,5 +37,4 @@ pub use connection::PAGE_BYTES;
 pub use error::OpenError;
 pub use open::{Meta, Opened, Options, READERS_MAX, Sqlite};
 pub use reader::SqliteReader;
-pub use search::SEARCH_WORDS_MAX;
 pub use writer::SqliteWriter;

@@ -21,9 +21,10 @@ pub trait Reader: Send + Sync {
     /// A page of rows.
     fn list(&self, list: &List) -> Result<Vec<StoredRow>, StoreError>;
 
-    /// Rows of a list that hold all words of `text`, best first: only for tables that the store keeps a text index of.
-    /// The list says which rows and how many; it has no order of its own and begins nowhere.
-    fn search(&self, list: &List, text: &str, offset: u32) -> Result<Vec<StoredRow>, StoreError>;
+    /// Rows of a list whose column [`WORDS`] holds every phrase, best first; none when there is no phrase. Only for tables
+    /// that the store keeps a text index of. The list says which rows and how many; it has no order of its own and begins
+    /// nowhere.
+    fn search(&self, list: &List, phrases: &[Phrase], offset: u32) -> Result<Vec<StoredRow>, StoreError>;
 
     /// Segments from number `from` on, at most `limit`, in order. The numbers have no gap but where a restored backup
     /// goes on: there stands a segment without events, behind all numbers that its original may have used.
@@ -47,6 +48,20 @@ pub trait Reader: Send + Sync {
     fn fault(&self) -> Option<StoreError> {
         None
     }
+}
+
+/// The column that is searched: words with one blank between. What a word is, and how it is spelt, is for the service to
+/// say that owns the table, of the column as of a [`Phrase`]; no store folds or splits a text itself.
+pub const WORDS: &str = "words";
+
+/// Words that follow each other in the column [`WORDS`]. A word has letters, digits and marks only; ASCII letters are
+/// small.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Phrase {
+    /// With one blank between.
+    pub words: String,
+    /// The last word may be the beginning of one.
+    pub is_prefix: bool,
 }
 
 /// One batch: everything that it changes, in one transaction.
@@ -86,6 +101,9 @@ pub struct List {
     pub at_most: Vec<(&'static str, Value)>,
     /// Rows whose columns are at least this.
     pub at_least: Vec<(&'static str, Value)>,
+    /// Rows of which another table has one that fits the filters of this list, under a key that begins with theirs. The
+    /// columns of the key have the same names in both; order, place and limit of this list mean nothing.
+    pub having: Option<Box<List>>,
     /// Sorted by this column, then by key; by key alone when `None`.
     pub order_by: Option<&'static str>,
     pub direction: Direction,
@@ -109,6 +127,7 @@ impl List {
             equal: Vec::new(),
             at_most: Vec::new(),
             at_least: Vec::new(),
+            having: None,
             order_by: None,
             direction: Direction::Ascending,
             after: None,
@@ -131,6 +150,12 @@ impl List {
     #[must_use]
     pub fn at_least(mut self, column: &'static str, value: Value) -> Self {
         self.at_least.push((column, value));
+        self
+    }
+
+    #[must_use]
+    pub fn having(mut self, other: Self) -> Self {
+        self.having = Some(Box::new(other));
         self
     }
 

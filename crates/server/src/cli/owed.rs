@@ -6,7 +6,7 @@ use clap::Subcommand;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tradewind_engine::ports::{Clock, SystemClock};
-use tradewind_events::{Currency, Id, Timestamp};
+use tradewind_events::{Currency, FreeJson, Id, Timestamp};
 
 use super::{
     CliError, ShopArgs,
@@ -254,7 +254,7 @@ impl Settle {
         };
         let broken = |error: &dyn std::fmt::Display| CliError::Other(format!("{}: {error}", file.display()));
         let text = fs::read_to_string(file).map_err(|error| broken(&error))?;
-        let reply: Value = serde_json::from_str(&text).map_err(|error| broken(&error))?;
+        let reply = FreeJson::parse(&text).map_err(|error| broken(&error))?;
         let path = format!("{JOBS}/{}/settlement", encoded(job.as_str()));
         let _done: Value = desk.post(&path, &json!({ "reply": reply, "reason": reason })).await?;
         say(format_args!("{job} is settled.\n"))

@@ -62,6 +62,12 @@ impl Page {
     }
 }
 
+/// Which rows a list has, as its cursors name it.
+pub(super) fn filters(list: &List) -> String {
+    let having = list.having.as_ref().map(|other| filters(other));
+    format!("{} {:?} {:?} {:?} {having:?}", list.table.name, list.equal, list.at_most, list.at_least)
+}
+
 impl Call {
     /// A page of rows, each as `view` shows it.
     pub async fn page<E: Entity, V>(
@@ -70,10 +76,7 @@ impl Call {
         mut list: List,
         view: impl Fn(E) -> V,
     ) -> Result<Okay<PageOf<V>>, Failure> {
-        let name = format!(
-            "{} {:?} {:?} {:?} {:?} {:?}",
-            list.table.name, list.order_by, list.direction, list.equal, list.at_most, list.at_least
-        );
+        let name = format!("{:?} {:?} {}", list.order_by, list.direction, filters(&list));
         list.after = page.after(self, &name)?;
         // One more than asked for tells whether there is a next page.
         list.limit = page.limit + 1;

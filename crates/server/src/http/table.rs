@@ -142,6 +142,7 @@ fn carts() -> Vec<Route> {
         post("/v1/carts", Anyone, carts::create, "Open a cart: yours, or an anonymous one. Without a token the Idempotency-Key counts for your address: make it as hard to guess as the cart."),
         get("/v1/users/{user_id}/carts", Owner, carts::list, "The open carts of a customer."),
         get("/v1/carts/{cart_id}", Anyone, carts::read, "A cart."),
+        delete("/v1/carts/{cart_id}", Anyone, carts::remove, "Delete an open cart with what is in it."),
         post("/v1/carts/{cart_id}/lines", Anyone, carts::add_line, "Put so many more of a SKU into a cart."),
         put("/v1/carts/{cart_id}/lines/{sku}", Anyone, carts::set_quantity, "Say how many of a SKU there are in a cart."),
         delete("/v1/carts/{cart_id}/lines/{sku}", Anyone, carts::remove_line, "Take a SKU out of a cart."),

@@ -200,7 +200,7 @@ pub async fn read(call: Call, Path(order_id): Path<Id>) -> Result<Okay<OrderDeta
     Ok(Okay(details))
 }
 
-/// The newest first: of a customer or in a status by time, all of them by id (ours are in the order of time).
+/// The newest first, whatever sort of id they have.
 pub async fn list(call: Call, Query(filter): Query<Filter>, page: Page) -> Result<Okay<PageOf<OrderItem>>, Failure> {
     let who = call.user()?;
     let customer_id = match filter.customer_id {
@@ -208,16 +208,15 @@ pub async fn list(call: Call, Query(filter): Query<Filter>, page: Page) -> Resul
         wanted => wanted,
     };
     call.owned_by(customer_id.as_ref().unwrap_or(&who.id), NOT_ALLOWED.refusal)?;
-    let mut list = List::of(OrderView::TABLE, page.limit);
-    list.direction = Direction::Descending;
+    let mut list = List::of(OrderView::TABLE, page.limit).order_by("began_at", Direction::Descending);
     if let Some(status) = filter.status {
-        list = list.equal("status", Value::Text(status.as_str().into())).order_by("began_at", Direction::Descending);
+        list = list.equal("status", Value::Text(status.as_str().into()));
     } else {
         // One that only others have spoken of was never placed: it has no status.
         list = list.at_least("status", Value::Text("".into()));
     }
     if let Some(customer_id) = customer_id {
-        list = list.equal("customer_id", Value::Text(customer_id.shared())).order_by("began_at", Direction::Descending);
+        list = list.equal("customer_id", Value::Text(customer_id.shared()));
     }
     call.page(&page, list, OrderItem::of).await
 }

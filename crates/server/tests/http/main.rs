@@ -10,6 +10,7 @@ mod client;
 mod documents;
 mod doors;
 mod faults;
+mod free_json;
 mod hiring;
 mod idempotency;
 mod inputs;

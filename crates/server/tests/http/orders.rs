@@ -1,9 +1,14 @@
 //! Orders through the door: what may be placed and by whom, what is answered and answered again, who sees what.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use tradewind_engine::tables::IdempotencyRow;
 
-use crate::town::{Placed, Town, checked_out, named, order_of};
+use crate::{
+    shelf::{column, pages},
+    town::{Placed, Town, checked_out, named, order_of},
+};
 
 #[tokio::test]
 async fn an_order_goes_from_its_placing_to_its_delivery() {
@@ -254,4 +259,28 @@ async fn who_has_left_orders_nothing_more() {
     let more = named("more", &ada, order_of("tea", 1, "balance"));
     town.staff.post("/v1/orders", more).await.refused(409, "customer_deleted");
     assert_eq!(town.staff.get(&order.path()).await.json()["shipping_address"], json!(null));
+}
+
+#[tokio::test]
+async fn orders_of_every_sort_of_id_come_newest_first_on_every_page() {
+    let town = Town::new().await;
+    town.stocks("tea", 100).await;
+    let ada = town.buyer("ada", 50_000).await;
+    let mut placed = Vec::new();
+    for foreign in
+        [Some("zz-1"), None, Some("00-2"), None, Some("550e8400-e29b-41d4-a716-446655440000"), None, Some("~")]
+    {
+        let mut order = order_of("tea", 1, "balance");
+        order["customer_id"] = json!(ada.user_id);
+        if let Some(order_id) = foreign {
+            order["order_id"] = json!(order_id);
+        }
+        placed.push(town.staff.post("/v1/orders", order).await.expect(201).field("order_id"));
+        town.clock.advance(Duration::from_secs(1));
+    }
+    placed.reverse();
+    for limit in [1, 2, 100] {
+        assert_eq!(column(&pages(&town.staff, "/v1/orders", limit).await, "order_id"), placed);
+        assert_eq!(column(&pages(&ada.client, "/v1/orders", limit).await, "order_id"), placed);
+    }
 }

@@ -22,7 +22,7 @@ use tradewind_engine::{
     tables::{EffectRow, TimerRow},
 };
 use tradewind_events::{AsKey, TextEnum, Value as Column, id, row_key};
-use tradewind_testkit::{ManualClock, MemoryBroker};
+use tradewind_testkit::{ManualClock, MemoryBroker, cache_forgets};
 use tradewind_workers::provider::{ChargeState, Forced, ProviderSimulator};
 
 use crate::{
@@ -420,7 +420,8 @@ impl Plan {
             hear: hear.collect(),
         });
         let part = Part { services: services.to_vec(), broker, identity };
-        let options = Options { clock: Arc::new(self.clock.clone()), hire, part, ..Options::default() };
+        let cache_forgets = cache_forgets();
+        let options = Options { clock: Arc::new(self.clock.clone()), hire, part, cache_forgets, ..Options::default() };
         let app = App::start_with(self.configured(number), options).await.unwrap();
         let hired = slot.lock().unwrap().take().filter(|_| services.contains(&"payments"));
         (Door { app, services, group }, hired)

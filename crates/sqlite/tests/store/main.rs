@@ -19,6 +19,24 @@ use tradewind_engine::ports::{Commit, CommitError, Writer};
 use tradewind_sqlite::{Sqlite, SqliteReader, SqliteWriter};
 use tradewind_testkit::store_suite::{Owner, StoreUnderTest, TABLES};
 
+/// As `migrations/README.md` has it.
+const TEXT_INDEX: &str = "
+CREATE TABLE IF NOT EXISTS suite_text_fts_row (
+    number INTEGER PRIMARY KEY, from_id ANY NOT NULL, to_id ANY NOT NULL, nth TEXT NOT NULL, UNIQUE (from_id, to_id, nth)
+) STRICT;
+CREATE VIRTUAL TABLE IF NOT EXISTS suite_text_fts USING fts5 (
+    words, content = '', contentless_delete = 1, prefix = '2 3', tokenize = 'ascii'
+);
+CREATE TRIGGER IF NOT EXISTS suite_text_fts_insert AFTER INSERT ON suite_text BEGIN
+    INSERT INTO suite_text_fts_row (from_id, to_id, nth) VALUES (new.from_id, new.to_id, new.nth);
+    INSERT INTO suite_text_fts (rowid, words) SELECT number, new.words FROM suite_text_fts_row
+    WHERE (from_id, to_id, nth) = (new.from_id, new.to_id, new.nth);
+END;
+CREATE TRIGGER IF NOT EXISTS suite_text_fts_update AFTER UPDATE ON suite_text WHEN old.words IS NOT new.words BEGIN
+    UPDATE suite_text_fts SET words = new.words WHERE rowid =
+    (SELECT number FROM suite_text_fts_row WHERE (from_id, to_id, nth) = (new.from_id, new.to_id, new.nth));
+END;";
+
 /// A store with the tables of the suite.
 struct SuiteStore {
     scratch: Scratch,
@@ -65,6 +83,7 @@ impl StoreUnderTest for SuiteStore {
             let sql = schema::create_table(table).replacen("CREATE TABLE", "CREATE TABLE IF NOT EXISTS", 1);
             connection.execute_batch(&sql).expect("a table of the suite");
         }
+        connection.execute_batch(TEXT_INDEX).expect("the text index of the suite");
         let writer = Arc::new(Mutex::new(opened.writer));
         let last = (Arc::downgrade(&writer), opened.reader.clone());
         *self.owned.lock().unwrap_or_else(PoisonError::into_inner) = Some(last);
