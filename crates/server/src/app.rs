@@ -29,6 +29,7 @@ use crate::{
     hub::Hub,
     identity::{KeyRing, Passwords, keep_fetched, keep_rotated},
     metrics::Metrics,
+    scrub::keep_scrubbed,
     secret::{Keys, digest_of, drawn_text},
     services,
     shop::{Parts, Shop},
@@ -265,6 +266,7 @@ async fn open_doors(
         shop.key_ring.fetch(shop).await;
         tasks.spawn("keys of identity", keep_fetched(shop.clone()));
     }
+    tasks.spawn("scrub", keep_scrubbed(shop.clone()));
     let router = http::router(shop, http::table());
     let address = listener.local_addr().map_or_else(|error| error.to_string(), |address| address.to_string());
     let encrypted = tls.is_some();

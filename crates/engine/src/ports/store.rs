@@ -38,6 +38,12 @@ pub trait Reader: Send + Sync {
         false
     }
 
+    /// Looks for damage in the part of what is kept that begins here; the first one begins at zero. Returns where the next
+    /// one begins, until all was looked at.
+    fn scrub(&self, _from: u64) -> Result<Option<u64>, StoreError> {
+        Ok(None)
+    }
+
     /// What is known to be wrong with the store: it is not where it was, or a read has met damage. It is quick.
     fn fault(&self) -> Option<StoreError> {
         None
