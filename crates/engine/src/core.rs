@@ -21,7 +21,7 @@ use rustc_hash::FxHashMap;
 use tradewind_events::{Envelope, Id, Key, KeyText, Registry, Timestamp};
 
 use crate::{
-    Address, AnyService, Entity, Observer, Problem, StoredRow, Table,
+    Address, AnyService, Entity, Observer, Problem, StoredRow, Table, bug,
     cache::{Entry, Slot},
     due::DueWindow,
     limits::Limits,
@@ -125,6 +125,9 @@ struct Deaths {
     since: Timestamp,
     count: u32,
 }
+
+/// A row, none, or why the store rejects it.
+type Loaded = Result<Option<StoredRow>, String>;
 
 /// What a batch has come to while it forms.
 struct Forming {
@@ -400,9 +403,17 @@ impl Core {
         for (table, mut keys) in by_table.into_values() {
             keys.sort_unstable();
             keys.dedup();
-            let rows = self.reader.load(table, &keys)?;
+            let rows = self.load_of(table, &keys)?;
             for (key, row) in keys.into_iter().zip(rows) {
                 let row_ref = crate::RowRef::new(table.name, key);
+                let row = match row {
+                    Ok(row) => row,
+                    Err(reason) => {
+                        tracing::error!(row = %row_ref.row, reason, "the store rejects a row that a message needs");
+                        self.work.reject(row_ref, &reason);
+                        continue;
+                    }
+                };
                 // What was written since the load was asked for is newer than what the load has found.
                 if self.work.cache.get(&row_ref).is_none() {
                     self.work.cache.insert(row_ref, entry(row));
@@ -410,6 +421,28 @@ impl Core {
             }
         }
         Ok(())
+    }
+}
+
+impl Core {
+    /// Rows of one table, each with the reason where the store rejects it. One key that it rejects is no fault of the
+    /// others: then they are loaded one by one.
+    fn load_of(&self, table: &'static Table, keys: &[Key]) -> Result<Vec<Loaded>, StoreError> {
+        let reason = match self.reader.load(table, keys) {
+            Err(StoreError::Rejected(_)) if bug::injected("rejection-ends-engine") => {
+                return Err(StoreError::Unusable("a row was rejected".to_owned()));
+            }
+            Err(StoreError::Rejected(reason)) => reason,
+            rows => return Ok(rows?.into_iter().map(Ok).collect()),
+        };
+        if keys.len() == 1 {
+            return Ok(vec![Err(reason)]);
+        }
+        let mut rows = Vec::with_capacity(keys.len());
+        for key in keys {
+            rows.extend(self.load_of(table, std::slice::from_ref(key))?);
+        }
+        Ok(rows)
     }
 }
 

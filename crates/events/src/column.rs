@@ -128,9 +128,13 @@ pub fn read_column<T>(
 pub const JSON_COLUMN_WEIGHT: usize = 256;
 
 /// A field that is stored as JSON text.
+///
+/// # Panics
+/// When JSON cannot hold it. Our wire types have string keys and no failing serializer; one that had would be refused
+/// with its message when its batch is encoded, and not be stored empty.
 pub fn json_to_value<T: Serialize>(field: &T) -> Value {
-    // Our wire types have string keys and no failing serializer: there is nothing that JSON cannot hold.
-    Value::Text(serde_json::to_string(field).unwrap_or_default().into())
+    let json = serde_json::to_string(field);
+    Value::Text(json.unwrap_or_else(|error| panic!("a column cannot be written as JSON: {}", masked(&error))).into())
 }
 
 /// The reverse of [`json_to_value`].

@@ -126,10 +126,8 @@ impl Shared {
 fn write(shared: &Arc<Shared>, mut writer: Box<dyn Writer>, batches: &mpsc::Receiver<Sealed>) {
     while let Ok(sealed) = batches.recv() {
         let watch = Stopwatch::start();
-        let written = catch_unwind(AssertUnwindSafe(|| {
-            sealed.encode().map_err(CommitError::from).and_then(|commit| writer.commit(&commit))
-        }))
-        .unwrap_or_else(|_| Err(StoreError::Unusable("the writer has panicked".to_owned()).into()));
+        let written = catch_unwind(AssertUnwindSafe(|| sealed.encode().and_then(|commit| writer.commit(&commit))))
+            .unwrap_or_else(|_| Err(StoreError::Unusable("the writer has panicked".to_owned()).into()));
         shared.tell(Input::Wrote(written.map(|()| watch.read())));
     }
 }
