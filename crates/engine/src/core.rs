@@ -18,12 +18,13 @@ use std::{
 };
 
 use rustc_hash::FxHashMap;
-use tradewind_events::{Envelope, Id, Key, KeyText, Registry, Timestamp};
+use tradewind_events::{Envelope, Id, Key, KeyText, Registry, Timestamp, id};
 
 use crate::{
     Address, AnyService, Entity, Observer, Problem, StoredRow, Table, bug,
     cache::{Entry, Slot},
     due::DueWindow,
+    entity::readable,
     limits::Limits,
     operator::UNAVAILABLE,
     ports::{Clock, Ids, Reader, StoreError},
@@ -191,14 +192,14 @@ impl Core {
             next_batch: 1,
             next_segment,
             timers: DueWindow::new::<TimerRow>(Vec::new(), |row| {
-                let row = TimerRow::from_row(&row.values).ok()?;
+                let row = readable::<TimerRow>(row)?;
                 Some((row.due_at, row.key(), ()))
             }),
             jobs: Jobs::new(&setup.services, setup.limits.jobs_running_max),
             limits: setup.limits,
             parked: Parked::default(),
             consumers: BTreeMap::new(),
-            names: setup.services.iter().map(|service| KeyText::literal(service.name)).collect(),
+            names: setup.services.iter().map(|service| KeyText::from(&id(service.name))).collect(),
             speaker: None,
             deaths: BTreeMap::new(),
             held: None,

@@ -301,8 +301,8 @@ macro_rules! integer_columns {
         impl Column for $integer {
             const KIND: ColumnKind = ColumnKind::Integer;
             fn to_value(&self) -> Value {
-                // An unsigned count beyond 2^63 is out of every bound that we set.
-                Value::Int(i64::try_from(*self).unwrap_or(i64::MAX))
+                // A count beyond 2^63 is out of every bound that we set. It is refused with its batch, not stored as less.
+                Value::Int(i64::try_from(*self).unwrap_or_else(|_| panic!("{self} does not fit a column")))
             }
             fn from_value(value: &Value) -> Result<Self, ColumnError> {
                 Self::try_from(integer(value)?).map_err(|error: TryFromIntError| ColumnError(error.to_string()))

@@ -192,11 +192,19 @@ impl Core {
 
     fn bury_parked(&mut self, row: &ParkedRow, reason: &str) -> Result<Success, Stop> {
         self.forget_parked(row);
-        if let Ok(envelope) = RawEnvelope::from_json(row.message.as_bytes()) {
-            self.count_of(&row.consumer, &envelope.source, |counter| {
+        // A message that cannot be read still has the name of its event, and that one producer.
+        let source = match RawEnvelope::from_json(row.message.as_bytes()) {
+            Ok(envelope) => Some(envelope.source),
+            Err(_) => self.registry.get(&row.event).map(|kind| KeyText::literal(kind.source)),
+        };
+        match source {
+            Some(source) => self.count_of(&row.consumer, &source, |counter| {
                 counter.parked = counter.parked.saturating_sub(1);
                 counter.dead += 1;
-            })?;
+            })?,
+            None => {
+                tracing::error!(parked = %row.id, event = &*row.event, "no service produces this event: not counted")
+            }
         }
         let dead = DeadLetterRow {
             event_id: Some(row.event_id.clone()),
@@ -390,7 +398,7 @@ impl Core {
             return;
         }
         tracing::error!(consumer = name, "too many dead letters: the consumer is paused");
-        let Ok(consumer) = Id::new(name) else { return };
+        let consumer = tradewind_events::id(name);
         let reason = format!("more than {} dead letters a minute", self.limits.dead_letters_a_minute_max);
         let action = Action::Pause { consumer: consumer.clone(), reason: reason.into() };
         let context = Context { request_id: consumer.clone(), correlation_id: consumer, traceparent: None };

@@ -5,15 +5,15 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use tradewind_engine::{
-    Answer, Command, CommandMessage, Committed, Context, Core, Entity, Formed, Heard, Limits, Message, Outcome,
+    Answer, Command, CommandMessage, Committed, Context, Core, Effect, Entity, Formed, Heard, Limits, Message, Outcome,
     Service, Settings, Setup, StoredAnswer, StoredRow, Table, Uow,
     ports::{List, Reader, StoreError, Writer},
     segment::Segment,
-    tables::{DeadLetterRow, InboxRow},
+    tables::{DeadLetterRow, EffectRow, InboxRow},
 };
-use tradewind_events::{Envelope, Event, EventKind, Id, Key, KeyText, Registry, Timestamp, id};
+use tradewind_events::{Envelope, Event, EventKind, Id, Key, KeyText, Registry, Timestamp, Value, id, row_key};
 use tradewind_testkit::{CountedIds, ManualClock, MemoryStore};
 
 struct Shelf;
@@ -42,6 +42,42 @@ fn fill(uow: &mut Uow<Shelf>, fill: &Fill) -> Answer<i64> {
     let filled = known.map_or(0, |known| known.filled) + 1;
     uow.put(Crate { box_id: fill.box_id.clone(), filled });
     Ok(filled)
+}
+
+/// A parcel that has to be weighed elsewhere.
+#[derive(Deserialize)]
+struct Parcel {
+    /// JSON has no way to write it.
+    broken: bool,
+}
+
+impl Serialize for Parcel {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if self.broken { Err(serde::ser::Error::custom("it is broken")) } else { serializer.serialize_unit() }
+    }
+}
+
+struct Weigh;
+
+impl Effect for Weigh {
+    type Owner = Shelf;
+    type Request = Parcel;
+    type Reply = i64;
+    const NAME: &'static str = "weigh";
+}
+
+#[derive(Debug, Clone, Command)]
+#[command(owner = Shelf, name = "ship", key = box_id)]
+struct Ship {
+    box_id: Id,
+    broken: bool,
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "a command answers")]
+fn ship(uow: &mut Uow<Shelf>, ship: &Ship) -> Answer<()> {
+    uow.effect::<Weigh>(&ship.box_id, &Parcel { broken: ship.broken });
+    uow.put(Crate { box_id: ship.box_id.clone(), filled: 1 });
+    Ok(())
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize, Event)]
@@ -94,12 +130,16 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        let reader = Rejecting::default();
+        Self::over(MemoryStore::new())
+    }
+
+    fn over(store: MemoryStore) -> Self {
+        let reader = Rejecting { store, ..Rejecting::default() };
         let (epoch, writer) = reader.store.own();
         let core = Core::new(Setup {
             store_name: "shelf".into(),
             epoch,
-            services: vec![Service::new(Shelf).owns::<Crate>().command(fill).on(close).build()],
+            services: vec![Service::new(Shelf).owns::<Crate>().command(fill).command(ship).on(close).build()],
             registry: Registry::new([EventKind::of::<Closed>("far")]),
             reader: Arc::new(reader.clone()),
             clock: Arc::new(ManualClock::default()),
@@ -116,9 +156,13 @@ impl Bench {
     }
 
     fn asks(&mut self, box_id: &str, looks: bool) {
+        self.sends(box_id, Fill { box_id: id(box_id), looks });
+    }
+
+    fn sends<C: Command>(&mut self, box_id: &str, command: C) {
         let context = Context { request_id: id("r"), correlation_id: id("r"), traceparent: None };
         let (told, name) = (Arc::clone(&self.told), box_id.to_owned());
-        let message = CommandMessage::new(Fill { box_id: id(box_id), looks }, context, |_| StoredAnswer::default());
+        let message = CommandMessage::new(command, context, |_| StoredAnswer::default());
         self.core.accept(Message::Command(message.reply(move |answer| {
             let answer = answer.map_or_else(|problem| problem.code(), |_| "done");
             told.lock().expect("no test has panicked").push(format!("{name} {answer}"));
@@ -208,4 +252,34 @@ fn an_event_whose_own_rows_are_rejected_is_kept_all_the_same() {
         assert!(dead[0].reason.contains("cannot be loaded"), "{}", dead[0].reason);
         assert!(!dead[0].message.is_empty(), "what came is kept");
     }
+}
+
+#[test]
+fn a_job_that_cannot_be_written_or_looked_up_fails_its_handler() {
+    let mut bench = Bench::new();
+    bench.rejects("effect", "b");
+    for (box_id, broken) in [("a", true), ("b", false), ("c", false)] {
+        bench.sends(box_id, Ship { box_id: id(box_id), broken });
+    }
+    bench.finishes();
+    assert_eq!(bench.told(), ["a internal", "b internal", "c done"]);
+    let jobs = bench.rows::<EffectRow>();
+    assert_eq!((jobs.len(), &*jobs[0].request), (1, "null"));
+    assert_eq!(bench.rows::<Crate>().len(), 1);
+}
+
+#[test]
+fn a_job_whose_old_row_cannot_be_read_is_not_dropped() {
+    let mut bench = Bench::new();
+    bench.sends("a", Ship { box_id: id("a"), broken: false });
+    bench.finishes();
+    let mut row = bench.reader.store.rows(EffectRow::TABLE).remove(0);
+    row.values[4] = Value::Text("nowhere".into());
+    bench.reader.store.tamper(EffectRow::TABLE, &row_key(&["a"]), Some(row));
+    // What is in memory is still good; a start finds only what is stored.
+    let store = std::mem::take(&mut bench.reader.store);
+    let mut bench = Bench::over(store);
+    bench.sends("a", Ship { box_id: id("a"), broken: false });
+    bench.finishes();
+    assert_eq!(bench.told(), ["a internal"]);
 }

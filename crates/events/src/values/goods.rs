@@ -105,9 +105,14 @@ pub struct Change {
 
 impl Change {
     /// What changed of a field; `None` when nothing did.
+    ///
+    /// # Panics
+    /// When JSON cannot hold a value.
     pub fn of<T: Serialize + PartialEq + ?Sized>(field: &str, old: &T, new: &T) -> Option<Self> {
-        // Our wire types have string keys and no failing serializer: there is nothing that JSON cannot hold.
-        let value = |side: &T| serde_json::to_value(side).unwrap_or_default();
+        // Our wire types have string keys and no failing serializer. One that had would fail its handler.
+        let value = |side: &T| {
+            serde_json::to_value(side).unwrap_or_else(|_| panic!("the change of {field} cannot be written as JSON"))
+        };
         (old != new).then(|| Self { field: field.into(), old_value: value(old), new_value: value(new) })
     }
 }

@@ -11,6 +11,7 @@ mod documents;
 mod doors;
 mod faults;
 mod hiring;
+mod hostile;
 mod idempotency;
 mod inputs;
 mod keys;
