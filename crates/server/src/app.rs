@@ -12,7 +12,7 @@ use tokio::{
     sync::Semaphore,
 };
 use tradewind_engine::{
-    BrokerParts, Entity, Handle, Parts as EngineParts, Problem, Setup,
+    BrokerParts, Entity, Handle, Limits, Parts as EngineParts, Problem, Setup,
     ports::{Clock, Reader, StoreError, SystemClock, UuidV7, Writer},
 };
 use tradewind_identity::{
@@ -24,7 +24,7 @@ use tradewind_sqlite::{OpenError, Options as SqliteOptions, Sqlite};
 use crate::{
     alarm::Alarm,
     client::ShopUrl,
-    config::{Config, Secret, SecretsError},
+    config::{Config, Secret, SecretsError, is_exposed},
     http::{self, Limiter, Server, TlsError},
     hub::Hub,
     identity::{KeyRing, Passwords, keep_fetched, keep_rotated},
@@ -69,6 +69,8 @@ pub struct Options {
     pub open: OpenStore,
     pub hire: HireWorkers,
     pub part: Part,
+    /// For tests: see [`Limits::cache_forgets`].
+    pub cache_forgets: bool,
 }
 
 /// Which part of a shop it is.
@@ -110,6 +112,7 @@ impl Default for Options {
             open: Box::new(open_sqlite),
             hire: Box::new(workers::hire),
             part: Part::default(),
+            cache_forgets: false,
         }
     }
 }
@@ -135,7 +138,7 @@ impl App {
 
     /// The same with another clock and store: tests drive the real server by hand.
     pub async fn start_with(mut config: Config, options: Options) -> Result<Self, AppError> {
-        let Options { clock, open, hire, mut part } = options;
+        let Options { clock, open, hire, mut part, cache_forgets } = options;
         let Store { name, epoch, reader, writer } = open(&config, &part.services, &*clock)?;
         // Only now: whoever owns the store owns the file of secrets beside it.
         config.draw_missing_secrets()?;
@@ -153,7 +156,7 @@ impl App {
             reader: Arc::clone(&reader),
             clock: Arc::clone(&clock),
             ids: Box::new(UuidV7::default()),
-            limits: services::limits(&config),
+            limits: Limits { cache_forgets, ..services::limits(&config) },
             observer: Arc::clone(&metrics) as _,
             log_heard: part.broker.is_some() && part.holds("query"),
         };
@@ -316,6 +319,15 @@ pub fn open_sqlite(config: &Config, services: &[&'static str], clock: &dyn Clock
         ..SqliteOptions::new(&name, services.iter().copied(), clock.now())
     };
     let opened = Sqlite::open(&config.store, &options)?;
+    if is_exposed(&config.store) {
+        tracing::warn!(path = %config.store.display(), "the store can be read by others than its owner: chmod 600");
+    }
+    if !opened.has_checksums {
+        tracing::warn!(
+            path = %config.store.display(),
+            "another program has made the file of the store, without checksums: damage may be served as an answer"
+        );
+    }
     if let Some(resumed_behind) = opened.resumed_behind {
         tracing::warn!(resumed_behind, "the store was a backup until now: its log goes on behind this segment");
     }

@@ -1,6 +1,8 @@
 //! The engine through its doors: commands, events, timers and jobs go in, rows and events come out.
 
 mod bounds;
+mod causes;
+mod cold;
 mod commands;
 mod failures;
 mod handlers;
