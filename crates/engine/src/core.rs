@@ -19,12 +19,13 @@ use std::{
 };
 
 use rustc_hash::{FxHashMap, FxHashSet};
-use tradewind_events::{Envelope, Id, Key, KeyText, Registry, Timestamp};
+use tradewind_events::{Envelope, Id, Key, KeyText, Registry, Timestamp, id};
 
 use crate::{
-    Address, AnyService, Entity, Observer, Problem, RowRef, Table,
+    Address, AnyService, Entity, Observer, Problem, RowRef, StoredRow, Table, bug,
     cache::Entry,
     due::DueWindow,
+    entity::readable,
     limits::Limits,
     operator::UNAVAILABLE,
     ports::{Clock, Ids, Reader, StoreError},
@@ -121,6 +122,9 @@ enum ConsumerState {
     Draining,
 }
 
+/// A row, none, or why the store rejects it.
+type Loaded = Result<Option<StoredRow>, String>;
+
 /// What a batch has come to while it forms.
 struct Forming {
     opened_at: Timestamp,
@@ -183,14 +187,14 @@ impl Core {
             next_batch: 1,
             next_segment,
             timers: DueWindow::new::<TimerRow>(Vec::new(), |row| {
-                let row = TimerRow::from_row(&row.values).ok()?;
+                let row = readable::<TimerRow>(row)?;
                 Some((row.due_at, row.key(), ()))
             }),
             jobs: Jobs::new(&setup.services, setup.limits.jobs_running_max),
             limits: setup.limits,
             parked: Parked::default(),
             consumers: BTreeMap::new(),
-            names: setup.services.iter().map(|service| KeyText::literal(service.name)).collect(),
+            names: setup.services.iter().map(|service| KeyText::from(&id(service.name))).collect(),
             speaker: None,
             causes: BTreeMap::new(),
             held: None,
@@ -403,9 +407,17 @@ impl Core {
         for (table, mut keys) in by_table.into_values() {
             keys.sort_unstable();
             keys.dedup();
-            let rows = self.reader.load(table, &keys)?;
+            let rows = self.load_of(table, &keys)?;
             for (key, row) in keys.into_iter().zip(rows) {
                 let row_ref = RowRef::new(table.name, key);
+                let row = match row {
+                    Ok(row) => row,
+                    Err(reason) => {
+                        tracing::error!(row = %row_ref.row, reason, "the store rejects a row that a message needs");
+                        self.work.reject(row_ref, &reason);
+                        continue;
+                    }
+                };
                 // What was written since the load was asked for is newer than what the load has found.
                 if self.work.cache.get(&row_ref).is_none() {
                     let entry = Entry::loaded(row);
@@ -426,6 +438,28 @@ impl Core {
     /// From now on rows are forgotten, or kept in memory: see [`Limits::cache_forgets`].
     pub fn set_forgetful(&mut self, forgets: bool) {
         self.limits.cache_forgets = forgets;
+    }
+}
+
+impl Core {
+    /// Rows of one table, each with the reason where the store rejects it. One key that it rejects is no fault of the
+    /// others: then they are loaded one by one.
+    fn load_of(&self, table: &'static Table, keys: &[Key]) -> Result<Vec<Loaded>, StoreError> {
+        let reason = match self.reader.load(table, keys) {
+            Err(StoreError::Rejected(_)) if bug::injected("rejection-ends-engine") => {
+                return Err(StoreError::Unusable("a row was rejected".to_owned()));
+            }
+            Err(StoreError::Rejected(reason)) => reason,
+            rows => return Ok(rows?.into_iter().map(Ok).collect()),
+        };
+        if keys.len() == 1 {
+            return Ok(vec![Err(reason)]);
+        }
+        let mut rows = Vec::with_capacity(keys.len());
+        for key in keys {
+            rows.extend(self.load_of(table, std::slice::from_ref(key))?);
+        }
+        Ok(rows)
     }
 }
 

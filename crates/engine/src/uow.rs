@@ -133,11 +133,15 @@ impl<'a, S: Settings> Uow<'a, S> {
 
     /// The same, but not before a moment: for asking again what the world had not decided yet.
     pub fn effect_at<K: Effect<Owner = S>>(&mut self, key: &Id, request: &K::Request, not_before: Timestamp) {
+        let request = match serde_json::to_string(request) {
+            Ok(request) => request.into(),
+            Err(error) => return self.work.fail(format!("the request of a {} cannot be written: {error}", K::NAME)),
+        };
         self.work.ask(EffectRow {
             id: key.clone(),
             service: S::SERVICE.into(),
             kind: K::NAME.into(),
-            request: serde_json::to_string(request).unwrap_or_default().into(),
+            request,
             state: EffectState::Waiting,
             attempts: 0,
             due_at: not_before,
@@ -228,6 +232,10 @@ pub struct UnitOfWork {
     /// The order in which `overlay` was written, so that a commit does not depend on how a map hashes.
     order: Vec<RowRef>,
     missing: Missing,
+    /// Rows that the store rejected in this batch, each with the reason: whoever needs one fails.
+    rejected: FxHashMap<RowRef, Arc<str>>,
+    /// Why the running handler cannot succeed, where it could not be told at once.
+    broken: Option<String>,
     pub(crate) emitted: Events,
 }
 
@@ -258,6 +266,8 @@ impl UnitOfWork {
             overlay: FxHashMap::default(),
             order: Vec::new(),
             missing: Vec::new(),
+            rejected: FxHashMap::default(),
+            broken: None,
             emitted: Events::new(),
         }
     }
@@ -267,6 +277,7 @@ impl UnitOfWork {
         self.batch = batch;
         self.now = self.now.max(now);
         self.minted.clear();
+        self.rejected.clear();
         self.changes.clear();
         self.bytes = 0;
         self.loaded_bytes = 0;
@@ -308,8 +319,7 @@ impl UnitOfWork {
             if self.is_minted(&row.row.key) {
                 return Ok(None);
             }
-            self.missing.push((E::TABLE, row.row.key));
-            return Err(Stop::Missing);
+            return Err(self.miss(E::TABLE, &row));
         };
         entry.run = self.run;
         match &entry.slot {
@@ -340,18 +350,46 @@ impl UnitOfWork {
         if self.overlay.insert(row.clone(), written).is_none() {
             if let Some(entry) = self.cache.get(&row) {
                 entry.run = self.run;
-            } else if !self.is_minted(&row.row.key) {
-                self.missing.push((table, row.row.key.clone()));
+            } else if !self.is_minted(&row.row.key)
+                && let Stop::Broken(reason) = self.miss(table, &row)
+            {
+                self.broken.get_or_insert(reason);
             }
             self.order.push(row);
         }
     }
 
-    fn ask(&mut self, job: EffectRow) {
-        let Ok(before) = self.get::<EffectRow>(job.id.as_key()) else { return };
-        if before.is_none_or(|before| before.state == EffectState::Exhausted) {
-            self.put(job);
+    /// Asks for a row that is not in memory, unless that is in vain.
+    fn miss(&mut self, table: &'static Table, row: &RowRef) -> Stop {
+        if let Some(reason) = self.rejected.get(row) {
+            return Stop::Broken(format!("{} cannot be loaded: {reason}", row.row));
         }
+        let (parts, wanted) = (row.row.key.parts().count(), table.key.len());
+        if parts != wanted {
+            return Stop::Broken(format!("{} has a key of {parts} parts, its table one of {wanted}", row.row));
+        }
+        self.missing.push((table, row.row.key.clone()));
+        Stop::Missing
+    }
+
+    /// The store has rejected a row that was to be loaded.
+    pub(crate) fn reject(&mut self, row: RowRef, reason: &str) {
+        self.rejected.insert(row, reason.into());
+    }
+
+    fn ask(&mut self, job: EffectRow) {
+        match self.get::<EffectRow>(job.id.as_key()) {
+            Ok(None) => self.put(job),
+            Ok(Some(before)) if before.state == EffectState::Exhausted => self.put(job),
+            // The handler runs again when the row is there.
+            Ok(Some(_)) | Err(Stop::Missing) => {}
+            Err(stop) => self.fail(stop.to_string()),
+        }
+    }
+
+    /// The running handler fails as soon as it has ended.
+    pub(crate) fn fail(&mut self, reason: String) {
+        self.broken.get_or_insert(reason);
     }
 
     pub(crate) fn new_id(&mut self) -> Id {
@@ -381,6 +419,7 @@ impl UnitOfWork {
         self.overlay.clear();
         self.order.clear();
         self.missing.clear();
+        self.broken = None;
         self.emitted = Events::new();
     }
 
@@ -391,6 +430,9 @@ impl UnitOfWork {
 
     /// The handler has succeeded: its writes are merged into the cache, its events get their numbers.
     pub(crate) fn merge(&mut self) -> Result<Vec<Said>, Stop> {
+        if let Some(reason) = self.broken.take() {
+            return Err(Stop::Broken(reason));
+        }
         let mut said = Vec::with_capacity(self.emitted.len());
         // An event may be about a row that was only read: its count of events is a change of the row too.
         let mut bytes = 0;

@@ -55,9 +55,13 @@ impl Core {
                         forming.answers.push((task.item, Err(problem)));
                         return None;
                     }
-                    // Going on would lose the message; the process ends, and a restart finds it where it was.
-                    let buried = matches!(task.verdict, Some(Verdict::Dead(_)));
-                    assert!(!buried, "a dead letter cannot be written: {stop:?}");
+                    if let Some(Verdict::Dead(reason)) = &task.verdict {
+                        let reason = format!("{reason}; its dead letter could not be written as it should: {stop}");
+                        self.observe(forming, &task, watch.read(), Handled::Dead);
+                        self.trace_end(forming, &task, Handled::Dead);
+                        self.bury_alone(forming, &task, &reason);
+                        return None;
+                    }
                     task.verdict = Some(Self::verdict(&task, stop));
                     task.loads = 0;
                     task.reruns = Reruns::default();

@@ -10,6 +10,7 @@ mod jobs;
 mod look_ups;
 mod open_batch;
 mod operators;
+mod rejections;
 mod running;
 mod segments;
 mod timers;

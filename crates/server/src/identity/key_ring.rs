@@ -156,8 +156,17 @@ impl KeyRing {
         for state in [KeyState::Active, KeyState::Verifying] {
             let list = List::of(SigningKey::TABLE, KEYS_MAX).equal("state", Value::Text(state.as_str().into()));
             for row in self.reader.list(&list)? {
-                let Ok(key) = SigningKey::from_row(&row.values) else { continue };
-                let Some(point) = point(&key.public_jwk) else { continue };
+                let key = match SigningKey::from_row(&row.values) {
+                    Ok(key) => key,
+                    Err(error) => {
+                        tracing::error!(%error, "a signing key cannot be read: its tokens are refused");
+                        continue;
+                    }
+                };
+                let Some(point) = point(&key.public_jwk) else {
+                    tracing::error!(kid = %key.kid, "a signing key has no public key: its tokens are refused");
+                    continue;
+                };
                 if state == KeyState::Active {
                     ring.active = Some(key.kid.clone());
                     ring.signer = self.opened(&key);

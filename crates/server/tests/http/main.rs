@@ -12,6 +12,7 @@ mod doors;
 mod faults;
 mod free_json;
 mod hiring;
+mod hostile;
 mod idempotency;
 mod inputs;
 mod keys;

@@ -48,6 +48,7 @@ pub struct Town {
     pub clock: ManualClock,
     pub broker: MemoryBroker,
     provider: Option<Arc<ProviderSimulator>>,
+    pub admin: Client,
     pub staff: Client,
     pub service: Client,
     addresses: Arc<Mutex<Addresses>>,
@@ -103,7 +104,8 @@ impl Town {
         let staff = anonymous.person_as(&admin, "staff", "staff").await.client;
         let service = anonymous.service(&admin).await;
         let (clock, broker) = (plan.clock.clone(), plan.broker.clone());
-        Self { doors, clock, broker, provider, staff, service, addresses, plan }
+        let admin = admin.client;
+        Self { doors, clock, broker, provider, admin, staff, service, addresses, plan }
     }
 
     /// Stops one of the doors with its store, whatever it does, and opens it again.
