@@ -25,6 +25,7 @@ mod cart_snapshot;
 mod column;
 mod envelope;
 mod event;
+mod fingerprint;
 mod id;
 mod key;
 mod money;
@@ -43,6 +44,7 @@ pub use column::{
 };
 pub use envelope::{DecodeError, Envelope, RawEnvelope, SPEC_VERSION};
 pub use event::{AnyEvent, Event, EventKind, Registry, Subject};
+pub use fingerprint::Fingerprint;
 pub use id::{ID_BYTES_MAX, Id, InvalidId, id};
 pub use key::{AsKey, Key};
 pub use money::{AmountOverflow, Currency, InvalidCurrency, Money, basis_points, minus, plus, times};
