@@ -159,7 +159,7 @@ pub struct Insufficient {
     pub product_id: Id,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requested: Option<u32>,
-    /// Over all locations.
+    /// What one order can get, from as many locations as may serve it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub available: Option<i64>,
 }

@@ -55,8 +55,8 @@ pub use time::{InvalidTimestamp, Timestamp};
 pub use tradewind_macros::{Event, TextEnum};
 pub use values::{
     Address, AdjustmentType, Attributes, CancelledBy, Change, Check, InvalidLines, LINES_MAX, Line, Lines, LowLevel,
-    Media, OrderSummary, PaymentMethod, Price, Product, ProductStatus, QUANTITY_MAX, ScheduledPrice, StockCause,
-    StockLevel, Variant, VariantStatus,
+    Media, ORDER_PIECES_MAX, OrderSummary, PaymentMethod, Price, Product, ProductStatus, QUANTITY_MAX, ScheduledPrice,
+    StockCause, StockLevel, Variant, VariantStatus,
 };
 
 /// A closed set of names: each variant has one wire name, written out.
