@@ -8,7 +8,7 @@ use tradewind_engine::{
 };
 use tradewind_events::{Id, Timestamp};
 use tradewind_payments::{
-    Payment, Refund, Surplus,
+    Account, Payment, Refund, Surplus,
     commands::Owed,
     model::{RefundState, SurplusState},
 };
@@ -121,6 +121,9 @@ impl World {
         }
         for surplus in node.rows::<Surplus>().into_iter().filter(|surplus| surplus.state == SurplusState::Refused) {
             owe(&surplus.order_id, Owed::Surplus { reference: surplus.reference });
+        }
+        for account in node.rows::<Account>().into_iter().filter(|account| account.payable_minor > 0) {
+            wishes.push(Wish::PayOut { customer_id: account.customer_id, amount_minor: account.payable_minor });
         }
         wishes
     }

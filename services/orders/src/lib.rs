@@ -32,6 +32,7 @@ pub struct Orders {
     /// How long inventory holds stock unpaid, where an order does not say it.
     pub reservation_ttl: Duration,
     /// So many orders that a customer placed may wait for somebody outside to pay them, at the same time.
+    /// At most [`UNPAID_ORDERS_MAX_MAX`].
     pub unpaid_orders_max: usize,
     /// What carts signs with. Empty: no signed cart is taken.
     pub cart_secret: Arc<[u8]>,
@@ -67,6 +68,9 @@ impl Orders {
         self.order_deadline.max(asked.unwrap_or(self.reservation_ttl))
     }
 }
+
+/// The most that [`Orders::unpaid_orders_max`] can be: an order that is placed may look at so many others.
+pub const UNPAID_ORDERS_MAX_MAX: usize = 100;
 
 /// Ends what is not confirmed in time; by order.
 const DEADLINE: Timer<Orders> = Timer::new("deadline");

@@ -201,6 +201,8 @@ fn operations() -> Vec<Route> {
         get("/v1/operations/owed/holds", Staff, owed::list_holds, "Holds that could not be let go.").of("payments"),
         get("/v1/operations/owed/refunds", Staff, owed::list_refunds, "Refunds that were refused.").of("payments"),
         get("/v1/operations/owed/surplus", Staff, owed::list_surplus, "Money that came for no reason and could not be returned.").of("payments"),
+        get("/v1/operations/owed/payables", Staff, owed::list_payables, "List what is owed to deleted customers.").of("payments"),
+        post("/v1/operations/owed/payables/{customer_id}/settlement", Staff, owed::settle_payable, "Record that a deleted customer was paid by other means.").of("payments"),
         post("/v1/operations/owed/{order_id}/retry", Staff, owed::retry, "Ask the provider once more.").of("payments"),
         post("/v1/operations/owed/{order_id}/settlement", Staff, owed::settle, "The money went back by other means.").of("payments"),
         get("/v1/operations/jobs", Staff, jobs::list, "Calls of the provider and mails that are not done."),

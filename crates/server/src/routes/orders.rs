@@ -15,10 +15,11 @@ use tradewind_engine::{
 use tradewind_events::{
     Address, CartSnapshot, Currency, Id, Line, Lines, PaymentMethod, Personal, TextEnum, Timestamp, Value,
 };
-use tradewind_identity::model::Role;
+use tradewind_identity::model::{Role, User};
 use tradewind_orders::{
-    Basket, CancelAccepted, CancelOrder, ORDER_NOT_FOUND, Order, OrderAccepted, OrderState, PlaceOrder,
+    Basket, CancelAccepted, CancelOrder, ORDER_NOT_FOUND, Order, OrderAccepted, OrderState, PlaceOrder, PlacedBy,
 };
+use tradewind_payments::model::CUSTOMER_NOT_FOUND;
 use tradewind_query::{OrderStatus, OrderView, RefundView};
 
 use crate::http::{
@@ -54,7 +55,7 @@ pub struct NewOrder {
     shipping_address: Option<PostalAddress>,
     #[serde(default)]
     billing_address: Option<PostalAddress>,
-    /// How long stock is held unpaid; absent: as configured.
+    /// How long stock is held unpaid; absent: as configured. Only staff and service clients may ask for more than that.
     #[serde(default)]
     reservation_ttl_seconds: Option<u32>,
 }
@@ -127,6 +128,7 @@ pub struct Filter {
 
 pub async fn place(call: Call, wait: Wait, Json(new): Json<NewOrder>) -> Result<Sent<There<Acceptance>>, Failure> {
     let place = wanted(&call, new)?;
+    known(&call, &place.customer_id).await?;
     let sent = call.submit(place, accepted).await?;
     outcome::add(&call, wait, sent, |order| !order.state.is_open()).await
 }
@@ -158,7 +160,9 @@ fn wanted(call: &Call, new: NewOrder) -> Result<PlaceOrder, Failure> {
         },
         _ => return Err(BODY_INVALID.because("An order has either lines or a signed cart.").at("lines")),
     };
+    let by = if who.role == Role::Customer { PlacedBy::Customer } else { PlacedBy::Shop };
     Ok(PlaceOrder {
+        by,
         customer_id,
         basket,
         payment_method: new.payment_method,
@@ -166,6 +170,16 @@ fn wanted(call: &Call, new: NewOrder) -> Result<PlaceOrder, Failure> {
         billing_address: new.billing_address.map(|address| Arc::new(address.into())),
         reservation_ttl_seconds: new.reservation_ttl_seconds,
     })
+}
+
+/// Whoever orders for somebody else must have the id right. Their own is right, and customers who are kept elsewhere are
+/// not known here.
+async fn known(call: &Call, customer_id: &Id) -> Result<(), Failure> {
+    let kept_elsewhere = call.config.foreign_customers || !call.services.contains(&"identity");
+    if kept_elsewhere || call.user_id()? == customer_id || call.load::<User>(customer_id).await?.is_some() {
+        return Ok(());
+    }
+    Err(CUSTOMER_NOT_FOUND.because(format!("No customer {customer_id} is registered.")).at("customer_id").into())
 }
 
 fn accepted(told: &OrderAccepted) -> There<Acceptance> {
