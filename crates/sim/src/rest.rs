@@ -35,7 +35,9 @@ impl World {
             let mut mending = self.mending();
             mending.retain(|wish| self.people.tries_to_mend(wish));
             if !mending.is_empty() {
-                self.figures.mended += mending.len() as u64;
+                // To pay out what is owed is no mending: nothing was broken.
+                let mended = mending.iter().filter(|wish| !matches!(wish, Wish::PayOut { .. })).count();
+                self.figures.mended += mended as u64;
                 let now = self.now();
                 for wish in mending {
                     self.people.plan(now, None, wish);

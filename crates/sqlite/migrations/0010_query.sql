@@ -69,6 +69,8 @@ CREATE TABLE order_view (
 -- A customer's orders, and all orders in a status, by time.
 CREATE INDEX order_view_customer ON order_view (customer_id, began_at);
 CREATE INDEX order_view_status ON order_view (status, began_at);
+-- All orders of a span of time. They begin one after the other, so each is added at the end.
+CREATE INDEX order_view_time ON order_view (began_at);
 
 -- Money of an order that went back, whole or in part.
 CREATE TABLE refund_view (
