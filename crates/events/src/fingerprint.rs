@@ -33,13 +33,9 @@ impl Fingerprint {
 
     /// In hexadecimal digits.
     pub fn finish(self) -> Arc<str> {
-        use std::fmt::Write;
-        let mut digits = String::with_capacity(2 * KEPT_BYTES);
-        for byte in self.0.finalize().iter().take(KEPT_BYTES) {
-            // Writing into a string cannot fail.
-            let _ = write!(digits, "{byte:02x}");
-        }
-        digits.into()
+        let digit = |value: u8| char::from_digit(value.into(), 16).unwrap_or_default();
+        let digest = self.0.finalize();
+        digest.iter().take(KEPT_BYTES).flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect::<String>().into()
     }
 }
 
@@ -49,7 +45,9 @@ mod tests {
 
     fn of(texts: &[&str]) -> Arc<str> {
         let mut fingerprint = Fingerprint::default();
-        texts.iter().for_each(|text| fingerprint.text(text));
+        for text in texts {
+            fingerprint.text(text);
+        }
         fingerprint.finish()
     }
 

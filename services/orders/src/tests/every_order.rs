@@ -54,9 +54,8 @@ fn act(order: &Order, deed: &Deed, settings: &Orders) -> Option<(Order, Vec<&'st
         }
         Deed::Place => None,
         Deed::Hear(fact) => order.hear(fact, settings, NOW),
-        Deed::Cancel(_) if order.state == OrderState::Unheard => None,
+        Deed::Cancel(_) | Deed::Abandon if order.state == OrderState::Unheard => None,
         Deed::Cancel(by) => order.cancel((*by, "wish".into()), settings, NOW).ok(),
-        Deed::Abandon if order.state == OrderState::Unheard => None,
         Deed::Abandon => order.abandon(settings, NOW),
         Deed::Expire => order.expire(NOW).map(Events::from),
         // A second one of the same id is dropped before it gets here.

@@ -42,7 +42,9 @@ fn goods_of_a_deleted_customer_never_leave_without_their_address_and_it_goes_wit
         for last in [&[CancelRequested][..], &[Cancelled]] {
             let mut world = World::after(facts);
             world.deletes("user-1");
-            last.iter().for_each(|fact| world.tell(*fact).unwrap());
+            for fact in last {
+                world.tell(*fact).unwrap();
+            }
             assert_eq!(addressed(&world), 0, "{facts:?} {last:?}");
             world.audit();
         }
