@@ -30,7 +30,8 @@ use crate::http::{
 use outcome::OutcomeView;
 pub use view::{OrderDetails, OrderItem, RefundPart};
 
-const DAY: Duration = Duration::from_hours(24);
+/// From the first moment of a day to its last.
+const DAY: Duration = Duration::from_millis(24 * 60 * 60 * 1_000 - 1);
 
 /// Refunds that are shown with an order; the others follow on pages of their own.
 const REFUNDS_SHOWN_MAX: u32 = 100;
@@ -266,7 +267,7 @@ pub async fn list(call: Call, Query(filter): Query<Filter>, page: Page) -> Resul
 /// A moment, or a day: as `from` its first moment, as `to` its last.
 fn moment(text: &str, field: &'static str) -> Result<Timestamp, Failure> {
     let day = || format!("{text}T00:00:00Z").parse::<Timestamp>().ok().filter(|at| at.day() == text);
-    let last = |day: Timestamp| if field == "to" { day.plus(DAY - Duration::from_millis(1)) } else { day };
+    let last = |day: Timestamp| if field == "to" { day.plus(DAY) } else { day };
     let at = text.parse().ok().or_else(|| day().map(last));
     let detail = "It must be a moment such as 2026-01-31T12:00:00Z, or a day such as 2026-01-31.";
     at.ok_or_else(|| QUERY_INVALID.because(detail).at(field))

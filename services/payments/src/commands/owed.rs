@@ -77,7 +77,7 @@ pub fn settle_payable(uow: &mut Uow<Payments>, settle: &SettlePayable) -> Answer
         reference: Some(customer_id.shared()),
         actor: Some(Arc::clone(actor)),
     };
-    transfer(uow, Party::House(house::PAYABLE), Party::House(house::SETTLEMENT), what)?;
+    transfer(uow, Party::House(&house::PAYABLE), Party::House(&house::SETTLEMENT), what)?;
     account.paid_out(*amount_minor);
     uow.put(account.clone());
     Ok(account)
