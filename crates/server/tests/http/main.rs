@@ -7,6 +7,7 @@ mod callbacks;
 mod carts;
 mod categories;
 mod client;
+mod deletions;
 mod documents;
 mod doors;
 mod faults;
