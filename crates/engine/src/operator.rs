@@ -75,7 +75,8 @@ impl Action {
         }
     }
 
-    pub(crate) fn reason(&self) -> Option<&str> {
+    /// Why, where the action asks for a reason.
+    pub fn reason(&self) -> Option<&str> {
         match self {
             Self::Pause { reason, .. }
             | Self::Discard { reason, .. }

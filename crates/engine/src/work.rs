@@ -84,7 +84,7 @@ pub struct CommandMessage {
     pub(crate) target: Target,
     pub(crate) context: Context,
     pub(crate) idempotency: Option<Idempotency>,
-    pub(crate) audit: Option<Audit>,
+    pub(crate) audit: Option<Box<Audit>>,
     render: Render,
     pub(crate) reply: Option<Reply>,
 }
@@ -178,7 +178,7 @@ impl CommandMessage {
     /// Writes a row of the audit trail in the commit of the command's effect. A refused or repeated command leaves none.
     #[must_use]
     pub fn audited(mut self, audit: Option<Audit>) -> Self {
-        self.audit = audit;
+        self.audit = audit.map(Box::new);
         self
     }
 

@@ -2,11 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "what helps a test may fail like a test")]
 
+mod audit;
 mod authorization;
 mod callbacks;
 mod carts;
 mod categories;
 mod client;
+mod disclosure;
+mod discretion;
 mod documents;
 mod doors;
 mod faults;
@@ -22,6 +25,7 @@ mod people;
 mod problems;
 mod process;
 mod products;
+mod revocation;
 mod sagas;
 mod sales;
 mod searching;
