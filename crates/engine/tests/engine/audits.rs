@@ -25,7 +25,7 @@ fn message(amount: i64, location: Option<&str>) -> CommandMessage {
 
 fn trail(running: &Running) -> Vec<[String; 4]> {
     let rows = running.store().rows(AuditRow::TABLE);
-    let rows = rows.iter().map(|row| AuditRow::from_row(&row.values).unwrap());
+    let rows = rows.iter().map(|row| AuditRow::from_row(&row.values).expect("a row of the trail"));
     rows.map(|row| [row.actor, row.action, row.target, row.detail].map(|text| text.to_string())).collect()
 }
 

@@ -222,7 +222,7 @@ impl Show {
         if self.message {
             let reason = json!({ "reason": self.reason.unwrap_or_default() });
             let disclosed: Disclosure = desk.post(&format!("{path}/disclosure"), &reason).await?;
-            return say(format_args!("{}\n", disclosed.as_it_came()?));
+            return say(format_args!("{}\n", disclosed.into_text()?));
         }
         let raw: Box<RawValue> = desk.get(&path).await?;
         if self.json {
@@ -235,7 +235,7 @@ impl Show {
 
 impl Disclosure {
     /// The message alone: a parsed number could lose digits, and the order of fields.
-    fn as_it_came(self) -> Result<String, CliError> {
+    fn into_text(self) -> Result<String, CliError> {
         match (self.message, self.message_hex) {
             (Some(message), _) => Ok(message.get().to_owned()),
             (None, hex) => {

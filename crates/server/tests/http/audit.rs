@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
-use tradewind::http::table;
+use tradewind::http::{Route, table};
 
 use crate::{
     client::{Client, Reply},
@@ -171,7 +171,7 @@ async fn every_write_of_staff_stands_in_the_trail_with_who_and_why() {
         MADE_ELSEWHERE.iter().chain(&OF_USERS_ALONE).map(|name| (*name).to_owned()).collect();
     let made: BTreeSet<String> = auditor.done.union(&elsewhere).cloned().collect();
     let routes = table().into_iter().flat_map(|section| section.routes);
-    let audited: BTreeSet<String> = routes.filter(|route| route.is_audited()).map(|route| route.name).collect();
+    let audited: BTreeSet<String> = routes.filter(Route::is_audited).map(|route| route.name).collect();
     assert_eq!(made, audited, "every write that somebody else than a customer may make is made here");
 }
 

@@ -10,6 +10,9 @@ use crate::{
     world::World,
 };
 
+/// What somebody is called, who it is, and whether they may.
+type Asker = (&'static str, fn(&Cast) -> &Client, bool);
+
 /// Everybody who may ask.
 struct Cast {
     owner: Client,
@@ -80,7 +83,7 @@ async fn every_route_lets_in_whom_the_table_says_and_nobody_else() {
     let routes: Vec<Route> = table().into_iter().flat_map(|section| section.routes).collect();
     for route in &routes {
         let public = matches!(route.who, Who::Public | Who::Anyone);
-        let people: [(&str, fn(&Cast) -> &Client, bool); 6] = [
+        let people: [Asker; 6] = [
             ("anonymous", |cast| &cast.anonymous, public),
             ("the other customer", |cast| &cast.other, public || may_other(route)),
             ("the service", |cast| &cast.service, public || matches!(route.who, Who::Service | Who::Owner)),

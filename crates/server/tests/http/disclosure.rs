@@ -33,7 +33,7 @@ async fn dead(door: &Client) -> Vec<Value> {
 
 async fn disclosed(door: &Client, id: &str, key: &str, reason: &str) -> Reply {
     let path = format!("/v1/operations/dead-letters/{id}/disclosure");
-    let request = door.request("POST", &path).header("Idempotency-Key", key);
+    let request = door.request("POST", &path).header("Idempotency-Key", &format!("{key}-{id}"));
     request.json(&json!({"reason": reason})).send().await
 }
 

@@ -90,20 +90,20 @@ async fn a_locked_account_answers_right_and_wrong_passwords_alike_on_every_route
     for route in ["session", "email", "password", "deletion"] {
         let world = World::with(&UNLIMITED).await;
         let ada = world.person("ada").await;
-        let attempt = async |password: &str| match route {
-            "session" => {
-                let body = json!({"email": ada.email, "password": password});
-                ask(&world.anonymous(), "POST", "/v1/sessions", &body).await
-            }
-            _ => {
-                let body = match route {
-                    "email" => json!({"email": "new@example.org", "password": password}),
-                    "password" => json!({"password": password, "new_password": "a brand new one"}),
-                    _ => json!({"password": password}),
-                };
-                let method = if route == "deletion" { "POST" } else { "PUT" };
-                ask(&ada.client, method, &format!("/v1/users/{}/{route}", ada.user_id), &body).await
-            }
+        let of = |what: &str| format!("/v1/users/{}/{what}", ada.user_id);
+        let attempt = async |password: &str| {
+            let (client, method, path, body) = match route {
+                "session" => {
+                    let body = json!({"email": ada.email, "password": password});
+                    (&world.anonymous(), "POST", "/v1/sessions".to_owned(), body)
+                }
+                "email" => (&ada.client, "PUT", of(route), json!({"email": "new@example.org", "password": password})),
+                "password" => {
+                    (&ada.client, "PUT", of(route), json!({"password": password, "new_password": "a brand new one"}))
+                }
+                _ => (&ada.client, "POST", of(route), json!({"password": password})),
+            };
+            ask(client, method, &path, &body).await
         };
         // Each of them is counted, so the fifth locks the account.
         let mut replies = Vec::new();
