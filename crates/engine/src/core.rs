@@ -2,6 +2,7 @@
 //! time and chance but for its ports, so that a simulator can drive it step by step. `runtime.rs` gives it threads.
 
 mod attempt;
+mod causes;
 mod consumers;
 mod failure;
 mod housework;
@@ -17,12 +18,12 @@ use std::{
     sync::Arc,
 };
 
-use rustc_hash::FxHashMap;
-use tradewind_events::{Envelope, Id, Key, Registry, Timestamp};
+use rustc_hash::{FxHashMap, FxHashSet};
+use tradewind_events::{Envelope, Id, Key, KeyText, Registry, Timestamp};
 
 use crate::{
-    Address, AnyService, Entity, Observer, Problem, StoredRow, Table,
-    cache::{Entry, Slot},
+    Address, AnyService, Entity, Observer, Problem, RowRef, Table,
+    cache::Entry,
     due::DueWindow,
     limits::Limits,
     operator::UNAVAILABLE,
@@ -34,6 +35,7 @@ use crate::{
 };
 
 pub(crate) use attempt::panic_text;
+use causes::Causes;
 use jobs::Jobs;
 use settle::InFlight;
 pub use settle::{Committed, Sealed};
@@ -85,9 +87,9 @@ pub struct Core {
     parked: Parked,
     consumers: BTreeMap<&'static str, ConsumerState>,
     /// Names of the services, shared by the envelopes of what they say.
-    names: Vec<Arc<str>>,
+    names: Vec<KeyText>,
     speaker: Option<Speaker>,
-    deaths: BTreeMap<&'static str, Deaths>,
+    causes: BTreeMap<&'static str, Causes>,
     /// Why deadlines are held, if they are.
     held: Option<&'static str>,
     /// When the clock was looked at last.
@@ -117,13 +119,6 @@ enum ConsumerState {
     Paused,
     /// It is resumed, and goes through what is parked; until then what comes is parked behind it.
     Draining,
-}
-
-/// Dead letters of one consumer within a minute.
-#[derive(Default)]
-struct Deaths {
-    since: Timestamp,
-    count: u32,
 }
 
 /// What a batch has come to while it forms.
@@ -195,9 +190,9 @@ impl Core {
             limits: setup.limits,
             parked: Parked::default(),
             consumers: BTreeMap::new(),
-            names: setup.services.iter().map(|service| Arc::from(service.name)).collect(),
+            names: setup.services.iter().map(|service| KeyText::literal(service.name)).collect(),
             speaker: None,
-            deaths: BTreeMap::new(),
+            causes: BTreeMap::new(),
             held: None,
             seen: Timestamp::default(),
             services: setup.services,
@@ -280,7 +275,14 @@ impl Core {
         loop {
             let mut again = Backlog::default();
             let mut missing = Vec::new();
-            while let Some((lane, task)) = self.next_task(&mut forming, items_max) {
+            loop {
+                // Messages whose rows would be too many to load at once wait until those before them are handled.
+                let has_room = missing.len() < self.limits.batch_rows_max;
+                let next = self.next_task(&mut forming, if has_room { items_max } else { 0 });
+                let Some((lane, task)) = next else { break };
+                if self.limits.cache_forgets && task.loads == 0 {
+                    self.forget_for_a_test(&forming, &again);
+                }
                 if again.holds_back(lane.as_ref()) {
                     again.push(lane, task);
                 } else if let Some((task, rows)) = self.run(&mut forming, task) {
@@ -388,6 +390,7 @@ impl Core {
             || self.work.changes.len() >= self.limits.batch_rows_max
             || forming.events.len() >= self.limits.batch_events_max
             || self.work.bytes >= self.limits.batch_bytes_max
+            || self.work.loaded_bytes > self.limits.cache_bytes_max
             || self.clock.now().since(forming.opened_at) >= self.limits.batch_forming_max
     }
 
@@ -402,14 +405,27 @@ impl Core {
             keys.dedup();
             let rows = self.reader.load(table, &keys)?;
             for (key, row) in keys.into_iter().zip(rows) {
-                let row_ref = crate::RowRef::new(table.name, key);
+                let row_ref = RowRef::new(table.name, key);
                 // What was written since the load was asked for is newer than what the load has found.
                 if self.work.cache.get(&row_ref).is_none() {
-                    self.work.cache.insert(row_ref, entry(row));
+                    let entry = Entry::loaded(row);
+                    self.work.loaded_bytes += entry.bytes;
+                    self.work.cache.insert(row_ref, entry);
                 }
             }
         }
         Ok(())
+    }
+
+    /// See [`Limits::cache_forgets`].
+    fn forget_for_a_test(&mut self, forming: &Forming, again: &Backlog) {
+        let awaited: FxHashSet<&RowRef> = forming.backlog.rows().chain(again.rows()).collect();
+        self.work.cache.forget(|row| awaited.contains(row));
+    }
+
+    /// From now on rows are forgotten, or kept in memory: see [`Limits::cache_forgets`].
+    pub fn set_forgetful(&mut self, forgets: bool) {
+        self.limits.cache_forgets = forgets;
     }
 }
 
@@ -417,23 +433,13 @@ impl Forming {
     fn take(&mut self, mut item: Item) {
         item.waiting = None;
         let verdict = item.condemned.clone().map(Verdict::Dead);
-        let root = Task { kind: TaskKind::Root, verdict, depth: 0, item: self.items.len(), loads: 0, stopped_at: 0 };
+        let root = Task { kind: TaskKind::Root, verdict, depth: 0, item: self.items.len(), ..Task::default() };
         self.queue.push_back(root);
         self.items.push(item);
     }
 
     fn receipts(&self) -> Vec<Receipt> {
         self.items.iter().filter_map(Item::receipt).collect()
-    }
-}
-
-fn entry(row: Option<StoredRow>) -> Entry {
-    match row {
-        None => Entry::ABSENT,
-        Some(row) => {
-            let bytes = row.values.len() * 48;
-            Entry { version: row.version, events: row.events, slot: Slot::Raw(row), dirty: 0, bytes }
-        }
     }
 }
 

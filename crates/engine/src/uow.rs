@@ -6,13 +6,14 @@
 use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
-use tradewind_events::{AnyEvent, AsKey, ESCAPED_FACTOR_MAX, Event, Id, Key, Timestamp};
+use tradewind_events::{AnyEvent, AsKey, ESCAPED_FACTOR_MAX, Event, Id, Key, KeyText, Timestamp};
 
 use crate::{
     AnyEntity, Cause, Effect, Entity, EntityRef, Events, Limits, RowRef, Settings, Stop, Table, Timer,
     cache::{Cache, Entry, Slot},
     operator::EVENT_TOO_LARGE,
     ports::Ids,
+    reruns::Missing,
     tables::{EffectRow, EffectState, TimerRow},
 };
 
@@ -89,6 +90,16 @@ impl<'a, S: Settings> Uow<'a, S> {
         self.work.get(key.clone())?.ok_or_else(|| Stop::Broken(format!("there is no {} {key}", E::TABLE.name)))
     }
 
+    /// The rows of these keys, in their order; all of them must be there. They are loaded together.
+    pub fn load_all<E: Entity<Owner = S>>(
+        &mut self,
+        keys: impl IntoIterator<Item = impl AsKey>,
+    ) -> Result<Vec<E>, Stop> {
+        // Every key is asked for before the first that is missing stops the handler.
+        let rows: Vec<Result<E, Stop>> = keys.into_iter().map(|key| self.load(key)).collect();
+        rows.into_iter().collect()
+    }
+
     /// The row, which a fact of another key will bring: until then the message is parked.
     pub fn wait_for<E: Entity<Owner = S>>(&mut self, key: impl AsKey) -> Result<E, Stop> {
         let key = key.as_key();
@@ -140,8 +151,8 @@ impl<'a, S: Settings> Uow<'a, S> {
     /// Arms the timer for this key, or moves it.
     pub fn set_timer(&mut self, timer: &Timer<S>, key: &Id, at: Timestamp) {
         self.work.put(TimerRow {
-            service: S::SERVICE.into(),
-            name: timer.name.into(),
+            service: KeyText::literal(S::SERVICE),
+            name: KeyText::literal(timer.name),
             key: key.clone(),
             due_at: at,
             correlation_id: self.cause.correlation_id.clone(),
@@ -151,7 +162,11 @@ impl<'a, S: Settings> Uow<'a, S> {
 
     /// Disarms the timer for this key; nothing happens when it is not armed.
     pub fn cancel_timer(&mut self, timer: &Timer<S>, key: &Id) {
-        self.work.delete::<TimerRow>(TimerRow::key_of(S::SERVICE, timer.name, key));
+        self.work.delete::<TimerRow>(TimerRow::key_of(
+            &KeyText::literal(S::SERVICE),
+            &KeyText::literal(timer.name),
+            key,
+        ));
     }
 
     /// The time of the batch: the same for all its handlers, and never earlier than that of the batch before.
@@ -189,10 +204,6 @@ pub(crate) struct Change {
     pub base: u64,
 }
 
-/// A handler runs again after so many loads at most: one that needs more looks for rows that cannot be there, by keys
-/// that it makes anew each time.
-pub(crate) const LOADS_MAX: u16 = 64;
-
 /// What is behind [`Uow`]: the rows in memory, and what the running handler has done.
 pub struct UnitOfWork {
     pub(crate) cache: Cache,
@@ -202,14 +213,21 @@ pub struct UnitOfWork {
     pub(crate) changes: Vec<Change>,
     /// About what the batch writes, in bytes: rows as they weigh in memory, events as they are in JSON.
     pub(crate) bytes: usize,
+    /// About how many bytes of rows the batch has loaded.
+    pub(crate) loaded_bytes: usize,
     event_bytes_max: usize,
+    look_ups_max: usize,
+    /// Look-ups of the run that is under way.
+    look_ups: usize,
+    /// The number of the run that is under way; its rows carry it.
+    run: u64,
     ids: Box<dyn Ids>,
     /// Ids that are new in this batch, those of its events among them.
     minted: FxHashSet<Arc<str>>,
     overlay: FxHashMap<RowRef, Written>,
     /// The order in which `overlay` was written, so that a commit does not depend on how a map hashes.
     order: Vec<RowRef>,
-    missing: Vec<(&'static Table, Key)>,
+    missing: Missing,
     pub(crate) emitted: Events,
 }
 
@@ -230,7 +248,11 @@ impl UnitOfWork {
             batch: 0,
             changes: Vec::new(),
             bytes: 0,
+            loaded_bytes: 0,
             event_bytes_max: limits.event_bytes_max,
+            look_ups_max: limits.handler_look_ups_max,
+            look_ups: 0,
+            run: 1,
             ids,
             minted: FxHashSet::default(),
             overlay: FxHashMap::default(),
@@ -247,9 +269,32 @@ impl UnitOfWork {
         self.minted.clear();
         self.changes.clear();
         self.bytes = 0;
+        self.loaded_bytes = 0;
+    }
+
+    /// A handler runs, for the first time or again.
+    pub(crate) fn begin_run(&mut self) {
+        self.run += 1;
+        self.look_ups = 0;
+    }
+
+    /// Whether the run that is under way has asked for this row.
+    pub(crate) fn asked_for(&mut self, row: &RowRef) -> bool {
+        self.overlay.contains_key(row) || self.cache.get(row).is_some_and(|entry| entry.run == self.run)
+    }
+
+    fn count_look_up(&mut self) -> Result<(), Stop> {
+        self.look_ups += 1;
+        if self.look_ups > self.look_ups_max { Err(self.too_many_look_ups()) } else { Ok(()) }
+    }
+
+    #[cold]
+    fn too_many_look_ups(&self) -> Stop {
+        Stop::Broken(format!("it looks for more than {} rows", self.look_ups_max))
     }
 
     pub(crate) fn get<E: Entity>(&mut self, key: Key) -> Result<Option<E>, Stop> {
+        self.count_look_up()?;
         let row = RowRef::new(E::TABLE.name, key);
         if !self.overlay.is_empty()
             && let Some(written) = self.overlay.get(&row)
@@ -266,6 +311,7 @@ impl UnitOfWork {
             self.missing.push((E::TABLE, row.row.key));
             return Err(Stop::Missing);
         };
+        entry.run = self.run;
         match &entry.slot {
             Slot::Absent => Ok(None),
             Slot::Typed(entity) => typed(&**entity).map(Some),
@@ -288,9 +334,13 @@ impl UnitOfWork {
 
     /// What is written must be known, or its version cannot be checked: a row that was never read is loaded first.
     fn write(&mut self, table: &'static Table, key: Key, written: Written) {
+        // One that is beyond the bound is found by the run's end.
+        let _ = self.count_look_up();
         let row = RowRef::new(table.name, key);
         if self.overlay.insert(row.clone(), written).is_none() {
-            if self.cache.get(&row).is_none() && !self.is_minted(&row.row.key) {
+            if let Some(entry) = self.cache.get(&row) {
+                entry.run = self.run;
+            } else if !self.is_minted(&row.row.key) {
                 self.missing.push((table, row.row.key.clone()));
             }
             self.order.push(row);
@@ -319,9 +369,11 @@ impl UnitOfWork {
         !self.minted.is_empty() && key.parts().any(|part| self.minted.contains(part))
     }
 
-    /// The rows that the handler asked for in vain. Not empty: run it again once they are there.
-    pub(crate) fn take_missing(&mut self) -> Vec<(&'static Table, Key)> {
-        std::mem::take(&mut self.missing)
+    /// The rows that the handler asked for in vain; not empty: run it again once they are there. An error when it asked
+    /// for too many, whether they are there or not.
+    pub(crate) fn take_missing(&mut self) -> Result<Missing, Stop> {
+        let missing = std::mem::take(&mut self.missing);
+        if self.look_ups > self.look_ups_max { Err(self.too_many_look_ups()) } else { Ok(missing) }
     }
 
     /// The handler leaves no trace.
@@ -348,7 +400,7 @@ impl UnitOfWork {
             let row = RowRef::new(event.subject_table(), subject.key.clone());
             if !self.is_there(&row) {
                 let told = event.name();
-                return Err(Stop::Broken(format!("{told} was said about {subject}, which is not there")));
+                return Err(Stop::Broken(format!("{told} is about {subject}, which is not there or was not read")));
             }
             said.push((row, Said { event, subject, sequence: 0 }));
         }
@@ -373,36 +425,16 @@ impl UnitOfWork {
         Ok(said.into_iter().map(number).collect())
     }
 
-    /// Runs a handler outside a batch, over a cache that holds every row there is, and merges what it did. After an
-    /// error nothing of it stands.
-    pub(crate) fn run_alone<T>(
-        &mut self,
-        mut run: impl FnMut(&mut Self) -> Result<T, Stop>,
-    ) -> Result<(T, Vec<Said>), Stop> {
-        for _ in 0..=LOADS_MAX {
-            let outcome = run(self);
-            let missing = self.take_missing();
-            if missing.is_empty() {
-                let merged = outcome.and_then(|done| Ok((done, self.merge()?)));
-                if merged.is_err() {
-                    self.discard();
-                }
-                return merged;
-            }
-            self.discard();
-            for (table, key) in missing {
-                self.cache.insert(RowRef::new(table.name, key), Entry::ABSENT);
-            }
-        }
-        Err(Stop::Broken("it asks for other rows each time it runs".to_owned()))
-    }
-
-    /// An event can be about a row that this handler writes, or that is in memory and present.
+    /// An event can be about a row that this handler has written or read, and that is present. One that only happens to
+    /// be in memory would be there today and not tomorrow.
     fn is_there(&mut self, row: &RowRef) -> bool {
         match self.overlay.get(row) {
             Some(Written::Put(_)) => true,
             Some(Written::Deleted(_)) => false,
-            None => self.cache.get(row).is_some_and(|entry| matches!(entry.slot, Slot::Typed(_))),
+            None => {
+                let entry = self.cache.get(row).filter(|entry| entry.run == self.run);
+                entry.is_some_and(|entry| matches!(entry.slot, Slot::Typed(_)))
+            }
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::{Event, Id};
 
 /// The cart was handed over as an order.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Event)]
-#[event("cart.checked_out", version = 1, about = cart(cart_id), key = cart_id)]
+#[event("cart.checked_out", version = 1, about = cart(cart_id), key = cart_id, party = customer_id)]
 pub struct CartCheckedOut {
     pub cart_id: Id,
     pub order_id: Id,

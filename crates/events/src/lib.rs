@@ -42,9 +42,12 @@ pub use column::{
     json_to_value, read_column,
 };
 pub use envelope::{DecodeError, Envelope, RawEnvelope, SPEC_VERSION};
-pub use event::{AnyEvent, Event, EventKind, Registry, Subject};
+pub use event::{AnyEvent, Event, EventKind, Party, Registry, Subject};
 pub use id::{ID_BYTES_MAX, Id, InvalidId, id};
-pub use key::{AsKey, Key};
+pub use key::{
+    AsKey, InvalidKey, InvalidKeyText, KEY_PARTS_MAX, KEY_TEXT_BYTES_MAX, Key, KeyPart, KeyText, Part, is_key_text,
+    row_key,
+};
 pub use money::{AmountOverflow, Currency, InvalidCurrency, Money, basis_points, minus, plus, times};
 pub use personal::{Personal, mask};
 pub use registry::registry;
@@ -53,8 +56,8 @@ pub use time::{InvalidTimestamp, Timestamp};
 pub use tradewind_macros::{Event, TextEnum};
 pub use values::{
     Address, AdjustmentType, Attributes, CancelledBy, Change, Check, InvalidLines, LINES_MAX, Line, Lines, LowLevel,
-    Media, OrderSummary, PaymentMethod, Price, Product, ProductStatus, QUANTITY_MAX, ScheduledPrice, StockCause,
-    StockLevel, Variant, VariantStatus,
+    Media, ORDER_PIECES_MAX, OrderSummary, PaymentMethod, Price, Product, ProductStatus, QUANTITY_MAX, ScheduledPrice,
+    StockCause, StockLevel, Variant, VariantStatus,
 };
 
 /// A closed set of names: each variant has one wire name, written out.

@@ -23,7 +23,7 @@ use tradewind_notifications::model::Delivery;
 use tradewind_workers::provider::AmountRules;
 
 pub use layers::{Flags, Layers};
-pub use secrets::SecretsError;
+pub use secrets::{SecretsError, is_exposed};
 pub use setting::{ConfigError, Origin, Setting};
 pub use value::{Headers, LogFormat, Password, Ratio, Secret, Size, SmtpTls};
 
@@ -196,7 +196,7 @@ settings! {
         job_attempts_max: u32 = "12";
         /// Jobs of one kind (mails; calls of the payment provider) at the same time: a kind that hangs leaves the others theirs.
         jobs_running_max: usize = "32";
-        /// A service with more dead letters than this within a minute is paused.
+        /// A service whose dead letters have more unrelated causes than this within a minute is paused.
         dead_letters_a_minute_max: u32 = "100";
         /// How long the answer under an Idempotency-Key is kept.
         idempotency_kept: Duration = "1day";

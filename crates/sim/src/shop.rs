@@ -28,7 +28,7 @@ impl Shop {
         let mut chance = Chance::new(seed, "shop");
         let reservation_ttl = Duration::from_mins(chance.pick(&[2, 10, 15]));
         Self {
-            limits: limits(&mut chance),
+            limits: Limits { cache_forgets: Chance::new(seed, "cache").one_in(4), ..limits(&mut chance) },
             cart_secret: Arc::from(*b"a secret of this shop"),
             reservation_ttl,
             order_deadline: reservation_ttl * u32::try_from(chance.between(1, 3)).unwrap_or(1),

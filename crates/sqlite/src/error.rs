@@ -1,13 +1,11 @@
 //! What can be wrong with a store, said so that its operator knows what to do.
 
-use std::{
-    fs::{self, File},
-    io::{self, Write},
-    path::Path,
-};
+use std::{fs, io, path::Path};
 
 use rusqlite::{ErrorCode, ffi};
 use tradewind_engine::ports::StoreError;
+
+use crate::inode;
 
 /// Why a store was not opened. Nothing was changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -39,6 +37,13 @@ pub enum OpenError {
     NotOurs { store: String },
     #[error("there is no store at {store}: check the path, or start the server once to create it")]
     Missing { store: String },
+    #[error(
+        "{store} is one of several names of a store (a hard link or a mount), and what was committed last may be beside \
+         another one: use the name that the store was created under, or remove the others"
+    )]
+    OtherName { store: String },
+    #[error("{path} cannot be read ({reason}): run this as the user who owns it")]
+    Unreadable { path: String, reason: String },
     #[error("the directory {directory} does not exist: create it, or choose another path")]
     NoDirectory { directory: String },
     #[error(
@@ -61,7 +66,7 @@ pub enum OpenError {
 fn made_beside(store: &Path) -> io::Result<()> {
     let mut name = store.as_os_str().to_owned();
     name.push(".try");
-    let made = File::create(&name).and_then(|mut file| file.write_all(b"?"));
+    let made = inode::create(name.as_ref()).and_then(|()| fs::write(&name, b"?"));
     made.and(fs::remove_file(&name))
 }
 
@@ -86,6 +91,23 @@ impl OpenError {
         }
     }
 
+    pub(crate) fn other_name(store: &Path) -> Self {
+        Self::OtherName { store: store.display().to_string() }
+    }
+
+    pub(crate) fn lost(store: &Path, error: &StoreError) -> Self {
+        Self::Unusable { store: store.display().to_string(), reason: error.to_string() }
+    }
+
+    pub(crate) fn unreadable(path: &Path, error: &io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::PermissionDenied => {
+                Self::Unreadable { path: path.display().to_string(), reason: error.to_string() }
+            }
+            _ => Self::io(path, error),
+        }
+    }
+
     pub(crate) fn io(path: &Path, error: &io::Error) -> Self {
         let (path, reason) = (path.display().to_string(), error.to_string());
         match error.kind() {
@@ -106,6 +128,10 @@ pub(crate) fn store_error(error: &rusqlite::Error) -> StoreError {
             Some(ErrorCode::DiskFull) => StoreError::Full(reason),
             // The index of the log beside it cannot grow.
             _ if error.sqlite_extended_error_code() == Some(ffi::SQLITE_IOERR_SHMSIZE) => StoreError::Full(reason),
+            // A page that does not match its checksum (`sealed.c`).
+            _ if error.sqlite_extended_error_code() == Some(ffi::SQLITE_IOERR_DATA) => {
+                StoreError::Corrupt(String::from("a page of it is not what was written"))
+            }
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StoreError::Corrupt(reason),
             _ => StoreError::Unusable(reason),
         },

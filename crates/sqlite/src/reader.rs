@@ -85,6 +85,10 @@ impl Reader for SqliteReader {
     fn is_near(&self) -> bool {
         true
     }
+
+    fn fault(&self) -> Option<StoreError> {
+        self.pool.fault()
+    }
 }
 
 fn rows(mut statement: CachedStatement<'_>, params: &[Param<'_>], table: &Table) -> Result<Vec<StoredRow>> {

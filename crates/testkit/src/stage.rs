@@ -14,8 +14,10 @@ use tradewind_engine::{
     ports::{Clock, CommitError, Reader, Writer},
     tables::{DeadLetterRow, DeadLetterState, EffectRow, ParkedRow},
 };
-use tradewind_events::{AnyEvent, AsKey, Envelope, Event, Id, Registry, Subject, Timestamp, id};
+use tradewind_events::{AnyEvent, AsKey, Envelope, Event, Id, KeyText, Registry, Subject, Timestamp, id};
 use tradewind_memory::{CountedIds, ManualClock, MemoryStore, MemoryWriter};
+
+use crate::cache;
 
 /// Services in one store, and what was seen of them.
 pub struct Stage {
@@ -59,7 +61,7 @@ impl Stage {
             reader: Arc::new(store.clone()),
             clock: Arc::new(clock.clone()),
             ids: Box::new(CountedIds::new(&format!("id{epoch}"))),
-            limits,
+            limits: cache::limits(limits),
             observer: Arc::new(()),
             log_heard: true,
         })
@@ -135,7 +137,7 @@ impl Stage {
         *sequence += 1;
         Envelope {
             id: id(event_id),
-            source: source.into(),
+            source: KeyText::literal(source),
             subject,
             key: Event::key(&event).clone(),
             time: self.clock.now(),

@@ -7,40 +7,32 @@ use std::{
     time::Duration,
 };
 
-use tradewind_events::{AsKey, Key};
+use tradewind_events::{AsKey, KeyText};
 
 use super::{
     Core, Forming,
     task::{Delivery, Lane, Merged, Note, Speaker, Success, Task, TaskKind, Verdict, Via},
 };
 use crate::{
-    AnyAnswer, Cause, Entity, Handled, MessageKind, OrRefuse, Problem, Stop, Table,
+    AnyAnswer, Cause, Entity, Handled, MessageKind, OrRefuse, Problem, Stop, injected,
     observe::Stopwatch,
     operator::{Done, IDEMPOTENCY_KEY_REUSED, INTERNAL, SERVICE_ELSEWHERE},
+    reruns::{Missing, Reruns},
     tables::{CounterRow, DeadLetterRow, DeadLetterState, IdempotencyRow, InboxRow, ParkedRow},
-    uow::LOADS_MAX,
     work::{CommandMessage, Heard, Message, Target},
 };
-
-type Missing = Vec<(&'static Table, Key)>;
 
 impl Core {
     /// Runs a task until it succeeds, is refused or fails for good. Gives it back with the rows that it lacks.
     pub(super) fn run(&mut self, forming: &mut Forming, mut task: Task) -> Option<(Task, Missing)> {
         loop {
             let watch = Stopwatch::start();
+            self.work.begin_run();
             let outcome = self.attempt(forming, &task);
-            let missing = self.work.take_missing();
-            let outcome = if missing.is_empty() {
-                outcome
-            } else if task.loads < LOADS_MAX {
-                self.work.discard();
-                task.loads += 1;
-                self.trace_stop(&mut task);
-                return Some((task, missing));
-            } else {
-                let (table, key) = &missing[0];
-                Err(Stop::Broken(format!("it asks for other rows each time it runs, last for {} {key}", table.name)))
+            let outcome = match self.lacking(&mut task) {
+                Ok(missing) if missing.is_empty() => outcome,
+                Ok(missing) => return Some((task, missing)),
+                Err(stop) => Err(stop),
             };
             let merged = outcome.and_then(|success| Ok((success, self.merge()?)));
             match merged {
@@ -68,9 +60,24 @@ impl Core {
                     assert!(!buried, "a dead letter cannot be written: {stop:?}");
                     task.verdict = Some(Self::verdict(&task, stop));
                     task.loads = 0;
+                    task.reruns = Reruns::default();
                 }
             }
         }
+    }
+
+    /// The rows that the task has to wait for before it runs again; an error when it never would finish.
+    fn lacking(&mut self, task: &mut Task) -> Result<Missing, Stop> {
+        let missing = self.work.missing_rows(&mut task.reruns)?;
+        if !missing.is_empty() {
+            if injected("cold-rows-fail") && task.loads >= 2 {
+                return Err(Stop::Broken("it waits for rows too often".to_owned()));
+            }
+            self.work.discard();
+            task.loads = task.loads.saturating_add(1);
+            self.trace_stop(task);
+        }
+        Ok(missing)
     }
 
     fn observe(&self, forming: &Forming, task: &Task, took: Duration, how: Handled) {
@@ -145,7 +152,7 @@ impl Core {
 
     fn command(&mut self, message: &CommandMessage) -> Result<Success, Stop> {
         if let Some(idempotency) = &message.idempotency {
-            let key = (&*idempotency.scope, &idempotency.key).as_key();
+            let key = (&idempotency.scope, &idempotency.key).as_key();
             if let Some(before) = self.work.get::<IdempotencyRow>(key)? {
                 if before.fingerprint != idempotency.fingerprint {
                     return Err(IDEMPOTENCY_KEY_REUSED.problem().into());
@@ -185,7 +192,7 @@ impl Core {
         if let Some(idempotency) = &message.idempotency {
             let now = self.work.now;
             self.work.put(IdempotencyRow {
-                scope: Arc::clone(&idempotency.scope),
+                scope: idempotency.scope.clone(),
                 key: idempotency.key.clone(),
                 fingerprint: Arc::clone(&idempotency.fingerprint),
                 answer: stored.clone(),
@@ -277,7 +284,7 @@ impl Core {
     pub(super) fn speak(&mut self, service: &str, cause: &Cause) {
         let source = self.services.iter().position(|known| known.name == service);
         self.speaker = source.map(|service| Speaker {
-            source: Arc::clone(&self.names[service]),
+            source: self.names[service].clone(),
             correlation_id: cause.correlation_id.clone(),
             causation_id: cause.id.clone(),
             traceparent: cause.traceparent.clone(),
@@ -286,23 +293,20 @@ impl Core {
 
     /// Counts for the books of what went between two stores; nothing is kept for what stays in one.
     pub(super) fn count(&mut self, delivery: &Delivery, change: impl FnOnce(&mut CounterRow)) -> Result<(), Stop> {
-        self.count_of(self.services[delivery.service].name, &delivery.envelope.source, change)
+        self.count_of(&self.names[delivery.service].clone(), &delivery.envelope.source, change)
     }
 
     pub(super) fn count_of(
         &mut self,
-        consumer: &str,
-        source: &Arc<str>,
+        consumer: &KeyText,
+        source: &KeyText,
         change: impl FnOnce(&mut CounterRow),
     ) -> Result<(), Stop> {
         if self.serves(source) {
             return Ok(());
         }
-        let mut counter = self.work.get::<CounterRow>((consumer, source).as_key())?.unwrap_or_else(|| CounterRow {
-            consumer: consumer.into(),
-            source: Arc::clone(source),
-            ..CounterRow::default()
-        });
+        let counter = self.work.get::<CounterRow>((consumer, source).as_key())?;
+        let mut counter = counter.unwrap_or_else(|| CounterRow::new(consumer.clone(), source.clone()));
         change(&mut counter);
         self.work.put(counter);
         Ok(())

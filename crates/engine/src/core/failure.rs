@@ -2,19 +2,19 @@
 
 use std::sync::Arc;
 
-use tradewind_events::{AsKey, Id, Key, RawEnvelope};
+use tradewind_events::{AsKey, Id, Key, KeyText, RawEnvelope};
 
 use super::{
     Core, Forming,
+    causes::FailureCause,
     housework::PARKED_TIMER_SERVICE,
     task::{Delivery, Note, Success, TaskKind, Verdict, Via},
 };
 use crate::{
     Address, Backoff, Entity, Stop,
-    operator::{Action, Operator},
     ports::Incoming,
     tables::{DeadLetterKind, DeadLetterRow, DeadLetterState, EffectRow, InboxRow, ParkedReason, ParkedRow, TimerRow},
-    work::{CommandMessage, Context, Heard, Message, TryOutcome},
+    work::{Heard, Message, TryOutcome},
 };
 
 impl Core {
@@ -35,7 +35,7 @@ impl Core {
             row.attempts += 1;
             row.due_at = now.plus(Backoff::PARKED.after(row.attempts, row.id.as_str())).min(row.deadline);
             self.work.put(TimerRow {
-                service: PARKED_TIMER_SERVICE.into(),
+                service: PARKED_TIMER_SERVICE,
                 name: row.consumer.clone(),
                 key: row.id.clone(),
                 due_at: row.due_at,
@@ -67,7 +67,7 @@ impl Core {
         let (now, address) = (self.work.now, delivery.address.unwrap_or_default());
         Ok(ParkedRow {
             id: self.work.new_id(),
-            consumer: self.services[delivery.service].name.into(),
+            consumer: self.names[delivery.service].clone(),
             event_id: envelope.id.clone(),
             event: envelope.event.name().into(),
             message_key: envelope.key.clone(),
@@ -113,7 +113,7 @@ impl Core {
     /// The parked message is handled or dead.
     pub(super) fn forget_parked(&mut self, row: &ParkedRow) {
         self.work.delete::<ParkedRow>(row.key());
-        self.work.delete::<TimerRow>(TimerRow::key_of(PARKED_TIMER_SERVICE, &row.consumer, &row.id));
+        self.work.delete::<TimerRow>(TimerRow::key_of(&PARKED_TIMER_SERVICE, &row.consumer, &row.id));
     }
 
     pub(super) fn mark_redriven(&mut self, row: &DeadLetterRow) {
@@ -122,7 +122,8 @@ impl Core {
 
     /// Makes a dead letter of an event that one service could not handle.
     pub(super) fn bury(&mut self, delivery: &Delivery, reason: &str) -> Result<Success, Stop> {
-        let mut success = Success::note(Note::Died { service: delivery.service });
+        let mut success =
+            Success::note(Note::Died { service: delivery.service, cause: FailureCause::of(&delivery.envelope) });
         let dead = match &delivery.via {
             Via::Redriven(row) => DeadLetterRow {
                 reason: reason.into(),
@@ -132,7 +133,7 @@ impl Core {
             },
             Via::Local | Via::Heard => {
                 self.count(delivery, |counter| counter.dead += 1)?;
-                self.new_dead(self.services[delivery.service].name, delivery, reason)?
+                self.new_dead(&self.names[delivery.service].clone(), delivery, reason)?
             }
             Via::Parked(row) => {
                 self.forget_parked(row);
@@ -141,7 +142,7 @@ impl Core {
                     counter.parked = counter.parked.saturating_sub(1);
                     counter.dead += 1;
                 })?;
-                let dead = self.new_dead(self.services[delivery.service].name, delivery, reason)?;
+                let dead = self.new_dead(&self.names[delivery.service].clone(), delivery, reason)?;
                 DeadLetterRow { attempts: row.attempts + 1, ..dead }
             }
         };
@@ -149,7 +150,7 @@ impl Core {
         Ok(success)
     }
 
-    fn new_dead(&mut self, consumer: &str, delivery: &Delivery, reason: &str) -> Result<DeadLetterRow, Stop> {
+    fn new_dead(&mut self, consumer: &KeyText, delivery: &Delivery, reason: &str) -> Result<DeadLetterRow, Stop> {
         let envelope = &delivery.envelope;
         let address = delivery.address.unwrap_or_default();
         Ok(DeadLetterRow {
@@ -171,7 +172,7 @@ impl Core {
     fn blank_dead(&mut self, about: &Headline<'_>) -> DeadLetterRow {
         DeadLetterRow {
             id: self.work.new_id(),
-            consumer: about.consumer.into(),
+            consumer: about.consumer.clone(),
             kind: about.kind,
             name: about.name.into(),
             message_key: about.message_key.into(),
@@ -192,11 +193,15 @@ impl Core {
 
     fn bury_parked(&mut self, row: &ParkedRow, reason: &str) -> Result<Success, Stop> {
         self.forget_parked(row);
+        let mut cause = FailureCause::key(&row.message_key);
         if let Ok(envelope) = RawEnvelope::from_json(row.message.as_bytes()) {
             self.count_of(&row.consumer, &envelope.source, |counter| {
                 counter.parked = counter.parked.saturating_sub(1);
                 counter.dead += 1;
             })?;
+            if let Ok(envelope) = envelope.decode(&self.registry) {
+                cause = FailureCause::of(&envelope);
+            }
         }
         let dead = DeadLetterRow {
             event_id: Some(row.event_id.clone()),
@@ -215,7 +220,7 @@ impl Core {
         self.work.put(dead);
         let mut success = Success::note(Note::Unparked(Arc::new(row.clone())));
         let service = self.services.iter().position(|service| service.name == &*row.consumer);
-        success.notes.extend(service.map(|service| Note::Died { service }));
+        success.notes.extend(service.map(|service| Note::Died { service, cause }));
         Ok(success)
     }
 
@@ -229,7 +234,7 @@ impl Core {
             headers: Some(serde_json::Value::Object(headers).to_string().into()),
             position: Some(incoming.position.0.as_str().into()),
             ..self.blank_dead(&Headline {
-                consumer: BROKER,
+                consumer: &BROKER,
                 kind: DeadLetterKind::Event,
                 name: &incoming.topic,
                 message_key: key,
@@ -265,7 +270,9 @@ impl Core {
                     };
                     self.work.put(dead);
                     let service = self.services.iter().position(|service| service.name == &*timer.service);
-                    return Ok(service.map_or_else(Success::default, |service| Success::note(Note::Died { service })));
+                    let cause = FailureCause::timer(&timer.service, &timer.name);
+                    let died = service.zip(cause).map(|(service, cause)| Note::Died { service, cause });
+                    return Ok(Success { notes: died.into_iter().collect(), ..Success::default() });
                 }
             }
             Message::Tried(tried) => {
@@ -343,32 +350,8 @@ impl Core {
             Note::Resumed { consumer } => {
                 self.consumers.insert(consumer, super::ConsumerState::Draining);
             }
-            Note::Died { service } => self.note_death(service),
+            Note::Died { service, cause } => self.note_dead_letter(service, cause),
         }
-    }
-
-    /// A consumer with too many dead letters is paused: most likely it is the consumer, not the messages.
-    fn note_death(&mut self, service: usize) {
-        let (name, now) = (self.services[service].name, self.work.now);
-        let deaths = self.deaths.entry(name).or_default();
-        if now.since(deaths.since) >= DEATHS_WINDOW {
-            *deaths = super::Deaths { since: now, count: 0 };
-        }
-        deaths.count += 1;
-        if deaths.count != self.limits.dead_letters_a_minute_max + 1 || !self.is_running(name) {
-            return;
-        }
-        tracing::error!(consumer = name, "too many dead letters: the consumer is paused");
-        let Ok(consumer) = Id::new(name) else { return };
-        let reason = format!("more than {} dead letters a minute", self.limits.dead_letters_a_minute_max);
-        let action = Action::Pause { consumer: consumer.clone(), reason: reason.into() };
-        let context = Context { request_id: consumer.clone(), correlation_id: consumer, traceparent: None };
-        let pause = Operator { actor: "engine".into(), action };
-        self.intake.push_front(crate::work::Item::new(Message::Command(CommandMessage::operator(
-            pause,
-            context,
-            |_| crate::StoredAnswer::default(),
-        ))));
     }
 }
 
@@ -395,18 +378,15 @@ impl super::Parked {
 
 /// What a dead letter says first.
 struct Headline<'a> {
-    consumer: &'a str,
+    consumer: &'a KeyText,
     kind: DeadLetterKind,
     name: &'a str,
     message_key: &'a str,
     reason: &'a str,
 }
 
-/// Dead letters are counted over this time.
-const DEATHS_WINDOW: std::time::Duration = std::time::Duration::from_mins(1);
-
 /// The consumer of what could not be decoded.
-pub(super) const BROKER: &str = "broker";
+pub(super) const BROKER: KeyText = KeyText::literal("broker");
 
 /// An address as rows keep it: segments count from 1, so 0 is none.
 pub(super) fn address_of(segment: u64, index: u32) -> Option<Address> {

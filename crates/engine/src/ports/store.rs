@@ -36,6 +36,11 @@ pub trait Reader: Send + Sync {
     fn is_near(&self) -> bool {
         false
     }
+
+    /// What is known to be wrong with the store: it is not where it was, or a read has met damage. It is quick.
+    fn fault(&self) -> Option<StoreError> {
+        None
+    }
 }
 
 /// One batch: everything that it changes, in one transaction.

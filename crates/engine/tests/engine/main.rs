@@ -2,6 +2,8 @@
 
 mod audits;
 mod bounds;
+mod causes;
+mod cold;
 mod commands;
 mod failures;
 mod handlers;

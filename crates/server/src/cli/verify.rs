@@ -3,6 +3,8 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
+    fs::{self, OpenOptions},
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 
@@ -16,7 +18,7 @@ use tradewind_workers::provider::{self, ChargeState, ProviderRecords, ProviderSi
 use super::{
     CliError, interrupt, say,
     screen::{self, BAD, GOOD},
-    store::StoreArgs,
+    store::{StoreArgs, private_directory},
     table::{Cell, Table},
 };
 use crate::{
@@ -31,7 +33,8 @@ use crate::{
 /// It looks at a copy as of one commit, so a shop that runs is not disturbed. The exit status is 1 when an invariant is
 /// violated or an operator owes something.
 ///
-/// The copy takes as much of the disk as the store, beside it, until the audit has ended. Memory grows with the orders:
+/// The copy takes as much of the disk as the store until the audit has ended: beside it, or in the directory for temporary
+/// files where nothing can be written beside it. Memory grows with the orders:
 /// about 1.6 GB for each million.
 #[derive(clap::Args)]
 pub struct Verify {
@@ -44,10 +47,12 @@ pub struct Verify {
 
 impl Verify {
     pub fn run(self) -> Result<(), CliError> {
-        let config = self.store.configured()?;
+        let config = self.store.configured_to_read()?;
         let provider = config.provider_store.clone().unwrap_or_else(|| ProviderSimulator::file_beside(&config.store));
-        let copy = copy_of(&config.store);
-        let audited = interrupt::removing(&copy, move || audit(&config.store, &provider))?;
+        let copy = Copy::place(&config.store)?;
+        let file = copy.file.clone();
+        let audited = interrupt::removing(&copy.file, move || audit_by(&file, &config.store, &provider))?;
+        drop(copy);
         if self.json {
             say(format_args!("{}\n", audited.as_json()))?;
         } else {
@@ -56,6 +61,9 @@ impl Verify {
         if audited.report.is_clean() { Ok(()) } else { Err(CliError::NotClean) }
     }
 }
+
+/// Of the copy, until SQLite writes it.
+const FILE_MODE: u32 = 0o600;
 
 /// A store that was audited.
 pub struct Audited {
@@ -68,12 +76,17 @@ pub struct Audited {
 
 /// Audits a copy of a store as of one commit, and compares it with the payment provider's charges if it has any.
 pub fn audit(store: &Path, provider: &Path) -> Result<Audited, CliError> {
+    let copy = Copy::place(store)?;
+    audit_by(&copy.file, store, provider)
+}
+
+/// The same with the copy in this file.
+fn audit_by(copy: &Path, store: &Path, provider: &Path) -> Result<Audited, CliError> {
     let (live, _) = Sqlite::open_reader(store).map_err(AppError::from)?;
-    let copy = Copy(copy_of(store));
     let before = charges(provider)?;
-    live.back_up(&copy.0, &mut |_| {})?;
+    live.back_up(copy, &mut |_| {})?;
     let charges = settled(before, charges(provider)?);
-    let (reader, meta) = Sqlite::open_reader(&copy.0).map_err(AppError::from)?;
+    let (reader, meta) = Sqlite::open_reader(copy).map_err(AppError::from)?;
     // Which events a service hears does not depend on how it is configured.
     let services = services::all(&Config::load(&Layers::default())?);
     let stores = [StoreView::new(&meta.name, &reader, &services)];
@@ -124,17 +137,34 @@ fn settled(before: BTreeMap<(Id, Id), Charge>, mut after: BTreeMap<(Id, Id), Cha
 }
 
 /// The copy that is audited, gone when the audit is done.
-struct Copy(PathBuf);
+struct Copy {
+    file: PathBuf,
+    /// Made for it, where there is no room beside the store.
+    directory: Option<PathBuf>,
+}
 
-/// Where the copy of a store is made that this process audits.
-fn copy_of(store: &Path) -> PathBuf {
-    let name = store.file_name().unwrap_or_default();
-    store.with_file_name(format!("{}.audit-{}", name.display(), std::process::id()))
+impl Copy {
+    /// Beside the store, or among temporary files where its directory cannot be written.
+    fn place(store: &Path) -> Result<Self, CliError> {
+        let name = store.file_name().unwrap_or_default();
+        let beside = store.with_file_name(format!("{}.audit-{}", name.display(), std::process::id()));
+        let made = OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(&beside);
+        if made.and_then(|_| fs::remove_file(&beside)).is_ok() {
+            return Ok(Self { file: beside, directory: None });
+        }
+        let directory = private_directory("verify")?;
+        Ok(Self { file: directory.join("copy.db"), directory: Some(directory) })
+    }
 }
 
 impl Drop for Copy {
     fn drop(&mut self) {
-        interrupt::remove(&self.0);
+        interrupt::remove(&self.file);
+        if let Some(directory) = &self.directory
+            && let Err(error) = fs::remove_dir_all(directory)
+        {
+            tracing::warn!(path = %directory.display(), %error, "a copy is left over");
+        }
     }
 }
 

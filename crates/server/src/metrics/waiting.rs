@@ -25,6 +25,7 @@ pub struct WaitingFigures {
     unpublished: Gauge,
     held: Gauge,
     stopped: Gauge,
+    damaged: Gauge,
     dead: Gauge,
     jobs_waiting: Gauge,
     jobs_owed: Gauge,
@@ -46,6 +47,8 @@ pub struct Owed {
 pub struct Waiting {
     owed: Owed,
     jobs: usize,
+    /// A read has met damage, or the file is gone.
+    damaged: bool,
     /// Since when the oldest waits, of each kind.
     lag: Vec<(&'static str, f64)>,
 }
@@ -61,6 +64,7 @@ impl WaitingFigures {
             (&figures.unpublished, "unpublished_segments", "Segments that no broker has acknowledged yet"),
             (&figures.held, "deadlines_held", "1 when deadlines are held"),
             (&figures.stopped, "stopped", "1 when the engine has stopped by itself"),
+            (&figures.damaged, "store_damaged", "1 when a read has met damage in the store, or its file is gone"),
             (&figures.dead, "dead_letters", "Dead letters that nobody has decided on; counted up to 1000"),
             (&figures.jobs_waiting, "jobs_waiting", "Jobs that are done or tried again later; counted up to 1000"),
             (&figures.jobs_owed, "jobs_owed", "Jobs whose attempts are used up; counted up to 1000"),
@@ -84,6 +88,7 @@ impl WaitingFigures {
             (&self.unpublished, number(status.segment.saturating_sub(status.published_segment))),
             (&self.held, i64::from(status.deadlines_held.is_some())),
             (&self.stopped, i64::from(status.stopped.is_some())),
+            (&self.damaged, i64::from(waiting.damaged)),
             (&self.dead, count(waiting.owed.dead_letters)),
             (&self.jobs_waiting, count(waiting.jobs)),
             (&self.jobs_owed, count(waiting.owed.jobs)),
@@ -121,6 +126,7 @@ impl Waiting {
         Ok(Self {
             owed: Owed::read(reader)?,
             jobs: reader.list(&jobs(EffectState::Waiting, COUNTED_MAX))?.len(),
+            damaged: reader.fault().is_some(),
             lag: vec![
                 ("publishing", since(unpublished)),
                 ("parked", since(parked)),

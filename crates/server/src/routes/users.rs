@@ -171,7 +171,7 @@ pub async fn become_first_admin(call: Call, Json(new): Json<NewAdmin>) -> Result
 /// By id; or the one with an address, if there is one.
 pub async fn list(call: Call, page: Page, Query(wanted): Query<UserQuery>) -> Result<Okay<PageOf<UserView>>, Failure> {
     if let Some(email) = wanted.email {
-        let known = call.load::<EmailAddress>(address_key(&email)).await?;
+        let known = call.load::<EmailAddress>(address_key(&email)?).await?;
         let user = match known {
             Some(known) => call.load::<User>(&known.user_id).await?,
             None => None,

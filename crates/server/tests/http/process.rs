@@ -3,8 +3,10 @@
 mod alone;
 mod buyers;
 mod disk;
+mod endings;
 mod explorations;
 mod failures;
+mod files;
 mod restores;
 mod secrets;
 mod signals;

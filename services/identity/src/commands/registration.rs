@@ -55,7 +55,7 @@ pub(super) fn enrol(uow: &mut Uow<'_, Identity>, register: &Register, role: Role
         role,
         registered_at: uow.now(),
     })?;
-    let address = address_key(&user.address());
+    let address = address_key(&user.address())?;
     if let Some(taken) = uow.get::<EmailAddress>(&address)? {
         if !register.conceal_taken {
             return Err(EMAIL_TAKEN.problem().at("email").into());

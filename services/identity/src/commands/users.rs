@@ -72,7 +72,7 @@ pub fn change_email(uow: &mut Uow<'_, Identity>, change: &ChangeEmail) -> Answer
         None => actors::above_only(uow, &change.actor, &user)?,
         Some(generation) => {
             proven(uow, &change.user_id, generation)?;
-            if address_key(&email) != address_key(&user.address()) {
+            if address_key(&email)? != address_key(&user.address())? {
                 return ask_for_address(uow, user, &email, change.verification.as_ref());
             }
         }
@@ -96,7 +96,7 @@ fn ask_for_address(
     if mail::too_soon(uow, &user, IdentityMailKind::ChangeEmail)? {
         return Err(MAIL_TOO_SOON.problem().into());
     }
-    let Some(taken) = uow.get::<EmailAddress>(address_key(email))? else {
+    let Some(taken) = uow.get::<EmailAddress>(address_key(email)?)? else {
         mail::send_to(uow, &user, email.clone(), IdentityMailKind::ChangeEmail, mailed);
         return Ok(user);
     };
@@ -119,7 +119,7 @@ fn ask_for_address(
 /// Gives a user an address that nobody else has. One that has it already keeps it.
 pub(super) fn take_address(uow: &mut Uow<'_, Identity>, user: &mut User, email: &Personal<String>) -> Result<(), Stop> {
     let Some(changed) = user.change_email(email)? else { return Ok(()) };
-    let (address, previous) = (address_key(&changed.email), address_key(&changed.previous_email));
+    let (address, previous) = (address_key(&changed.email)?, address_key(&changed.previous_email)?);
     if address != previous {
         if uow.get::<EmailAddress>(&address)?.is_some() {
             return Err(EMAIL_TAKEN.problem().at("email").into());
@@ -159,7 +159,7 @@ pub fn delete_user(uow: &mut Uow<'_, Identity>, delete: &DeleteUser) -> Answer<(
     let role = user.role;
     let Some(deleted) = user.delete(uow.now()) else { return Ok(()) };
     count_admins(uow, role, user.role)?;
-    uow.delete(&EmailAddress { address: address_key(&deleted.email), user_id: user.user_id.clone() });
+    uow.delete(&EmailAddress { address: address_key(&deleted.email)?, user_id: user.user_id.clone() });
     let credential = uow.load::<Credential>(&user.user_id)?;
     uow.delete(&credential);
     forget_tokens(uow, &user.user_id)?;
