@@ -12,10 +12,11 @@ use tokio::{
     sync::Semaphore,
 };
 use tradewind_engine::{
-    BrokerParts, Entity, Handle, Limits, Parts as EngineParts, Problem, Setup,
+    BrokerParts, Entity, Handle, Limits, Parts as EngineParts, Problem, Settings, Setup,
     ports::{Clock, Reader, StoreError, SystemClock, UuidV7, Writer},
 };
 use tradewind_identity::{
+    Identity,
     commands::IssueFirstAdminToken,
     model::{REALM, Realm},
 };
@@ -27,7 +28,7 @@ use crate::{
     config::{Config, Secret, SecretsError, is_exposed},
     http::{self, Limiter, Server, TlsError},
     hub::Hub,
-    identity::{KeyRing, Passwords, keep_fetched, keep_rotated},
+    identity::{KeyRing, Passwords, Revocations, keep_fetched, keep_rotated},
     metrics::Metrics,
     scrub::keep_scrubbed,
     secret::{Keys, digest_of, drawn_text},
@@ -213,6 +214,11 @@ fn assemble(config: Config, started: Started, part: &Part, tasks: &Tasks) -> Res
         alarm: Alarm::new(Arc::clone(engine.clock())),
         key_ring: KeyRing::new(&config, Arc::clone(&keys), Arc::clone(engine.reader()), Vec::new())?
             .asking(part.identity.clone()),
+        revocations: if part.holds("identity") {
+            Revocations::here()
+        } else {
+            Revocations::elsewhere(config.access_token_ttl + 2 * config.clock_skew)
+        },
         services: part.services.clone(),
         passwords: Passwords::new(&config),
         limiter: Limiter::new(&config),
@@ -233,7 +239,14 @@ fn assemble(config: Config, started: Started, part: &Part, tasks: &Tasks) -> Res
     shop.engine.listen(Box::new(move |events| {
         Hub::hear(&heard.hub, events);
         heard.metrics.hear(events);
-        heard.key_ring.hear(events);
+    }));
+    let heard = shop.clone();
+    shop.engine.before_answers(Box::new(move |envelope| {
+        if &*envelope.source != Identity::SERVICE {
+            return;
+        }
+        heard.revocations.hear(envelope, heard.clock().now());
+        heard.key_ring.hear(envelope);
     }));
     Ok(shop)
 }

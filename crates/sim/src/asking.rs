@@ -14,7 +14,7 @@ use tradewind_engine::{Command, CommandMessage, Context, Settings, StoredAnswer,
 use tradewind_events::{Address, AdjustmentType, Attributes, Id, Line, PaymentMethod, Personal, id};
 use tradewind_identity::{
     commands::{ChangeEmail, DeleteUser, Register},
-    model::{Names, PasswordHash},
+    model::{Actor, Names, PasswordHash},
 };
 use tradewind_inventory::{AdjustStock, CreateLocation, SetThresholds, Thresholds};
 use tradewind_orders::{Basket, CancelOrder, PlaceOrder, PlacedBy};
@@ -117,6 +117,7 @@ impl World {
                     names: Names::default(),
                     password_hash: PasswordHash::new("$argon2id$v=19$m=8,t=1,p=1$c2ltdWxhdGVk$c2ltdWxhdGVk").ok()?,
                     verification: None,
+                    conceal_taken: false,
                 };
                 self.sent(deed, register, |user| user.user_id.to_string())
             }
@@ -133,11 +134,13 @@ impl World {
             }
             Wish::Move { buyer } => {
                 let email = address(*buyer, "example.net");
-                let change = ChangeEmail { user_id: of(buyer)?, email, generation: None, verification: None };
+                let (user_id, actor) = (of(buyer)?, Actor::Shop);
+                let change = ChangeEmail { user_id, email, generation: None, verification: None, actor };
                 self.sent(deed, change, |user| user.user_id.to_string())
             }
             Wish::Leave { buyer } => {
-                self.sent(deed, DeleteUser { user_id: of(buyer)?, generation: None }, |()| String::new())
+                let delete = DeleteUser { user_id: of(buyer)?, generation: None, actor: Actor::Shop };
+                self.sent(deed, delete, |()| String::new())
             }
             _ => return None,
         })

@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use tradewind_engine::{
     StoredRow, Table,
-    ports::{List, Reader, StoreError},
+    ports::{List, Phrase, Reader, StoreError},
     segment::Segment,
     tables::ENGINE_TABLES,
 };
@@ -59,8 +59,8 @@ impl Reader for Rejecting {
         self.store.list(list)
     }
 
-    fn search(&self, list: &List, text: &str, offset: u32) -> Result<Vec<StoredRow>, StoreError> {
-        self.store.search(list, text, offset)
+    fn search(&self, list: &List, phrases: &[Phrase], offset: u32) -> Result<Vec<StoredRow>, StoreError> {
+        self.store.search(list, phrases, offset)
     }
 
     fn segments(&self, from: u64, limit: u32) -> Result<Vec<Segment>, StoreError> {

@@ -183,12 +183,16 @@ impl Core {
                 (handler(&mut self.work, &cause, &**command)?, Success::default())
             }
             Target::Operator(operator) => {
-                let success = self.operate(operator)?;
+                let reason = message.audit.as_ref().and_then(|audit| audit.reason.as_deref());
+                let success = self.operate(operator, reason)?;
                 let done = Done { action: operator.action.name(), target: operator.action.target().clone() };
                 (Box::new(done) as AnyAnswer, success)
             }
         };
         let stored = message.stored(&*answer);
+        if let (Some(audit), Target::Service { .. }) = (&message.audit, &message.target) {
+            self.audit(audit, stored.location.as_deref());
+        }
         if let Some(idempotency) = &message.idempotency {
             let now = self.work.now;
             self.work.put(IdempotencyRow {

@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use tradewind_events::{Id, Key, Timestamp};
+use tradewind_events::{Envelope, Id, Key, Timestamp};
 
 use super::{Core, Formed, Forming, Logged, panic_text};
 use crate::{
@@ -17,7 +17,7 @@ use crate::{
     segment::SegmentBuilder,
     tables::{EffectRow, TimerRow},
     trace::Span,
-    work::{Answered, Item, Receipt},
+    work::{Answered, Item, Message, Receipt},
 };
 
 /// A batch whose handlers have run.
@@ -81,6 +81,15 @@ pub struct Committed {
 }
 
 impl Committed {
+    /// Its events, and those that it has received from other stores, whether or not they are logged here.
+    pub(crate) fn events(&self) -> impl Iterator<Item = &Envelope> {
+        let received = self.items.iter().filter_map(|item| match &item.message {
+            Message::Heard(heard) => Some(&*heard.envelope),
+            _ => None,
+        });
+        self.events.iter().map(|logged| &*logged.envelope).chain(received)
+    }
+
     /// Answers whoever asked.
     pub fn answer(&mut self) {
         for (item, answer) in self.answers.drain(..) {

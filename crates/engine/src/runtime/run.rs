@@ -51,6 +51,7 @@ pub(super) fn start(setup: Setup, mut parts: Parts) -> Result<Handle, StoreError
         limits,
         tracer: observer.tracer(),
         listeners: RwLock::default(),
+        hooks: RwLock::default(),
         sent: AtomicUsize::new(0),
         waiting: AtomicUsize::new(0),
         in_flight: AtomicUsize::new(0),
@@ -174,6 +175,7 @@ impl Loop {
         self.relay = None;
         // Who listens most often holds the engine as well.
         self.shared.listeners.write().unwrap_or_else(PoisonError::into_inner).clear();
+        self.shared.hooks.write().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     fn turn_until_stopped(&mut self) -> Result<(), StoreError> {
@@ -305,6 +307,9 @@ impl Loop {
         for mut batch in settled {
             if let Some(tracer) = &self.shared.tracer {
                 trace::settled(&**tracer, &mut batch, written_in.take());
+            }
+            for hook in self.shared.hooks.read().unwrap_or_else(PoisonError::into_inner).iter() {
+                batch.events().for_each(hook);
             }
             batch.answer();
             if batch.segment > 0 {

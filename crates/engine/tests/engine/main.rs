@@ -1,5 +1,6 @@
 //! The engine through its doors: commands, events, timers and jobs go in, rows and events come out.
 
+mod audits;
 mod bounds;
 mod causes;
 mod cold;

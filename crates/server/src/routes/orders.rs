@@ -212,7 +212,8 @@ pub async fn read(call: Call, Path(order_id): Path<Id>) -> Result<Okay<OrderDeta
         // What was placed a moment ago has not come to another store yet.
         None => order.as_ref().and_then(OrderDetails::of_order),
     };
-    let unknown = || ORDER_NOT_FOUND.because(format!("There is no order {order_id}."));
+    // The same words as for an order of somebody else.
+    let unknown = || ORDER_NOT_FOUND.problem();
     let mut details = details.ok_or_else(unknown)?;
     call.owned_by(details.customer_id(), ORDER_NOT_FOUND)?;
     details.add_refunds(refunds_of(&call, &order_id, &Page::first(REFUNDS_SHOWN_MAX)).await?);

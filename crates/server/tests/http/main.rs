@@ -2,12 +2,15 @@
 
 #![expect(clippy::unwrap_used, reason = "what helps a test may fail like a test")]
 
+mod audit;
 mod authorization;
 mod callbacks;
 mod carts;
 mod categories;
 mod client;
 mod deletions;
+mod disclosure;
+mod discretion;
 mod documents;
 mod doors;
 mod faults;
@@ -26,6 +29,7 @@ mod people;
 mod problems;
 mod process;
 mod products;
+mod revocation;
 mod sagas;
 mod sales;
 mod searching;
