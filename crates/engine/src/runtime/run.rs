@@ -12,11 +12,13 @@ use std::{
     time::Duration,
 };
 
+use tradewind_events::AsKey;
+
 use super::{Handle, Input, Parts, Shared, listen::Subscriptions, relay::Relay, sweep::Sweep, workers::Workers};
 use crate::{
     BatchFigures, Committed, Core, Entity, Formed, Observer, Sealed, Setup,
     observe::Stopwatch,
-    ports::{CommitError, StoreError, Writer},
+    ports::{CommitError, Reader, StoreError, Writer},
     tables::RelayRow,
     trace,
 };
@@ -37,12 +39,7 @@ pub(super) fn start(setup: Setup, mut parts: Parts) -> Result<Handle, StoreError
     let (observer, store_name, registry) =
         (Arc::clone(&setup.observer), Arc::clone(&setup.store_name), setup.registry.clone());
     let mut core = Core::new(setup)?;
-    let relay_row =
-        reader.load(RelayRow::TABLE, &[tradewind_events::AsKey::as_key(&RelayRow::BROKER)])?.pop().flatten();
-    // Without its mark the relay would publish everything again.
-    let relay_row = relay_row.map(|row| RelayRow::from_row(&row.values)).transpose();
-    let relay_row = relay_row.map_err(|error| StoreError::Corrupt(format!("the mark of the relay: {error}")))?;
-    let mark = relay_row.map_or(0, |row| row.segment);
+    let mark = relay_mark(&*reader)?;
     let shared = Arc::new(Shared {
         input,
         segment: AtomicU64::new(reader.last_segment()?),
@@ -105,6 +102,14 @@ pub(super) fn start(setup: Setup, mut parts: Parts) -> Result<Handle, StoreError
     };
     spawn(&shared, "engine", move || engine.run());
     Ok(Handle(shared))
+}
+
+/// How far the relay has published. Without its mark it would publish everything again.
+fn relay_mark(reader: &dyn Reader) -> Result<u64, StoreError> {
+    let row = reader.load(RelayRow::TABLE, &[RelayRow::BROKER.as_key()])?.pop().flatten();
+    let row = row.map(|row| RelayRow::from_row(&row.values)).transpose();
+    let row = row.map_err(|error| StoreError::Corrupt(format!("the mark of the relay: {error}")))?;
+    Ok(row.map_or(0, |row| row.segment))
 }
 
 /// Every thread has a name and is joined when the engine stops.
