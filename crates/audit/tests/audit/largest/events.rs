@@ -215,6 +215,7 @@ all! {
     ReservationRestocked { reservation_id: long_id(), order: largest(), lines: pieces(), reason: end_reason() }
 
     CartCheckedOut { cart_id: long_id(), order_id: long_id(), customer_id: long_id() }
+    CartDeleted { cart_id: long_id() }
     CartExpired { cart_id: long_id() }
 
     OrderPlaced {
