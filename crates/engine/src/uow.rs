@@ -399,9 +399,7 @@ impl UnitOfWork {
 
     /// The handler has succeeded: its writes are merged into the cache, its events get their numbers.
     pub(crate) fn merge(&mut self) -> Result<Vec<Said>, Stop> {
-        if let Some(reason) = self.broken.take() {
-            return Err(Stop::Broken(reason));
-        }
+        self.broken.take().map_or(Ok(()), |reason| Err(Stop::Broken(reason)))?;
         let mut said = Vec::with_capacity(self.emitted.len());
         // An event may be about a row that was only read: its count of events is a change of the row too.
         let mut bytes = 0;
