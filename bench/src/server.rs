@@ -175,7 +175,17 @@ impl Shop {
 
     fn spawn(&self) -> Result<(Child, Lines<BufReader<ChildStdout>>), Failure> {
         let listen = format!("127.0.0.1:{}", self.port);
-        let mut command = self.command(&["serve", "--listen", &listen, "--log", "warn", "--rate-per-second", "0"]);
+        let mut command = self.command(&[
+            "serve",
+            "--listen",
+            &listen,
+            "--log",
+            "warn",
+            "--rate-per-second",
+            "0",
+            "--caller-share",
+            "1",
+        ]);
         command.args(["--access-token-ttl", "1day", "--store"]).arg(&self.store);
         let mut child = command.stdout(Stdio::piped()).spawn()?;
         let out = child.stdout.take().ok_or("the shop says nothing")?;

@@ -131,7 +131,7 @@ impl CliError {
     /// What `tradewind --help` lists.
     fn exit_status(&self) -> u8 {
         match self {
-            Self::Config(_) | Self::Usage(_) | Self::Client(ClientError::Url(_)) => 2,
+            Self::Config(_) | Self::Usage(_) | Self::Client(ClientError::Url(_)) | Self::App(AppError::Tls(_)) => 2,
             Self::App(AppError::Open(_) | AppError::Store(_))
             | Self::Stopped(_)
             | Self::InUse(_)
@@ -237,6 +237,9 @@ fn hint(error: &ClientError) -> &'static str {
             }
             "rate_limited" => {
                 "\nIt took more than one client may: `tradewind serve --rate-per-second 0` sets no limit."
+            }
+            "concurrency_limited" => {
+                "\nIt had more open than one client may: `tradewind serve --caller-share 1` sets no share."
             }
             _ => "",
         },

@@ -32,6 +32,7 @@ impl Serve {
                     "There is no admin yet. Whoever shows this token once becomes the first:\n  {token}\n"
                 ))?;
             }
+            app.announced();
             tokio::select! {
                 _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}

@@ -44,10 +44,10 @@ fn users() -> Vec<Route> {
         get("/v1/me", User, users::me, "Whoever asks."),
         get("/v1/users/{user_id}", Owner, users::read, "A user."),
         patch("/v1/users/{user_id}", Owner, users::change_profile, "Change the profile. Null clears a field."),
-        put("/v1/users/{user_id}/email", Owner, users::change_email, "Change the address. It is to be verified again."),
-        put("/v1/users/{user_id}/password", Owner, users::change_password, "Change the password. Other sessions end."),
+        put("/v1/users/{user_id}/email", Owner, users::change_email, "Change the address. It is to be verified again.").tries_secret(),
+        put("/v1/users/{user_id}/password", Owner, users::change_password, "Change the password. Other sessions end.").tries_secret(),
         put("/v1/users/{user_id}/role", Admin, users::change_role, "Make a user customer, staff or admin."),
-        post("/v1/users/{user_id}/deletion", Owner, users::remove, "Leave. What is personal is erased."),
+        post("/v1/users/{user_id}/deletion", Owner, users::remove, "Leave. What is personal is erased.").tries_secret(),
         post("/v1/users/{user_id}/verification", Owner, users::request_verification, "Ask for another verification mail."),
         post("/v1/email-verifications", Public, users::verify_email, "Show the token of a verification mail.").tries_secret(),
         post("/v1/password-resets", Public, users::request_reset, "Forgot the password: a mail follows, if the address is known.").tries_secret(),
@@ -221,15 +221,27 @@ fn operations() -> Vec<Route> {
     ]
 }
 
-fn about() -> Vec<Route> {
+/// What the port for probes serves; the table has it, too.
+pub fn probe_table() -> Vec<Section> {
+    vec![Section::new("Probes", "How the shop is.", state())]
+}
+
+fn state() -> Vec<Route> {
     vec![
         get("/healthz", Public, probes::healthy, "Whether the process runs."),
-        get("/readyz", Public, probes::ready, "Whether the shop can do all of its work."),
+        get("/readyz", Public, probes::ready, "Whether the shop does its work, and which services are paused."),
         get("/metrics", Public, probes::metrics, "Figures for Prometheus."),
+    ]
+}
+
+fn about() -> Vec<Route> {
+    let mut routes = state();
+    routes.extend([
         get("/.well-known/jwks.json", Public, probes::jwks, "The public keys that check access tokens."),
         get("/openapi.json", Public, probes::openapi, "This document."),
         get("/", Public, probes::home, "The way to the reference page, for people."),
         get("/docs", Public, probes::docs, "This document, for people."),
         get("/docs/problems/{code}", Public, probes::problem_page, "What a problem code means."),
-    ]
+    ]);
+    routes
 }

@@ -71,7 +71,10 @@ pub async fn list(call: Call, page: Page) -> Result<Okay<PageOf<ClientView>>, Fa
 }
 
 pub async fn revoke(call: Call, Path(client_id): Path<Id>) -> Result<Sent<Okay<ClientView>>, Failure> {
-    call.submit(RevokeClient { client_id }, |client| Okay(ClientView::from(client))).await
+    let command = RevokeClient { client_id: client_id.clone() };
+    let revoked = call.submit(command, |client| Okay(ClientView::from(client))).await?;
+    call.ended(&client_id, None);
+    Ok(revoked)
 }
 
 pub async fn issue_token(call: Call, Json(shown): Json<ClientCredentials>) -> Result<Okay<TokenView>, Failure> {

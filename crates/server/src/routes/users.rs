@@ -211,7 +211,10 @@ pub async fn change_role(
     Path(user_id): Path<Id>,
     Json(new): Json<NewRole>,
 ) -> Result<Sent<Okay<UserView>>, Failure> {
-    call.submit(ChangeRole { user_id, role: new.role }, shown).await
+    let changed = call.submit(ChangeRole { user_id: user_id.clone(), role: new.role }, shown).await?;
+    // What their streams show was decided by the role of before.
+    call.ended(&user_id, None);
+    Ok(changed)
 }
 
 pub async fn remove(call: Call, Path(user_id): Path<Id>, Json(leaving): Json<Leaving>) -> Result<Sent<Done>, Failure> {

@@ -422,6 +422,7 @@ impl Plan {
         let part = Part { services: services.to_vec(), broker, identity };
         let options = Options { clock: Arc::new(self.clock.clone()), hire, part, ..Options::default() };
         let app = App::start_with(self.configured(number), options).await.unwrap();
+        app.announced();
         let hired = slot.lock().unwrap().take().filter(|_| services.contains(&"payments"));
         (Door { app, services, group }, hired)
     }

@@ -78,6 +78,7 @@ impl World {
         let (hired, hire) = hiring(mails.clone());
         let options = Options { clock: Arc::new(clock.clone()), hire, ..Options::default() };
         let app = App::start_with(config(&directory, settings), options).await.unwrap();
+        app.announced();
         let provider = hired.lock().unwrap().take().unwrap();
         Self { app, clock, mails, provider, directory }
     }
