@@ -100,7 +100,10 @@ impl Gate {
         let (mut parts, body) = request.into_parts();
         let mut body = body.into_data_stream();
         let admitted = match self.admit(&parts, passed).await {
-            Ok(admitted) => self.read(&parts.headers, &mut body).await.map(|body| (admitted, body)),
+            Ok(admitted) => {
+                let read = self.read(&parts.headers, &mut body, &admitted.place).await;
+                read.map(|body| (admitted, body))
+            }
             Err(failure) => Err(failure),
         };
         let (Admitted { client, principal, place }, body) = match admitted {
@@ -220,12 +223,12 @@ impl Gate {
         Err(QUERY_INVALID.because(format!("This takes {takes} in the query.")).at(name))
     }
 
-    async fn read(&self, headers: &HeaderMap, body: &mut BodyDataStream) -> Result<Bytes, Failure> {
+    async fn read(&self, headers: &HeaderMap, body: &mut BodyDataStream, place: &Place) -> Result<Bytes, Failure> {
         if self.route.method == Method::GET {
             return Ok(Bytes::new());
         }
         let limit = self.route.body_max.unwrap_or(self.shop.config.body_max).in_memory();
-        intake::read(headers, body, limit, &self.shop.config).await
+        intake::read(headers, body, limit, (&self.shop.config, place)).await
     }
 
     /// Whoever has no token is known by their address: a key of theirs is not one of a stranger elsewhere. The address

@@ -6,10 +6,14 @@ use axum::{
     body::{BodyDataStream, Bytes},
     http::{HeaderMap, HeaderValue, header},
 };
-use futures_util::StreamExt;
-use tokio::time::{Instant, timeout, timeout_at};
+use futures_util::{FutureExt, StreamExt};
+use tokio::{
+    task::yield_now,
+    time::{Instant, timeout, timeout_at},
+};
 
 use super::{
+    places::{Place, Waiting},
     problem::Failure,
     refusals::{BODY_INVALID, BODY_TOO_LARGE, BODY_TOO_SLOW, CONTENT_ENCODING_UNSUPPORTED},
 };
@@ -29,7 +33,7 @@ pub async fn read(
     headers: &HeaderMap,
     body: &mut BodyDataStream,
     limit: usize,
-    config: &Config,
+    (config, place): (&Config, &Place),
 ) -> Result<Bytes, Failure> {
     check_encoding(headers)?;
     let too_large = || BODY_TOO_LARGE.because(format!("This route takes at most {limit} bytes."));
@@ -39,24 +43,55 @@ pub async fn read(
     }
     let deadline = Instant::now() + config.body_timeout;
     let mut read = Vec::with_capacity(told.unwrap_or_default().min(FORETOLD_BYTES_MAX));
-    while let Some(chunk) = next(body, deadline, config).await? {
+    let mut waiting = None;
+    loop {
+        let chunk = match at_once(body).await {
+            Some(chunk) => chunk,
+            None => next(body, deadline, config, waiting.get_or_insert_with(|| place.waits())).await?,
+        };
+        let Some(chunk) = chunk else { return Ok(read.into()) };
+        let chunk = chunk.map_err(|_| BODY_INVALID.because("The body ended before its time."))?;
         if read.len() + chunk.len() > limit {
             return Err(too_large());
         }
         read.extend_from_slice(&chunk);
     }
-    Ok(read.into())
 }
 
-/// The next piece, unless it is too late.
-async fn next(body: &mut BodyDataStream, deadline: Instant, config: &Config) -> Result<Option<Bytes>, Failure> {
+/// What a body gives next.
+type Chunk = Option<Result<Bytes, axum::Error>>;
+
+/// The next piece, if it has come already: then it costs no timer and no entry among those that wait. The connection
+/// hands a piece over when it is polled after it was asked for one.
+async fn at_once(body: &mut BodyDataStream) -> Option<Chunk> {
+    match body.next().now_or_never() {
+        None => {
+            yield_now().await;
+            body.next().now_or_never()
+        }
+        here => here,
+    }
+}
+
+/// The next piece, unless it is too late, or another caller needs the place.
+async fn next(
+    body: &mut BodyDataStream,
+    deadline: Instant,
+    config: &Config,
+    waiting: &Waiting,
+) -> Result<Chunk, Failure> {
     let (pause, total) = (config.body_pause_max, config.body_timeout);
-    let chunk = match timeout_at(deadline, timeout(pause, body.next())).await {
-        Ok(Ok(chunk)) => chunk,
-        Ok(Err(_)) => return Err(too_slow(format_args!("No byte of the body came for {}.", shown(pause)))),
-        Err(_) => return Err(too_slow(format_args!("The body did not end within {}.", shown(total)))),
+    let came = tokio::select! {
+        came = timeout_at(deadline, timeout(pause, body.next())) => came,
+        () = waiting.taken() => {
+            return Err(too_slow(format_args!("All places were taken, and this one went to another caller.")));
+        }
     };
-    chunk.transpose().map_err(|_| BODY_INVALID.because("The body ended before its time."))
+    match came {
+        Ok(Ok(chunk)) => Ok(chunk),
+        Ok(Err(_)) => Err(too_slow(format_args!("No byte of the body came for {}.", shown(pause)))),
+        Err(_) => Err(too_slow(format_args!("The body did not end within {}.", shown(total)))),
+    }
 }
 
 /// Takes what is still to come of a body that nobody wants, as far as is reasonable: a client that is hung up on while it

@@ -1,9 +1,14 @@
 //! Bounded places: how many requests, waits or streams there may be at once, and how many of them one caller may hold.
-//! A caller is counted twice, as an address and as a user or service client, so that neither can take everything.
+//! A caller is counted twice, as an address and as a user or service client, so that neither can take everything. When
+//! all places are taken, one whose holder waits for its client goes to a caller who holds less.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use rustc_hash::FxHashMap;
+use tokio::sync::Notify;
 use tradewind_events::Id;
 
 use super::{
@@ -29,6 +34,9 @@ struct Inner {
 struct Held {
     total: usize,
     by_caller: FxHashMap<Caller, usize>,
+    next: u64,
+    /// Places whose holders wait for their clients: their addresses, and how to tell them. By number, the oldest first.
+    waiting: BTreeMap<u64, (Caller, Arc<Notify>)>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -42,6 +50,13 @@ pub struct Place {
     places: Places,
     address: Caller,
     principal: Option<Caller>,
+}
+
+/// A place whose holder waits for its client: until this is dropped the place may be given to another caller.
+pub struct Waiting {
+    places: Places,
+    number: u64,
+    taken: Arc<Notify>,
 }
 
 /// Why there is no place.
@@ -68,7 +83,7 @@ impl Places {
         if holds(&address) || principal.as_ref().is_some_and(holds) {
             return Err(NoPlace::Share);
         }
-        if held.total >= self.0.max {
+        if held.total >= self.0.max && !held.takes_from_who_has_more_than(&address) {
             return Err(NoPlace::Full);
         }
         held.total += 1;
@@ -89,6 +104,11 @@ impl Places {
         self.lock().total
     }
 
+    /// How many of them are held by callers who wait for their clients.
+    pub fn waiting(&self) -> usize {
+        self.lock().waiting.len()
+    }
+
     fn refusal(&self, error: NoPlace) -> Failure {
         let Inner { what, max, caller_max, .. } = *self.0;
         match error {
@@ -100,6 +120,47 @@ impl Places {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Held> {
         self.0.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Held {
+    /// Ends one that waits for its client: the oldest of the address that holds the most, if that is more than this
+    /// address holds. It leaves as soon as it runs; until then there is one more than there should be.
+    fn takes_from_who_has_more_than(&mut self, address: &Caller) -> bool {
+        let holds = |caller: &Caller| self.by_caller.get(caller).copied().unwrap_or_default();
+        let ranked = self.waiting.iter().map(|(number, (caller, _))| (holds(caller), std::cmp::Reverse(*number)));
+        let largest = ranked.max().filter(|(most, _)| *most > holds(address));
+        let Some((_, std::cmp::Reverse(number))) = largest else { return false };
+        if let Some((_, taken)) = self.waiting.remove(&number) {
+            taken.notify_one();
+        }
+        true
+    }
+}
+
+impl Place {
+    /// From now on the holder waits for its client.
+    pub fn waits(&self) -> Waiting {
+        let taken = Arc::new(Notify::new());
+        let mut held = self.places.lock();
+        held.next += 1;
+        let number = held.next;
+        held.waiting.insert(number, (self.address.clone(), Arc::clone(&taken)));
+        drop(held);
+        Waiting { places: self.places.clone(), number, taken }
+    }
+}
+
+impl Waiting {
+    /// Waits until another caller has got the place.
+    pub async fn taken(&self) {
+        self.taken.notified().await;
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.places.lock().waiting.remove(&self.number);
     }
 }
 
@@ -148,6 +209,19 @@ mod tests {
         held.clear();
         assert_eq!(places.held(), 0);
         assert!(places.lock().by_caller.is_empty(), "nothing is kept of callers who hold nothing");
+    }
+
+    #[tokio::test]
+    async fn a_place_that_waits_for_its_client_goes_to_whoever_holds_less() {
+        let places = four_with_a_share_of_two();
+        let held: Vec<Place> = [1, 1, 2, 2].map(|last| places.take(address(last), None).unwrap()).into();
+        assert_eq!(places.take(address(3), None).err(), Some(NoPlace::Full), "nobody waits");
+        let (first, _second) = (held[0].waits(), held[1].waits());
+        let third = places.take(address(3), None).unwrap();
+        first.taken().await;
+        assert_eq!(places.waiting(), 1);
+        drop((first, held, third));
+        assert_eq!((places.held(), places.waiting()), (0, 1));
     }
 
     #[test]

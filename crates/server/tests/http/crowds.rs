@@ -130,6 +130,35 @@ async fn slow_bodies_of_one_address_leave_places_for_others_and_end() {
 }
 
 #[tokio::test]
+async fn slow_bodies_of_many_addresses_give_way_to_one_that_has_no_place() {
+    let settings = [("requests_max", "4"), ("body_pause_max", "1h"), ("body_timeout", "1h"), ("request_timeout", "2h")];
+    let world = World::with(&settings).await;
+    let mut slow = Vec::new();
+    for last in [2, 3, 4, 5] {
+        slow.push(sends(&world.anonymous().from(last), SLOW_BODY).await);
+    }
+    let places = world.app.shop().requests.clone();
+    while places.waiting() < 4 {
+        tokio::task::yield_now().await;
+    }
+    serves_others(&world).await;
+    let first = Reply::parse(&ends(slow.remove(0)).await).refused(408, "body_too_slow");
+    assert!(first.field("detail").contains("went to another caller"));
+}
+
+#[tokio::test]
+async fn whoever_changes_passwords_too_often_is_slowed_down() {
+    let world = World::with(&[("secret_rate_per_second", "1"), ("secret_rate_burst", "4")]).await;
+    let ada = world.person("ada").await;
+    let path = format!("/v1/users/{}/password", ada.user_id);
+    let new = json!({"password": "wrong password", "new_password": "a new password"});
+    for _ in 0..2 {
+        ada.client.put(&path, new.clone()).await.refused(403, "password_wrong");
+    }
+    ada.client.put(&path, new).await.refused(429, "rate_limited");
+}
+
+#[tokio::test]
 async fn a_body_has_a_time_to_its_end_whatever_its_pauses() {
     let world = World::with(&[("body_timeout", "200ms"), ("body_pause_max", "1h")]).await;
     let reply = Reply::parse(&ends(sends(&world.anonymous(), SLOW_BODY).await).await);
