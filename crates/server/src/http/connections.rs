@@ -350,3 +350,54 @@ fn packed(phase: Phase, since_ms: u64) -> u64 {
 fn millis(clock: Stopwatch) -> u64 {
     u64::try_from(clock.read().as_millis()).unwrap_or(u64::MAX >> 2)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Flags, Layers};
+
+    fn connections(max: usize) -> Connections {
+        let config = Config::load(&Layers::new(Flags::of([]), std::collections::BTreeMap::new()).unwrap()).unwrap();
+        Connections::new(&config, max, ConnectionFigures::default())
+    }
+
+    #[test]
+    fn a_client_that_reads_enough_in_each_window_goes_on_however_long_that_takes() {
+        let (window, address) = (1_000, IpAddr::from([10, 0, 0, 1]));
+        let connection = connections(4).opened(address, false).unwrap();
+        let mut now = 5;
+        connection.left_unread();
+        assert!(!connection.reads_too_slowly(now, window), "a window begins");
+        for _ in 0..10 {
+            connection.took(64 * 1024);
+            connection.left_unread();
+            now += window;
+            assert!(!connection.reads_too_slowly(now, window));
+        }
+        connection.took(64 * 1024 - 1);
+        connection.left_unread();
+        assert!(!connection.reads_too_slowly(now + window - 1, window), "there is time left");
+        assert!(connection.reads_too_slowly(now + window, window));
+    }
+
+    #[test]
+    fn the_longest_waiting_of_the_address_with_the_most_makes_room() {
+        let connections = connections(4);
+        let address = |last| IpAddr::from([10, 0, 0, last]);
+        let proxy: Vec<_> = (0..2).map(|_| connections.opened(address(9), true).unwrap()).collect();
+        let first = connections.opened(address(1), false).unwrap();
+        let second = connections.opened(address(2), false).unwrap();
+        first.begins_request();
+        let third = connections.opened(address(3), false).unwrap();
+        let is_open = |one: &Arc<Connection>| connections.lock().connections.contains_key(&one.number);
+        assert_eq!((is_open(&first), is_open(&second), is_open(&third)), (true, false, true), "the first is in use");
+        assert!(proxy.iter().all(is_open), "a proxy comes last");
+        third.begins_request();
+        let fourth = connections.opened(address(4), false).unwrap();
+        assert_eq!(proxy.iter().filter(|one| is_open(one)).count(), 1);
+        for one in proxy.iter().chain([&fourth]) {
+            one.begins_request();
+        }
+        assert!(connections.opened(address(5), false).is_none(), "nobody waits, and nobody has more than one");
+    }
+}
