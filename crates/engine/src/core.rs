@@ -2,6 +2,7 @@
 //! time and chance but for its ports, so that a simulator can drive it step by step. `runtime.rs` gives it threads.
 
 mod attempt;
+mod causes;
 mod consumers;
 mod failure;
 mod housework;
@@ -17,13 +18,14 @@ use std::{
     sync::Arc,
 };
 
-use rustc_hash::FxHashMap;
-use tradewind_events::{Envelope, Id, Key, KeyText, Registry, Timestamp};
+use rustc_hash::{FxHashMap, FxHashSet};
+use tradewind_events::{Envelope, Id, Key, KeyText, Registry, Timestamp, id};
 
 use crate::{
-    Address, AnyService, Entity, Observer, Problem, StoredRow, Table,
-    cache::{Entry, Slot},
+    Address, AnyService, Entity, Observer, Problem, RowRef, StoredRow, Table, bug,
+    cache::Entry,
     due::DueWindow,
+    entity::readable,
     limits::Limits,
     operator::UNAVAILABLE,
     ports::{Clock, Ids, Reader, StoreError},
@@ -34,6 +36,7 @@ use crate::{
 };
 
 pub(crate) use attempt::panic_text;
+use causes::Causes;
 use jobs::Jobs;
 use settle::InFlight;
 pub use settle::{Committed, Sealed};
@@ -87,7 +90,7 @@ pub struct Core {
     /// Names of the services, shared by the envelopes of what they say.
     names: Vec<KeyText>,
     speaker: Option<Speaker>,
-    deaths: BTreeMap<&'static str, Deaths>,
+    causes: BTreeMap<&'static str, Causes>,
     /// Why deadlines are held, if they are.
     held: Option<&'static str>,
     /// When the clock was looked at last.
@@ -119,12 +122,8 @@ enum ConsumerState {
     Draining,
 }
 
-/// Dead letters of one consumer within a minute.
-#[derive(Default)]
-struct Deaths {
-    since: Timestamp,
-    count: u32,
-}
+/// A row, none, or why the store rejects it.
+type Loaded = Result<Option<StoredRow>, String>;
 
 /// What a batch has come to while it forms.
 struct Forming {
@@ -188,16 +187,16 @@ impl Core {
             next_batch: 1,
             next_segment,
             timers: DueWindow::new::<TimerRow>(Vec::new(), |row| {
-                let row = TimerRow::from_row(&row.values).ok()?;
+                let row = readable::<TimerRow>(row)?;
                 Some((row.due_at, row.key(), ()))
             }),
             jobs: Jobs::new(&setup.services, setup.limits.jobs_running_max),
             limits: setup.limits,
             parked: Parked::default(),
             consumers: BTreeMap::new(),
-            names: setup.services.iter().map(|service| KeyText::literal(service.name)).collect(),
+            names: setup.services.iter().map(|service| KeyText::from(&id(service.name))).collect(),
             speaker: None,
-            deaths: BTreeMap::new(),
+            causes: BTreeMap::new(),
             held: None,
             seen: Timestamp::default(),
             services: setup.services,
@@ -280,7 +279,14 @@ impl Core {
         loop {
             let mut again = Backlog::default();
             let mut missing = Vec::new();
-            while let Some((lane, task)) = self.next_task(&mut forming, items_max) {
+            loop {
+                // Messages whose rows would be too many to load at once wait until those before them are handled.
+                let has_room = missing.len() < self.limits.batch_rows_max;
+                let next = self.next_task(&mut forming, if has_room { items_max } else { 0 });
+                let Some((lane, task)) = next else { break };
+                if self.limits.cache_forgets && task.loads == 0 {
+                    self.forget_for_a_test(&forming, &again);
+                }
                 if again.holds_back(lane.as_ref()) {
                     again.push(lane, task);
                 } else if let Some((task, rows)) = self.run(&mut forming, task) {
@@ -388,6 +394,7 @@ impl Core {
             || self.work.changes.len() >= self.limits.batch_rows_max
             || forming.events.len() >= self.limits.batch_events_max
             || self.work.bytes >= self.limits.batch_bytes_max
+            || self.work.loaded_bytes > self.limits.cache_bytes_max
             || self.clock.now().since(forming.opened_at) >= self.limits.batch_forming_max
     }
 
@@ -400,16 +407,59 @@ impl Core {
         for (table, mut keys) in by_table.into_values() {
             keys.sort_unstable();
             keys.dedup();
-            let rows = self.reader.load(table, &keys)?;
+            let rows = self.load_of(table, &keys)?;
             for (key, row) in keys.into_iter().zip(rows) {
-                let row_ref = crate::RowRef::new(table.name, key);
+                let row_ref = RowRef::new(table.name, key);
+                let row = match row {
+                    Ok(row) => row,
+                    Err(reason) => {
+                        tracing::error!(row = %row_ref.row, reason, "the store rejects a row that a message needs");
+                        self.work.reject(row_ref, &reason);
+                        continue;
+                    }
+                };
                 // What was written since the load was asked for is newer than what the load has found.
                 if self.work.cache.get(&row_ref).is_none() {
-                    self.work.cache.insert(row_ref, entry(row));
+                    let entry = Entry::loaded(row);
+                    self.work.loaded_bytes += entry.bytes;
+                    self.work.cache.insert(row_ref, entry);
                 }
             }
         }
         Ok(())
+    }
+
+    /// See [`Limits::cache_forgets`].
+    fn forget_for_a_test(&mut self, forming: &Forming, again: &Backlog) {
+        let awaited: FxHashSet<&RowRef> = forming.backlog.rows().chain(again.rows()).collect();
+        self.work.cache.forget(|row| awaited.contains(row));
+    }
+
+    /// From now on rows are forgotten, or kept in memory: see [`Limits::cache_forgets`].
+    pub fn set_forgetful(&mut self, forgets: bool) {
+        self.limits.cache_forgets = forgets;
+    }
+}
+
+impl Core {
+    /// Rows of one table, each with the reason where the store rejects it. One key that it rejects is no fault of the
+    /// others: then they are loaded one by one.
+    fn load_of(&self, table: &'static Table, keys: &[Key]) -> Result<Vec<Loaded>, StoreError> {
+        let reason = match self.reader.load(table, keys) {
+            Err(StoreError::Rejected(_)) if bug::injected("rejection-ends-engine") => {
+                return Err(StoreError::Unusable("a row was rejected".to_owned()));
+            }
+            Err(StoreError::Rejected(reason)) => reason,
+            rows => return Ok(rows?.into_iter().map(Ok).collect()),
+        };
+        if keys.len() == 1 {
+            return Ok(vec![Err(reason)]);
+        }
+        let mut rows = Vec::with_capacity(keys.len());
+        for key in keys {
+            rows.extend(self.load_of(table, std::slice::from_ref(key))?);
+        }
+        Ok(rows)
     }
 }
 
@@ -417,23 +467,13 @@ impl Forming {
     fn take(&mut self, mut item: Item) {
         item.waiting = None;
         let verdict = item.condemned.clone().map(Verdict::Dead);
-        let root = Task { kind: TaskKind::Root, verdict, depth: 0, item: self.items.len(), loads: 0, stopped_at: 0 };
+        let root = Task { kind: TaskKind::Root, verdict, depth: 0, item: self.items.len(), ..Task::default() };
         self.queue.push_back(root);
         self.items.push(item);
     }
 
     fn receipts(&self) -> Vec<Receipt> {
         self.items.iter().filter_map(Item::receipt).collect()
-    }
-}
-
-fn entry(row: Option<StoredRow>) -> Entry {
-    match row {
-        None => Entry::ABSENT,
-        Some(row) => {
-            let bytes = row.values.len() * 48;
-            Entry { version: row.version, events: row.events, slot: Slot::Raw(row), dirty: 0, bytes }
-        }
     }
 }
 

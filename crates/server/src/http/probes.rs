@@ -48,8 +48,8 @@ pub async fn healthy() -> Okay<Health> {
     Okay(Health { status: "alive" })
 }
 
-/// It can do its work: nothing has stopped, no deadline is held, and whoever started it knows how to become its admin.
-/// A paused service is no reason to take all requests away from the others.
+/// It can do its work: nothing has stopped, no deadline is held, no damage is known, and whoever started it knows how to
+/// become its admin. A paused service is no reason to take all requests away from the others.
 pub async fn ready(call: Call) -> Result<Okay<Readiness>, Failure> {
     let status = call.engine.status();
     let paused = call.read_for_probe(Owed::read).await?.paused;
@@ -58,6 +58,7 @@ pub async fn ready(call: Call) -> Result<Okay<Readiness>, Failure> {
         reasons.push(String::from("the shop is stopping"));
     }
     reasons.extend(status.stopped.map(|why| format!("the engine has stopped: {why}")));
+    reasons.extend(call.engine.reader().fault().map(|fault| fault.to_string()));
     reasons.extend(status.deadlines_held.map(|why| format!("deadlines are held: {why}")));
     if !call.is_announced.load(Ordering::Acquire) {
         reasons.push(String::from("the shop is starting"));
