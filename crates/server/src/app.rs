@@ -4,7 +4,10 @@
 use std::{
     io,
     net::SocketAddr,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use tokio::{
@@ -26,7 +29,8 @@ use crate::{
     alarm::Alarm,
     client::ShopUrl,
     config::{Config, Secret, SecretsError, is_exposed},
-    http::{self, Limiter, Server, TlsError},
+    descriptors,
+    http::{self, Limiter, Places, Server, Tls, TlsError},
     hub::Hub,
     identity::{KeyRing, Passwords, Revocations, keep_fetched, keep_rotated},
     metrics::Metrics,
@@ -45,11 +49,16 @@ const STORE_NAME_CHARS: usize = 8;
 /// Connections that may wait to be accepted; the system may allow fewer. With the usual 128 a burst is cut off.
 const BACKLOG: u32 = 4_096;
 
+/// Probes that are answered at the same time, and those of them that read the store.
+const PROBES_MAX: usize = 64;
+const PROBE_READERS: usize = 1;
+
 /// A shop that runs.
 pub struct App {
     shop: Shop,
     tasks: Tasks,
     address: SocketAddr,
+    probe_address: Option<SocketAddr>,
     first_admin_token: Option<String>,
 }
 
@@ -141,6 +150,9 @@ impl App {
     /// The same with another clock and store: tests drive the real server by hand.
     pub async fn start_with(mut config: Config, options: Options) -> Result<Self, AppError> {
         let Options { clock, open, hire, mut part, cache_forgets } = options;
+        descriptors::fit(&mut config);
+        // Before the store: a shop whose files cannot be used changes nothing.
+        let tls = Tls::of(&config)?;
         let Store { name, epoch, reader, writer } = open(&config, &part.services, &*clock)?;
         // Only now: whoever owns the store owns the file of secrets beside it.
         config.draw_missing_secrets()?;
@@ -148,6 +160,8 @@ impl App {
             tracing::warn!(path = %path.display(), "the file of secrets can be read by others: chmod 600");
         }
         let (listener, address) = listen(config.listen)?;
+        let probe_listener = config.probe_listen.map(listen).transpose()?;
+        let probe_address = probe_listener.as_ref().map(|(_, address)| *address);
         let workers = hire(&config, Arc::clone(&clock), address)?;
         let (traces, metrics) = traced(&config, &Instance { store_name: &name, epoch })?;
         let setup = Setup {
@@ -165,8 +179,9 @@ impl App {
         let engine = Handle::start(setup, EngineParts { writer, workers, broker: part.broker.take() })?;
         let tasks = Tasks::default();
         let shop = assemble(config, Started { engine, name, metrics, traces }, &part, &tasks)?;
-        match open_doors(&shop, &tasks, listener, &part).await {
-            Ok(first_admin_token) => Ok(Self { shop, tasks, address, first_admin_token }),
+        let doors = Doors { listener, probe_listener: probe_listener.map(|(listener, _)| listener), tls };
+        match open_doors(&shop, &tasks, doors, &part).await {
+            Ok(first_admin_token) => Ok(Self { shop, tasks, address, probe_address, first_admin_token }),
             Err(error) => {
                 halt(&shop).await;
                 Err(error)
@@ -177,6 +192,16 @@ impl App {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where it listens for probes besides, if it does.
+    pub fn probe_address(&self) -> Option<SocketAddr> {
+        self.probe_address
+    }
+
+    /// To be called once the token for the first admin has been shown, or when none is needed: `/readyz` waits for it.
+    pub fn announced(&self) {
+        self.shop.is_announced.store(true, Ordering::Release);
     }
 
     pub fn shop(&self) -> &Shop {
@@ -194,6 +219,13 @@ impl App {
         self.tasks.stop(self.shop.config.shutdown_grace * 2).await;
         halt(&self.shop).await
     }
+}
+
+/// Where requests come in.
+struct Doors {
+    listener: TcpListener,
+    probe_listener: Option<TcpListener>,
+    tls: Option<Tls>,
 }
 
 /// An engine that runs, with what the shop around it needs to know.
@@ -224,9 +256,13 @@ fn assemble(config: Config, started: Started, part: &Part, tasks: &Tasks) -> Res
         limiter: Limiter::new(&config),
         hub: Arc::default(),
         stopping: tasks.stopping(),
-        requests: Arc::new(Semaphore::new(config.requests_max)),
-        streams: Arc::new(Semaphore::new(config.streams_max)),
+        requests: Places::new("requests", config.requests_max, config.caller_share),
+        probes: Places::new("probes", PROBES_MAX, config.caller_share),
+        waits: Places::new("waiting requests", config.waits_max, config.caller_share),
+        streams: Places::new("streams", config.streams_max, config.caller_share),
         reads: Arc::new(Semaphore::new(config.readers_max)),
+        probe_reads: Arc::new(Semaphore::new(PROBE_READERS)),
+        is_announced: AtomicBool::new(false),
         ids: Mutex::default(),
         metrics,
         traces,
@@ -263,13 +299,14 @@ fn listen(at: SocketAddr) -> Result<(TcpListener, SocketAddr), AppError> {
 }
 
 /// Prepares what the first request needs, and answers.
-async fn open_doors(
-    shop: &Shop,
-    tasks: &Tasks,
-    listener: TcpListener,
-    part: &Part,
-) -> Result<Option<String>, AppError> {
-    let tls = http::acceptor(&shop.config)?;
+async fn open_doors(shop: &Shop, tasks: &Tasks, doors: Doors, part: &Part) -> Result<Option<String>, AppError> {
+    let Doors { listener, probe_listener, tls } = doors;
+    if let Some(tls) = &tls {
+        tls.warn_unless_good(shop.clock().now());
+        if let Some(at) = tls.expires_at() {
+            shop.metrics.edge.certificate_expires(at);
+        }
+    }
     let mut token = None;
     if part.holds("identity") {
         token = first_admin_token(shop).await?;
@@ -283,7 +320,12 @@ async fn open_doors(
     let router = http::router(shop, http::table());
     let address = listener.local_addr().map_or_else(|error| error.to_string(), |address| address.to_string());
     let encrypted = tls.is_some();
-    tasks.spawn_to_end("http", Server::new(listener, tls, shop.clone(), router).run(tasks.stopping()));
+    let acceptor = tls.map(|tls| tls.acceptor);
+    tasks.spawn_to_end("http", Server::new(listener, acceptor, shop.clone(), router).run(tasks.stopping()));
+    if let Some(listener) = probe_listener {
+        let router = http::router(shop, http::probe_table());
+        tasks.spawn_to_end("probes", Server::for_probes(listener, shop.clone(), router).run(tasks.stopping()));
+    }
     tracing::info!(address, tls = encrypted, "the shop is open");
     Ok(token)
 }
@@ -329,7 +371,7 @@ fn traced(config: &Config, instance: &Instance<'_>) -> Result<(Option<Arc<Traces
 pub fn open_sqlite(config: &Config, services: &[&'static str], clock: &dyn Clock) -> Result<Store, AppError> {
     let name = drawn_text().chars().filter(char::is_ascii_alphanumeric).take(STORE_NAME_CHARS).collect::<String>();
     let options = SqliteOptions {
-        readers_max: config.readers_max + 1,
+        readers_max: config.readers_max + PROBE_READERS + 1,
         bytes_max: config.store_size_max.map(|size| size.0),
         ..SqliteOptions::new(&name, services.iter().copied(), clock.now())
     };

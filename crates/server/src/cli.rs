@@ -251,6 +251,9 @@ fn hint(error: &ClientError) -> &'static str {
             "rate_limited" => {
                 "\nIt took more than one client may: `tradewind serve --rate-per-second 0` sets no limit."
             }
+            "concurrency_limited" => {
+                "\nIt had more open than one client may: `tradewind serve --caller-share 1` sets no share."
+            }
             _ => "",
         },
         _ => "",

@@ -48,14 +48,30 @@ settings! {
         tls_key: Option<PathBuf> = "";
         /// Proxies whose X-Forwarded-For is believed.
         trusted_proxies: Vec<IpAddr> = "";
-        /// Connections at the same time; more wait to be accepted.
+        /// Where `/healthz`, `/readyz` and `/metrics` are served besides, in plain HTTP, with connections of their own. Nowhere when empty.
+        probe_listen: Option<SocketAddr> = "";
+        /// Web origins whose pages may call the API from a browser (CORS): `https://shop.example`, or `*` for all. None when empty.
+        cors_origins: Vec<Arc<str>> = "";
+        /// Connections at the same time, as far as the limit on open files allows. A new one displaces an idle one of the address that holds the most.
         connections_max: usize = "4096";
         /// Requests at the same time; more are refused with 503.
         requests_max: usize = "1024";
+        /// Requests that wait for an outcome (`Prefer: wait`) at the same time; more are answered without waiting.
+        waits_max: usize = "1024";
         /// Event streams at the same time; more are refused with 503.
-        streams_max: usize = "256";
+        streams_max: usize = "1024";
+        /// The share of connections, requests, waits and streams that one address, and one user or service client, may hold. 1: all of them.
+        caller_share: Ratio = "0.25";
         /// How long a client may take to send the head of a request.
         head_timeout: Duration = "10s";
+        /// How long a client may take to send the body of a request.
+        body_timeout: Duration = "20s";
+        /// The longest pause between two pieces of a body.
+        body_pause_max: Duration = "5s";
+        /// How long a client may leave an answer unread: in this time it takes all that waits for it, or at least 64 KiB.
+        answer_timeout: Duration = "30s";
+        /// How long a connection may stay idle between two requests.
+        keep_alive_timeout: Duration = "75s";
         /// How long a request may take in all, its body included.
         request_timeout: Duration = "30s";
         /// The longest that `Prefer: wait=N` is followed; less than the request timeout.
@@ -66,7 +82,7 @@ settings! {
         rate_per_second: u32 = "200";
         /// Requests that one of them may make at once, before the rate counts.
         rate_burst: u32 = "400";
-        /// The same, for signing in and everything else that tries a secret, by address. 0: no limit.
+        /// The same, for signing in and everything else that tries or hashes a secret, by address. 0: no limit.
         secret_rate_per_second: u32 = "10";
         /// Tries that one address may make at once.
         secret_rate_burst: u32 = "50";

@@ -9,6 +9,7 @@ pub mod backroom;
 pub mod cli;
 pub mod client;
 pub mod config;
+mod descriptors;
 pub mod http;
 pub mod hub;
 pub mod identity;

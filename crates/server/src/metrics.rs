@@ -1,6 +1,7 @@
 //! Figures for Prometheus. Names and labels are of bounded number: kinds and templates, never ids.
 
 mod book;
+mod edge;
 mod engine;
 mod sagas;
 mod traces;
@@ -21,6 +22,7 @@ use sagas::Sagas;
 use waiting::WaitingFigures;
 
 pub use book::Figure;
+pub use edge::{ConnectionFigures, EdgeFigures};
 pub use traces::TraceFigures;
 pub use waiting::{Owed, Waiting};
 
@@ -41,6 +43,7 @@ pub struct Metrics {
     requests: Family<Labels<3>, Counter>,
     seconds: Histograms<1>,
     problems: Family<Labels<1>, Counter>,
+    pub(crate) edge: EdgeFigures,
     pub(crate) engine: EngineFigures,
     sagas: Sagas,
     waiting: WaitingFigures,
@@ -80,11 +83,12 @@ impl Default for Metrics {
         book.add("http_requests", &counted, "Requests, by route and class of status", requests.clone());
         book.add("http_request_seconds", &["route"], "How long requests took", seconds.clone());
         book.add("http_problems", &["code"], "Requests that were not followed, by code", problems.clone());
+        let edge = EdgeFigures::new(&mut book);
         let engine = EngineFigures::new(&mut book);
         let sagas = Sagas::new(&mut book);
         let waiting = WaitingFigures::new(&mut book);
         let traces = TraceFigures::new(&mut book);
-        Self { book, requests, seconds, problems, engine, sagas, waiting, traces, tracer: None }
+        Self { book, requests, seconds, problems, edge, engine, sagas, waiting, traces, tracer: None }
     }
 }
 

@@ -1,6 +1,9 @@
 //! A running shop, as HTTP routes and tasks see it: the engine, what is committed, and what the edge itself keeps.
 
-use std::{ops::Deref, sync::Arc};
+use std::{
+    ops::Deref,
+    sync::{Arc, atomic::AtomicBool},
+};
 
 use tokio::sync::{Semaphore, oneshot};
 use tradewind_engine::{
@@ -13,7 +16,7 @@ use tradewind_events::{AsKey, Id};
 use crate::{
     alarm::Alarm,
     config::Config,
-    http::{Failure, Limiter},
+    http::{Failure, Limiter, Places},
     hub::Hub,
     identity::{KeyRing, Passwords, Revocations},
     metrics::Metrics,
@@ -46,11 +49,19 @@ pub struct Parts {
     pub traces: Option<Arc<Traces>>,
     pub stopping: Stopping,
     /// Requests that are being answered.
-    pub requests: Arc<Semaphore>,
+    pub requests: Places,
+    /// Requests for the state of the shop: they are answered even when all other places are taken.
+    pub probes: Places,
+    /// Requests that wait for an outcome.
+    pub waits: Places,
     /// Streams that are open.
-    pub streams: Arc<Semaphore>,
+    pub streams: Places,
     /// Reads of the store that run at the same time.
     pub reads: Arc<Semaphore>,
+    /// The same for probes, which wait for no other read.
+    pub probe_reads: Arc<Semaphore>,
+    /// The token for the first admin has been shown, or none is needed.
+    pub is_announced: AtomicBool,
     pub ids: std::sync::Mutex<UuidV7>,
 }
 
@@ -117,7 +128,23 @@ impl Shop {
         &self,
         read: impl FnOnce(&dyn Reader) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, Failure> {
-        let permit = Arc::clone(&self.reads).acquire_owned().await;
+        self.read_among(&self.reads, read).await
+    }
+
+    /// The same for a probe.
+    pub async fn read_for_probe<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&dyn Reader) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, Failure> {
+        self.read_among(&self.probe_reads, read).await
+    }
+
+    async fn read_among<T: Send + 'static>(
+        &self,
+        reads: &Arc<Semaphore>,
+        read: impl FnOnce(&dyn Reader) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let permit = Arc::clone(reads).acquire_owned().await;
         let reader = Arc::clone(self.engine.reader());
         let done = tokio::task::spawn_blocking(move || {
             let _held = permit;

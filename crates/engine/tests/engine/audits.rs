@@ -32,7 +32,7 @@ fn trail(running: &Running) -> Vec<[String; 4]> {
 #[test]
 fn a_command_that_is_audited_leaves_a_row_with_its_effect_and_one_that_is_refused_or_repeated_none() {
     let running = Plan { registry: toy::registry(), ..Plan::new("t", toy::services()) }.start();
-    let key = Idempotency { scope: "a".into(), key: id("once"), fingerprint: "f".into() };
+    let key = Idempotency { scope: tradewind_events::KeyText::literal("a"), key: id("once"), fingerprint: "f".into() };
     for _ in 0..2 {
         let message = message(1, None).idempotent(Some(key.clone())).audited(Some(audit(Some("repair"))));
         running.answer_to(message).unwrap();

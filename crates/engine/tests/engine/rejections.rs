@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use tradewind_engine::{
     Answer, Command, CommandMessage, Committed, Context, Core, Effect, Entity, Formed, Heard, Limits, Message, Outcome,
     Service, Settings, Setup, StoredAnswer, StoredRow, Table, Uow,
-    ports::{List, Reader, StoreError, Writer},
+    ports::{List, Phrase, Reader, StoreError, Writer},
     segment::Segment,
     tables::{DeadLetterRow, EffectRow, InboxRow},
 };
@@ -110,8 +110,8 @@ impl Reader for Rejecting {
     fn list(&self, list: &List) -> Result<Vec<StoredRow>, StoreError> {
         self.store.list(list)
     }
-    fn search(&self, list: &List, text: &str, offset: u32) -> Result<Vec<StoredRow>, StoreError> {
-        self.store.search(list, text, offset)
+    fn search(&self, list: &List, phrases: &[Phrase], offset: u32) -> Result<Vec<StoredRow>, StoreError> {
+        self.store.search(list, phrases, offset)
     }
     fn segments(&self, from: u64, limit: u32) -> Result<Vec<Segment>, StoreError> {
         self.store.segments(from, limit)

@@ -166,6 +166,7 @@ impl Open {
         let options = Options { clock: Arc::new(clock.clone()), ..Options::default() };
         let store = folder.join("shop.db").display().to_string();
         let app = App::start_with(config(&store), options).await.expect("the shop starts");
+        app.announced();
         let router = http::router(app.shop(), http::table());
         let mut open = Self { app, router, clock, folder, tokens: BTreeMap::new(), words: BTreeMap::new() };
         open.hire().await;

@@ -71,6 +71,7 @@ impl Demo {
             ("provider_wait_min", "1s".to_owned()),
             // One machine plays all the customers.
             ("rate_per_second", "0".to_owned()),
+            ("caller_share", "1".to_owned()),
             ("secret_rate_per_second", "0".to_owned()),
         ]);
         Ok(Config::load(&Layers::of_process(flags)?)?)
@@ -78,6 +79,7 @@ impl Demo {
 
     async fn show(self, config: Config, store: PathBuf) -> Result<(), CliError> {
         let app = App::start(config).await?;
+        app.announced();
         say(report::opening(&app, &store, RESERVATION_TTL, ORDER_DEADLINE))?;
         let street = street::Street::open(&app).await?;
         say(report::seeded(&street))?;

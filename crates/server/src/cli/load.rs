@@ -24,7 +24,7 @@ use run::{Plan, Shape};
 /// customers have no money, or one of their goods was never stocked.
 ///
 /// It signs in as staff: it makes products of its own (SKU load-…) with stock for all of it, and customers with money.
-/// Limits on the rate of one client apply to it too: start the shop with --rate-per-second 0 to measure it alone.
+/// Limits on one client apply to it too: start the shop with --rate-per-second 0 --caller-share 1 to measure it alone.
 #[derive(clap::Args)]
 pub struct Load {
     #[command(flatten)]

@@ -32,6 +32,7 @@ impl Serve {
                     "There is no admin yet. Whoever shows this token once becomes the first:\n  {token}\n"
                 ));
             }
+            app.announced();
             let lost = tokio::select! {
                 _ = interrupt.recv() => None,
                 _ = terminate.recv() => None,

@@ -31,6 +31,7 @@ impl Config {
         let counts = [
             ("connections_max", self.connections_max),
             ("requests_max", self.requests_max),
+            ("waits_max", self.waits_max),
             ("password_threads", self.password_threads),
             ("password_queue_max", self.password_queue_max),
             ("password_chars_min", self.password_chars_min),
@@ -69,11 +70,18 @@ impl Config {
         if self.body_max.0 < 1024 {
             found.push(("body_max", String::from("at least 1KiB")));
         }
+        if self.caller_share.of(usize::MAX) == 0 {
+            found.push(("caller_share", String::from("more than 0")));
+        }
     }
 
     fn check_durations(&self, found: &mut Found) {
         let durations = [
             ("head_timeout", self.head_timeout),
+            ("body_timeout", self.body_timeout),
+            ("body_pause_max", self.body_pause_max),
+            ("answer_timeout", self.answer_timeout),
+            ("keep_alive_timeout", self.keep_alive_timeout),
             ("request_timeout", self.request_timeout),
             ("reservation_ttl", self.reservation_ttl),
             ("cart_ttl", self.cart_ttl),
@@ -101,9 +109,21 @@ impl Config {
         if self.provider_wait_max < self.provider_wait_min {
             found.push(("provider_wait_max", String::from("no less than provider_wait_min")));
         }
+        let all_or_some = self.cors_origins.len() == 1 || !self.cors_origins.iter().any(|origin| **origin == *"*");
+        if !all_or_some || !self.cors_origins.iter().all(|origin| is_origin(origin)) {
+            let expected = "origins as browsers send them (https://shop.example:8443, without a path), or * alone";
+            found.push(("cors_origins", String::from(expected)));
+        }
         if self.tls_certificate.is_some() != self.tls_key.is_some() {
             let missing = if self.tls_key.is_none() { "tls_key" } else { "tls_certificate" };
             found.push((missing, String::from("a file: a certificate and its key go together")));
         }
     }
+}
+
+/// A scheme, a host and perhaps a port, in lower case: what a browser sends as `Origin`.
+fn is_origin(text: &str) -> bool {
+    let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let of_origin = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-:[]".contains(&byte);
+    text == "*" || host.is_some_and(|host| !host.is_empty() && host.bytes().all(of_origin))
 }

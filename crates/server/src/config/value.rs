@@ -127,6 +127,12 @@ impl Ratio {
         let bound = (u128::from(self.0) << 63) / u128::from(Self::WHOLE);
         (trace_id & u128::from(u64::MAX)) >> 1 < bound
     }
+
+    /// This share of so many, rounded up.
+    pub fn of(self, many: usize) -> usize {
+        let share = (many as u128 * u128::from(self.0)).div_ceil(u128::from(Self::WHOLE));
+        usize::try_from(share).unwrap_or(many)
+    }
 }
 
 impl Value for Ratio {
@@ -402,6 +408,13 @@ mod tests {
         assert_eq!(format!("{headers:?} {}", headers.show()), "*** ***");
         let values: Vec<&str> = headers.expose().map(|(_, value)| &**value).collect();
         assert_eq!(values, ["Basic aG9yc2U=", "shop"]);
+    }
+
+    #[test]
+    fn a_share_of_many_is_rounded_up() {
+        let of = |ratio: &str, many: usize| Ratio::parse(ratio).unwrap().of(many);
+        assert_eq!([of("0.25", 1024), of("0.25", 1), of("1", 7), of("0", 7)], [256, 1, 7, 0]);
+        assert_eq!(of("1", usize::MAX), usize::MAX);
     }
 
     #[test]

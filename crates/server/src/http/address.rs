@@ -28,7 +28,8 @@ pub fn client(peer: IpAddr, headers: &HeaderMap, trusted: &[IpAddr]) -> Client {
     Client(network(client.unwrap_or(peer)))
 }
 
-fn network(address: IpAddr) -> IpAddr {
+/// As limits count an address.
+pub fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
         four @ IpAddr::V4(_) => four,

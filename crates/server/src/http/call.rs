@@ -3,7 +3,7 @@
 use std::{
     ops::Deref,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -19,8 +19,10 @@ use tradewind_events::Id;
 use tradewind_identity::model::{Actor, Role};
 
 use super::{
+    address::Client,
     answer::{Answer, Sent, replayed},
     describe::{Describe, Describer},
+    places::{Place, Places},
     problem::Failure,
     refusals::NOT_SIGNED_IN,
 };
@@ -37,8 +39,11 @@ pub struct Call(Arc<Parts>);
 pub struct Parts {
     pub shop: Shop,
     pub context: Context,
+    pub(super) client: Client,
     pub principal: Option<Principal>,
     pub idempotency: Option<Idempotency>,
+    /// Among the requests that are answered, until it is or waits for an outcome.
+    pub(super) place: Mutex<Option<Place>>,
     pub(super) must_own: bool,
     pub(super) owned: AtomicBool,
     /// What the audit trail tells of it, if it tells anything.
@@ -101,6 +106,18 @@ impl Call {
         let Idempotency { scope, key, fingerprint } = self.0.idempotency.as_ref()?;
         let row = self.load::<IdempotencyRow>((scope, key)).await.ok()??;
         (row.fingerprint == *fingerprint).then_some(row)
+    }
+
+    /// Takes a place among those who wait for an outcome, and leaves the one among the requests. `None`: there is none.
+    pub fn begins_to_wait(&self) -> Option<Place> {
+        let place = self.place_among(&self.waits).ok()?;
+        drop(self.0.place.lock().unwrap_or_else(PoisonError::into_inner).take());
+        Some(place)
+    }
+
+    /// A place of this caller.
+    pub(super) fn place_among(&self, places: &Places) -> Result<Place, Failure> {
+        places.admit(self.0.client, self.0.principal.as_ref().map(|principal| &principal.id))
     }
 
     /// The user who asks.

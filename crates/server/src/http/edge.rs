@@ -1,7 +1,7 @@
-//! The edge around the router: every request gets an id, a time limit, a place among those that are answered, an entry
-//! in the log and the metrics; every error, panics included, becomes a problem.
+//! The edge around the router: every request gets an id, a time limit, an entry in the log and the metrics; every error,
+//! panics included, becomes a problem.
 
-use std::{convert::Infallible, panic::AssertUnwindSafe, sync::Arc};
+use std::{convert::Infallible, panic::AssertUnwindSafe};
 
 use axum::{
     Router,
@@ -15,11 +15,7 @@ use tracing::{Instrument, Span};
 use tradewind_engine::{Context, TraceContext, Tracer};
 use tradewind_events::Id;
 
-use super::{
-    gate::Passed,
-    problem::Failure,
-    refusals::{OVERLOADED, TIMED_OUT},
-};
+use super::{cors, gate::Passed, problem::Failure, refusals::TIMED_OUT};
 use crate::{
     metrics::{Answered, Stopwatch},
     shop::Shop,
@@ -32,8 +28,8 @@ const ACCESS: &str = "tradewind::access";
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
-/// These tell how the shop is, so they are answered when it is full, too.
-const PROBES: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
+/// These tell how the shop is, so they have places of their own, and are answered when it is full, too.
+pub(super) const PROBES: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
 
 /// Answers a request.
 pub async fn answer(shop: Shop, router: Router, mut request: Request) -> Result<Response, Infallible> {
@@ -42,8 +38,12 @@ pub async fn answer(shop: Shop, router: Router, mut request: Request) -> Result<
     let (method, request_id) = (request.method().clone(), context.request_id.clone());
     let trace_id = context.traceparent.as_deref().and_then(trace_id).map(str::to_owned);
     let log_span = trace_id.as_ref().map_or_else(Span::none, |trace_id| tracing::info_span!("request", trace_id));
+    let origin = request.headers().get(header::ORIGIN).cloned();
     request.extensions_mut().insert(context);
-    let mut response = admitted(&shop, router, request).instrument(log_span).await;
+    let mut response = match cors::preflight(&shop.config, &request) {
+        Some(response) => response,
+        None => in_time(&shop, router, request).instrument(log_span).await,
+    };
     let failure = response.extensions_mut().remove::<Failure>();
     let passed = response.extensions_mut().remove::<Passed>();
     let code = failure.as_ref().map(Failure::code);
@@ -59,6 +59,7 @@ pub async fn answer(shop: Shop, router: Router, mut request: Request) -> Result<
         headers.insert(REQUEST_ID, id);
     }
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    cors::allow(&shop.config, origin.as_ref(), headers);
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     let (status, route) = (response.status(), passed.as_ref().map(|passed| passed.route));
     if let (Some(traces), Some(open)) = (&shop.traces, open) {
@@ -71,12 +72,7 @@ pub async fn answer(shop: Shop, router: Router, mut request: Request) -> Result<
     Ok(response)
 }
 
-/// Within its time, among no more than may be answered at once.
-async fn admitted(shop: &Shop, mut router: Router, request: Request) -> Response {
-    let permit = Arc::clone(&shop.requests).try_acquire_owned();
-    if permit.is_err() && !PROBES.contains(&request.uri().path()) {
-        return OVERLOADED.because("Too many requests are being answered.").into_response();
-    }
+async fn in_time(shop: &Shop, mut router: Router, request: Request) -> Response {
     let answering = AssertUnwindSafe(router.call(request)).catch_unwind();
     match tokio::time::timeout(shop.config.request_timeout, answering).await {
         Ok(Ok(Ok(response))) => response,

@@ -9,7 +9,6 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use futures_util::StreamExt;
 use ring::hmac;
 use tradewind_engine::{Audit, Context, Idempotency, operator::SERVICE_ELSEWHERE};
 use tradewind_events::{Id, KeyText};
@@ -20,10 +19,13 @@ use super::{
     body::BodyBytes,
     call::{Call, Parts, Principal},
     describe::Describer,
+    edge::PROBES,
+    intake,
+    places::Place,
     problem::Failure,
     refusals::{
-        ACCESS_TOKEN_EXPIRED, ACCESS_TOKEN_INVALID, BODY_INVALID, BODY_TOO_LARGE, HEADER_INVALID,
-        IDEMPOTENCY_KEY_MISSING, NOT_ALLOWED, NOT_SIGNED_IN, QUERY_INVALID,
+        ACCESS_TOKEN_EXPIRED, ACCESS_TOKEN_INVALID, BODY_TOO_SLOW, HEADER_INVALID, IDEMPOTENCY_KEY_MISSING,
+        NOT_ALLOWED, NOT_SIGNED_IN, QUERY_INVALID,
     },
     route::{Route, Who},
 };
@@ -40,9 +42,6 @@ pub const AUDIT_REASON_CHARS_MAX: usize = 500;
 /// Under this every name in a query means something. Pages for people may be asked for with whatever a link has added.
 const API: &str = "/v1/";
 
-/// Of a body that is refused; a client that sends more is hung up on.
-const DRAINED_BYTES_MAX: usize = 4 * 1024 * 1024;
-
 /// Of the hash of a request: enough that no two requests of one client ever have the same.
 const FINGERPRINT_BYTES: usize = 16;
 
@@ -55,6 +54,15 @@ pub struct Gate {
     route: Route,
     /// The names that it takes in the query; `None` where whatever else stands there is nobody's business.
     query_names: Option<Vec<String>>,
+    /// It tells how the shop is: it has places of its own, and no rate.
+    is_probe: bool,
+}
+
+/// A request that may be read: who sends it, and its place.
+struct Admitted {
+    client: Client,
+    principal: Option<Principal>,
+    place: Place,
 }
 
 /// What the log and the metrics tell of a request that came to a route.
@@ -93,20 +101,27 @@ pub async fn pass(State(gate): State<Arc<Gate>>, request: Request, next: Next) -
 impl Gate {
     pub fn new(shop: Shop, route: Route) -> Self {
         let query_names = route.path.starts_with(API).then(|| Describer::query_names(route.describe));
-        Self { shop, route, query_names }
+        let is_probe = PROBES.contains(&route.path);
+        Self { shop, route, query_names, is_probe }
     }
 
     async fn open(&self, request: Request, passed: &mut Passed) -> Result<(Call, Request), Failure> {
         let (mut parts, body) = request.into_parts();
         let mut body = body.into_data_stream();
         let admitted = match self.admit(&parts, passed).await {
-            Ok(principal) => self.read(&parts.headers, &mut body).await.map(|body| (principal, body)),
+            Ok(admitted) => {
+                let read = self.read(&parts.headers, &mut body, &admitted.place).await;
+                read.map(|body| (admitted, body))
+            }
             Err(failure) => Err(failure),
         };
-        let (principal, body) = match admitted {
+        let (Admitted { client, principal, place }, body) = match admitted {
             Ok(admitted) => admitted,
+            // It holds no place any more.
             Err(failure) => {
-                drain(body).await;
+                if failure.code() != BODY_TOO_SLOW.refusal.code {
+                    intake::drain(&parts.headers, body).await;
+                }
                 return Err(failure);
             }
         };
@@ -117,8 +132,10 @@ impl Gate {
         let call = Call::new(Parts {
             shop: self.shop.clone(),
             context,
+            client,
             principal,
             idempotency,
+            place: Some(place).into(),
             must_own: self.route.who == Who::Owner && owner_in_path(self.route.path, parts.uri.path()).is_none(),
             owned: false.into(),
             audit,
@@ -129,9 +146,24 @@ impl Gate {
         Ok((call, Request::from_parts(parts, Body::empty())))
     }
 
-    /// Who asks, if they may and do not ask too often.
-    async fn admit(&self, parts: &request::Parts, passed: &mut Passed) -> Result<Option<Principal>, Failure> {
+    /// Takes a place for a request whose sender may make it, and not too often. What is refused takes none.
+    async fn admit(&self, parts: &request::Parts, passed: &mut Passed) -> Result<Admitted, Failure> {
         let client = parts.extensions.get::<Client>().copied().unwrap_or_default();
+        if self.is_probe {
+            return Ok(Admitted { client, principal: None, place: self.shop.probes.admit(client, None)? });
+        }
+        let principal = self.check(parts, client, passed).await?;
+        let place = self.shop.requests.admit(client, principal.as_ref().map(|principal| &principal.id))?;
+        Ok(Admitted { client, principal, place })
+    }
+
+    /// Who asks, if they may and do not ask too often.
+    async fn check(
+        &self,
+        parts: &request::Parts,
+        client: Client,
+        passed: &mut Passed,
+    ) -> Result<Option<Principal>, Failure> {
         let (limiter, now) = (&self.shop.limiter, self.shop.clock().now());
         let shown = if self.route.who == Who::Public { Ok(None) } else { self.principal(&parts.headers).await };
         // A token that is not good is nobody's request: it counts for the address.
@@ -222,25 +254,12 @@ impl Gate {
         Err(QUERY_INVALID.because(format!("This takes {takes} in the query.")).at(name))
     }
 
-    async fn read(&self, headers: &HeaderMap, body: &mut BodyDataStream) -> Result<Bytes, Failure> {
+    async fn read(&self, headers: &HeaderMap, body: &mut BodyDataStream, place: &Place) -> Result<Bytes, Failure> {
         if self.route.method == Method::GET {
             return Ok(Bytes::new());
         }
         let limit = self.route.body_max.unwrap_or(self.shop.config.body_max).in_memory();
-        let too_large = || BODY_TOO_LARGE.because(format!("This route takes at most {limit} bytes."));
-        let told = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-        if told.is_some_and(|told| told > limit) {
-            return Err(too_large());
-        }
-        let mut read = Vec::with_capacity(told.unwrap_or_default());
-        while let Some(chunk) = body.next().await {
-            let chunk = chunk.map_err(|_| BODY_INVALID.because("The body ended before its time."))?;
-            if read.len() + chunk.len() > limit {
-                return Err(too_large());
-            }
-            read.extend_from_slice(&chunk);
-        }
-        Ok(read.into())
+        intake::read(headers, body, limit, (&self.shop.config, place)).await
     }
 
     /// Whoever has no token is known by their address: a key of theirs is not one of a stranger elsewhere. The address
@@ -287,18 +306,6 @@ impl Gate {
             key,
             fingerprint: encoded(&fingerprint.sign().as_ref()[..FINGERPRINT_BYTES]).into(),
         }))
-    }
-}
-
-/// Takes what is still to come of a body that nobody wants, as far as is reasonable: a client that is hung up on while it
-/// sends may never see the answer.
-async fn drain(mut body: BodyDataStream) {
-    let mut drained = 0;
-    while let Some(Ok(chunk)) = body.next().await {
-        drained += chunk.len();
-        if drained > DRAINED_BYTES_MAX {
-            return;
-        }
     }
 }
 

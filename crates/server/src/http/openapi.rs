@@ -9,12 +9,14 @@ use tradewind_engine::{RefusalKind, operator};
 
 use super::{
     describe::Describer,
+    edge::PROBES,
     gate::{AUDIT_REASON, AUDIT_REASON_CHARS_MAX, IDEMPOTENCY_KEY},
     problem::{EdgeRefusal, MEDIA_TYPE, ProblemBody},
     refusals::{
-        ACCESS_TOKEN_EXPIRED, ACCESS_TOKEN_INVALID, BODY_INVALID, BODY_TOO_LARGE, CURSOR_INVALID,
-        IDEMPOTENCY_KEY_MISSING, JSON_INVALID, JSON_TOO_DEEP, MEDIA_TYPE_UNSUPPORTED, NOT_ALLOWED, NOT_SIGNED_IN,
-        OVERLOADED, PATH_INVALID, QUERY_INVALID, RATE_LIMITED, TIMED_OUT,
+        ACCESS_TOKEN_EXPIRED, ACCESS_TOKEN_INVALID, BODY_INVALID, BODY_TOO_LARGE, BODY_TOO_SLOW, CONCURRENCY_LIMITED,
+        CONTENT_ENCODING_UNSUPPORTED, CURSOR_INVALID, IDEMPOTENCY_KEY_MISSING, JSON_INVALID, JSON_TOO_DEEP,
+        MEDIA_TYPE_UNSUPPORTED, NOT_ALLOWED, NOT_SIGNED_IN, OVERLOADED, PATH_INVALID, QUERY_INVALID, RATE_LIMITED,
+        TIMED_OUT,
     },
     route::{Route, Section, Who},
 };
@@ -107,7 +109,15 @@ fn codes(describer: &Describer, route: &Route) -> Vec<&'static str> {
         Who::Anyone => &[ACCESS_TOKEN_INVALID, ACCESS_TOKEN_EXPIRED],
         _ => &[NOT_SIGNED_IN, ACCESS_TOKEN_INVALID, ACCESS_TOKEN_EXPIRED, NOT_ALLOWED],
     };
-    let body: &[EdgeRefusal] = &[MEDIA_TYPE_UNSUPPORTED, JSON_INVALID, JSON_TOO_DEEP, BODY_INVALID, BODY_TOO_LARGE];
+    let body: &[EdgeRefusal] = &[
+        MEDIA_TYPE_UNSUPPORTED,
+        CONTENT_ENCODING_UNSUPPORTED,
+        JSON_INVALID,
+        JSON_TOO_DEEP,
+        BODY_INVALID,
+        BODY_TOO_LARGE,
+        BODY_TOO_SLOW,
+    ];
     let of_form = [
         (true, token),
         (has("path"), &[PATH_INVALID]),
@@ -115,7 +125,8 @@ fn codes(describer: &Describer, route: &Route) -> Vec<&'static str> {
         (describer.names_in("query").contains(&"cursor"), &[CURSOR_INVALID]),
         (describer.operation.contains_key("requestBody"), body),
         (route.keyed, &[IDEMPOTENCY_KEY_MISSING]),
-        (true, &[RATE_LIMITED, OVERLOADED, TIMED_OUT]),
+        (!PROBES.contains(&route.path), &[RATE_LIMITED]),
+        (true, &[CONCURRENCY_LIMITED, OVERLOADED, TIMED_OUT]),
     ];
     let of_form = of_form.into_iter().filter(|(may, _)| *may).flat_map(|(_, edge)| edge).map(|edge| edge.refusal);
     let of_writes = route.keyed.then_some([operator::IDEMPOTENCY_KEY_REUSED, operator::UNAVAILABLE]);

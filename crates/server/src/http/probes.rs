@@ -1,5 +1,7 @@
 //! What machines and people ask about the shop itself: is it alive, is it ready, its figures, its keys, its documents.
 
+use std::sync::atomic::Ordering;
+
 use axum::{
     http::{HeaderName, HeaderValue, StatusCode, header},
     response::{Html, IntoResponse, Redirect, Response},
@@ -26,6 +28,14 @@ pub struct Health {
     status: &'static str,
 }
 
+#[derive(Serialize, JsonSchema)]
+pub struct Readiness {
+    status: &'static str,
+    /// Services that an operator, or too many dead letters, have paused. What concerns them waits; the others go on.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    paused: Vec<String>,
+}
+
 /// The public keys that check access tokens (RFC 7517).
 #[derive(Serialize, JsonSchema)]
 pub struct Jwks {
@@ -33,21 +43,16 @@ pub struct Jwks {
     keys: Vec<Jwk>,
 }
 
-/// A text of some media type.
-pub struct Text {
-    media_type: &'static str,
-    text: String,
-}
-
 /// The process runs. Whether it can do its work is another question: [`ready`].
 pub async fn healthy() -> Okay<Health> {
     Okay(Health { status: "alive" })
 }
 
-/// It can do its work: nothing has stopped, nothing is paused, no deadline is held, and no damage is known.
-pub async fn ready(call: Call) -> Result<Okay<Health>, Failure> {
+/// It can do its work: nothing has stopped, no deadline is held, no damage is known, and whoever started it knows how to
+/// become its admin. A paused service is no reason to take all requests away from the others.
+pub async fn ready(call: Call) -> Result<Okay<Readiness>, Failure> {
     let status = call.engine.status();
-    let owed = call.read(Owed::read).await?;
+    let paused = call.read_for_probe(Owed::read).await?.paused;
     let mut reasons = Vec::new();
     if call.stopping.is_stopping() {
         reasons.push(String::from("the shop is stopping"));
@@ -55,24 +60,29 @@ pub async fn ready(call: Call) -> Result<Okay<Health>, Failure> {
     reasons.extend(status.stopped.map(|why| format!("the engine has stopped: {why}")));
     reasons.extend(call.engine.reader().fault().map(|fault| fault.to_string()));
     reasons.extend(status.deadlines_held.map(|why| format!("deadlines are held: {why}")));
-    reasons.extend(owed.paused.iter().map(|service| format!("{service} is paused")));
-    if reasons.is_empty() { Ok(Okay(Health { status: "ready" })) } else { Err(NOT_READY.because(reasons.join("; "))) }
+    if !call.is_announced.load(Ordering::Acquire) {
+        reasons.push(String::from("the shop is starting"));
+    }
+    if reasons.is_empty() {
+        Ok(Okay(Readiness { status: "ready", paused }))
+    } else {
+        Err(NOT_READY.because(reasons.join("; ")))
+    }
 }
 
-pub async fn metrics(call: Call) -> Result<Text, Failure> {
+pub async fn metrics(call: Call) -> Result<Figures, Failure> {
     let (status, now) = (call.engine.status(), call.engine.clock().now());
     let published = status.published_segment;
-    let waiting = call.read(move |reader| Waiting::read(reader, published, now)).await?;
-    let text = call.metrics.text(&status, &waiting);
-    Ok(Text { media_type: "application/openmetrics-text; version=1.0.0; charset=utf-8", text })
+    let waiting = call.read_for_probe(move |reader| Waiting::read(reader, published, now)).await?;
+    Ok(Figures(call.metrics.text(&status, &waiting)))
 }
 
 pub async fn jwks(call: Call) -> Okay<Jwks> {
     Okay(Jwks { keys: call.key_ring.jwks() })
 }
 
-pub async fn openapi() -> Text {
-    Text { media_type: "application/json", text: super::openapi::text().to_owned() }
+pub async fn openapi() -> Document {
+    Document(super::openapi::text())
 }
 
 /// Whoever opens the address of a shop in a browser finds something.
@@ -86,10 +96,10 @@ pub async fn docs() -> Page {
 }
 
 /// What a problem code means, and what to do.
-pub async fn problem_page(Path(code): Path<Id>) -> Result<Text, Failure> {
+pub async fn problem_page(Path(code): Path<Id>) -> Result<ProblemPage, Failure> {
     let page =
         problems::page(code.as_str()).ok_or_else(|| ROUTE_UNKNOWN.because("There is no problem of this code."))?;
-    Ok(Text { media_type: "text/markdown; charset=utf-8", text: page.to_owned() })
+    Ok(ProblemPage(page))
 }
 
 /// The way to the reference page.
@@ -127,14 +137,31 @@ impl Describe for Page {
     }
 }
 
-impl IntoResponse for Text {
-    fn into_response(self) -> Response {
-        ([(header::CONTENT_TYPE, HeaderValue::from_static(self.media_type))], self.text).into_response()
-    }
+/// Texts that are answered, each with its one media type: the document says what is sent, whatever the client accepts.
+macro_rules! texts {
+    ($($(#[doc = $about:literal])+ $name:ident($text:ty): $media_type:literal, $schema:literal;)*) => {$(
+        $(#[doc = $about])+
+        pub struct $name($text);
+
+        impl IntoResponse for $name {
+            fn into_response(self) -> Response {
+                ([(header::CONTENT_TYPE, HeaderValue::from_static($media_type))], self.0).into_response()
+            }
+        }
+
+        impl Describe for $name {
+            fn describe(describer: &mut Describer) {
+                describer.answers_with(StatusCode::OK, $media_type, &serde_json::json!({"type": $schema}));
+            }
+        }
+    )*};
 }
 
-impl Describe for Text {
-    fn describe(describer: &mut Describer) {
-        describer.answers_with(StatusCode::OK, "text/plain", &serde_json::json!({"type": "string"}));
-    }
+texts! {
+    /// Figures for Prometheus.
+    Figures(String): "application/openmetrics-text; version=1.0.0; charset=utf-8", "string";
+    /// The document of the API.
+    Document(&'static str): "application/json", "object";
+    /// What a problem code means.
+    ProblemPage(&'static str): "text/markdown; charset=utf-8", "string";
 }

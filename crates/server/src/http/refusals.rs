@@ -28,6 +28,8 @@ refusals! {
     JSON_INVALID: BAD_REQUEST, Invalid, "json_invalid", "The body is not JSON.";
     JSON_TOO_DEEP: BAD_REQUEST, Invalid, "json_too_deep", "The body is nested too deeply.";
     BODY_TOO_LARGE: PAYLOAD_TOO_LARGE, Invalid, "body_too_large", "The body is larger than this route takes.";
+    BODY_TOO_SLOW: REQUEST_TIMEOUT, Invalid, "body_too_slow", "The body of the request came too slowly.";
+    CONTENT_ENCODING_UNSUPPORTED: UNSUPPORTED_MEDIA_TYPE, Invalid, "content_encoding_unsupported", "The body must not be in a content coding.";
     MEDIA_TYPE_UNSUPPORTED: UNSUPPORTED_MEDIA_TYPE, Invalid, "media_type_unsupported", "The body must be application/json.";
     IDEMPOTENCY_KEY_MISSING: BAD_REQUEST, Invalid, "idempotency_key_missing", "Every write carries an Idempotency-Key.";
     NOT_SIGNED_IN: UNAUTHORIZED, Unauthenticated, "not_signed_in", "This needs an access token.";
@@ -41,6 +43,7 @@ refusals! {
     SIGNATURE_EXPIRED: BAD_REQUEST, Invalid, "signature_expired", "The signature is of another time.";
     CATEGORY_TREE_TOO_LARGE: CONFLICT, Conflict, "category_tree_too_large", "There are more categories than are shown as one tree.";
     RATE_LIMITED: TOO_MANY_REQUESTS, TooMany, "rate_limited", "There were too many requests.";
+    CONCURRENCY_LIMITED: TOO_MANY_REQUESTS, TooMany, "concurrency_limited", "This caller has too much open at the same time.";
     OVERLOADED: SERVICE_UNAVAILABLE, Unavailable, "overloaded", "The shop has more to do than it can take.";
     NO_SIGNING_KEY: SERVICE_UNAVAILABLE, Unavailable, "no_signing_key", "No key signs access tokens at the moment.";
     NOT_READY: SERVICE_UNAVAILABLE, Unavailable, "not_ready", "The shop cannot do all of its work at the moment.";

@@ -2,23 +2,40 @@
 
 use std::{io, net::SocketAddr, sync::Arc};
 
-use axum::{Router, body::Body, extract::Request};
+use axum::{Router, body::Body, extract::Request, response::Response};
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::{
-    rt::{TokioIo, TokioTimer},
+    rt::TokioIo,
     server::graceful::{GracefulShutdown, Watcher},
 };
+use rustix::io::Errno;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
     task::JoinSet,
-    time::timeout,
+    time::{Interval, MissedTickBehavior, interval, timeout},
 };
 use tokio_rustls::TlsAcceptor;
 
-use super::{address::client, edge};
-use crate::{shop::Shop, tasks::Stopping};
+use super::{
+    address::{client, network},
+    connections::{Connection, Connections},
+    edge,
+    paced::{Paced, PacedBody},
+};
+use crate::{metrics::Stopwatch, shop::Shop, tasks::Stopping};
+
+/// What one connection buffers of requests and of answers, each: the largest head of a request, too.
+const BUFFER_BYTES_MAX: usize = 64 * 1024;
+
+/// Connections that may still be closing while others have taken their places.
+const CLOSING_MAX: usize = 32;
+
+/// Connections to the port for probes.
+const PROBE_CONNECTIONS_MAX: usize = 64;
+
+/// Failures to accept are logged once in this time, in seconds.
+const COMPLAIN_EVERY_SECONDS: u64 = 10;
 
 /// A listener with what answers on it.
 pub struct Server {
@@ -26,95 +43,179 @@ pub struct Server {
     tls: Option<TlsAcceptor>,
     shop: Shop,
     router: Router,
+    connections_max: usize,
 }
 
 /// What every connection needs.
 #[derive(Clone)]
-struct Connections {
+struct Context {
     shop: Shop,
     router: Router,
     tls: Option<TlsAcceptor>,
+    connections: Arc<Connections>,
+}
+
+/// The accept loop: it takes connections in as long as there are descriptors for them.
+struct Accepting {
+    sweep: Interval,
+    /// No descriptor was left: the next attempt follows the next sweep, or the end of a connection.
+    is_exhausted: bool,
+    complaints: Complaints,
+}
+
+/// Failures to accept, logged once in a while however many there are.
+#[derive(Default)]
+struct Complaints {
+    count: u64,
+    logged: Option<Stopwatch>,
 }
 
 impl Server {
     /// Answers what comes to a listener. Nothing is answered yet.
     pub fn new(listener: TcpListener, tls: Option<TlsAcceptor>, shop: Shop, router: Router) -> Self {
-        Self { listener, tls, shop, router }
+        let connections_max = shop.config.connections_max;
+        Self { listener, tls, shop, router, connections_max }
+    }
+
+    /// Answers probes on a port of their own, whose connections nobody else can take.
+    pub fn for_probes(listener: TcpListener, shop: Shop, router: Router) -> Self {
+        Self { listener, tls: None, shop, router, connections_max: PROBE_CONNECTIONS_MAX }
     }
 
     /// Serves until the shop stops; then takes no more connections and finishes the requests that are being answered.
     pub async fn run(self, stopping: Stopping) {
-        let config = Arc::clone(&self.shop.config);
-        let room = Arc::new(Semaphore::new(config.connections_max));
+        let Self { listener, tls, shop, router, connections_max } = self;
+        let grace = shop.config.shutdown_grace;
+        let figures = shop.metrics.edge.connections.clone();
+        let connections = Arc::new(Connections::new(&shop.config, connections_max, figures));
+        let context = Context { shop, router, tls, connections };
         let graceful = GracefulShutdown::new();
-        let connections = Connections { shop: self.shop, router: self.router, tls: self.tls };
+        let mut accepting = Accepting::new(&context.connections);
         let mut open = JoinSet::new();
         loop {
             while open.try_join_next().is_some() {}
-            let accepted = tokio::select! {
-                accepted = accept(&self.listener, &room) => accepted,
+            let has_room = open.len() < connections_max.saturating_add(CLOSING_MAX);
+            tokio::select! {
+                accepted = listener.accept(), if has_room && !accepting.is_exhausted => match accepted {
+                    Ok((stream, peer)) => context.take(stream, peer, graceful.watcher(), &mut open),
+                    Err(error) => accepting.failed(&context, &error),
+                },
+                _ = accepting.sweep.tick() => accepting.swept(&context),
+                Some(_) = open.join_next(), if !has_room || accepting.is_exhausted => accepting.is_exhausted = false,
                 () = stopping.stopped() => break,
-            };
-            match accepted {
-                Ok((stream, peer, permit)) => {
-                    let (connections, watcher) = (connections.clone(), graceful.watcher());
-                    open.spawn(async move {
-                        connections.serve(stream, peer, watcher).await;
-                        drop(permit);
-                    });
-                }
-                Err(error) => {
-                    // No file descriptor is left, or the client is gone already: others may still come.
-                    tracing::warn!(%error, "a connection could not be accepted");
-                    tokio::task::yield_now().await;
-                }
             }
         }
-        drop(self.listener);
-        if timeout(config.shutdown_grace, graceful.shutdown()).await.is_err() {
+        drop(listener);
+        let finished = async {
+            tokio::select! {
+                () = graceful.shutdown() => {}
+                // Clients that do not read are still let go in time.
+                () = sweep_on(&context.connections, &mut accepting.sweep) => {}
+            }
+        };
+        if timeout(grace, finished).await.is_err() {
             tracing::warn!("some requests were not finished in time");
         }
     }
 }
 
-type Accepted = (TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit);
-
-/// The next connection, as soon as there is room for it.
-async fn accept(listener: &TcpListener, room: &Arc<Semaphore>) -> io::Result<Accepted> {
-    let permit = Arc::clone(room).acquire_owned().await.map_err(io::Error::other)?;
-    let (stream, peer) = listener.accept().await?;
-    stream.set_nodelay(true)?;
-    Ok((stream, peer, permit))
+async fn sweep_on(connections: &Connections, sweep: &mut Interval) {
+    loop {
+        sweep.tick().await;
+        connections.sweep();
+    }
 }
 
-impl Connections {
-    async fn serve(self, stream: TcpStream, peer: SocketAddr, watcher: Watcher) {
-        let Some(tls) = &self.tls else { return self.answer(stream, peer, watcher).await };
-        match timeout(self.shop.config.head_timeout, tls.accept(stream)).await {
-            Ok(Ok(stream)) => self.answer(stream, peer, watcher).await,
-            Ok(Err(error)) => tracing::debug!(%error, "a TLS connection could not be opened"),
-            Err(_) => tracing::debug!("a TLS connection was not opened in time"),
+impl Accepting {
+    fn new(connections: &Connections) -> Self {
+        let mut sweep = interval(connections.sweep_interval());
+        sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Self { sweep, is_exhausted: false, complaints: Complaints::default() }
+    }
+
+    fn swept(&mut self, context: &Context) {
+        context.connections.sweep();
+        self.is_exhausted = false;
+        self.complaints.log();
+    }
+
+    /// The client is gone already, and others may still come; or descriptors or memory are exhausted, and then another
+    /// attempt at once fails, too.
+    fn failed(&mut self, context: &Context, error: &io::Error) {
+        context.shop.metrics.edge.accept_failed();
+        let scarce = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM].map(Errno::raw_os_error);
+        self.is_exhausted = error.raw_os_error().is_some_and(|code| scarce.contains(&code));
+        if self.is_exhausted {
+            context.connections.displace_one();
+        }
+        tracing::debug!(%error, "a connection could not be accepted");
+        self.complaints.count += 1;
+        self.complaints.log();
+    }
+}
+
+impl Complaints {
+    fn log(&mut self) {
+        let is_due = self.logged.is_none_or(|logged| logged.read().as_secs() >= COMPLAIN_EVERY_SECONDS);
+        if self.count > 0 && is_due {
+            tracing::warn!(count = self.count, "connections could not be accepted: file descriptors may be exhausted");
+            *self = Self { count: 0, logged: Some(Stopwatch::start()) };
+        }
+    }
+}
+
+impl Context {
+    /// Serves a connection, if there is room for it.
+    fn take(&self, stream: TcpStream, peer: SocketAddr, watcher: Watcher, open: &mut JoinSet<()>) {
+        let is_proxy = self.shop.config.trusted_proxies.contains(&peer.ip());
+        let Some(connection) = self.connections.opened(network(peer.ip()), is_proxy) else { return };
+        let context = self.clone();
+        open.spawn(async move {
+            tokio::select! {
+                () = connection.ending() => tracing::debug!("a connection was ended early"),
+                () = context.serve(stream, peer, watcher, &connection) => {}
+            }
+            context.connections.closed(&connection);
+        });
+    }
+
+    async fn serve(&self, stream: TcpStream, peer: SocketAddr, watcher: Watcher, connection: &Arc<Connection>) {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "a connection has ended before it began");
+            return;
+        }
+        let stream = Paced::new(stream, Arc::clone(connection));
+        let Some(tls) = &self.tls else { return self.answer(stream, peer, watcher, connection).await };
+        match tls.accept(stream).await {
+            Ok(stream) => self.answer(stream, peer, watcher, connection).await,
+            Err(error) => tracing::debug!(%error, "a TLS connection could not be opened"),
         }
     }
 
     async fn answer(
-        self,
+        &self,
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
         peer: SocketAddr,
         watcher: Watcher,
+        connection: &Arc<Connection>,
     ) {
-        let head_timeout = self.shop.config.head_timeout;
-        let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+        let service = service_fn(|request: hyper::Request<hyper::body::Incoming>| {
+            connection.begins_request();
             let mut request: Request = request.map(Body::new);
             let client = client(peer.ip(), request.headers(), &self.shop.config.trusted_proxies);
             request.extensions_mut().insert(client);
-            edge::answer(self.shop.clone(), self.router.clone(), request)
+            let (shop, router, connection) = (self.shop.clone(), self.router.clone(), Arc::clone(connection));
+            async move {
+                let answered = edge::answer(shop, router, request).await;
+                answered.map(|response: Response| response.map(|body| PacedBody::new(body, connection)))
+            }
         });
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(head_timeout)
+        // Its deadlines are those of `Connections`.
+        let serving = http1::Builder::new()
+            .header_read_timeout(None)
+            .max_buf_size(BUFFER_BYTES_MAX)
             .serve_connection(TokioIo::new(stream), service);
-        if let Err(error) = watcher.watch(connection).await {
+        if let Err(error) = watcher.watch(serving).await {
             tracing::debug!(%error, "a connection has ended");
         }
     }

@@ -1,6 +1,7 @@
-//! Event streams (server-sent events). They end when the shop stops; a client resumes by `Last-Event-ID`.
+//! Event streams (server-sent events). They end with the session that opened them, and when the shop stops; a client
+//! resumes by `Last-Event-ID`.
 
-use std::{convert::Infallible, pin::Pin, sync::Arc, task, time::Duration};
+use std::{convert::Infallible, pin::Pin, task, time::Duration};
 
 use axum::{
     extract::FromRequestParts,
@@ -11,13 +12,12 @@ use axum::{
     },
 };
 use futures_util::{FutureExt, Stream, StreamExt, future::BoxFuture, stream::BoxStream};
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::{
     call::Call,
     describe::{Describe, Describer},
+    places::Place,
     problem::Failure,
-    refusals::OVERLOADED,
 };
 use crate::shop::Shop;
 
@@ -30,28 +30,33 @@ pub struct Events(Bounded);
 /// The last event that a client has seen of a stream, as it says when it comes back.
 pub struct LastEventId(pub Option<String>);
 
-/// Holds a place among the open streams, and ends when the shop stops.
+/// Holds a place among the open streams, and ends with its session, or when the shop stops.
 struct Bounded {
     events: BoxStream<'static, Event>,
     stopped: BoxFuture<'static, ()>,
-    _place: OwnedSemaphorePermit,
+    ended: Option<BoxFuture<'static, ()>>,
+    _place: Place,
 }
 
 impl Call {
     /// Answers with a stream.
     pub fn stream(&self, events: impl Stream<Item = Event> + Send + 'static) -> Result<Events, Failure> {
-        let place = Arc::clone(&self.streams).try_acquire_owned();
-        let place = place.map_err(|_| OVERLOADED.because("Too many streams are open."))?;
+        let place = self.place_among(&self.streams)?;
+        let ended = self.principal().cloned().map(|bearer| {
+            let shop = (**self).clone();
+            async move { shop.revocations.ended(&shop, &bearer).await }.boxed()
+        });
         let stopping = self.stopping.clone();
         let stopped = async move { stopping.stopped().await }.boxed();
-        Ok(Events(Bounded { events: events.boxed(), stopped, _place: place }))
+        Ok(Events(Bounded { events: events.boxed(), stopped, ended, _place: place }))
     }
 }
 
 impl Stream for Bounded {
     type Item = Result<Event, Infallible>;
     fn poll_next(mut self: Pin<&mut Self>, context: &mut task::Context<'_>) -> task::Poll<Option<Self::Item>> {
-        if self.stopped.poll_unpin(context).is_ready() {
+        let ended = self.ended.as_mut().is_some_and(|ended| ended.poll_unpin(context).is_ready());
+        if ended || self.stopped.poll_unpin(context).is_ready() {
             return task::Poll::Ready(None);
         }
         self.events.poll_next_unpin(context).map(|event| event.map(Ok))

@@ -228,15 +228,27 @@ fn operations() -> Vec<Route> {
     ]
 }
 
-fn about() -> Vec<Route> {
+/// What the port for probes serves; the table has it, too.
+pub fn probe_table() -> Vec<Section> {
+    vec![Section::new("Probes", "How the shop is.", state())]
+}
+
+fn state() -> Vec<Route> {
     vec![
         get("/healthz", Public, probes::healthy, "Whether the process runs."),
-        get("/readyz", Public, probes::ready, "Whether the shop can do all of its work."),
+        get("/readyz", Public, probes::ready, "Whether the shop does its work, and which services are paused."),
         get("/metrics", Public, probes::metrics, "Figures for Prometheus."),
+    ]
+}
+
+fn about() -> Vec<Route> {
+    let mut routes = state();
+    routes.extend([
         get("/.well-known/jwks.json", Public, probes::jwks, "The public keys that check access tokens."),
         get("/openapi.json", Public, probes::openapi, "This document."),
         get("/", Public, probes::home, "The way to the reference page, for people."),
         get("/docs", Public, probes::docs, "This document, for people."),
         get("/docs/problems/{code}", Public, probes::problem_page, "What a problem code means."),
-    ]
+    ]);
+    routes
 }

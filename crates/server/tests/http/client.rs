@@ -1,7 +1,7 @@
 //! A small HTTP client that sends what it is told, be it right or wrong.
 
 use std::{
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -11,7 +11,7 @@ use std::{
 use serde_json::Value;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
 };
 
 static KEYS: AtomicU64 = AtomicU64::new(0);
@@ -21,6 +21,8 @@ static KEYS: AtomicU64 = AtomicU64::new(0);
 pub struct Client {
     pub address: SocketAddr,
     pub token: Option<String>,
+    /// The address of this machine that it calls from, if that matters.
+    pub source: Option<IpAddr>,
     /// Where a shop has several doors: the one for a method and a path.
     pub doors: Option<Doors>,
 }
@@ -46,11 +48,21 @@ pub struct Reply {
 
 impl Client {
     pub fn new(address: SocketAddr) -> Self {
-        Self { address, token: None, doors: None }
+        Self { address, token: None, source: None, doors: None }
     }
 
     pub fn with_token(&self, token: &str) -> Self {
         Self { token: Some(token.to_owned()), ..self.clone() }
+    }
+
+    /// The same from 127.0.0.N.
+    pub fn from(&self, last: u8) -> Self {
+        Self { source: Some(IpAddr::from([127, 0, 0, last])), ..self.clone() }
+    }
+
+    /// A connection over which a test sends what it likes.
+    pub async fn connect(&self) -> TcpStream {
+        connect(self.source, self.address).await
     }
 
     /// A write has a new key of its own.
@@ -112,7 +124,7 @@ impl Request {
     /// A connection to the door where it belongs.
     async fn connect(&self) -> TcpStream {
         let door = self.client.doors.as_ref().map(|door| door(&self.method, &self.path));
-        TcpStream::connect(door.unwrap_or(self.client.address)).await.unwrap()
+        connect(self.client.source, door.unwrap_or(self.client.address)).await
     }
 
     pub async fn send_over(self, mut stream: impl AsyncRead + AsyncWrite + Unpin) -> Reply {
@@ -142,8 +154,16 @@ impl Request {
     }
 }
 
+async fn connect(source: Option<IpAddr>, to: SocketAddr) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    if let Some(source) = source {
+        socket.bind((source, 0).into()).unwrap();
+    }
+    socket.connect(to).await.unwrap()
+}
+
 impl Reply {
-    fn parse(bytes: &[u8]) -> Self {
+    pub fn parse(bytes: &[u8]) -> Self {
         let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").expect("an answer has a head");
         let head = std::str::from_utf8(&bytes[..end]).unwrap();
         let mut lines = head.split("\r\n");

@@ -76,6 +76,42 @@ async fn health_readiness_and_figures() {
 }
 
 #[tokio::test]
+async fn what_is_answered_has_the_media_type_of_the_document() {
+    let world = World::new().await;
+    let document: serde_json::Value = serde_json::from_str(openapi_text()).unwrap();
+    let prometheus = "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3,*/*;q=0.1";
+    for (path, asked) in [
+        ("/healthz", "/healthz"),
+        ("/readyz", "/readyz"),
+        ("/metrics", "/metrics"),
+        ("/.well-known/jwks.json", "/.well-known/jwks.json"),
+        ("/openapi.json", "/openapi.json"),
+        ("/docs/problems/{code}", "/docs/problems/internal"),
+    ] {
+        let described = document["paths"][path]["get"]["responses"]["200"]["content"].as_object().unwrap();
+        for accept in ["*/*", "text/plain", prometheus] {
+            let reply = world.anonymous().request("GET", asked).header("Accept", accept).send().await.expect(200);
+            let sent = reply.header("content-type").unwrap();
+            assert!(described.contains_key(sent), "{path} sends {sent}");
+        }
+    }
+    assert!(world.anonymous().get("/metrics").await.text().ends_with("# EOF\n"));
+}
+
+#[tokio::test]
+async fn a_paused_service_is_told_and_takes_no_requests_away_from_the_others() {
+    let world = World::new().await;
+    let admin = world.admin().await;
+    assert_eq!(world.anonymous().get("/readyz").await.expect(200).json().get("paused"), None);
+    let why = serde_json::json!({"reason": "a test"});
+    admin.client.post("/v1/operations/consumers/shipping/pause", why).await.expect(200);
+    let ready = world.anonymous().get("/readyz").await.expect(200).json();
+    assert_eq!(ready, serde_json::json!({"status": "ready", "paused": ["shipping"]}));
+    let figures = world.anonymous().get("/metrics").await.expect(200);
+    assert!(figures.text().contains("tradewind_consumers_paused 1\n"));
+}
+
+#[tokio::test]
 async fn a_jump_of_the_clock_shows_in_readiness() {
     let world = World::new().await;
     world.person("ada").await;

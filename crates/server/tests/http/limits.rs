@@ -1,6 +1,6 @@
 //! What binds: rates, requests at once, time; and a panic that harms nobody.
 
-use std::{future::pending, sync::Arc, time::Duration};
+use std::{future::pending, time::Duration};
 
 use axum::response::sse::Event;
 use futures_util::{StreamExt, stream};
@@ -44,7 +44,7 @@ async fn takes(_call: Call, Json(_body): Json<serde_json::Value>) -> Result<Done
 }
 
 /// The shop of a test with routes of its own, on another port.
-async fn with_routes(world: &World, tasks: &Tasks) -> Client {
+pub async fn with_routes(world: &World, tasks: &Tasks) -> Client {
     let routes = vec![
         http::get("/ticks", Who::Public, ticks, "Ticks."),
         http::get("/waits", Who::Public, waits, "Waits."),
@@ -118,15 +118,15 @@ async fn a_request_that_takes_too_long_is_given_up() {
 
 #[tokio::test]
 async fn no_more_requests_than_allowed_are_answered_at_once() {
-    let (world, tasks) = (World::with(&[("requests_max", "2")]).await, Tasks::default());
+    let (world, tasks) = (World::with(&[("requests_max", "2"), ("caller_share", "1")]).await, Tasks::default());
     let client = with_routes(&world, &tasks).await;
-    let free = Arc::clone(&world.app.shop().requests);
+    let places = world.app.shop().requests.clone();
     let hanging = [client.clone(), client.clone()].map(|client| async move { client.get("/hangs").await });
     let full = async {
-        while free.available_permits() > 0 {
+        while places.held() < 2 {
             tokio::task::yield_now().await;
         }
-        client.get("/panics").await.refused(503, "overloaded");
+        client.from(9).get("/panics").await.refused(503, "overloaded");
         world.anonymous().get("/healthz").await.expect(200);
     };
     tokio::select! {
@@ -137,31 +137,31 @@ async fn no_more_requests_than_allowed_are_answered_at_once() {
 
 #[tokio::test]
 async fn a_stream_has_a_place_and_ends_when_the_shop_stops() {
-    let (world, tasks) = (World::with(&[("streams_max", "1")]).await, Tasks::default());
+    let (world, tasks) = (World::with(&[("streams_max", "1"), ("caller_share", "1")]).await, Tasks::default());
     let client = with_routes(&world, &tasks).await;
     let stream = client.request("GET", "/ticks").header("Accept", "text/event-stream").send();
-    let places = Arc::clone(&world.app.shop().streams);
+    let places = world.app.shop().streams.clone();
     let stop = async {
-        while places.available_permits() > 0 {
+        while places.held() == 0 {
             tokio::task::yield_now().await;
         }
-        client.get("/ticks").await.refused(503, "overloaded");
+        client.from(9).get("/ticks").await.refused(503, "overloaded");
         assert_eq!(world.app.stop().await, None);
     };
     let (streamed, ()) = tokio::join!(stream, stop);
     let streamed = streamed.expect(200);
     assert_eq!(streamed.header("content-type"), Some("text/event-stream"));
     assert!(streamed.text().contains("id: 1"), "{}", streamed.text());
-    assert_eq!(places.available_permits(), 1);
+    assert_eq!(places.held(), 0);
 }
 
 #[tokio::test]
 async fn a_stop_answers_what_was_asked_before() {
     let (world, tasks) = (World::with(&[("requests_max", "1")]).await, Tasks::default());
     let client = with_routes(&world, &tasks).await;
-    let places = Arc::clone(&world.app.shop().requests);
+    let places = world.app.shop().requests.clone();
     let stop = async {
-        while places.available_permits() > 0 {
+        while places.held() == 0 {
             tokio::task::yield_now().await;
         }
         assert_eq!(world.app.stop().await, None);
@@ -194,10 +194,13 @@ async fn whoever_guesses_tokens_is_slowed_down() {
 async fn whoever_asks_too_often_waits() {
     let world = World::with(&[("rate_per_second", "1"), ("rate_burst", "3"), ("secret_rate_burst", "2")]).await;
     for _ in 0..3 {
-        world.anonymous().get("/healthz").await.expect(200);
+        world.anonymous().get("/v1/categories").await.expect(200);
     }
-    let limited = world.anonymous().get("/healthz").await.refused(429, "rate_limited");
+    let limited = world.anonymous().get("/v1/categories").await.refused(429, "rate_limited");
     assert_eq!(limited.header("retry-after"), Some("1"));
+    for path in ["/healthz", "/readyz", "/metrics"] {
+        world.anonymous().get(path).await.expect(200);
+    }
     world.clock.advance(Duration::from_secs(3));
     for _ in 0..2 {
         world.sign_in("ada@example.org", "not the password").await.refused(401, "sign_in_refused");

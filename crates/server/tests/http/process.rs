@@ -3,6 +3,7 @@
 mod alone;
 mod buyers;
 mod disk;
+mod edge;
 mod endings;
 mod explorations;
 mod failures;
@@ -43,7 +44,9 @@ fn serve(directory: &Directory) -> (Child, SocketAddr, String) {
 
 fn serve_with(directory: &Directory, flags: &[&str]) -> (Child, SocketAddr, String) {
     let mut command = tradewind(directory);
-    command.args(["serve", "--listen", "127.0.0.1:0", "--log", "trace", "--password-memory", "8KiB"]).args(flags);
+    command.args(["serve", "--listen", "127.0.0.1:0", "--password-memory", "8KiB"]);
+    let log_level = ["--log", "trace"];
+    command.args(if flags.contains(&"--log") { &[] } else { &log_level[..] }).args(flags);
     let log = fs::File::create(directory.0.join("log")).unwrap();
     let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);

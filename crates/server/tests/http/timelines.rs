@@ -190,20 +190,23 @@ async fn no_event_is_missed_or_told_twice_whenever_one_begins_to_look() {
 
 #[tokio::test]
 async fn there_are_only_so_many_streams() {
-    let town = Town::with(&[("streams_max", "1")]).await;
+    let town = Town::with(&[("streams_max", "1"), ("caller_share", "1")]).await;
     town.stocks("tea", 9).await;
     let ada = town.buyer("ada", 0).await;
     let order = town.settles_order(&ada, order_of("tea", 1, "external")).await;
     let request = || ada.client.request("GET", &format!("{}/events", order.path()));
     let mut first = request().stream().await;
     first.take(1).await;
-    request().header("Accept", "text/event-stream").send().await.refused(503, "overloaded");
+    let others = town.buyer("bob", 0).await;
+    let bobs = town.settles_order(&others, order_of("tea", 1, "external")).await;
+    let second = others.client.from(9).request("GET", &format!("{}/events", bobs.path()));
+    second.header("Accept", "text/event-stream").send().await.refused(503, "overloaded");
     request().send().await.expect(200);
     drop(first);
-    let places = std::sync::Arc::clone(&town.doors[0].shop().streams);
+    let places = town.doors[0].shop().streams.clone();
     // The server notices with the next event that nobody listens.
     order.cancels().await.expect(200);
-    while places.available_permits() == 0 {
+    while places.held() > 0 {
         tokio::task::yield_now().await;
     }
     let all = request().stream().await.rest().await;

@@ -16,9 +16,9 @@ use tokio_rustls::{
     },
 };
 
-use crate::world::World;
+use crate::{client::Client, world::World};
 
-fn fixture(name: &str) -> String {
+pub fn fixture(name: &str) -> String {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name).display().to_string()
 }
 
@@ -45,6 +45,15 @@ async fn a_shop_with_a_certificate_speaks_tls_and_nothing_else() {
     let mut answer = Vec::new();
     drop(plain.read_to_end(&mut answer).await);
     assert!(!answer.starts_with(b"HTTP"));
+}
+
+#[tokio::test]
+async fn the_figures_tell_when_the_certificate_expires() {
+    let (certificate, key) = (fixture("expired.pem"), fixture("key.pem"));
+    let settings = [("tls_certificate", &*certificate), ("tls_key", &key), ("probe_listen", "127.0.0.1:0")];
+    let world = World::with(&settings).await;
+    let figures = Client::new(world.app.probe_address().unwrap()).get("/metrics").await.expect(200);
+    assert!(figures.text().contains("tradewind_tls_certificate_expiry_timestamp_seconds 1609459200\n"));
 }
 
 #[tokio::test]

@@ -425,6 +425,7 @@ impl Plan {
         let cache_forgets = cache_forgets();
         let options = Options { clock: Arc::new(self.clock.clone()), hire, part, cache_forgets, ..Options::default() };
         let app = App::start_with(self.configured(number), options).await.unwrap();
+        app.announced();
         let hired = slot.lock().unwrap().take().filter(|_| services.contains(&"payments"));
         (Door { app, services, group }, hired)
     }

@@ -85,6 +85,7 @@ impl World {
         let options =
             Options { clock: Arc::new(clock.clone()), hire, cache_forgets: cache_forgets(), ..Options::default() };
         let app = App::start_with(config(&directory, settings), options).await.unwrap();
+        app.announced();
         let provider = hired.lock().unwrap().take().unwrap();
         Self { app, clock, mails, provider, directory }
     }

@@ -99,7 +99,7 @@ fn done_as_admin(stage: &mut Stage, actor: &Actor) -> Vec<&'static str> {
     let actor = || actor.clone();
     let (user_id, client_id) = (hash("nobody"), hash("no-client"));
     let (private_key, kid) = ([1_u8].into(), hash("key"));
-    let public_jwk = std::sync::Arc::default();
+    let public_jwk = tradewind_events::FreeJson::parse("{}").unwrap();
     let publish = PublishSigningKey { kid, public_jwk, private_key, replaces: Some(hash("none")), actor: actor() };
     let create = CreateClient { name: "x".into(), secret_hash: hash("x"), actor: actor() };
     let bob = registered(stage, "bob@example.org");

@@ -59,12 +59,18 @@ async fn wait_for(
     is_decided: impl Fn(&Order) -> bool,
 ) -> Result<Option<OutcomeView>, Failure> {
     let give_up_at = call.clock().now().plus(wait);
+    let mut place = None;
     loop {
         // Watched before the row is read, so that nothing is missed between the two.
         let mut watch = call.hub.watch(order_id);
         let Some(order) = call.load::<Order>(order_id).await? else { return Ok(None) };
         let decided = is_decided(&order);
         if decided || call.stopping.is_stopping() || call.clock().now() >= give_up_at {
+            return Ok(Some(OutcomeView::of(&order, decided)));
+        }
+        // What is decided at once needs no place. Without one it is as if the time were over: to wait is a preference.
+        place = place.or_else(|| call.begins_to_wait());
+        if place.is_none() {
             return Ok(Some(OutcomeView::of(&order, decided)));
         }
         let said = async {
