@@ -225,12 +225,12 @@ impl Client {
         extra: &Extra<'_>,
     ) -> Result<Answer, ClientError> {
         let request = self.request(method, path, body, extra).map_err(|error| unreachable(&self.url, &error))?;
-        let mut connection = match self.connection.take().filter(|connection| !connection.is_closed()) {
-            Some(connection) => connection,
-            None => {
-                let connected = tokio::time::timeout(PATIENCE, self.connect()).await;
-                connected.map_err(|_| unreachable(&self.url, &"no connection in time"))??
-            }
+        let open = self.connection.take().filter(|connection| !connection.is_closed());
+        let mut connection = if let Some(connection) = open {
+            connection
+        } else {
+            let connected = tokio::time::timeout(PATIENCE, self.connect()).await;
+            connected.map_err(|_| unreachable(&self.url, &"no connection in time"))??
         };
         let exchange = async {
             connection.ready().await?;

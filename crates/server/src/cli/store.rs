@@ -39,12 +39,12 @@ pub struct Reading {
 impl StoreArgs {
     /// The configuration that names the store.
     pub fn configured(&self) -> Result<Config, CliError> {
-        self.configured_by(self.flags())
+        Self::configured_by(self.flags())
     }
 
     /// The same for a command that needs no secret: who may read the store may not be allowed to read its secrets.
     pub fn configured_to_read(&self) -> Result<Config, CliError> {
-        self.configured_by(self.flags().without_secrets())
+        Self::configured_by(self.flags().without_secrets())
     }
 
     fn flags(&self) -> Flags {
@@ -52,7 +52,7 @@ impl StoreArgs {
         Flags::of(given).with_config(self.config.as_deref())
     }
 
-    fn configured_by(&self, flags: Flags) -> Result<Config, CliError> {
+    fn configured_by(flags: Flags) -> Result<Config, CliError> {
         let config = Config::load(&Layers::of_process(flags)?)?;
         crate::telemetry::start(&config);
         Ok(config)

@@ -101,8 +101,11 @@ fn audit_by(copy: &Path, store: &Path, provider: &Path) -> Result<Audited, CliEr
     Ok(Audited { report, store: store.to_owned(), unread, last_segment, at })
 }
 
+/// Charges by order and reference.
+type ByReference = BTreeMap<(Id, Id), Charge>;
+
 /// The provider's charges now, or why this user cannot read them.
-fn books(provider: &Path) -> Result<Result<BTreeMap<(Id, Id), Charge>, String>, CliError> {
+fn books(provider: &Path) -> Result<Result<ByReference, String>, CliError> {
     match charges(provider) {
         Err(CliError::Provider(error @ SimulatorError::Unreadable { .. })) => Ok(Err(error.to_string())),
         read => Ok(Ok(read?)),
@@ -110,7 +113,7 @@ fn books(provider: &Path) -> Result<Result<BTreeMap<(Id, Id), Charge>, String>, 
 }
 
 /// The provider's charges now, by order and reference.
-fn charges(provider: &Path) -> Result<BTreeMap<(Id, Id), Charge>, CliError> {
+fn charges(provider: &Path) -> Result<ByReference, CliError> {
     let mut all = BTreeMap::new();
     // Where nobody ever paid by card there is no such file.
     if !provider.exists() {
@@ -138,7 +141,7 @@ fn ours(charge: provider::Charge) -> Charge {
 }
 
 /// What was the same before and after the copy was made was so when it was made.
-fn settled(before: BTreeMap<(Id, Id), Charge>, mut after: BTreeMap<(Id, Id), Charge>) -> Charges {
+fn settled(before: ByReference, mut after: ByReference) -> Charges {
     let mut unsure = BTreeSet::new();
     for (key, charge) in &before {
         if after.remove(key).as_ref() != Some(charge) {

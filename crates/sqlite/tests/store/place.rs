@@ -13,6 +13,9 @@ use tradewind_sqlite::{OpenError, Opened, Sqlite};
 
 use crate::scratch::{Scratch, commit, commits, exists, options};
 
+/// What is done to a file.
+type Harm<'a> = &'a dyn Fn(&Path);
+
 fn begun() -> (Scratch, Opened) {
     let scratch = Scratch::new();
     let mut opened = scratch.open().expect("a store");
@@ -35,7 +38,6 @@ fn refusal(opened: &mut Opened, next: u64) -> String {
 #[test]
 fn a_commit_into_files_that_are_gone_is_not_acknowledged() {
     let cut = |path: &Path, bytes: u64| OpenOptions::new().write(true).open(path).unwrap().set_len(bytes).unwrap();
-    type Harm<'a> = &'a dyn Fn(&Path);
     let harms: [(&str, &str, Harm<'_>); 9] = [
         ("", "was deleted", &|path| fs::remove_file(path).unwrap()),
         ("", "moved away", &|path| fs::rename(path, path.with_extension("away")).unwrap()),

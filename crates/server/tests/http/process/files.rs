@@ -24,6 +24,9 @@ use crate::{
 
 const STORE: &str = "tradewind.db";
 
+/// What is done to a file.
+type Harm<'a> = &'a dyn Fn(&Path);
+
 /// A shop with an admin, who is signed in.
 async fn staffed(directory: &Directory) -> (Child, SocketAddr, Client) {
     let (child, address, token) = serve(directory);
@@ -58,7 +61,7 @@ async fn said(client: &Client, request: &str, body: &str) -> String {
 
 #[tokio::test]
 async fn what_a_shop_cannot_keep_it_does_not_acknowledge() {
-    let harms: [(&str, &dyn Fn(&Path)); 3] = [
+    let harms: [(&str, Harm<'_>); 3] = [
         ("was deleted", &|store| fs::remove_file(store).unwrap()),
         ("was replaced", &|store| {
             fs::rename(store, store.with_extension("away")).unwrap();
