@@ -7,6 +7,7 @@ mod consumers;
 mod failure;
 mod housework;
 mod jobs;
+mod load;
 mod operator;
 mod settle;
 mod spread;
@@ -19,12 +20,12 @@ use std::{
 };
 
 use rustc_hash::{FxHashMap, FxHashSet};
-use tradewind_events::{Envelope, Id, Key, KeyText, Registry, Timestamp};
+use tradewind_events::{Envelope, Id, KeyText, Registry, Timestamp, id};
 
 use crate::{
-    Address, AnyService, Entity, Observer, Problem, RowRef, Table,
-    cache::Entry,
+    Address, AnyService, Entity, Observer, Problem, RowRef,
     due::DueWindow,
+    entity::readable,
     limits::Limits,
     operator::UNAVAILABLE,
     ports::{Clock, Ids, Reader, StoreError},
@@ -183,14 +184,14 @@ impl Core {
             next_batch: 1,
             next_segment,
             timers: DueWindow::new::<TimerRow>(Vec::new(), |row| {
-                let row = TimerRow::from_row(&row.values).ok()?;
+                let row = readable::<TimerRow>(row)?;
                 Some((row.due_at, row.key(), ()))
             }),
             jobs: Jobs::new(&setup.services, setup.limits.jobs_running_max),
             limits: setup.limits,
             parked: Parked::default(),
             consumers: BTreeMap::new(),
-            names: setup.services.iter().map(|service| KeyText::literal(service.name)).collect(),
+            names: setup.services.iter().map(|service| KeyText::from(&id(service.name))).collect(),
             speaker: None,
             causes: BTreeMap::new(),
             held: None,
@@ -392,29 +393,6 @@ impl Core {
             || self.work.bytes >= self.limits.batch_bytes_max
             || self.work.loaded_bytes > self.limits.cache_bytes_max
             || self.clock.now().since(forming.opened_at) >= self.limits.batch_forming_max
-    }
-
-    /// Loads rows, table by table.
-    fn load(&mut self, missing: Vec<(&'static Table, Key)>) -> Result<(), StoreError> {
-        let mut by_table: BTreeMap<&'static str, (&'static Table, Vec<Key>)> = BTreeMap::new();
-        for (table, key) in missing {
-            by_table.entry(table.name).or_insert_with(|| (table, Vec::new())).1.push(key);
-        }
-        for (table, mut keys) in by_table.into_values() {
-            keys.sort_unstable();
-            keys.dedup();
-            let rows = self.reader.load(table, &keys)?;
-            for (key, row) in keys.into_iter().zip(rows) {
-                let row_ref = RowRef::new(table.name, key);
-                // What was written since the load was asked for is newer than what the load has found.
-                if self.work.cache.get(&row_ref).is_none() {
-                    let entry = Entry::loaded(row);
-                    self.work.loaded_bytes += entry.bytes;
-                    self.work.cache.insert(row_ref, entry);
-                }
-            }
-        }
-        Ok(())
     }
 
     /// See [`Limits::cache_forgets`].

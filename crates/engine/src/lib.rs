@@ -50,4 +50,4 @@ pub use stop::{AMOUNT_TOO_LARGE, Answer, OrRefuse, Outcome, Problem, Refusal, Re
 pub use trace::{HandleStep, MessageKind, Span, Step, TraceContext, Tracer};
 pub use tradewind_macros::{Command, Entity};
 pub use uow::{Said, UnitOfWork, Uow};
-pub use work::{Answered, CommandMessage, Context, Heard, Message, Prune, Receipt, Reply, TriedJob, TryOutcome};
+pub use work::{Answered, Audit, CommandMessage, Context, Heard, Message, Prune, Receipt, Reply, TriedJob, TryOutcome};

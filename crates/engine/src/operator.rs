@@ -26,6 +26,8 @@ pub enum Action {
     EditAndRedrive { dead_letter: Id, message: Arc<[u8]> },
     /// Decide that a dead letter needs no effect.
     Discard { dead_letter: Id, reason: Arc<str> },
+    /// Show the personal data of a dead letter. Nothing changes but the audit trail.
+    Reveal { dead_letter: Id, reason: Arc<str> },
     /// Try a parked message now.
     RetryParked { parked: Id },
     /// Give a job whose attempts are used up new ones, under its key.
@@ -52,6 +54,7 @@ impl Action {
             Self::Redrive { .. } => "dead_letter.redrive",
             Self::EditAndRedrive { .. } => "dead_letter.edit_and_redrive",
             Self::Discard { .. } => "dead_letter.discard",
+            Self::Reveal { .. } => "dead_letter.reveal",
             Self::RetryParked { .. } => "parked.retry",
             Self::RetryJob { .. } => "job.retry",
             Self::SettleJob { .. } => "job.settle",
@@ -64,16 +67,21 @@ impl Action {
             Self::Pause { consumer, .. } | Self::Resume { consumer } => consumer,
             Self::Redrive { dead_letter }
             | Self::EditAndRedrive { dead_letter, .. }
-            | Self::Discard { dead_letter, .. } => dead_letter,
+            | Self::Discard { dead_letter, .. }
+            | Self::Reveal { dead_letter, .. } => dead_letter,
             Self::RetryParked { parked } => parked,
             Self::RetryJob { job } | Self::SettleJob { job, .. } => job,
             Self::ConfirmClock { clock } => clock,
         }
     }
 
-    pub(crate) fn reason(&self) -> Option<&str> {
+    /// Why, where the action asks for a reason.
+    pub fn reason(&self) -> Option<&str> {
         match self {
-            Self::Pause { reason, .. } | Self::Discard { reason, .. } | Self::SettleJob { reason, .. } => Some(reason),
+            Self::Pause { reason, .. }
+            | Self::Discard { reason, .. }
+            | Self::Reveal { reason, .. }
+            | Self::SettleJob { reason, .. } => Some(reason),
             _ => None,
         }
     }

@@ -12,6 +12,8 @@ use std::sync::{
     mpsc,
 };
 
+use tradewind_events::Envelope;
+
 use crate::{
     CommandMessage, Core, Limits, Logged, Message, Problem, Setup, Tracer,
     operator::UNAVAILABLE,
@@ -67,6 +69,9 @@ pub struct Status {
 /// Hears the events of every commit.
 pub type Listener = Box<dyn Fn(&[Logged]) + Send + Sync>;
 
+/// Receives every event of a commit, those from other stores included, before the answers of that commit go out.
+pub type CommitHook = Box<dyn Fn(&Envelope) + Send + Sync>;
+
 /// What the threads share.
 struct Shared {
     input: mpsc::Sender<Input>,
@@ -75,6 +80,7 @@ struct Shared {
     limits: Limits,
     tracer: Option<Arc<dyn Tracer>>,
     listeners: RwLock<Vec<Listener>>,
+    hooks: RwLock<Vec<CommitHook>>,
     /// Sent and not taken by the loop yet.
     sent: AtomicUsize,
     waiting: AtomicUsize,
@@ -139,6 +145,13 @@ impl Handle {
     /// Calls back after every commit that has events, in the order of the log. It must be quick: it runs on the loop.
     pub fn listen(&self, listener: Listener) {
         self.0.listeners.write().unwrap_or_else(PoisonError::into_inner).push(listener);
+    }
+
+    /// Calls back with every event of a commit before its answers go out, and with every event that was received from
+    /// another store: for what must be known before a client can act on its answer. It runs on the loop, for each event:
+    /// it must be quick.
+    pub fn before_answers(&self, hook: CommitHook) {
+        self.0.hooks.write().unwrap_or_else(PoisonError::into_inner).push(hook);
     }
 
     pub fn status(&self) -> Status {

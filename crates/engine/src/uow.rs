@@ -3,6 +3,8 @@
 //! [`Uow`] is the typed view of one service; [`UnitOfWork`] is what is behind it: an overlay of what this handler
 //! has written, over the cache. A handler that succeeds is merged into the cache, one that stops leaves no trace.
 
+mod missing;
+
 use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -133,11 +135,15 @@ impl<'a, S: Settings> Uow<'a, S> {
 
     /// The same, but not before a moment: for asking again what the world had not decided yet.
     pub fn effect_at<K: Effect<Owner = S>>(&mut self, key: &Id, request: &K::Request, not_before: Timestamp) {
+        let request = match serde_json::to_string(request) {
+            Ok(request) => request.into(),
+            Err(error) => return self.work.fail(format!("the request of a {} cannot be written: {error}", K::NAME)),
+        };
         self.work.ask(EffectRow {
             id: key.clone(),
             service: S::SERVICE.into(),
             kind: K::NAME.into(),
-            request: serde_json::to_string(request).unwrap_or_default().into(),
+            request,
             state: EffectState::Waiting,
             attempts: 0,
             due_at: not_before,
@@ -228,6 +234,10 @@ pub struct UnitOfWork {
     /// The order in which `overlay` was written, so that a commit does not depend on how a map hashes.
     order: Vec<RowRef>,
     missing: Missing,
+    /// Rows that the store rejected in this batch, each with the reason: whoever needs one fails.
+    rejected: FxHashMap<RowRef, Arc<str>>,
+    /// Why the running handler cannot succeed, where it could not be told at once.
+    broken: Option<String>,
     pub(crate) emitted: Events,
 }
 
@@ -258,6 +268,8 @@ impl UnitOfWork {
             overlay: FxHashMap::default(),
             order: Vec::new(),
             missing: Vec::new(),
+            rejected: FxHashMap::default(),
+            broken: None,
             emitted: Events::new(),
         }
     }
@@ -267,6 +279,7 @@ impl UnitOfWork {
         self.batch = batch;
         self.now = self.now.max(now);
         self.minted.clear();
+        self.rejected.clear();
         self.changes.clear();
         self.bytes = 0;
         self.loaded_bytes = 0;
@@ -308,8 +321,7 @@ impl UnitOfWork {
             if self.is_minted(&row.row.key) {
                 return Ok(None);
             }
-            self.missing.push((E::TABLE, row.row.key));
-            return Err(Stop::Missing);
+            return Err(self.miss(E::TABLE, &row));
         };
         entry.run = self.run;
         match &entry.slot {
@@ -335,22 +347,17 @@ impl UnitOfWork {
     /// What is written must be known, or its version cannot be checked: a row that was never read is loaded first.
     fn write(&mut self, table: &'static Table, key: Key, written: Written) {
         // One that is beyond the bound is found by the run's end.
-        let _ = self.count_look_up();
+        self.look_ups += 1;
         let row = RowRef::new(table.name, key);
         if self.overlay.insert(row.clone(), written).is_none() {
             if let Some(entry) = self.cache.get(&row) {
                 entry.run = self.run;
-            } else if !self.is_minted(&row.row.key) {
-                self.missing.push((table, row.row.key.clone()));
+            } else if !self.is_minted(&row.row.key)
+                && let Stop::Broken(reason) = self.miss(table, &row)
+            {
+                self.broken.get_or_insert(reason);
             }
             self.order.push(row);
-        }
-    }
-
-    fn ask(&mut self, job: EffectRow) {
-        let Ok(before) = self.get::<EffectRow>(job.id.as_key()) else { return };
-        if before.is_none_or(|before| before.state == EffectState::Exhausted) {
-            self.put(job);
         }
     }
 
@@ -381,6 +388,7 @@ impl UnitOfWork {
         self.overlay.clear();
         self.order.clear();
         self.missing.clear();
+        self.broken = None;
         self.emitted = Events::new();
     }
 
@@ -391,6 +399,9 @@ impl UnitOfWork {
 
     /// The handler has succeeded: its writes are merged into the cache, its events get their numbers.
     pub(crate) fn merge(&mut self) -> Result<Vec<Said>, Stop> {
+        if let Some(reason) = self.broken.take() {
+            return Err(Stop::Broken(reason));
+        }
         let mut said = Vec::with_capacity(self.emitted.len());
         // An event may be about a row that was only read: its count of events is a change of the row too.
         let mut bytes = 0;

@@ -22,6 +22,20 @@ pub struct Context {
     pub traceparent: Option<Arc<str>>,
 }
 
+/// Who asks for a command on behalf of the shop, for the audit trail. An operator's action names itself and its target:
+/// of its audit only the reason counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Audit {
+    /// A user id, the id of a service client, or `cli`.
+    pub actor: Arc<str>,
+    /// As in `products.publish`.
+    pub action: Arc<str>,
+    /// What it is done to. The location of the answer takes its place when the command makes something new.
+    pub target: Arc<str>,
+    /// No personal data.
+    pub reason: Option<Arc<str>>,
+}
+
 /// What whoever asked is told, once the batch is durable.
 pub struct Answered {
     /// The typed answer; none when an earlier answer was replayed.
@@ -70,6 +84,7 @@ pub struct CommandMessage {
     pub(crate) target: Target,
     pub(crate) context: Context,
     pub(crate) idempotency: Option<Idempotency>,
+    pub(crate) audit: Option<Box<Audit>>,
     render: Render,
     pub(crate) reply: Option<Reply>,
 }
@@ -140,8 +155,8 @@ impl CommandMessage {
             command: Box::new(command),
         };
         let render: Render =
-            Box::new(move |answer| answer.downcast_ref::<C::Answer>().map(&render).unwrap_or_default());
-        Self { target, context, idempotency: None, render, reply: None }
+            Box::new(move |answer| answer.downcast_ref::<C::Answer>().map_or_else(|| wrong_answer(C::NAME), &render));
+        Self { target, context, idempotency: None, audit: None, render, reply: None }
     }
 
     /// An operator's action on the engine itself.
@@ -150,13 +165,21 @@ impl CommandMessage {
         context: Context,
         render: impl Fn(&crate::operator::Done) -> StoredAnswer + Send + 'static,
     ) -> Self {
-        let render: Render = Box::new(move |answer| answer.downcast_ref().map(&render).unwrap_or_default());
-        Self { target: Target::Operator(action), context, idempotency: None, render, reply: None }
+        let render: Render =
+            Box::new(move |answer| answer.downcast_ref().map_or_else(|| wrong_answer("an operator's action"), &render));
+        Self { target: Target::Operator(action), context, idempotency: None, audit: None, render, reply: None }
     }
 
     #[must_use]
     pub fn idempotent(mut self, idempotency: Option<Idempotency>) -> Self {
         self.idempotency = idempotency;
+        self
+    }
+
+    /// Writes a row of the audit trail in the commit of the command's effect. A refused or repeated command leaves none.
+    #[must_use]
+    pub fn audited(mut self, audit: Option<Audit>) -> Self {
+        self.audit = audit.map(Box::new);
         self
     }
 
@@ -169,6 +192,11 @@ impl CommandMessage {
     pub(crate) fn stored(&self, answer: &dyn Any) -> StoredAnswer {
         (self.render)(answer)
     }
+}
+
+/// A handler has answered with a type that is not its command's. Its message is refused for it.
+fn wrong_answer(command: &str) -> StoredAnswer {
+    panic!("{command} was answered with another type than its own")
 }
 
 impl Item {

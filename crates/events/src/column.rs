@@ -138,9 +138,13 @@ pub fn read_column<T>(
 pub const JSON_COLUMN_WEIGHT: usize = 256;
 
 /// A field that is stored as JSON text.
+///
+/// # Panics
+/// When JSON cannot hold it. Our wire types have string keys and no failing serializer; one that had would be refused
+/// with its message when its batch is encoded, and not be stored empty.
 pub fn json_to_value<T: Serialize>(field: &T) -> Value {
-    // Our wire types have string keys and no failing serializer: there is nothing that JSON cannot hold.
-    Value::Text(serde_json::to_string(field).unwrap_or_default().into())
+    let json = serde_json::to_string(field);
+    Value::Text(json.unwrap_or_else(|error| panic!("a column cannot be written as JSON: {}", masked(&error))).into())
 }
 
 /// The reverse of [`json_to_value`].
@@ -307,8 +311,8 @@ macro_rules! integer_columns {
         impl Column for $integer {
             const KIND: ColumnKind = ColumnKind::Integer;
             fn to_value(&self) -> Value {
-                // An unsigned count beyond 2^63 is out of every bound that we set.
-                Value::Int(i64::try_from(*self).unwrap_or(i64::MAX))
+                // A count beyond 2^63 is out of every bound that we set. It is refused with its batch, not stored as less.
+                Value::Int(i64::try_from(*self).unwrap_or_else(|_| panic!("{self} does not fit a column")))
             }
             fn from_value(value: &Value) -> Result<Self, ColumnError> {
                 Self::try_from(integer(value)?).map_err(|error: TryFromIntError| ColumnError(error.to_string()))

@@ -32,7 +32,8 @@ pub struct UserSignedIn {
     pub session_id: Id,
 }
 
-/// A session was ended before its time: by its user, by a new password, or because a used token came again.
+/// A session was ended before its time: by its user or by staff, by a new password or role, by the deletion of the user,
+/// or because a used token came again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Event)]
 #[event("user.signed_out", version = 1, about = user(user_id), key = user_id)]
 pub struct UserSignedOut {
@@ -80,6 +81,13 @@ pub struct UserEmailChanged {
 pub struct UserDeleted {
     pub user_id: Id,
     pub email: Personal<String>,
+}
+
+/// The secret and the access tokens of a service client are no longer accepted.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Event)]
+#[event("service_client.revoked", version = 1, about = client(client_id), key = client_id)]
+pub struct ServiceClientRevoked {
+    pub client_id: Id,
 }
 
 /// A key signs tokens from now on.

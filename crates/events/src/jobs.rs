@@ -132,6 +132,12 @@ pub enum IdentityMailKind {
     VerifyEmail,
     #[text("reset_password")]
     ResetPassword,
+    /// Confirms another address: the mail goes to the new one.
+    #[text("change_email")]
+    ChangeEmail,
+    /// Somebody wanted to use an address that is registered already; its owner may choose a new password.
+    #[text("address_taken")]
+    AddressTaken,
 }
 
 #[cfg(test)]

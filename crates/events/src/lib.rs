@@ -26,6 +26,7 @@ mod column;
 mod envelope;
 mod event;
 mod free_json;
+mod fingerprint;
 mod id;
 mod key;
 mod money;
@@ -45,6 +46,7 @@ pub use column::{
 pub use envelope::{DecodeError, Envelope, RawEnvelope, SPEC_VERSION};
 pub use event::{AnyEvent, Event, EventKind, Party, Registry, Subject};
 pub use free_json::{FREE_JSON_DEPTH_MAX, FreeJson, InvalidJson, JsonKind};
+pub use fingerprint::Fingerprint;
 pub use id::{ID_BYTES_MAX, Id, InvalidId, id};
 pub use key::{
     AsKey, InvalidKey, InvalidKeyText, KEY_PARTS_MAX, KEY_TEXT_BYTES_MAX, Key, KeyPart, KeyText, Part, is_key_text,

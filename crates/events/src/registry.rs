@@ -7,7 +7,7 @@ macro_rules! with_events {
     ($then:ident) => {
         $then! {
             identity: UserRegistered, UserSignedIn, UserSignedOut, UserEmailVerified, UserProfileUpdated,
-                UserEmailChanged, UserDeleted, SigningKeyPublished, SigningKeyRetired;
+                UserEmailChanged, UserDeleted, ServiceClientRevoked, SigningKeyPublished, SigningKeyRetired;
             catalog: ProductCreated, ProductUpdated, ProductPublished, ProductUnpublished, ProductArchived,
                 VariantCreated, VariantUpdated, VariantDiscontinued, PriceChanged, ProductOutOfStock,
                 ProductBackInStock, QuoteIssued, QuoteRefused, CategoryCreated, CategoryUpdated, CategoryDeleted;

@@ -27,6 +27,7 @@ const DOMAIN: [(&str, &[&str]); 8] = [
             "user.profile_updated",
             "user.email_changed",
             "user.deleted",
+            "service_client.revoked",
             "signing_key.published",
             "signing_key.retired",
         ],

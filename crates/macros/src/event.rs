@@ -42,14 +42,14 @@ pub fn derive(input: &DeriveInput) -> syn::Result<TokenStream> {
         return Err(syn::Error::new_spanned(&about.func, "the table of the subject is expected here"));
     };
     let kind = kind.path.require_ident()?.to_string();
-    let parts = about.args.iter();
+    let fields = about.args.iter();
     // One part shares the text of the id; several are joined.
     let subject_key = if about.args.len() == 1 {
-        quote!(#(::tradewind_events::KeyPart::to_key(&self.#parts))*)
+        quote!(#(::tradewind_events::KeyPart::to_key(&self.#fields))*)
     } else {
-        quote!(::tradewind_events::Key::of(&[#(::tradewind_events::KeyPart::part(&self.#parts)),*]))
+        quote!(::tradewind_events::Key::of(&[#(::tradewind_events::KeyPart::part(&self.#fields)),*]))
     };
-    let party = party.iter();
+    let on_behalf_of = party.iter();
     Ok(quote! {
         impl ::tradewind_events::Event for #event {
             const NAME: &'static str = #name;
@@ -62,7 +62,7 @@ pub fn derive(input: &DeriveInput) -> syn::Result<TokenStream> {
                 &self.#key
             }
             #(fn party(&self) -> Option<&::tradewind_events::Id> {
-                ::tradewind_events::Party::party(&self.#party)
+                ::tradewind_events::Party::party(&self.#on_behalf_of)
             })*
         }
     })

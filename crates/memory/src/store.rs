@@ -173,6 +173,9 @@ impl Writer for MemoryWriter {
 
 impl Reader for MemoryStore {
     fn load(&self, table: &'static Table, keys: &[Key]) -> Result<Vec<Option<StoredRow>>, StoreError> {
+        if let Some(key) = keys.iter().find(|key| key.parts().count() != table.key.len()) {
+            return Err(StoreError::Rejected(format!("{key} is no key of {}", table.name)));
+        }
         let state = self.state();
         let rows = state.tables.get(table.name);
         Ok(keys.iter().map(|key| rows.and_then(|rows| rows.get(key)).cloned()).collect())

@@ -12,10 +12,11 @@ use tokio::{
     sync::Semaphore,
 };
 use tradewind_engine::{
-    BrokerParts, Entity, Handle, Limits, Parts as EngineParts, Problem, Setup,
+    BrokerParts, Entity, Handle, Limits, Parts as EngineParts, Problem, Settings, Setup,
     ports::{Clock, Reader, StoreError, SystemClock, UuidV7, Writer},
 };
 use tradewind_identity::{
+    Identity,
     commands::IssueFirstAdminToken,
     model::{REALM, Realm},
 };
@@ -27,8 +28,9 @@ use crate::{
     config::{Config, Secret, SecretsError, is_exposed},
     http::{self, Limiter, Server, TlsError},
     hub::Hub,
-    identity::{KeyRing, Passwords, keep_fetched, keep_rotated},
+    identity::{KeyRing, Passwords, Revocations, keep_fetched, keep_rotated},
     metrics::Metrics,
+    scrub::keep_scrubbed,
     secret::{Keys, digest_of, drawn_text},
     services,
     shop::{Parts, Shop},
@@ -212,6 +214,11 @@ fn assemble(config: Config, started: Started, part: &Part, tasks: &Tasks) -> Res
         alarm: Alarm::new(Arc::clone(engine.clock())),
         key_ring: KeyRing::new(&config, Arc::clone(&keys), Arc::clone(engine.reader()), Vec::new())?
             .asking(part.identity.clone()),
+        revocations: if part.holds("identity") {
+            Revocations::here()
+        } else {
+            Revocations::elsewhere(config.access_token_ttl + 2 * config.clock_skew)
+        },
         services: part.services.clone(),
         passwords: Passwords::new(&config),
         limiter: Limiter::new(&config),
@@ -232,7 +239,14 @@ fn assemble(config: Config, started: Started, part: &Part, tasks: &Tasks) -> Res
     shop.engine.listen(Box::new(move |events| {
         Hub::hear(&heard.hub, events);
         heard.metrics.hear(events);
-        heard.key_ring.hear(events);
+    }));
+    let heard = shop.clone();
+    shop.engine.before_answers(Box::new(move |envelope| {
+        if &*envelope.source != Identity::SERVICE {
+            return;
+        }
+        heard.revocations.hear(envelope, heard.clock().now());
+        heard.key_ring.hear(envelope);
     }));
     Ok(shop)
 }
@@ -265,6 +279,7 @@ async fn open_doors(
         shop.key_ring.fetch(shop).await;
         tasks.spawn("keys of identity", keep_fetched(shop.clone()));
     }
+    tasks.spawn("scrub", keep_scrubbed(shop.clone()));
     let router = http::router(shop, http::table());
     let address = listener.local_addr().map_or_else(|error| error.to_string(), |address| address.to_string());
     let encrypted = tls.is_some();
@@ -276,7 +291,10 @@ async fn open_doors(
 /// A new token for the first admin, unless there is an admin.
 async fn first_admin_token(shop: &Shop) -> Result<Option<String>, AppError> {
     let realm = shop.engine.reader().load(Realm::TABLE, &[tradewind_events::row_key(&[REALM])])?.pop().flatten();
-    let realm = realm.and_then(|row| Realm::from_row(&row.values).ok()).unwrap_or_default();
+    // A realm that cannot be read is no realm without an admin: its token would open the shop.
+    let realm = realm.map(|row| Realm::from_row(&row.values)).transpose();
+    let realm =
+        realm.map_err(|error| StoreError::Corrupt(format!("the realm of identity: {error}")))?.unwrap_or_default();
     if realm.admins > 0 {
         return Ok(None);
     }

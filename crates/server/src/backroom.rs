@@ -4,10 +4,11 @@
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 use tradewind_engine::{
-    Command, CommandMessage, Context, Handle, Parts, Problem, Setup, StoredAnswer,
+    Audit, Command, CommandMessage, Context, Handle, Parts, Problem, Settings, Setup, StoredAnswer,
     operator::UNAVAILABLE,
     ports::{Clock, Ids, SystemClock, UuidV7},
 };
+use tradewind_events::Id;
 use tradewind_sqlite::Sqlite;
 
 use crate::{
@@ -53,7 +54,10 @@ impl Backroom {
         let request_id = self.ids.lock().unwrap_or_else(PoisonError::into_inner).next(self.engine.clock().now());
         let context = Context { correlation_id: request_id.clone(), request_id, traceparent: None };
         let (told, tell) = mpsc::channel();
-        let message = CommandMessage::new(command, context, |_| StoredAnswer::default()).reply(move |answer| {
+        let (action, target) = (C::NAME, command.key().map_or(C::Owner::SERVICE, Id::as_str));
+        let audit = Audit { actor: "cli".into(), action: action.into(), target: target.into(), reason: None };
+        let message = CommandMessage::new(command, context, |_| StoredAnswer::default());
+        let message = message.audited(Some(audit)).reply(move |answer| {
             if told.send(answer).is_err() {
                 tracing::debug!("nobody waits for the answer any more");
             }

@@ -90,6 +90,10 @@ settings! {
         reservation_ttl: Duration = "15m";
         /// What is not confirmed by then is cancelled; no less than the reservation TTL.
         order_deadline: Duration = "30m";
+        /// Unpaid orders (by card or external payment) that a customer may have at once. Orders that staff or a service client places have no such bound.
+        unpaid_orders_max: usize = "20";
+        /// Take customers whom identity does not know: those of another system. Else a credit or an order for an unknown customer is refused.
+        foreign_customers: bool = "false";
         /// How long a cart is kept that nobody touches.
         cart_ttl: Duration = "30days";
         /// How long a signed cart can be placed.

@@ -36,6 +36,7 @@ pub use cursor::Mark;
 pub use describe::{Describe, Describer};
 pub use edge::answer;
 pub use extract::{Accepts, Path, Query, Signature};
+pub use gate::{AUDIT_REASON_CHARS_MAX, is_reason};
 pub use limiter::Limiter;
 pub use location::location;
 pub use openapi::{document, text as openapi_text};

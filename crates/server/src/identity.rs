@@ -4,11 +4,13 @@
 mod elsewhere;
 mod key_ring;
 mod passwords;
+mod revocations;
 mod secrets;
 mod tokens;
 
 pub use elsewhere::keep_fetched;
 pub use key_ring::{KeyRing, keep_rotated};
 pub use passwords::{Checked, Passwords};
+pub use revocations::Revocations;
 pub use secrets::{RefreshToken, Token};
 pub use tokens::{Bearer, InvalidToken};

@@ -14,14 +14,15 @@ use tradewind_engine::{Command, CommandMessage, Context, Settings, StoredAnswer,
 use tradewind_events::{Address, AdjustmentType, Attributes, Id, Line, PaymentMethod, Personal, id};
 use tradewind_identity::{
     commands::{ChangeEmail, DeleteUser, Register},
-    model::{Names, PasswordHash},
+    model::{Actor, Names, PasswordHash},
 };
 use tradewind_inventory::{AdjustStock, CreateLocation, SetThresholds, Thresholds};
-use tradewind_orders::{Basket, CancelOrder, PlaceOrder};
+use tradewind_orders::{Basket, CancelOrder, PlaceOrder, PlacedBy};
 use tradewind_payments::{
     Payment,
     commands::{
-        AuthorizeExternal, CapturePayment, CreditAccount, FailExternal, RefundPayment, RetryOwed, SettleOwed, Via,
+        AuthorizeExternal, CapturePayment, CreditAccount, FailExternal, RefundPayment, RetryOwed, SettleOwed,
+        SettlePayable, Via,
     },
 };
 use tradewind_shipping::{DeliverShipment, DispatchShipment};
@@ -87,6 +88,11 @@ impl World {
                 let settle = SettleOwed { order_id: order_id.clone(), owed: owed.clone(), actor: STAFF.into() };
                 Some(self.sent(deed, settle, |payment| payment.state.to_string()))
             }
+            Wish::PayOut { customer_id, amount_minor } => {
+                let (customer_id, amount_minor) = (customer_id.clone(), *amount_minor);
+                let settle = SettlePayable { customer_id, currency: eur(), amount_minor, actor: STAFF.into() };
+                Some(self.sent(deed, settle, |account| account.payable_minor.to_string()))
+            }
             Wish::Operate { node, action } => {
                 let operator = Operator { actor: STAFF.into(), action: action.clone() };
                 let message = CommandMessage::operator(operator, context(deed), |_| StoredAnswer::default());
@@ -111,6 +117,7 @@ impl World {
                     names: Names::default(),
                     password_hash: PasswordHash::new("$argon2id$v=19$m=8,t=1,p=1$c2ltdWxhdGVk$c2ltdWxhdGVk").ok()?,
                     verification: None,
+                    conceal_taken: false,
                 };
                 self.sent(deed, register, |user| user.user_id.to_string())
             }
@@ -127,11 +134,13 @@ impl World {
             }
             Wish::Move { buyer } => {
                 let email = address(*buyer, "example.net");
-                let change = ChangeEmail { user_id: of(buyer)?, email, generation: None, verification: None };
+                let (user_id, actor) = (of(buyer)?, Actor::Shop);
+                let change = ChangeEmail { user_id, email, generation: None, verification: None, actor };
                 self.sent(deed, change, |user| user.user_id.to_string())
             }
             Wish::Leave { buyer } => {
-                self.sent(deed, DeleteUser { user_id: of(buyer)?, generation: None }, |()| String::new())
+                let delete = DeleteUser { user_id: of(buyer)?, generation: None, actor: Actor::Shop };
+                self.sent(deed, delete, |()| String::new())
             }
             _ => return None,
         })
@@ -351,7 +360,10 @@ fn place(plan: &OrderPlan, customer_id: Id, basket: Basket) -> PlaceOrder {
         zip: personal("12345"),
         country: personal(country),
     };
+    // Only the shop itself may have stock held for another time than usual.
+    let by = if plan.ttl_seconds.is_some() { PlacedBy::Shop } else { PlacedBy::Customer };
     PlaceOrder {
+        by,
         customer_id,
         basket,
         payment_method: plan.method,

@@ -21,6 +21,7 @@ mod people;
 mod plan;
 mod provider;
 mod reduce;
+mod rejecting;
 mod rest;
 mod shop;
 mod steps;

@@ -11,7 +11,7 @@ use tradewind_engine::{
 use tradewind_events::{AsKey, Id, Key, RawEnvelope, Registry, Timestamp};
 use tradewind_memory::{CountedIds, ManualClock, MemoryStore};
 
-use crate::{network::NEVER, shop::Shop};
+use crate::{fault::Faults, network::NEVER, rejecting::Rejecting, shop::Shop, trace::Trace};
 
 /// Why deadlines are held after a start.
 const CATCHING_UP: &str = "the consumers are catching up";
@@ -76,6 +76,8 @@ pub struct Start<'a> {
     pub registry: &'a Registry,
     pub clock: &'a ManualClock,
     pub gate: &'a Arc<dyn Gate>,
+    pub faults: &'a Faults,
+    pub trace: &'a Trace,
     pub save_every: u64,
 }
 
@@ -110,7 +112,7 @@ impl Node {
             epoch,
             services,
             registry: with.registry.clone(),
-            reader: Arc::new(self.store.clone()),
+            reader: Arc::new(Rejecting::new(self.store.clone(), with.faults, with.trace)),
             clock: Arc::new(with.clock.clone()),
             ids: Box::new(CountedIds::new(&format!("{}.{epoch}", self.name))),
             limits: with.shop.limits.clone(),

@@ -21,6 +21,7 @@ pub struct Shop {
     shipping_minor: i64,
     tax_bp: u32,
     countries: Vec<Arc<str>>,
+    unpaid_orders_max: usize,
 }
 
 impl Shop {
@@ -36,6 +37,7 @@ impl Shop {
             shipping_minor: chance.pick(&[0, 499]),
             tax_bp: chance.pick(&[0, 1_900]),
             countries: if chance.one_in(2) { vec!["DE".into(), "NL".into()] } else { Vec::new() },
+            unpaid_orders_max: chance.pick(&[3, 20]),
         }
     }
 
@@ -67,6 +69,7 @@ impl Shop {
                 order_deadline: self.order_deadline,
                 reservation_ttl: self.reservation_ttl,
                 cart_secret: Arc::clone(&self.cart_secret),
+                unpaid_orders_max: self.unpaid_orders_max,
                 ..tradewind_orders::Orders::default()
             })
             .into(),

@@ -115,7 +115,9 @@ fn findings(connection: &Connection) -> rusqlite::Result<Vec<String>> {
     for finding in rows {
         match finding {
             // What cannot be read at all ends the check.
-            Err(error) if matches!(store_error(&error), StoreError::Corrupt(_)) => found.push(reason(&error)),
+            Err(error) if matches!(store_error(&error), StoreError::Corrupt(_) | StoreError::Rejected(_)) => {
+                found.push(reason(&error))
+            }
             finding => found.push(finding?),
         }
     }

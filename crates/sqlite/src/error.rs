@@ -3,7 +3,7 @@
 use std::{fs, io, path::Path};
 
 use rusqlite::{ErrorCode, ffi};
-use tradewind_engine::ports::StoreError;
+use tradewind_engine::ports::{CommitError, StoreError};
 
 use crate::inode;
 
@@ -85,7 +85,8 @@ impl OpenError {
             },
             _ => match store_error(error) {
                 StoreError::Full(reason) => Self::Full { store: path, reason },
-                StoreError::Corrupt(reason) => Self::Corrupt { store: path, reason },
+                // What stands in the rows that a start reads is not what we write.
+                StoreError::Corrupt(reason) | StoreError::Rejected(reason) => Self::Corrupt { store: path, reason },
                 StoreError::Unusable(reason) => Self::Unusable { store: path, reason },
             },
         }
@@ -122,8 +123,7 @@ impl OpenError {
 pub(crate) fn store_error(error: &rusqlite::Error) -> StoreError {
     let reason = reason(error);
     match error {
-        // What stands in a row is not what we write: text that is not UTF-8, a float.
-        rusqlite::Error::Utf8Error(..) | rusqlite::Error::InvalidColumnType(..) => StoreError::Corrupt(reason),
+        _ if is_rejection(error) => StoreError::Rejected(reason),
         _ => match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => StoreError::Full(reason),
             // The index of the log beside it cannot grow.
@@ -138,6 +138,14 @@ pub(crate) fn store_error(error: &rusqlite::Error) -> StoreError {
     }
 }
 
+/// What an error means for a batch that wrote to this table.
+pub(crate) fn commit_error(table: &str, error: &rusqlite::Error) -> CommitError {
+    match store_error(error) {
+        StoreError::Rejected(reason) => CommitError::Constraint { table: table.to_owned(), reason },
+        failed => failed.into(),
+    }
+}
+
 /// What SQLite says, without the statement: that may be a whole migration.
 pub(crate) fn reason(error: &rusqlite::Error) -> String {
     match error {
@@ -147,11 +155,25 @@ pub(crate) fn reason(error: &rusqlite::Error) -> String {
     }
 }
 
-/// The row is at fault, and not the store.
-pub(crate) fn is_constraint(error: &rusqlite::Error) -> bool {
-    matches!(error, rusqlite::Error::InvalidParameterCount(..))
-        || matches!(
-            error.sqlite_error_code(),
-            Some(ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch | ErrorCode::TooBig)
+/// The key or the row is at fault, and not the store: it answers every other question.
+pub(crate) fn is_rejection(error: &rusqlite::Error) -> bool {
+    use rusqlite::Error;
+    matches!(
+        error,
+        Error::InvalidParameterCount(..)
+            | Error::ToSqlConversionFailure(_)
+            | Error::FromSqlConversionFailure(..)
+            | Error::IntegralValueOutOfRange(..)
+            | Error::InvalidColumnType(..)
+            | Error::Utf8Error(..)
+            | Error::NulError(_)
+    ) || matches!(
+        error.sqlite_error_code(),
+        Some(
+            ErrorCode::ConstraintViolation
+                | ErrorCode::TypeMismatch
+                | ErrorCode::TooBig
+                | ErrorCode::ParameterOutOfRange
         )
+    )
 }

@@ -24,6 +24,7 @@ mod open;
 mod place;
 mod pool;
 mod reader;
+mod scrub;
 mod search;
 mod segments;
 mod source;

@@ -144,6 +144,11 @@ fn order(list: &List) -> Result<Vec<Place<'_>>, StoreError> {
         let after = list.after.as_ref().map(|(value, _)| Param::Value(value).stored_as(column.kind));
         order.push(Place { column, after });
     }
+    if let Some((_, key)) = &list.after
+        && key.parts().count() != list.table.key.len()
+    {
+        return Err(StoreError::Rejected(format!("{key} is no key of {}", list.table.name)));
+    }
     let mut parts = list.after.as_ref().map(|(_, key)| key.parts());
     for name in list.table.key {
         let part = parts.as_mut().map(|parts| parts.next().unwrap_or_default());

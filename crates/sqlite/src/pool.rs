@@ -39,10 +39,16 @@ impl Pool {
             None => self.source.connect()?,
         };
         let answer = query(lease.connection.insert(connection)).map_err(|error| store_error(&error));
-        if let Err(error @ StoreError::Corrupt(_)) = &answer {
+        self.source.check()?;
+        answer.map_err(|error| self.note(error))
+    }
+
+    /// Remembers damage.
+    pub fn note(&self, error: StoreError) -> StoreError {
+        if let StoreError::Corrupt(_) = &error {
             self.damage.get_or_init(|| error.clone());
         }
-        self.source.check().and(answer)
+        error
     }
 
     /// What is wrong with the store, as far as it is known: its file is not in its place, or a read has met damage.

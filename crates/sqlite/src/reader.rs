@@ -97,6 +97,10 @@ impl Reader for SqliteReader {
         true
     }
 
+    fn scrub(&self, from: u64) -> std::result::Result<Option<u64>, StoreError> {
+        self.scrub_part(from)
+    }
+
     fn fault(&self) -> Option<StoreError> {
         self.pool.fault()
     }

@@ -35,7 +35,7 @@ pub(crate) struct Source {
     /// Whether each read looks that the file is still in its place. The owner's do not: each of its commits looks.
     looks: bool,
     /// Closed and removed after the connections.
-    _inode: Arc<Inode>,
+    inode: Arc<Inode>,
     _copy: Option<PrivateCopy>,
 }
 
@@ -43,7 +43,7 @@ impl Source {
     /// For the owner of the store.
     pub fn of_owner(path: PathBuf, inode: Arc<Inode>) -> Self {
         let place = Place::new(path, inode.id);
-        Self { place, access: Access::Full, stamp: None, looks: false, _inode: inode, _copy: None }
+        Self { place, access: Access::Full, stamp: None, looks: false, inode, _copy: None }
     }
 
     /// The first way that works; nothing is written where nothing may be.
@@ -55,7 +55,7 @@ impl Source {
         let beside = with_end(path, "-shm").exists().then_some(Access::ReadOnly);
         for access in direct.into_iter().chain(beside) {
             match opens(path, access) {
-                Ok(()) => return Ok(Self { place, access, stamp: None, looks: true, _inode: inode, _copy: None }),
+                Ok(()) => return Ok(Self { place, access, stamp: None, looks: true, inode, _copy: None }),
                 Err(error) if !is_forbidden(&error) => return Err(failed(&error)),
                 Err(_) => {}
             }
@@ -64,7 +64,7 @@ impl Source {
         if fs::metadata(with_end(path, "-wal")).map_or(0, |log| log.len()) == 0 {
             let access = Access::Unchanging;
             opens(path, access).map_err(|error| failed(&error))?;
-            return Ok(Self { place, access, stamp: Some(stamp), looks: true, _inode: inode, _copy: None });
+            return Ok(Self { place, access, stamp: Some(stamp), looks: true, inode, _copy: None });
         }
         let copy = PrivateCopy::make(path, &inode).map_err(|error| OpenError::io(path, &error))?;
         let changed =
@@ -72,7 +72,11 @@ impl Source {
         stamp.check(path).map_err(changed)?;
         let inode = Inode::open(&copy.file()).map_err(|error| OpenError::io(path, &error))?;
         let place = Place::new(copy.file(), inode.id);
-        Ok(Self { place, access: Access::Full, stamp: None, looks: false, _inode: inode, _copy: Some(copy) })
+        Ok(Self { place, access: Access::Full, stamp: None, looks: false, inode, _copy: Some(copy) })
+    }
+
+    pub fn inode(&self) -> &Inode {
+        &self.inode
     }
 
     pub fn path(&self) -> &Path {

@@ -13,7 +13,7 @@ use tradewind_engine::{
 use tradewind_events::ColumnKind;
 
 use crate::{
-    error::{is_constraint, reason, store_error},
+    error::{commit_error, is_rejection, reason, store_error},
     lock::Ownership,
     place::Watch,
     pool::Pool,
@@ -115,7 +115,7 @@ impl SqliteWriter {
 
     fn run(&self, sql: &str) -> Result<(), CommitError> {
         let done = self.connection.prepare_cached(sql).and_then(|mut statement| statement.execute([]));
-        done.map(|_| ()).map_err(|error| store_error(&error).into())
+        done.map(|_| ()).map_err(|error| commit_error("a table", &error))
     }
 
     fn check_epoch(&self, ours: u64) -> Result<(), CommitError> {
@@ -138,10 +138,10 @@ impl SqliteWriter {
             match bind(&mut statement, change, kinds).and_then(|()| statement.raw_execute()) {
                 Ok(1) => {}
                 Ok(_) => return Err(self.not_as_expected(change)),
-                Err(error) if is_constraint(&error) => {
+                Err(error) if is_rejection(&error) => {
                     return Err(refused(change, &reason(&error)));
                 }
-                Err(error) => return Err(store_error(&error).into()),
+                Err(error) => return Err(commit_error(change.table.name, &error)),
             }
         }
         Ok(())
@@ -159,7 +159,7 @@ impl SqliteWriter {
         match version {
             Ok(Some(version)) => refused(change, &format!("it is at version {}, not {expected}", unsigned(version))),
             Ok(None) => refused(change, &format!("version {expected} was expected, and there is none")),
-            Err(error) => store_error(&error).into(),
+            Err(error) => commit_error(change.table.name, &error),
         }
     }
 

@@ -19,6 +19,7 @@ pub fn cache_forgets() -> bool {
 }
 
 /// These limits, with a cache that forgets if the tests run so.
-pub(crate) fn limits(limits: Limits) -> Limits {
-    Limits { cache_forgets: limits.cache_forgets || cache_forgets(), ..limits }
+pub(crate) fn limits(mut limits: Limits) -> Limits {
+    limits.cache_forgets |= cache_forgets();
+    limits
 }

@@ -52,6 +52,7 @@ macro_rules! store_suite {
             a_batch_is_there_whole_or_not_at_all,
             a_store_goes_on_after_a_refusal,
             a_refusal_names_the_table,
+            a_key_that_does_not_fit_is_no_fault_of_the_store,
             keys_may_have_several_parts_and_odd_characters,
             values_come_back_as_they_were,
             rows_come_in_the_order_of_their_keys,

@@ -2,6 +2,7 @@
 //! asks, and it has read the credential that a password was verified against: a command checks again what may have
 //! changed since.
 
+mod actors;
 mod clients;
 mod first_admin;
 mod mail;

@@ -10,8 +10,8 @@ use tradewind_engine::{Refusal, Service, Timer};
 pub use model::Identity;
 use model::{
     ADMIN_EXISTS, CLIENT_NAME_INVALID, CLIENT_UNKNOWN, CREDENTIAL_CHANGED, Client, Credential, EMAIL_ALREADY_VERIFIED,
-    EMAIL_INVALID, EMAIL_TAKEN, EmailAddress, LAST_ADMIN, MAIL_TOO_SOON, OneTimeToken, PROFILE_INVALID, ROLE_INVALID,
-    Realm, SESSION_ENDED, SIGN_IN_REFUSED, SIGNING_KEY_CHANGED, SIGNING_KEY_UNKNOWN, Session, SigningKey,
+    EMAIL_INVALID, EMAIL_TAKEN, EmailAddress, LAST_ADMIN, MAIL_TOO_SOON, NOT_ALLOWED, OneTimeToken, PROFILE_INVALID,
+    ROLE_INVALID, Realm, SESSION_ENDED, SIGN_IN_REFUSED, SIGNING_KEY_CHANGED, SIGNING_KEY_UNKNOWN, Session, SigningKey,
     TOKEN_INVALID, USER_UNKNOWN, User, UserSessions,
 };
 
@@ -56,6 +56,7 @@ pub fn service(settings: Identity) -> Service<Identity> {
 
 /// Everything that identity refuses.
 pub const PROBLEMS: &[Refusal] = &[
+    NOT_ALLOWED,
     USER_UNKNOWN,
     EMAIL_INVALID,
     PROFILE_INVALID,

@@ -1,5 +1,6 @@
 //! Users and how they prove who they are. Transitions are pure: hashes and ciphertext come in, nothing is computed.
 
+mod actor;
 mod client;
 mod credential;
 mod realm;
@@ -10,6 +11,7 @@ mod text;
 mod token;
 mod user;
 
+pub use actor::{Actor, NOT_ALLOWED};
 pub use client::{CLIENT_NAME_CHARS_MAX, CLIENT_NAME_INVALID, CLIENT_UNKNOWN, Client};
 pub use credential::{CREDENTIAL_CHANGED, Credential, NotAPasswordHash, PasswordHash, SIGN_IN_REFUSED};
 pub use realm::{ADMIN_EXISTS, LAST_ADMIN, REALM, Realm};

@@ -36,6 +36,7 @@ pub const WITHOUT_READ_MODEL: &[(&str, &str)] = &[
     ("user.profile_updated", "read models hold nothing about people but their ids"),
     ("user.email_changed", "read models hold nothing about people but their ids"),
     ("user.deleted", "read models hold nothing about people but their ids"),
+    ("service_client.revoked", "service clients are looked up where they are kept, in identity"),
     ("signing_key.published", "keys are looked up where they are kept, in identity"),
     ("signing_key.retired", "keys are looked up where they are kept, in identity"),
     ("product.out_of_stock", "availability is read from stock events, which say more"),

@@ -55,9 +55,13 @@ impl Core {
                         forming.answers.push((task.item, Err(problem)));
                         return None;
                     }
-                    // Going on would lose the message; the process ends, and a restart finds it where it was.
-                    let buried = matches!(task.verdict, Some(Verdict::Dead(_)));
-                    assert!(!buried, "a dead letter cannot be written: {stop:?}");
+                    if let Some(Verdict::Dead(reason)) = &task.verdict {
+                        let reason = format!("{reason}; its dead letter could not be written as it should: {stop}");
+                        self.observe(forming, &task, watch.read(), Handled::Dead);
+                        self.trace_end(forming, &task, Handled::Dead);
+                        self.bury_alone(forming, &task, &reason);
+                        return None;
+                    }
                     task.verdict = Some(Self::verdict(&task, stop));
                     task.loads = 0;
                     task.reruns = Reruns::default();
@@ -179,12 +183,16 @@ impl Core {
                 (handler(&mut self.work, &cause, &**command)?, Success::default())
             }
             Target::Operator(operator) => {
-                let success = self.operate(operator)?;
+                let reason = message.audit.as_ref().and_then(|audit| audit.reason.as_deref());
+                let success = self.operate(operator, reason)?;
                 let done = Done { action: operator.action.name(), target: operator.action.target().clone() };
                 (Box::new(done) as AnyAnswer, success)
             }
         };
         let stored = message.stored(&*answer);
+        if let (Some(audit), Target::Service { .. }) = (&message.audit, &message.target) {
+            self.audit(audit, stored.location.as_deref());
+        }
         if let Some(idempotency) = &message.idempotency {
             let now = self.work.now;
             self.work.put(IdempotencyRow {

@@ -85,7 +85,7 @@ impl Core {
             return;
         }
         tracing::error!(consumer = name, "too many dead letters: the consumer is paused");
-        let Ok(consumer) = Id::new(name) else { return };
+        let consumer = tradewind_events::id(name);
         let reason = format!("dead letters with more than {max} unrelated causes within a minute");
         let action = Action::Pause { consumer: consumer.clone(), reason: reason.into() };
         let context = Context { request_id: consumer.clone(), correlation_id: consumer, traceparent: None };

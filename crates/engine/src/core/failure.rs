@@ -8,7 +8,7 @@ use super::{
     Core, Forming,
     causes::FailureCause,
     housework::PARKED_TIMER_SERVICE,
-    task::{Delivery, Note, Success, TaskKind, Verdict, Via},
+    task::{Delivery, Note, Success, Task, TaskKind, Verdict, Via},
 };
 use crate::{
     Address, Backoff, Entity, Stop,
@@ -194,13 +194,24 @@ impl Core {
     fn bury_parked(&mut self, row: &ParkedRow, reason: &str) -> Result<Success, Stop> {
         self.forget_parked(row);
         let mut cause = FailureCause::key(&row.message_key);
-        if let Ok(envelope) = RawEnvelope::from_json(row.message.as_bytes()) {
-            self.count_of(&row.consumer, &envelope.source, |counter| {
+        // A message that cannot be read still has the name of its event, and that one producer.
+        let source = match RawEnvelope::from_json(row.message.as_bytes()) {
+            Ok(envelope) => {
+                let source = envelope.source.clone();
+                if let Ok(envelope) = envelope.decode(&self.registry) {
+                    cause = FailureCause::of(&envelope);
+                }
+                Some(source)
+            }
+            Err(_) => self.registry.get(&row.event).map(|kind| KeyText::literal(kind.source)),
+        };
+        match source {
+            Some(source) => self.count_of(&row.consumer, &source, |counter| {
                 counter.parked = counter.parked.saturating_sub(1);
                 counter.dead += 1;
-            })?;
-            if let Ok(envelope) = envelope.decode(&self.registry) {
-                cause = FailureCause::of(&envelope);
+            })?,
+            None => {
+                tracing::error!(parked = %row.id, event = &*row.event, "no service produces this event: not counted");
             }
         }
         let dead = DeadLetterRow {
@@ -243,6 +254,37 @@ impl Core {
         };
         self.work.put(dead);
         Success::default()
+    }
+
+    /// A row that belongs to a dead letter cannot be read (the message's inbox, a counter, what is parked). What came from
+    /// outside or from a service is kept without that row. What has a row of its own stays where it is.
+    pub(super) fn bury_alone(&mut self, forming: &mut Forming, task: &Task, reason: &str) {
+        tracing::error!(reason, "a dead letter could not be written as it should");
+        let (envelope, services, address) = match (&task.kind, &forming.items[task.item].message) {
+            (TaskKind::Deliver(Delivery { service, envelope, address, via: Via::Local | Via::Heard }), _) => {
+                (envelope, vec![*service], *address)
+            }
+            (TaskKind::Root, Message::Heard(heard)) => {
+                let routes = self.routes.get(heard.envelope.event.name()).cloned().unwrap_or_default();
+                (&heard.envelope, routes.iter().map(|route| route.service).collect(), None)
+            }
+            (TaskKind::Root, Message::Tried(tried)) => return forming.tried.push(tried.id.clone()),
+            _ => return,
+        };
+        let envelope = Arc::clone(envelope);
+        for service in services {
+            let delivery = Delivery { service, envelope: Arc::clone(&envelope), address, via: Via::Heard };
+            let consumer = self.names[service].clone();
+            // Its id is new, so no row has to be read.
+            match self.new_dead(&consumer, &delivery, reason) {
+                Ok(dead) => self.work.put(dead),
+                Err(stop) => tracing::error!(event = %envelope.id, %stop, "an event cannot be kept as a dead letter"),
+            }
+            self.note_dead_letter(service, FailureCause::of(&envelope));
+        }
+        // Going on would lose the message; the process ends, and a restart finds it where it was.
+        let merged = self.work.merge();
+        assert!(merged.is_ok(), "a dead letter cannot be written: {merged:?}");
     }
 
     /// A root message that failed for good. What is logged of it stands at `here`.

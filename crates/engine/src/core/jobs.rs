@@ -9,6 +9,7 @@ use super::Core;
 use crate::{
     AnyService, Entity,
     due::DueWindow,
+    entity::readable,
     ports::StoreError,
     tables::{EffectRow, EffectState},
 };
@@ -67,7 +68,7 @@ impl JobLine {
         let equal =
             vec![("state", Value::Text(EffectState::Waiting.as_str().into())), ("kind", Value::Text(kind.into()))];
         let waiting = DueWindow::new::<EffectRow>(equal, |row| {
-            let row = EffectRow::from_row(&row.values).ok()?;
+            let row = readable::<EffectRow>(row)?;
             Some((row.due_at, row.key(), Arc::new(row)))
         });
         Self { waiting, running: FxHashSet::default() }
@@ -93,10 +94,14 @@ impl Core {
         }
         // Since it came into the window it may have been settled, or put off.
         let keys: Vec<Key> = due.iter().map(|job| job.key()).collect();
-        let rows = if keys.is_empty() { Vec::new() } else { self.reader.load(EffectRow::TABLE, &keys)? };
+        let rows = if keys.is_empty() { Vec::new() } else { self.load_of(EffectRow::TABLE, &keys)? };
         let mut jobs = Vec::with_capacity(due.len());
         for (job, row) in due.into_iter().zip(rows) {
-            let row = row.and_then(|row| EffectRow::from_row(&row.values).ok());
+            let row = row.unwrap_or_else(|reason| {
+                tracing::error!(job = %job.id, reason, "the store rejects the row of a job that is due");
+                None
+            });
+            let row = row.and_then(|row| readable::<EffectRow>(&row));
             if row.is_some_and(|row| row == *job)
                 && let Some(line) = self.jobs.lines.get_mut(&*job.kind)
                 && line.running.insert(job.id.clone())

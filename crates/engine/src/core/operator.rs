@@ -19,11 +19,12 @@ use crate::{
         AuditRow, ConsumerRow, DeadLetterKind, DeadLetterRow, DeadLetterState, EffectRow, EffectState, ParkedRow,
         TimerRow,
     },
-    work::Heard,
+    work::{Audit, Heard},
 };
 
 impl Core {
-    pub(super) fn operate(&mut self, operator: &Operator) -> Result<Success, Stop> {
+    /// Carries an action out. `reason` counts where the action itself has none.
+    pub(super) fn operate(&mut self, operator: &Operator, reason: Option<&str>) -> Result<Success, Stop> {
         let success = match &operator.action {
             Action::Pause { consumer, reason } => {
                 let consumer = self.set_paused(consumer, Some(reason))?;
@@ -57,23 +58,35 @@ impl Core {
                 self.finish(&row, reply)?;
                 Success::default()
             }
+            Action::Reveal { dead_letter, .. } => {
+                let row = self.work.get::<DeadLetterRow>(dead_letter.as_key())?;
+                row.or_refuse(|| DEAD_LETTER_NOT_FOUND.because(dead_letter))?;
+                Success::default()
+            }
             Action::ConfirmClock { .. } => Success::note(Note::ClockConfirmed),
         };
-        self.audit(operator);
+        let audit = Audit {
+            actor: Arc::clone(&operator.actor),
+            action: operator.action.name().into(),
+            target: operator.action.target().shared(),
+            reason: operator.action.reason().or(reason).map(Arc::from),
+        };
+        self.audit(&audit, None);
         Ok(success)
     }
 
-    fn audit(&mut self, operator: &Operator) {
-        let detail = operator
-            .action
-            .reason()
+    /// Writes a row of the audit trail, in the commit of the effect.
+    pub(super) fn audit(&mut self, audit: &Audit, made: Option<&str>) {
+        let detail = audit
+            .reason
+            .as_deref()
             .map_or_else(|| serde_json::json!({}), |reason| serde_json::json!({ "reason": reason }));
         let row = AuditRow {
             id: self.work.new_id(),
             at: self.work.now,
-            actor: Arc::clone(&operator.actor),
-            action: operator.action.name().into(),
-            target: operator.action.target().shared(),
+            actor: Arc::clone(&audit.actor),
+            action: Arc::clone(&audit.action),
+            target: made.map_or_else(|| Arc::clone(&audit.target), Arc::from),
             detail: detail.to_string().into(),
         };
         self.work.put(row);

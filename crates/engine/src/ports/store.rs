@@ -15,7 +15,9 @@ pub trait Writer: Send {
 
 /// Reads what is committed. Used beside the writer, from several threads.
 pub trait Reader: Send + Sync {
-    /// The rows of these keys, in their order; `None` where there is none.
+    /// The rows of these keys, in their order; `None` where there is none. When one key is at fault the answer is
+    /// [`StoreError::Rejected`] for all of them, and the same keys one by one tell which. What stands in a row is no
+    /// matter of the reader: a value that is not of its column's kind comes as bytes, and the entity refuses it.
     fn load(&self, table: &'static Table, keys: &[Key]) -> Result<Vec<Option<StoredRow>>, StoreError>;
 
     /// A page of rows.
@@ -36,6 +38,12 @@ pub trait Reader: Send + Sync {
     /// A look-up by key takes some microseconds and waits for no network: whoever may not block may ask it directly.
     fn is_near(&self) -> bool {
         false
+    }
+
+    /// Looks for damage in the part of what is kept that begins here; the first one begins at zero. Returns where the next
+    /// one begins, until all was looked at.
+    fn scrub(&self, _from: u64) -> Result<Option<u64>, StoreError> {
+        Ok(None)
     }
 
     /// What is known to be wrong with the store: it is not where it was, or a read has met damage. It is quick.
@@ -180,13 +188,17 @@ pub enum CommitError {
     Store(#[from] StoreError),
 }
 
-/// The store does not answer as it should: full, corrupt, unreachable. The engine stops taking messages in.
+/// The store did not do what it was asked for. Except for [`StoreError::Rejected`] it does not answer as it should (full,
+/// corrupt, unreachable), and the engine stops taking messages in.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     #[error("the store is full ({0}): free space on its disk, or raise its limit, and start again")]
     Full(String),
     #[error("the store is damaged ({0}): keep it aside, and restore the last backup in its place")]
     Corrupt(String),
+    /// One key or row is at fault, and not the store: it answers every other question. What asked for it fails.
+    #[error("the store rejects a key or a row ({0})")]
+    Rejected(String),
     #[error("the store cannot be used ({0}): remove the cause, most often with its disk, and start again")]
     Unusable(String),
 }

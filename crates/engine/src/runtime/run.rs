@@ -12,11 +12,13 @@ use std::{
     time::Duration,
 };
 
+use tradewind_events::AsKey;
+
 use super::{Handle, Input, Parts, Shared, listen::Subscriptions, relay::Relay, sweep::Sweep, workers::Workers};
 use crate::{
     BatchFigures, Committed, Core, Entity, Formed, Observer, Sealed, Setup,
     observe::Stopwatch,
-    ports::{CommitError, StoreError, Writer},
+    ports::{CommitError, Reader, StoreError, Writer},
     tables::RelayRow,
     trace,
 };
@@ -37,9 +39,7 @@ pub(super) fn start(setup: Setup, mut parts: Parts) -> Result<Handle, StoreError
     let (observer, store_name, registry) =
         (Arc::clone(&setup.observer), Arc::clone(&setup.store_name), setup.registry.clone());
     let mut core = Core::new(setup)?;
-    let relay_row =
-        reader.load(RelayRow::TABLE, &[tradewind_events::AsKey::as_key(&RelayRow::BROKER)])?.pop().flatten();
-    let mark = relay_row.and_then(|row| RelayRow::from_row(&row.values).ok()).map_or(0, |row| row.segment);
+    let mark = relay_mark(&*reader)?;
     let shared = Arc::new(Shared {
         input,
         segment: AtomicU64::new(reader.last_segment()?),
@@ -48,6 +48,7 @@ pub(super) fn start(setup: Setup, mut parts: Parts) -> Result<Handle, StoreError
         limits,
         tracer: observer.tracer(),
         listeners: RwLock::default(),
+        hooks: RwLock::default(),
         sent: AtomicUsize::new(0),
         waiting: AtomicUsize::new(0),
         in_flight: AtomicUsize::new(0),
@@ -103,6 +104,14 @@ pub(super) fn start(setup: Setup, mut parts: Parts) -> Result<Handle, StoreError
     Ok(Handle(shared))
 }
 
+/// How far the relay has published. Without its mark it would publish everything again.
+fn relay_mark(reader: &dyn Reader) -> Result<u64, StoreError> {
+    let row = reader.load(RelayRow::TABLE, &[RelayRow::BROKER.as_key()])?.pop().flatten();
+    let row = row.map(|row| RelayRow::from_row(&row.values)).transpose();
+    let row = row.map_err(|error| StoreError::Corrupt(format!("the mark of the relay: {error}")))?;
+    Ok(row.map_or(0, |row| row.segment))
+}
+
 /// Every thread has a name and is joined when the engine stops.
 pub(super) fn spawn(shared: &Arc<Shared>, name: &str, run: impl FnOnce() + Send + 'static) {
     let thread = thread::Builder::new().name(name.to_owned()).spawn(run);
@@ -126,10 +135,8 @@ impl Shared {
 fn write(shared: &Arc<Shared>, mut writer: Box<dyn Writer>, batches: &mpsc::Receiver<Sealed>) {
     while let Ok(sealed) = batches.recv() {
         let watch = Stopwatch::start();
-        let written = catch_unwind(AssertUnwindSafe(|| {
-            sealed.encode().map_err(CommitError::from).and_then(|commit| writer.commit(&commit))
-        }))
-        .unwrap_or_else(|_| Err(StoreError::Unusable("the writer has panicked".to_owned()).into()));
+        let written = catch_unwind(AssertUnwindSafe(|| sealed.encode().and_then(|commit| writer.commit(&commit))))
+            .unwrap_or_else(|_| Err(StoreError::Unusable("the writer has panicked".to_owned()).into()));
         shared.tell(Input::Wrote(written.map(|()| watch.read())));
     }
 }
@@ -173,6 +180,7 @@ impl Loop {
         self.relay = None;
         // Who listens most often holds the engine as well.
         self.shared.listeners.write().unwrap_or_else(PoisonError::into_inner).clear();
+        self.shared.hooks.write().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     fn turn_until_stopped(&mut self) -> Result<(), StoreError> {
@@ -304,6 +312,9 @@ impl Loop {
         for mut batch in settled {
             if let Some(tracer) = &self.shared.tracer {
                 trace::settled(&**tracer, &mut batch, written_in.take());
+            }
+            for hook in self.shared.hooks.read().unwrap_or_else(PoisonError::into_inner).iter() {
+                batch.events().for_each(hook);
             }
             batch.answer();
             if batch.segment > 0 {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use tradewind_engine::{
     Answer, AnyService, Command, CommandMessage, Context, Core, Entity, Formed, Limits, Message, Outcome, Service,
     Settings, Setup, Stop, StoredAnswer, StoredRow, Table, Uow,
-    ports::{List, Reader, StoreError, Writer},
+    ports::{List, Phrase, Reader, StoreError, Writer},
     segment::Segment,
 };
 use tradewind_events::{Event, EventKind, Id, Key, Registry, id};
@@ -109,7 +109,7 @@ fn cold() -> Limits {
 /// A stage over a way of so many stones that are not in memory.
 fn over(stones: u32, limits: Limits) -> Stage {
     let mut stage = Stage::with([walker()], registry(), Limits::default());
-    stage.ask(Lay { stones }).unwrap();
+    stage.ask(Lay { stones }).expect("stones can be laid");
     Stage::over(stage.store().clone(), [walker()], registry(), limits)
 }
 
@@ -173,7 +173,7 @@ struct Counted {
 
 impl Reader for Counted {
     fn load(&self, table: &'static Table, keys: &[Key]) -> Result<Vec<Option<StoredRow>>, StoreError> {
-        *self.loaded.lock().unwrap() += keys.len();
+        *self.loaded.lock().expect("no test has panicked") += keys.len();
         self.store.load(table, keys)
     }
 
@@ -181,8 +181,8 @@ impl Reader for Counted {
         self.store.list(list)
     }
 
-    fn search(&self, list: &List, text: &str, offset: u32) -> Result<Vec<StoredRow>, StoreError> {
-        self.store.search(list, text, offset)
+    fn search(&self, list: &List, phrases: &[Phrase], offset: u32) -> Result<Vec<StoredRow>, StoreError> {
+        self.store.search(list, phrases, offset)
     }
 
     fn segments(&self, from: u64, limit: u32) -> Result<Vec<Segment>, StoreError> {
@@ -211,19 +211,19 @@ fn loaded(limits: Limits, batches: &[u32]) -> Vec<usize> {
         observer: Arc::new(()),
         log_heard: false,
     })
-    .unwrap();
-    *reader.loaded.lock().unwrap() = 0;
+    .expect("the store in memory can be read");
+    *reader.loaded.lock().expect("no test has panicked") = 0;
     let batch = |walks: &u32| {
         for _ in 0..*walks {
             let context = Context { request_id: id("r"), correlation_id: id("r"), traceparent: None };
             let walk = Walk { from: stone(0) };
             core.accept(Message::Command(CommandMessage::new(walk, context, |_| StoredAnswer::default())));
         }
-        let Formed::Batch(sealed) = core.form().unwrap() else { panic!("a batch") };
+        let Formed::Batch(sealed) = core.form().expect("the store in memory can be read") else { panic!("a batch") };
         assert_eq!(sealed.messages(), *walks as usize);
-        writer.commit(&sealed.encode().unwrap()).unwrap();
+        writer.commit(&sealed.encode().expect("it can be encoded")).expect("the store takes it");
         core.committed();
-        std::mem::take(&mut *reader.loaded.lock().unwrap())
+        std::mem::take(&mut *reader.loaded.lock().expect("no test has panicked"))
     };
     batches.iter().map(batch).collect()
 }

@@ -1,5 +1,6 @@
 //! The engine through its doors: commands, events, timers and jobs go in, rows and events come out.
 
+mod audits;
 mod bounds;
 mod causes;
 mod cold;
@@ -10,6 +11,7 @@ mod jobs;
 mod look_ups;
 mod open_batch;
 mod operators;
+mod rejections;
 mod running;
 mod segments;
 mod timers;

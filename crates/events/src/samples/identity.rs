@@ -6,8 +6,8 @@ use crate::{
     carts::{CartCheckedOut, CartDeleted, CartExpired},
     id,
     identity::{
-        SigningKeyPublished, SigningKeyRetired, UserDeleted, UserEmailChanged, UserEmailVerified, UserProfileUpdated,
-        UserRegistered, UserSignedIn, UserSignedOut,
+        ServiceClientRevoked, SigningKeyPublished, SigningKeyRetired, UserDeleted, UserEmailChanged, UserEmailVerified,
+        UserProfileUpdated, UserRegistered, UserSignedIn, UserSignedOut,
     },
     notifications::{Channel, NotificationFailed, NotificationKind, NotificationQueued, NotificationSent},
     row_key,
@@ -56,6 +56,7 @@ samples! {
         previous_email: personal("ada@example.org"),
     }
     UserDeleted { user_id: id("user-1"), email: personal("ada.king@example.org") }
+    ServiceClientRevoked { client_id: id("client-1") }
     SigningKeyPublished { kid: id("key-1"), public_jwk: jwk() }
     SigningKeyRetired { kid: id("key-1"), public_jwk: jwk() }
 

@@ -110,6 +110,9 @@ pub struct Change {
 
 impl Change {
     /// What changed of a field; `None` when nothing did.
+    ///
+    /// # Panics
+    /// When JSON cannot hold a value.
     pub fn of<T: Serialize + PartialEq + ?Sized>(field: &str, old: &T, new: &T) -> Option<Self> {
         let value = |side: &T| FreeJson::of(side).expect("a wire type is JSON, and what is free in it was checked");
         (old != new).then(|| Self { field: field.into(), old_value: value(old), new_value: value(new) })

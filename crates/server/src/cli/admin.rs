@@ -13,7 +13,7 @@ use tradewind_engine::{
 use tradewind_events::{Personal, TextEnum, Value as Column};
 use tradewind_identity::{
     commands::{ChangeRole, IssueFirstAdminToken, RedeemFirstAdminToken, Register},
-    model::{ADMIN_EXISTS, Names, PasswordHash, Role, User},
+    model::{ADMIN_EXISTS, Actor, Names, PasswordHash, Role, User},
 };
 use tradewind_sqlite::OpenError;
 
@@ -145,6 +145,12 @@ impl Create {
     /// By an admin.
     async fn further(&self, url: ShopUrl) -> Result<String, CliError> {
         let mut desk = Desk::open(ShopArgs::at(&url, &self.trusted)).await?;
+        // Signing up does not tell whether an address is taken.
+        let known: Vec<Value> = desk.list("/v1/users", &[("email", &self.email)], 1).await?.typed("/v1/users")?;
+        if let Some(known) = known.first() {
+            let (email, user_id) = (crate::words::clean(&self.email), user_id(known));
+            return Err(CliError::Other(format!("{email} is registered already, as the user {user_id}")));
+        }
         let body = json!({ "email": self.email, "password": password()? });
         let user: Value = desk.post("/v1/users", &body).await?;
         let user_id = user_id(&user);
@@ -157,8 +163,13 @@ impl Create {
 
 /// Writes the admin into a store that nobody serves: the first one in one step, a further one in two.
 fn make(backroom: &Backroom, email: &str, password_hash: PasswordHash) -> Result<User, Problem> {
-    let register =
-        Register { email: Personal::new(email.to_owned()), names: Names::default(), password_hash, verification: None };
+    let register = Register {
+        email: Personal::new(email.to_owned()),
+        names: Names::default(),
+        password_hash,
+        verification: None,
+        conceal_taken: false,
+    };
     let token_hash = digest_of(&drawn_text());
     match backroom.run(IssueFirstAdminToken { token_hash: token_hash.clone() }) {
         Ok(()) => return backroom.run(RedeemFirstAdminToken { token_hash, register }),
@@ -166,7 +177,7 @@ fn make(backroom: &Backroom, email: &str, password_hash: PasswordHash) -> Result
         Err(problem) => return Err(problem),
     }
     let user = backroom.run(register)?;
-    backroom.run(ChangeRole { user_id: user.user_id, role: Role::Admin })
+    backroom.run(ChangeRole { user_id: user.user_id, role: Role::Admin, actor: Actor::Shop })
 }
 
 fn told(user_id: &str, email: &str) -> String {

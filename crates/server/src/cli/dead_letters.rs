@@ -9,11 +9,10 @@ use std::{
 };
 
 use clap::Subcommand;
-use hyper::body::Bytes;
 use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};
 use tradewind_engine::ports::{Clock, SystemClock};
-use tradewind_events::{Envelope, FreeJson, Id, Timestamp, mask};
+use tradewind_events::{FreeJson, Id, Timestamp};
 
 use super::{
     CliError, ShopArgs,
@@ -79,15 +78,19 @@ struct Filter {
 /// Show a dead letter with its message
 ///
 /// What is personal in the message is masked. A message that cannot be decoded is not shown, as nobody knows what is
-/// personal in it. --message prints it as it came, and nothing else: a file to edit.
+/// personal in it. --message prints it as it came, and nothing else: a file to edit. That is a disclosure: its reason
+/// stands in the audit trail.
 #[derive(clap::Args)]
 struct Show {
     /// The id of the dead letter
     id: Id,
     /// Print the message alone, exactly as it came, with what is personal in it
-    #[arg(long)]
+    #[arg(long, requires = "reason")]
     message: bool,
-    /// Print one JSON object, with the message as it came
+    /// Why the message is to be seen as it came, for the audit trail; nothing personal
+    #[arg(long, requires = "message")]
+    reason: Option<String>,
+    /// Print one JSON object, with the message masked
     #[arg(long, conflicts_with = "message")]
     json: bool,
     #[command(flatten)]
@@ -96,8 +99,8 @@ struct Show {
 
 /// Send a dead letter again with other content; the original is kept
 ///
-/// Take the message with `tradewind dead-letters show ID --message > FILE`, mend it, and send it. It goes to the service
-/// that failed, and to no other.
+/// Take the message with `tradewind dead-letters show ID --message --reason WHY > FILE`, mend it, and send it. It goes to the
+/// service that failed, and to no other.
 #[derive(clap::Args)]
 struct Edit {
     /// The id of the dead letter
@@ -146,8 +149,14 @@ struct Detail {
     #[serde(flatten)]
     letter: Letter,
     message: Option<Value>,
+    message_bytes: usize,
+}
+
+/// The message as it came.
+#[derive(Deserialize)]
+struct Disclosure {
+    message: Option<Box<RawValue>>,
     message_hex: Option<String>,
-    headers: Option<Value>,
 }
 
 impl DeadLetters {
@@ -210,31 +219,29 @@ fn table(letters: &[Letter]) -> Table {
 impl Show {
     async fn run(self, desk: &mut Desk) -> Result<(), CliError> {
         let path = format!("{PATH}/{}", encoded(self.id.as_str()));
-        // As it came: a parsed number could lose digits, and the order of fields.
+        if self.message {
+            let reason = json!({ "reason": self.reason.unwrap_or_default() });
+            let disclosed: Disclosure = desk.post(&format!("{path}/disclosure"), &reason).await?;
+            return say(format_args!("{}\n", disclosed.into_text()?));
+        }
         let raw: Box<RawValue> = desk.get(&path).await?;
         if self.json {
             return say(format_args!("{}\n", raw.get()));
         }
         let detail: Detail = serde_json::from_str(raw.get())?;
-        if self.message {
-            return say(format_args!("{}\n", as_it_came(&detail, raw.get())?));
-        }
         say(detail.shown())
     }
 }
 
-/// The message alone.
-fn as_it_came(detail: &Detail, answer: &str) -> Result<String, CliError> {
-    #[derive(Deserialize)]
-    struct Message {
-        message: Option<Box<RawValue>>,
-    }
-    let Message { message } = serde_json::from_str(answer)?;
-    match (message, &detail.message_hex) {
-        (Some(message), _) => Ok(message.get().to_owned()),
-        (None, hex) => {
-            let bytes = hex.as_ref().map_or(0, |hex| hex.len() / 2);
-            Err(CliError::Other(format!("the message is no JSON, but {bytes} bytes; --json has them in hexadecimal")))
+impl Disclosure {
+    /// The message alone: a parsed number could lose digits, and the order of fields.
+    fn into_text(self) -> Result<String, CliError> {
+        match (self.message, self.message_hex) {
+            (Some(message), _) => Ok(message.get().to_owned()),
+            (None, hex) => {
+                let (bytes, hex) = (hex.as_ref().map_or(0, |hex| hex.len() / 2), hex.unwrap_or_default());
+                Err(CliError::Other(format!("the message is no JSON, but {bytes} bytes, in hexadecimal: {hex}")))
+            }
         }
     }
 }
@@ -253,7 +260,7 @@ impl Detail {
             ("request", letter.correlation_id.clone()),
             ("position", letter.position.clone()),
             ("edit of", letter.edited_from.as_ref().map(ToString::to_string)),
-            ("headers", self.headers.as_ref().map(ToString::to_string)),
+            ("size", Some(format!("{} bytes", self.message_bytes))),
         ];
         for (name, value) in known.into_iter().filter_map(|(name, value)| Some((name, value?))) {
             table.row([Cell::from(format!("  {name}")).style(DIM), Cell::from(value)]);
@@ -265,20 +272,14 @@ impl Detail {
 
     /// The message, without what is personal.
     fn masked(&self) -> String {
-        let registry = tradewind_events::registry();
-        let bytes = self.message.as_ref().map(|message| Bytes::from(message.to_string()));
-        let envelope = bytes.and_then(|bytes| Envelope::from_json(&bytes, &registry).ok());
-        let text = envelope.and_then(|envelope| {
-            mask(|| {
-                let raw = serde_json::to_value(envelope.to_raw().ok()?).ok()?;
-                Some(format!("{raw:#}\n"))
-            })
-        });
-        text.unwrap_or_else(|| {
-            screen::paragraph(
-                "The message is none that can be decoded, so it may hold anything: --message shows it as it came.",
-            )
-        })
+        self.message.as_ref().map_or_else(
+            || {
+                screen::paragraph(
+                    "The message is none that can be decoded, so it may hold anything: --message shows it as it came.",
+                )
+            },
+            |message| format!("{message:#}\n"),
+        )
     }
 }
 

@@ -13,7 +13,7 @@ use tradewind_audit::{Audit, Charge, Charges, INVARIANTS, Report, StoreView};
 use tradewind_engine::ports::{Clock, Reader, SystemClock};
 use tradewind_events::{Id, Timestamp};
 use tradewind_sqlite::Sqlite;
-use tradewind_workers::provider::{self, ChargeState, ProviderRecords, ProviderSimulator};
+use tradewind_workers::provider::{self, ChargeState, ProviderRecords, ProviderSimulator, SimulatorError};
 
 use super::{
     CliError, interrupt, say,
@@ -69,6 +69,8 @@ const FILE_MODE: u32 = 0o600;
 pub struct Audited {
     pub report: Report,
     store: PathBuf,
+    /// Why the books of the provider were not compared: they may be closed to who may read the store.
+    unread: Option<String>,
     /// Where the log ended.
     last_segment: u64,
     at: Timestamp,
@@ -83,17 +85,28 @@ pub fn audit(store: &Path, provider: &Path) -> Result<Audited, CliError> {
 /// The same with the copy in this file.
 fn audit_by(copy: &Path, store: &Path, provider: &Path) -> Result<Audited, CliError> {
     let (live, _) = Sqlite::open_reader(store).map_err(AppError::from)?;
-    let before = charges(provider)?;
+    let before = books(provider)?;
     live.back_up(copy, &mut |_| {})?;
-    let charges = settled(before, charges(provider)?);
+    let (charges, unread) = match before {
+        Ok(before) => (Some(settled(before, charges(provider)?)), None),
+        Err(unread) => (None, Some(unread)),
+    };
     let (reader, meta) = Sqlite::open_reader(copy).map_err(AppError::from)?;
     // Which events a service hears does not depend on how it is configured.
     let services = services::all(&Config::load(&Layers::default())?);
     let stores = [StoreView::new(&meta.name, &reader, &services)];
     let (registry, at) = (tradewind_events::registry(), SystemClock.now());
-    let report = Audit { stores: &stores, registry: &registry, charges: Some(&charges), now: at }.run()?;
+    let report = Audit { stores: &stores, registry: &registry, charges: charges.as_ref(), now: at }.run()?;
     let last_segment = reader.last_segment().map_err(AppError::from)?;
-    Ok(Audited { report, store: store.to_owned(), last_segment, at })
+    Ok(Audited { report, store: store.to_owned(), unread, last_segment, at })
+}
+
+/// The provider's charges now, or why this user cannot read them.
+fn books(provider: &Path) -> Result<Result<BTreeMap<(Id, Id), Charge>, String>, CliError> {
+    match charges(provider) {
+        Err(CliError::Provider(error @ SimulatorError::Unreadable { .. })) => Ok(Err(error.to_string())),
+        read => Ok(Ok(read?)),
+    }
 }
 
 /// The provider's charges now, by order and reference.
@@ -171,7 +184,7 @@ impl Drop for Copy {
 /// As people read it.
 impl fmt::Display for Audited {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { report, store, last_segment, at } = self;
+        let Self { report, store, unread, last_segment, at } = self;
         writeln!(f, "Audit of {} at {at}, up to segment {last_segment} of its log", store.display())?;
         let mut table = Table::new(&["", "", "", ""]).right(0).right(2);
         for (number, (check, says)) in (1..).zip(report.checks.iter().zip(INVARIANTS)) {
@@ -198,6 +211,9 @@ impl fmt::Display for Audited {
         f.write_str(&screen::paragraph(&format!(
             "Set aside, because something is in flight, parked, dead or owed: {aside}"
         )))?;
+        if let Some(unread) = unread {
+            f.write_str(&screen::paragraph(&format!("Not compared with the books of the payment provider: {unread}")))?;
+        }
         if report.frozen > 0 {
             writeln!(f, "Not compared, because their events are no longer in the log: {} rows", report.frozen)?;
         }
@@ -216,7 +232,7 @@ impl fmt::Display for Audited {
 
 impl Audited {
     fn as_json(&self) -> serde_json::Value {
-        let Self { report, last_segment, at, .. } = self;
+        let Self { report, unread, last_segment, at, .. } = self;
         let checks = (1..).zip(report.checks.iter().zip(INVARIANTS)).map(|(number, (check, says))| {
             let violations: Vec<_> = check
                 .violations
@@ -232,7 +248,7 @@ impl Audited {
             report.owed.iter().map(|owed| json!({ "kind": owed.kind, "id": owed.id, "detail": owed.detail })).collect();
         json!({
             "at": at, "last_segment": last_segment, "clean": report.is_clean(), "set_aside": report.set_aside,
-            "frozen": report.frozen, "owed": owed, "checks": checks.collect::<Vec<_>>(),
+            "frozen": report.frozen, "provider_unread": unread, "owed": owed, "checks": checks.collect::<Vec<_>>(),
         })
     }
 }

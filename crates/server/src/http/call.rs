@@ -11,12 +11,12 @@ use std::{
 
 use axum::{extract::FromRequestParts, http::request, response::Response};
 use tradewind_engine::{
-    Command, CommandMessage, Context, Idempotency, Refusal,
+    Audit, Command, CommandMessage, Context, Idempotency, Refusal,
     operator::{Done as OperatorDone, Operator},
     tables::IdempotencyRow,
 };
 use tradewind_events::Id;
-use tradewind_identity::model::Role;
+use tradewind_identity::model::{Actor, Role};
 
 use super::{
     answer::{Answer, Sent, replayed},
@@ -41,6 +41,9 @@ pub struct Parts {
     pub idempotency: Option<Idempotency>,
     pub(super) must_own: bool,
     pub(super) owned: AtomicBool,
+    /// What the audit trail tells of it, if it tells anything.
+    pub(super) audit: Option<Audit>,
+    pub(super) audited: AtomicBool,
 }
 
 /// How long the client is ready to wait for the outcome, if it is: `Prefer: wait=N` (RFC 7240).
@@ -74,7 +77,8 @@ impl Call {
     }
 
     async fn send<A>(&self, message: CommandMessage) -> Result<Sent<A>, Failure> {
-        let message = message.idempotent(self.0.idempotency.clone());
+        self.0.audited.store(true, Ordering::Release);
+        let message = message.idempotent(self.0.idempotency.clone()).audited(self.0.audit.clone());
         Ok(Sent::new(self.0.shop.send(message).await?))
     }
 
@@ -108,6 +112,16 @@ impl Call {
         self.user().map(|user| &user.id)
     }
 
+    /// Who asks, for identity, which looks at their rows.
+    pub fn actor(&self) -> Result<Actor, Failure> {
+        let who = self.user()?.clone();
+        match (who.role, who.session_id) {
+            (Role::Service, _) => Ok(Actor::Client { client_id: who.id }),
+            (_, Some(session_id)) => Ok(Actor::User { user_id: who.id, session_id }),
+            (_, None) => Err(NOT_SIGNED_IN.problem()),
+        }
+    }
+
     /// Whoever asks is staff or admin.
     pub fn is_staff(&self) -> bool {
         self.0.principal.as_ref().is_some_and(|principal| matches!(principal.role, Role::Staff | Role::Admin))
@@ -123,6 +137,10 @@ impl Call {
         self.0.owned.store(true, Ordering::Release);
         let may = self.0.principal.as_ref().is_some_and(|who| who.role != Role::Customer || who.id == *owner);
         if may { Ok(()) } else { Err(unknown.problem().into()) }
+    }
+
+    pub(super) fn misses_audit(&self) -> bool {
+        self.0.audit.is_some() && !self.0.audited.load(Ordering::Acquire)
     }
 
     pub(super) fn misses_owner(&self) -> bool {

@@ -11,7 +11,7 @@ use axum::{
 };
 use futures_util::StreamExt;
 use ring::hmac;
-use tradewind_engine::{Context, Idempotency, operator::SERVICE_ELSEWHERE};
+use tradewind_engine::{Audit, Context, Idempotency, operator::SERVICE_ELSEWHERE};
 use tradewind_events::{Id, KeyText};
 use tradewind_identity::model::Role;
 
@@ -30,6 +30,12 @@ use super::{
 use crate::{identity::InvalidToken, secret::encoded, shop::Shop};
 
 pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
+/// Why staff, an admin or a service client makes a change: optional, and kept in the audit trail.
+pub const AUDIT_REASON: &str = "x-audit-reason";
+
+/// Of a reason in the audit trail.
+pub const AUDIT_REASON_CHARS_MAX: usize = 500;
 
 /// Under this every name in a query means something. Pages for people may be asked for with whatever a link has added.
 const API: &str = "/v1/";
@@ -68,6 +74,9 @@ pub async fn pass(State(gate): State<Arc<Gate>>, request: Request, next: Next) -
             if answered && call.misses_owner() {
                 let route = gate.route.path;
                 Failure::internal("checking an owner", &format_args!("{route} did not say whose it is")).into_response()
+            } else if answered && call.misses_audit() {
+                let route = gate.route.path;
+                Failure::internal("auditing", &format_args!("{route} left no row in the audit trail")).into_response()
             } else if response.status().is_client_error() {
                 // What a handler looks at before it asks the engine may have changed by its own first effect.
                 call.answered_before().await.unwrap_or(response)
@@ -103,6 +112,7 @@ impl Gate {
         };
         self.know_query(&parts)?;
         let idempotency = self.idempotency(&parts, principal.as_ref(), &body)?;
+        let audit = self.audit(&parts, principal.as_ref())?;
         let context = parts.extensions.remove::<Context>().unwrap_or_else(|| self.context());
         let call = Call::new(Parts {
             shop: self.shop.clone(),
@@ -111,6 +121,8 @@ impl Gate {
             idempotency,
             must_own: self.route.who == Who::Owner && owner_in_path(self.route.path, parts.uri.path()).is_none(),
             owned: false.into(),
+            audit,
+            audited: false.into(),
         });
         parts.extensions.insert(BodyBytes(body));
         parts.extensions.insert(call.clone());
@@ -157,7 +169,12 @@ impl Gate {
         if self.shop.key_ring.may_lack_key_of(token) {
             self.shop.key_ring.fetch(&self.shop).await;
         }
-        match self.shop.key_ring.check(token, self.shop.clock().now()) {
+        let checked = match self.shop.key_ring.check(token, self.shop.clock().now()) {
+            // What it stands for may have ended since it was signed.
+            Ok(bearer) => self.shop.revocations.check(&self.shop, &bearer).await?.map(|()| bearer),
+            Err(invalid) => Err(invalid),
+        };
+        match checked {
             Ok(bearer) => Ok(Some(bearer)),
             Err(InvalidToken::Expired) => Err(challenge(ACCESS_TOKEN_EXPIRED.problem(), "invalid_token")),
             Err(InvalidToken::Refused) => Err(challenge(ACCESS_TOKEN_INVALID.problem(), "invalid_token")),
@@ -180,6 +197,20 @@ impl Gate {
             (Who::Admin, role) => role == Role::Admin,
         };
         if may { Ok(()) } else { Err(NOT_ALLOWED.problem()) }
+    }
+
+    /// What the audit trail tells of a write by somebody who is no customer, unless it is about themselves.
+    fn audit(&self, parts: &request::Parts, principal: Option<&Principal>) -> Result<Option<Audit>, Failure> {
+        let Some(who) = principal.filter(|who| self.route.is_audited() && who.role != Role::Customer) else {
+            return Ok(None);
+        };
+        let path = parts.uri.path();
+        if self.route.who == Who::Owner && owner_in_path(self.route.path, path) == Some(who.id.as_str()) {
+            return Ok(None);
+        }
+        let reason = parts.headers.get(AUDIT_REASON).map(reason).transpose()?;
+        let (actor, action) = (who.id.shared(), self.route.name.as_str().into());
+        Ok(Some(Audit { actor, action, target: path.into(), reason }))
     }
 
     /// A filter with a wrong name must not pass for none.
@@ -269,6 +300,22 @@ async fn drain(mut body: BodyDataStream) {
             return;
         }
     }
+}
+
+/// Whether the audit trail keeps this text as a reason.
+pub fn is_reason(text: &str) -> bool {
+    let chars = text.chars().count();
+    (1..=AUDIT_REASON_CHARS_MAX).contains(&chars) && !text.trim().is_empty() && !text.chars().any(char::is_control)
+}
+
+/// Why somebody does something, as the audit trail keeps it.
+fn reason(header: &HeaderValue) -> Result<Arc<str>, Failure> {
+    let text = std::str::from_utf8(header.as_bytes()).map(str::trim).unwrap_or_default();
+    if is_reason(text) {
+        return Ok(text.into());
+    }
+    let rule = format!("A reason has 1 to {AUDIT_REASON_CHARS_MAX} characters of UTF-8, and no control characters.");
+    Err(HEADER_INVALID.because(rule).at("X-Audit-Reason"))
 }
 
 /// What stands in a path where its template has `{user_id}`.

@@ -9,7 +9,7 @@ use tradewind_engine::{RefusalKind, operator};
 
 use super::{
     describe::Describer,
-    gate::IDEMPOTENCY_KEY,
+    gate::{AUDIT_REASON, AUDIT_REASON_CHARS_MAX, IDEMPOTENCY_KEY},
     problem::{EdgeRefusal, MEDIA_TYPE, ProblemBody},
     refusals::{
         ACCESS_TOKEN_EXPIRED, ACCESS_TOKEN_INVALID, BODY_INVALID, BODY_TOO_LARGE, CURSOR_INVALID,
@@ -75,6 +75,11 @@ fn operation(describer: &mut Describer, section: &Section, route: &Route) -> Val
         let schema = json!({"type": "string", "minLength": 1, "maxLength": 64});
         describer.required_header(&canonical(IDEMPOTENCY_KEY), help, schema);
     }
+    if route.is_audited() {
+        let help = "Why, for the audit trail, where somebody else than a customer asks; no personal data.";
+        let schema = json!({"type": "string", "minLength": 1, "maxLength": AUDIT_REASON_CHARS_MAX});
+        describer.header(&canonical(AUDIT_REASON), help, schema);
+    }
     (route.describe)(describer);
     let codes = codes(describer, route);
     describer.fails(json!({"$ref": "#/components/responses/Problem"}));
@@ -118,7 +123,14 @@ fn codes(describer: &Describer, route: &Route) -> Vec<&'static str> {
     let is_read = route.method == Method::GET;
     let of_services = route.services.iter().flat_map(|service| problems::of_service(service)).copied();
     let of_services = of_services.filter(|own| !is_read || (has("path") && own.kind == RefusalKind::NotFound));
-    of_form.chain(of_writes.into_iter().flatten()).chain(of_services).map(|refusal| refusal.code).collect()
+    let mut codes = Vec::new();
+    for refusal in of_form.chain(of_writes.into_iter().flatten()).chain(of_services) {
+        // The edge and a service may refuse for the same reason.
+        if !codes.contains(&refusal.code) {
+            codes.push(refusal.code);
+        }
+    }
+    codes
 }
 
 fn for_whom(who: Who) -> &'static str {

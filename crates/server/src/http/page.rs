@@ -49,6 +49,11 @@ pub struct PageOf<T> {
 }
 
 impl Page {
+    /// The first page of a list that is shown with something else.
+    pub const fn first(limit: u32) -> Self {
+        Self { limit, cursor: None }
+    }
+
     /// The row after which the page begins. `list` names the list with its filters, so that a cursor of another is refused.
     pub fn after(&self, shop: &Shop, list: &str) -> Result<Option<(Value, Key)>, Failure> {
         let Some(cursor) = &self.cursor else { return Ok(None) };

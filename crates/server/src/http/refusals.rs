@@ -33,7 +33,6 @@ refusals! {
     NOT_SIGNED_IN: UNAUTHORIZED, Unauthenticated, "not_signed_in", "This needs an access token.";
     ACCESS_TOKEN_INVALID: UNAUTHORIZED, Unauthenticated, "access_token_invalid", "The access token is not one of ours, or no longer good.";
     ACCESS_TOKEN_EXPIRED: UNAUTHORIZED, Unauthenticated, "access_token_expired", "The access token has expired.";
-    NOT_ALLOWED: FORBIDDEN, Forbidden, "not_allowed", "Whoever asks may not do this.";
     CLIENT_REFUSED: UNAUTHORIZED, Unauthenticated, "client_refused", "The client id or its secret is wrong.";
     PASSWORD_INVALID: UNPROCESSABLE_ENTITY, Invalid, "password_invalid", "The password cannot be taken.";
     PASSWORD_WRONG: FORBIDDEN, Forbidden, "password_wrong", "The present password is not this one.";
@@ -47,6 +46,10 @@ refusals! {
     NOT_READY: SERVICE_UNAVAILABLE, Unavailable, "not_ready", "The shop cannot do all of its work at the moment.";
     TIMED_OUT: SERVICE_UNAVAILABLE, Unavailable, "timed_out", "The request took too long. A write may still have been carried out.";
 }
+
+/// Identity refuses for the same reason, so the code is in its list.
+pub const NOT_ALLOWED: EdgeRefusal =
+    EdgeRefusal { status: StatusCode::FORBIDDEN, refusal: tradewind_identity::model::NOT_ALLOWED };
 
 impl EdgeRefusal {
     /// This refusal, with what was the matter this time.

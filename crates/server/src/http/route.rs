@@ -115,6 +115,11 @@ impl Route {
         self
     }
 
+    /// A write of it by somebody who is no customer leaves a row in the audit trail.
+    pub fn is_audited(&self) -> bool {
+        self.method != Method::GET && self.who != Who::Public
+    }
+
     fn about(mut self, summary: &'static str) -> Self {
         self.summary = summary;
         self

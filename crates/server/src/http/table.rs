@@ -39,17 +39,17 @@ pub fn table() -> Vec<Section> {
 
 fn users() -> Vec<Route> {
     vec![
-        post("/v1/users", Public, users::register, "Sign up. A mail asks to verify the address.").tries_secret(),
-        get("/v1/users", Staff, users::list, "All users, by id."),
+        post("/v1/users", Public, users::register, "Sign up. A mail asks to verify the address. A taken address is answered like a free one, and its owner gets a mail.").tries_secret(),
+        get("/v1/users", Staff, users::list, "All users, by id, or the one with an address."),
         get("/v1/me", User, users::me, "Whoever asks."),
         get("/v1/users/{user_id}", Owner, users::read, "A user."),
         patch("/v1/users/{user_id}", Owner, users::change_profile, "Change the profile. Null clears a field."),
-        put("/v1/users/{user_id}/email", Owner, users::change_email, "Change the address. It is to be verified again."),
-        put("/v1/users/{user_id}/password", Owner, users::change_password, "Change the password. Other sessions end."),
-        put("/v1/users/{user_id}/role", Admin, users::change_role, "Make a user customer, staff or admin."),
-        post("/v1/users/{user_id}/deletion", Owner, users::remove, "Leave. What is personal is erased."),
+        put("/v1/users/{user_id}/email", Owner, users::change_email, "Change the address. It counts once the mail to it is answered; when staff does it, at once.").tries_secret(),
+        put("/v1/users/{user_id}/password", Owner, users::change_password, "Change the password. Other sessions end.").tries_secret(),
+        put("/v1/users/{user_id}/role", Admin, users::change_role, "Make a user customer, staff or admin. Their sessions end."),
+        post("/v1/users/{user_id}/deletion", Owner, users::remove, "Leave. What is personal is erased.").tries_secret(),
         post("/v1/users/{user_id}/verification", Owner, users::request_verification, "Ask for another verification mail."),
-        post("/v1/email-verifications", Public, users::verify_email, "Show the token of a verification mail.").tries_secret(),
+        post("/v1/email-verifications", Public, users::verify_email, "Show the token of a mail that asks to confirm an address.").tries_secret(),
         post("/v1/password-resets", Public, users::request_reset, "Forgot the password: a mail follows, if the address is known.").tries_secret(),
         post("/v1/password-resets/confirmation", Public, users::confirm_reset, "Set a new password with the token of a reset mail.").tries_secret(),
         post("/v1/first-admin", Public, users::become_first_admin, "Sign up as admin, with the token that the first start has shown.").tries_secret(),
@@ -160,6 +160,7 @@ fn orders() -> Vec<Route> {
         post("/v1/orders", Owner, orders::place, "Place an order. It is answered at once, or how it went."),
         get("/v1/orders", Owner, orders::list, "Your orders; all of them for staff. The newest first.").of("query"),
         get("/v1/orders/{order_id}", Owner, orders::read, "An order.").of("query"),
+        get("/v1/orders/{order_id}/refunds", Owner, orders::refunds, "List the money of an order that went back.").of("query"),
         get("/v1/orders/{order_id}/events", Owner, timelines::read, "What happened to an order; with `Accept: text/event-stream`, as it happens.").of("query"),
         post("/v1/orders/{order_id}/cancellation", Owner, orders::cancel, "Stop an order, unless its goods have left."),
     ]
@@ -168,6 +169,8 @@ fn orders() -> Vec<Route> {
 fn payments() -> Vec<Route> {
     vec![
         get("/v1/orders/{order_id}/payment", Owner, payments::read, "The payment of an order."),
+        get("/v1/orders/{order_id}/payment/refunds", Owner, payments::refunds, "List the refunds of a payment, also those under way."),
+        get("/v1/orders/{order_id}/payment/surpluses", Owner, payments::surpluses, "List the money that came for no reason."),
         post("/v1/orders/{order_id}/payment/authorization", Service, payments::authorize, "You hold the money of an order that is paid outside."),
         post("/v1/orders/{order_id}/payment/failure", Service, payments::fail, "Nobody will hold the money of an order that is paid outside."),
         post("/v1/orders/{order_id}/payment/capture", Staff, payments::capture, "Start a refused capture once more."),
@@ -202,13 +205,16 @@ fn operations() -> Vec<Route> {
         get("/v1/operations/owed/holds", Staff, owed::list_holds, "Holds that could not be let go.").of("payments"),
         get("/v1/operations/owed/refunds", Staff, owed::list_refunds, "Refunds that were refused.").of("payments"),
         get("/v1/operations/owed/surplus", Staff, owed::list_surplus, "Money that came for no reason and could not be returned.").of("payments"),
+        get("/v1/operations/owed/payables", Staff, owed::list_payables, "List what is owed to deleted customers.").of("payments"),
+        post("/v1/operations/owed/payables/{customer_id}/settlement", Staff, owed::settle_payable, "Record that a deleted customer was paid by other means.").of("payments"),
         post("/v1/operations/owed/{order_id}/retry", Staff, owed::retry, "Ask the provider once more.").of("payments"),
         post("/v1/operations/owed/{order_id}/settlement", Staff, owed::settle, "The money went back by other means.").of("payments"),
         get("/v1/operations/jobs", Staff, jobs::list, "Calls of the provider and mails that are not done."),
         post("/v1/operations/jobs/{job_id}/retry", Staff, jobs::retry, "Give a job new attempts, under its key."),
         post("/v1/operations/jobs/{job_id}/settlement", Staff, jobs::settle, "Say how a job ended."),
         get("/v1/operations/dead-letters", Staff, dead_letters::list, "Messages that could not be handled."),
-        get("/v1/operations/dead-letters/{dead_letter_id}", Staff, dead_letters::read, "One of them, with its message."),
+        get("/v1/operations/dead-letters/{dead_letter_id}", Staff, dead_letters::read, "One of them, with its message. What is personal is masked."),
+        post("/v1/operations/dead-letters/{dead_letter_id}/disclosure", Staff, dead_letters::disclose, "Show its message with what is personal. The reason goes into the audit trail."),
         post("/v1/operations/dead-letters/{dead_letter_id}/redrive", Staff, dead_letters::redrive, "Send it again to the consumer that failed."),
         post("/v1/operations/dead-letters/{dead_letter_id}/edit", Staff, dead_letters::edit_and_redrive, "Send it again with other content; the original is kept."),
         post("/v1/operations/dead-letters/{dead_letter_id}/discard", Staff, dead_letters::discard, "Decide that it needs no effect."),
@@ -218,7 +224,7 @@ fn operations() -> Vec<Route> {
         get("/v1/operations/consumers", Staff, consumers::list, "The services as hearers of events."),
         post("/v1/operations/consumers/{consumer}/pause", Staff, consumers::pause, "Park what a service would hear."),
         post("/v1/operations/consumers/{consumer}/resume", Staff, consumers::resume, "Let it go on, from what is parked."),
-        get("/v1/operations/audit", Staff, trail::list, "What operators did, and why."),
+        get("/v1/operations/audit", Staff, trail::list, "What staff, admins, service clients and the command line changed, and why."),
     ]
 }
 

@@ -7,14 +7,14 @@ use std::{
 };
 
 use serde::Deserialize;
-use tradewind_events::{Timestamp, identity::Jwk};
+use tradewind_events::{Id, Timestamp, identity::Jwk};
 
 use crate::{
     client::{Client, ShopUrl},
     shop::Shop,
 };
 
-/// A key that is retired there is trusted here no longer than this.
+/// A key that is retired there is trusted here no longer than this, should its event not arrive.
 const FETCH_EVERY: Duration = Duration::from_mins(5);
 
 /// It is asked no more often than this, whatever keys tokens name.
@@ -59,6 +59,12 @@ impl Elsewhere {
     /// The keys as they were last time.
     pub fn keys(&self) -> Vec<Jwk> {
         self.keys.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The key was retired there.
+    pub fn forget(&self, kid: &Id) {
+        let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
+        keys.retain(|jwk| jwk.get("kid").and_then(serde_json::Value::as_str) != Some(kid.as_str()));
     }
 
     pub fn replace(&self, keys: Vec<Jwk>) {

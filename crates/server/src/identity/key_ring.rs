@@ -14,16 +14,16 @@ use ring::{
 };
 use serde_json::json;
 use tradewind_engine::{
-    Entity, Logged, Problem,
+    Entity, Problem,
     ports::{List, Reader, StoreError},
 };
 use tradewind_events::{
-    Event, Id, TextEnum, Timestamp, Value,
+    Envelope, Id, TextEnum, Timestamp, Value,
     identity::{Jwk, SigningKeyPublished, SigningKeyRetired},
 };
 use tradewind_identity::{
     commands::PublishSigningKey,
-    model::{KeyState, SIGNING_KEY_CHANGED, SigningKey},
+    model::{Actor, KeyState, SIGNING_KEY_CHANGED, SigningKey},
 };
 
 use super::{
@@ -131,15 +131,16 @@ impl KeyRing {
         self.read().good.values().map(|key| key.jwk.clone()).collect()
     }
 
-    /// To be called with the events of every commit.
-    pub fn hear(&self, events: &[Logged]) {
-        let about_keys = |event: &&Logged| {
-            let name = event.envelope.event.name();
-            name == SigningKeyPublished::NAME || name == SigningKeyRetired::NAME
-        };
-        if events.iter().any(|event| about_keys(&event))
-            && let Err(error) = self.reload()
-        {
+    /// To be called with every event of a commit, before the answers of the commit go out: a key that is retired is good
+    /// for nothing once that is answered.
+    pub fn hear(&self, envelope: &Envelope) {
+        let event = envelope.event.as_any();
+        if let Some(retired) = event.downcast_ref::<SigningKeyRetired>() {
+            self.elsewhere.forget(&retired.kid);
+        } else if !event.is::<SigningKeyPublished>() {
+            return;
+        }
+        if let Err(error) = self.reload() {
             tracing::error!(%error, "the signing keys could not be read");
         }
     }
@@ -156,8 +157,17 @@ impl KeyRing {
         for state in [KeyState::Active, KeyState::Verifying] {
             let list = List::of(SigningKey::TABLE, KEYS_MAX).equal("state", Value::Text(state.as_str().into()));
             for row in self.reader.list(&list)? {
-                let Ok(key) = SigningKey::from_row(&row.values) else { continue };
-                let Some(point) = point(&key.public_jwk) else { continue };
+                let key = match SigningKey::from_row(&row.values) {
+                    Ok(key) => key,
+                    Err(error) => {
+                        tracing::error!(%error, "a signing key cannot be read: its tokens are refused");
+                        continue;
+                    }
+                };
+                let Some(point) = point(&key.public_jwk) else {
+                    tracing::error!(kid = %key.kid, "a signing key has no public key: its tokens are refused");
+                    continue;
+                };
                 if state == KeyState::Active {
                     ring.active = Some(key.kid.clone());
                     ring.signer = self.opened(&key);
@@ -183,7 +193,7 @@ impl KeyRing {
         if self.read().signer.is_some() {
             return Ok(());
         }
-        match shop.run(self.next()).await {
+        match shop.run(self.next(Actor::Shop)).await {
             Err(problem) if problem.code() != SIGNING_KEY_CHANGED.code => return Err(problem),
             _ => self.read_again(shop).await,
         }
@@ -204,7 +214,7 @@ impl KeyRing {
     ///
     /// # Panics
     /// When the operating system gives no random bytes.
-    pub fn next(&self) -> PublishSigningKey {
+    pub fn next(&self, actor: Actor) -> PublishSigningKey {
         let chance = SystemRandom::new();
         let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &chance)
             .expect("the operating system gives random bytes");
@@ -212,7 +222,7 @@ impl KeyRing {
             .expect("a key that was just made can be read");
         let (kid, public_jwk) = public(pair.public_key().as_ref());
         let private_key = self.keys.seal(pkcs8.as_ref(), kid.as_str()).into();
-        PublishSigningKey { kid, public_jwk, private_key, replaces: self.read().active.clone() }
+        PublishSigningKey { kid, public_jwk, private_key, replaces: self.read().active.clone(), actor }
     }
 
     /// When the key that signs is to be replaced; at once when none does.
@@ -233,7 +243,7 @@ pub async fn keep_rotated(shop: Shop) {
         if shop.clock().now() < shop.key_ring.rotate_at(shop.config.signing_key_age_max) {
             continue;
         }
-        match shop.run(shop.key_ring.next()).await {
+        match shop.run(shop.key_ring.next(Actor::Shop)).await {
             Ok(()) => {
                 tracing::info!("a new key signs access tokens");
                 shop.key_ring.read_again(&shop).await;

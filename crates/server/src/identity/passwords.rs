@@ -6,6 +6,7 @@ use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Versio
 use tokio::sync::Semaphore;
 use tradewind_events::Personal;
 use tradewind_identity::model::PasswordHash;
+use unicode_normalization::UnicodeNormalization;
 
 use crate::{
     config::Config,
@@ -18,6 +19,9 @@ use crate::{
 
 /// The longest password that is hashed, in bytes.
 const PASSWORD_BYTES_MAX: usize = 1_024;
+
+/// What comes out of NFC in [`PASSWORD_BYTES_MAX`] is never longer than this before.
+const UNPREPARED_BYTES_MAX: usize = 4 * PASSWORD_BYTES_MAX;
 
 const SALT_BYTES: usize = 16;
 
@@ -62,26 +66,27 @@ impl Passwords {
 
     /// Checks that a new password is good enough, and hashes it.
     pub async fn hash(&self, password: Personal<String>, field: &'static str) -> Result<PasswordHash, Failure> {
-        let length = password.expose().chars().count();
-        if length < self.chars_min || password.expose().len() > PASSWORD_BYTES_MAX {
+        let prepared = prepared(password.expose());
+        let fits = |password: &String| password.chars().count() >= self.chars_min;
+        let Some(password) = prepared.filter(fits) else {
             let rule = format!(
                 "A password has {} characters at least and {PASSWORD_BYTES_MAX} bytes at most.",
                 self.chars_min
             );
             return Err(PASSWORD_INVALID.because(rule).at(field));
-        }
-        self.run(move |argon2| hash(argon2, password.expose())).await
+        };
+        self.run(move |argon2| hash(argon2, &password)).await
     }
 
     /// Verifies a password. Without a hash to verify against it takes as long, and is wrong.
     pub async fn verify(&self, password: Personal<String>, hash: Option<PasswordHash>) -> Result<Checked, Failure> {
-        let possible = hash.is_some() && password.expose().len() <= PASSWORD_BYTES_MAX;
+        let prepared = prepared(password.expose());
+        let possible = hash.is_some() && prepared.is_some();
         let against = hash.unwrap_or_else(|| self.dummy.clone());
         self.run(move |argon2| {
-            let bytes = password.expose().as_bytes();
-            let tried = &bytes[..bytes.len().min(PASSWORD_BYTES_MAX)];
-            let right =
-                phc::PasswordHash::new(against.phc()).is_ok_and(|hash| argon2.verify_password(tried, &hash).is_ok());
+            let tried = prepared.unwrap_or_default();
+            let right = phc::PasswordHash::new(against.phc())
+                .is_ok_and(|hash| argon2.verify_password(tried.as_bytes(), &hash).is_ok());
             if right && possible { Checked::Right } else { Checked::Wrong }
         })
         .await
@@ -99,6 +104,24 @@ impl Passwords {
         });
         done.await.map_err(|panic| Failure::internal("hashing a password", &panic))
     }
+}
+
+/// The password as it is hashed: the same text whichever way a keyboard composes its letters and types its spaces. These
+/// are the mappings of the profile `OpaqueString` (RFC 8265): other spaces become the ASCII one, and the rest is put into
+/// NFC. What the profile forbids beyond that is not refused: it depends on the version of Unicode, and a password that is
+/// good today must be good tomorrow. `None` when it is too long.
+fn prepared(password: &str) -> Option<String> {
+    if password.len() > UNPREPARED_BYTES_MAX {
+        return None;
+    }
+    let spaced = password.chars().map(|char| if is_other_space(char) { ' ' } else { char });
+    let prepared: String = spaced.nfc().collect();
+    (prepared.len() <= PASSWORD_BYTES_MAX).then_some(prepared)
+}
+
+/// A space (Zs) that is not the ASCII one.
+const fn is_other_space(char: char) -> bool {
+    matches!(char, '\u{a0}' | '\u{1680}' | '\u{2000}'..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{3000}')
 }
 
 /// A hash by these parameters that is drawn and not made: making one takes its time and its memory, and a start waits for
@@ -129,6 +152,20 @@ fn hash(argon2: &Argon2<'_>, password: &str) -> PasswordHash {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_password_is_the_same_however_it_is_composed_and_as_long_as_it_is_hashed() {
+        let nfc = "Gr\u{f6}\u{df}e sch\u{f6}n";
+        for other in [nfc, "Gro\u{308}\u{df}e scho\u{308}n", "Gr\u{f6}\u{df}e\u{a0}sch\u{f6}n"] {
+            assert_eq!(prepared(other).as_deref(), Some(nfc));
+        }
+        assert_eq!(prepared("\u{1112}\u{1161}\u{11ab}\u{3000}\u{212b}").as_deref(), Some("\u{d55c} \u{c5}"));
+        assert_ne!(prepared("ﬁne"), prepared("fine"), "what only looks alike is another password");
+        let longest = "\u{e9}".repeat(PASSWORD_BYTES_MAX / 2);
+        assert_eq!(prepared(&"e\u{301}".repeat(PASSWORD_BYTES_MAX / 2)), Some(longest.clone()));
+        assert_eq!(prepared(&(longest + "x")), None);
+        assert_eq!(prepared(&"x".repeat(UNPREPARED_BYTES_MAX + 1)), None);
+    }
 
     #[test]
     fn whoever_has_no_password_is_checked_by_the_parameters_of_those_who_have_one() {

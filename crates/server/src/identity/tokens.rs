@@ -30,6 +30,8 @@ pub struct Bearer {
     pub id: Id,
     pub role: Role,
     pub session_id: Option<Id>,
+    /// In whole seconds.
+    pub issued_at: Timestamp,
 }
 
 /// Why a token is not taken.
@@ -146,7 +148,8 @@ impl Tokens {
         if seconds(now) >= claims.exp.saturating_add(skew) {
             return Err(InvalidToken::Expired);
         }
-        Ok(Bearer { id: claims.sub, role, session_id: claims.sid })
+        let issued_at = Timestamp::from_millis(claims.iat.saturating_mul(1_000));
+        Ok(Bearer { id: claims.sub, role, session_id: claims.sid, issued_at })
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Vec<u8>, Signed>> {

@@ -4,7 +4,7 @@ use std::sync::atomic::AtomicU64;
 
 use prometheus_client::metrics::{family::Family, gauge::Gauge};
 use tradewind_engine::{
-    Entity, Status,
+    Entity, Status, StoredRow,
     ports::{Direction, List, Reader, StoreError},
     tables::{ConsumerRow, DeadLetterRow, DeadLetterState, EffectRow, EffectState, ParkedRow, TimerRow},
 };
@@ -105,7 +105,8 @@ impl WaitingFigures {
 impl Owed {
     pub fn read(reader: &dyn Reader) -> Result<Self, StoreError> {
         let paused = List::of(ConsumerRow::TABLE, COUNTED_MAX).equal("paused", Value::Int(1));
-        let names = reader.list(&paused)?.into_iter().filter_map(|row| ConsumerRow::from_row(&row.values).ok());
+        let rows = reader.list(&paused)?;
+        let names = rows.iter().map(|row| read::<ConsumerRow>(row)).collect::<Result<Vec<_>, _>>()?.into_iter();
         Ok(Self {
             dead_letters: reader.list(&dead(COUNTED_MAX))?.len(),
             jobs: reader.list(&jobs(EffectState::Exhausted, COUNTED_MAX))?.len(),
@@ -154,5 +155,11 @@ fn first<E: Entity>(
     at: impl Fn(E) -> Timestamp,
 ) -> Result<Option<Timestamp>, StoreError> {
     let rows = reader.list(&list.order_by(column, Direction::Ascending))?;
-    Ok(rows.first().and_then(|row| E::from_row(&row.values).ok()).map(at))
+    Ok(rows.first().map(read::<E>).transpose()?.map(at))
+}
+
+/// A figure of rows that cannot be read would be a wrong one: the reason is logged in its place.
+fn read<E: Entity>(row: &StoredRow) -> Result<E, StoreError> {
+    let named = |error| StoreError::Rejected(format!("a row of {} cannot be read: {error}", E::TABLE.name));
+    E::from_row(&row.values).map_err(named)
 }

@@ -57,8 +57,7 @@ pub struct TokenView {
 /// it is kept nowhere.
 pub async fn create(call: Call, Json(new): Json<NewClient>) -> Result<Sent<Created<ClientView>>, Failure> {
     let secret = secret_for(&call);
-    let command =
-        CreateClient { name: new.name.into(), secret_hash: digest_of(&secret), actor: call.user_id()?.clone() };
+    let command = CreateClient { name: new.name.into(), secret_hash: digest_of(&secret), actor: call.actor()? };
     let answer = |client: &Client| Created {
         location: format!("/v1/clients/{}", client.client_id),
         body: ClientView::from(client),
@@ -71,7 +70,8 @@ pub async fn list(call: Call, page: Page) -> Result<Okay<PageOf<ClientView>>, Fa
 }
 
 pub async fn revoke(call: Call, Path(client_id): Path<Id>) -> Result<Sent<Okay<ClientView>>, Failure> {
-    call.submit(RevokeClient { client_id }, |client| Okay(ClientView::from(client))).await
+    let actor = call.actor()?;
+    call.submit(RevokeClient { client_id, actor }, |client| Okay(ClientView::from(client))).await
 }
 
 pub async fn issue_token(call: Call, Json(shown): Json<ClientCredentials>) -> Result<Okay<TokenView>, Failure> {
@@ -79,9 +79,10 @@ pub async fn issue_token(call: Call, Json(shown): Json<ClientCredentials>) -> Re
     let client = call.load::<Client>(&shown.client_id).await?;
     let client = client.filter(|client| client.revoked_at.is_none() && same(&client.secret_hash, &hash));
     let client = client.ok_or_else(|| CLIENT_REFUSED.problem())?;
-    let bearer = Bearer { id: client.client_id, role: Role::Service, session_id: None };
+    let now = call.clock().now();
+    let bearer = Bearer { id: client.client_id, role: Role::Service, session_id: None, issued_at: now };
     Ok(Okay(TokenView {
-        access_token: call.key_ring.sign(&bearer, call.clock().now())?,
+        access_token: call.key_ring.sign(&bearer, now)?,
         token_type: "Bearer",
         expires_in: call.config.access_token_ttl.as_secs(),
     }))
@@ -99,9 +100,11 @@ fn secret_for(call: &Call) -> String {
 
 fn with_secret(body: &[u8], secret: String) -> Vec<u8> {
     // A body of ours can be read again.
-    let mut view: serde_json::Map<_, _> = serde_json::from_slice(body).unwrap_or_default();
+    let view = serde_json::from_slice(body);
+    let mut view: serde_json::Map<_, _> =
+        view.unwrap_or_else(|error| panic!("an answer of ours is no object: {error}"));
     view.insert("client_secret".into(), secret.into());
-    serde_json::to_vec(&view).unwrap_or_default()
+    serde_json::Value::Object(view).to_string().into_bytes()
 }
 
 impl From<&Client> for ClientView {

@@ -15,7 +15,7 @@ use serde::Serialize;
 use tradewind_engine::operator::{Action, Done as OperatorDone, Operator};
 use tradewind_events::Id;
 
-use crate::http::{Call, Failure, Okay, Sent};
+use crate::http::{AUDIT_REASON_CHARS_MAX, Call, Failure, Okay, Sent, is_reason, refusals::BODY_INVALID};
 
 /// An action that was carried out.
 #[derive(Serialize, JsonSchema)]
@@ -25,9 +25,18 @@ pub struct ActionView {
     target: Id,
 }
 
+/// An action in the name of whoever asks. Its reason is bounded as one in a header is.
+fn operator(call: &Call, action: Action) -> Result<Operator, Failure> {
+    if action.reason().is_some_and(|reason| !is_reason(reason)) {
+        let rule = format!("A reason has 1 to {AUDIT_REASON_CHARS_MAX} characters, and no control characters.");
+        return Err(BODY_INVALID.because(rule).at("reason"));
+    }
+    Ok(Operator { actor: call.user_id()?.shared(), action })
+}
+
 /// Carries an action out in the name of whoever asks.
 async fn operate(call: &Call, action: Action) -> Result<Sent<Okay<ActionView>>, Failure> {
-    let operator = Operator { actor: call.user_id()?.shared(), action };
+    let operator = operator(call, action)?;
     call.operate(operator, |done: &OperatorDone| Okay(ActionView { action: done.action, target: done.target.clone() }))
         .await
 }

@@ -7,7 +7,10 @@ use tradewind_engine::{CommandMessage, StoredAnswer};
 use tradewind_events::{Id, Personal, Timestamp, id};
 use tradewind_identity::{
     commands::{RefreshSession, Refreshed, SignInFailed, SignInSucceeded, SignOut, SignOutEverywhere, SignedIn},
-    model::{Credential, EmailAddress, SESSION_ENDED, SIGN_IN_REFUSED, Session, ShownToken, UserSessions, address_key},
+    model::{
+        Credential, EmailAddress, NOT_ALLOWED, Role, SESSION_ENDED, SIGN_IN_REFUSED, Session, ShownToken, User,
+        UserSessions, address_key,
+    },
 };
 
 use super::users::UserView;
@@ -73,8 +76,10 @@ pub async fn sign_in(call: Call, Json(shown): Json<Credentials>) -> Result<Creat
     let user_id = address.map_or_else(|| id("nobody"), |address| address.user_id);
     let credential = call.load::<Credential>(&user_id).await?;
     let generation = credential.as_ref().map_or(0, |credential| credential.generation);
+    let locked = credential.as_ref().is_some_and(|credential| credential.is_locked(call.clock().now()));
     let hash = credential.map(|credential| credential.password_hash);
-    if call.passwords.verify(shown.password, hash).await? == Checked::Wrong {
+    // While the credential is locked the right password is as good as a wrong one, and takes as long.
+    if call.passwords.verify(shown.password, hash).await? == Checked::Wrong || locked {
         count_failure(&call, user_id, generation)?;
         return Err(SIGN_IN_REFUSED.problem().into());
     }
@@ -109,6 +114,13 @@ pub async fn refresh(call: Call, Json(refresh): Json<Refresh>) -> Result<Okay<Si
 }
 
 pub async fn list(call: Call, Path(user_id): Path<Id>) -> Result<Okay<Sessions>, Failure> {
+    let who = call.user()?;
+    if who.id != user_id {
+        let target = call.load::<User>(&user_id).await?.map_or(Role::Customer, |user| user.role);
+        if !who.role.acts_for(target) {
+            return Err(NOT_ALLOWED.because("Only an admin acts for staff and admins.").into());
+        }
+    }
     let open = call.load::<UserSessions>(&user_id).await?;
     let ids = open.iter().flat_map(|open| open.session_ids.iter());
     let (now, current) = (call.clock().now(), call.user()?.session_id.as_ref());
@@ -125,7 +137,8 @@ pub async fn list(call: Call, Path(user_id): Path<Id>) -> Result<Okay<Sessions>,
 }
 
 pub async fn sign_out(call: Call, Path((user_id, session_id)): Path<(Id, Id)>) -> Result<Sent<Done>, Failure> {
-    call.submit(SignOut { user_id, session_id }, |()| Done).await
+    let actor = call.actor()?;
+    call.submit(SignOut { user_id, session_id, actor }, |()| Done).await
 }
 
 pub async fn sign_out_everywhere(
@@ -134,15 +147,18 @@ pub async fn sign_out_everywhere(
     Query(keep): Query<Keep>,
 ) -> Result<Sent<Done>, Failure> {
     let here = call.user()?.session_id.clone();
-    call.submit(SignOutEverywhere { user_id, keep_session: here.filter(|_| keep.keep_current) }, |()| Done).await
+    let (keep_session, actor) = (here.filter(|_| keep.keep_current), call.actor()?);
+    call.submit(SignOutEverywhere { user_id, keep_session, actor }, |()| Done).await
 }
 
 fn view(call: &Call, signed_in: &SignedIn, family: &str, secret: &str) -> Result<SignedInView, Failure> {
     let SignedIn { user, session } = signed_in;
     let session_id = session.session_id.clone();
-    let bearer = Bearer { id: user.user_id.clone(), role: user.role, session_id: Some(session_id.clone()) };
+    let now = call.clock().now();
+    let (id, role) = (user.user_id.clone(), user.role);
+    let bearer = Bearer { id, role, session_id: Some(session_id.clone()), issued_at: now };
     Ok(SignedInView {
-        access_token: call.key_ring.sign(&bearer, call.clock().now())?,
+        access_token: call.key_ring.sign(&bearer, now)?,
         token_type: "Bearer",
         expires_in: call.config.access_token_ttl.as_secs(),
         refresh_token: RefreshToken::text(&session_id, family, secret),

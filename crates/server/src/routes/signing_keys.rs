@@ -39,12 +39,13 @@ pub async fn list(call: Call, page: Page) -> Result<Okay<PageOf<SigningKeyView>>
 }
 
 pub async fn rotate(call: Call) -> Result<Sent<Accepted<Rotated>>, Failure> {
-    let next = call.key_ring.next();
+    let next = call.key_ring.next(call.actor()?);
     let kid = next.kid.clone();
     call.submit(next, move |()| Accepted(Rotated { kid: kid.clone() })).await
 }
 
 /// When it is the one that signs, another is made at once.
 pub async fn retire(call: Call, Path(kid): Path<Id>) -> Result<Sent<Done>, Failure> {
-    call.submit(RetireSigningKey { kid }, |()| Done).await
+    let actor = call.actor()?;
+    call.submit(RetireSigningKey { kid, actor }, |()| Done).await
 }

@@ -92,7 +92,8 @@ pub async fn read(
 ) -> Result<Timeline, Failure> {
     // Watched before the read model is looked at, so that nothing is missed between the two.
     let watch = call.hub.watch(&order_id);
-    let unknown = || ORDER_NOT_FOUND.because(format!("There is no order {order_id}."));
+    // The same words as for an order of somebody else.
+    let unknown = || ORDER_NOT_FOUND.problem();
     let order = call.load::<OrderView>(&order_id).await?.ok_or_else(unknown)?;
     let customer_id = order.customer_id.clone().ok_or_else(unknown)?;
     call.owned_by(&customer_id, ORDER_NOT_FOUND)?;

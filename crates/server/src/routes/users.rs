@@ -9,12 +9,14 @@ use tradewind_identity::{
         ChangeEmail, ChangePassword, ChangeProfile, ChangeRole, ConfirmPasswordReset, DeleteUser,
         RedeemFirstAdminToken, Register, RequestPasswordReset, RequestVerification, SignInFailed, VerifyEmail,
     },
-    model::{Credential, Field, Names, ProfileChange, Role, TOKEN_INVALID, USER_UNKNOWN, User},
+    model::{
+        Credential, EmailAddress, Field, Names, ProfileChange, Role, TOKEN_INVALID, USER_UNKNOWN, User, address_key,
+    },
 };
 
 use crate::{
     http::{
-        Accepted, Call, Created, Done, Failure, Json, Okay, Page, PageOf, Patch, Path, Sent,
+        Accepted, Call, Created, Done, Failure, Json, Okay, Page, PageOf, Patch, Path, Query, Sent,
         refusals::{NOT_ALLOWED, PASSWORD_WRONG},
     },
     identity::{Checked, Token},
@@ -41,6 +43,13 @@ pub struct UserView {
     registered_at: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
     deleted_at: Option<Timestamp>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+pub struct UserQuery {
+    /// Only the user with this address. Upper and lower case make no difference.
+    #[serde(default)]
+    email: Option<Personal<String>>,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -137,6 +146,7 @@ pub struct MailMayFollow {
 
 pub async fn register(call: Call, Json(new): Json<NewUser>) -> Result<Sent<Created<UserView>>, Failure> {
     let register = Register {
+        conceal_taken: true,
         email: new.email,
         names: Names { username: new.username, first_name: new.first_name, last_name: new.last_name },
         password_hash: call.passwords.hash(new.password, "password").await?,
@@ -146,7 +156,9 @@ pub async fn register(call: Call, Json(new): Json<NewUser>) -> Result<Sent<Creat
 }
 
 pub async fn become_first_admin(call: Call, Json(new): Json<NewAdmin>) -> Result<Sent<Created<UserView>>, Failure> {
+    // Whoever holds the token runs the shop: they are told what is wrong.
     let register = Register {
+        conceal_taken: false,
         email: new.email,
         names: Names::default(),
         password_hash: call.passwords.hash(new.password, "password").await?,
@@ -156,7 +168,16 @@ pub async fn become_first_admin(call: Call, Json(new): Json<NewAdmin>) -> Result
     call.submit(redeem, created).await
 }
 
-pub async fn list(call: Call, page: Page) -> Result<Okay<PageOf<UserView>>, Failure> {
+/// By id; or the one with an address, if there is one.
+pub async fn list(call: Call, page: Page, Query(wanted): Query<UserQuery>) -> Result<Okay<PageOf<UserView>>, Failure> {
+    if let Some(email) = wanted.email {
+        let known = call.load::<EmailAddress>(address_key(&email)?).await?;
+        let user = match known {
+            Some(known) => call.load::<User>(&known.user_id).await?,
+            None => None,
+        };
+        return Ok(Okay(PageOf { items: user.iter().map(UserView::from).collect(), next_cursor: None }));
+    }
     call.page(&page, List::of(User::TABLE, page.limit), |user: User| UserView::from(&user)).await
 }
 
@@ -181,7 +202,8 @@ pub async fn change_profile(
         last_name: field(profile.last_name),
         avatar_url: field(profile.avatar_url),
     };
-    call.submit(ChangeProfile { user_id, change }, shown).await
+    let actor = call.actor()?;
+    call.submit(ChangeProfile { user_id, change, actor }, shown).await
 }
 
 pub async fn change_email(
@@ -190,8 +212,8 @@ pub async fn change_email(
     Json(new): Json<NewEmail>,
 ) -> Result<Sent<Okay<UserView>>, Failure> {
     let generation = proof(&call, &user_id, new.password).await?;
-    let verification = Some(Token::mailed());
-    call.submit(ChangeEmail { user_id, email: new.email, generation, verification }, shown).await
+    let (verification, actor) = (Some(Token::mailed()), call.actor()?);
+    call.submit(ChangeEmail { user_id, email: new.email, generation, verification, actor }, shown).await
 }
 
 /// Only who knows the present password sets another: who does not takes the way of the reset mail.
@@ -211,19 +233,22 @@ pub async fn change_role(
     Path(user_id): Path<Id>,
     Json(new): Json<NewRole>,
 ) -> Result<Sent<Okay<UserView>>, Failure> {
-    call.submit(ChangeRole { user_id, role: new.role }, shown).await
+    let actor = call.actor()?;
+    call.submit(ChangeRole { user_id, role: new.role, actor }, shown).await
 }
 
 pub async fn remove(call: Call, Path(user_id): Path<Id>, Json(leaving): Json<Leaving>) -> Result<Sent<Done>, Failure> {
     let generation = proof(&call, &user_id, leaving.password).await?;
-    call.submit(DeleteUser { user_id, generation }, |()| Done).await
+    let actor = call.actor()?;
+    call.submit(DeleteUser { user_id, generation, actor }, |()| Done).await
 }
 
 pub async fn request_verification(
     call: Call,
     Path(user_id): Path<Id>,
 ) -> Result<Sent<Accepted<MailMayFollow>>, Failure> {
-    call.submit(RequestVerification { user_id, verification: Token::mailed() }, |()| mail_may_follow()).await
+    let (verification, actor) = (Token::mailed(), call.actor()?);
+    call.submit(RequestVerification { user_id, verification, actor }, |()| mail_may_follow()).await
 }
 
 pub async fn verify_email(call: Call, Json(shown): Json<ShownToken>) -> Result<Sent<Done>, Failure> {
@@ -246,33 +271,27 @@ pub async fn confirm_reset(call: Call, Json(reset): Json<Reset>) -> Result<Sent<
     call.submit(confirm, |()| Done).await
 }
 
-/// What shows that the user wants it: their password. Staff acts without.
+/// What shows that the user wants it: their password. Staff acts without; for whom, the command finds out.
 async fn proof(call: &Call, user_id: &Id, password: Option<Personal<String>>) -> Result<Option<u64>, Failure> {
     match password {
         Some(password) => verified(call, user_id, password).await.map(Some),
-        None if call.is_staff() && call.user_id()? != user_id => may_act_for(call, user_id).await.map(|()| None),
+        None if call.is_staff() && call.user_id()? != user_id => Ok(None),
         None => Err(PASSWORD_WRONG.because("The present password is missing.").at("password")),
     }
 }
 
-/// Staff acts for customers, an admin for everybody: whoever could change the address of an admin could become one.
-async fn may_act_for(call: &Call, user_id: &Id) -> Result<(), Failure> {
-    let user = call.load::<User>(user_id).await?.ok_or_else(|| USER_UNKNOWN.problem())?;
-    let may = user.role == Role::Customer || call.user()?.role == Role::Admin;
-    if may { Ok(()) } else { Err(NOT_ALLOWED.because("Only an admin acts for staff and admins.")) }
-}
-
-/// The generation of the user's password, if this is it. A wrong one counts as it does when signing in.
+/// The generation of the user's password, if this is it. A wrong one counts as it does when signing in, and while the
+/// credential is locked the right one is as good as a wrong one.
 async fn verified(call: &Call, user_id: &Id, password: Personal<String>) -> Result<u64, Failure> {
     if call.user_id()? != user_id {
         return Err(NOT_ALLOWED.because("Only users themselves show their password."));
     }
     let credential = call.load::<Credential>(user_id).await?.ok_or_else(|| USER_UNKNOWN.problem())?;
-    let generation = credential.generation;
+    let (generation, locked) = (credential.generation, credential.is_locked(call.clock().now()));
     match call.passwords.verify(password, Some(credential.password_hash)).await? {
-        Checked::Right => Ok(generation),
-        Checked::Wrong if call.is_repeated().await => Err(PASSWORD_WRONG.problem().at("password")),
-        Checked::Wrong => {
+        Checked::Right if !locked => Ok(generation),
+        _ if call.is_repeated().await => Err(PASSWORD_WRONG.problem().at("password")),
+        _ => {
             call.ask(SignInFailed { user_id: user_id.clone(), generation }).await?;
             Err(PASSWORD_WRONG.problem().at("password"))
         }

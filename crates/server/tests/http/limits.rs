@@ -9,8 +9,12 @@ use tradewind::{
     http::{self, Call, Done, Events, Failure, Json, Okay, Section, Server, Wait, Who},
     tasks::Tasks,
 };
+use tradewind_identity::model::USER_UNKNOWN;
 
-use crate::{client::Client, world::World};
+use crate::{
+    client::Client,
+    world::{Person, World},
+};
 
 async fn panics(_call: Call) -> Done {
     panic!("on purpose")
@@ -29,6 +33,12 @@ async fn forgets_its_owner(_call: Call) -> Done {
     Done
 }
 
+async fn forgets_its_trail(call: Call) -> Result<Done, Failure> {
+    let who = call.user_id()?;
+    call.owned_by(who, USER_UNKNOWN)?;
+    Ok(Done)
+}
+
 async fn takes(_call: Call, Json(_body): Json<serde_json::Value>) -> Result<Done, Failure> {
     Ok(Done)
 }
@@ -42,6 +52,7 @@ async fn with_routes(world: &World, tasks: &Tasks) -> Client {
         http::get("/hangs", Who::Public, hangs, "Hangs."),
         http::get("/long", Who::Public, outlasts_the_stop, "Is answered after the stop has begun."),
         http::get("/things/{thing_id}", Who::Owner, forgets_its_owner, "Forgets its owner."),
+        http::post("/unaudited", Who::Owner, forgets_its_trail, "Forgets the audit trail."),
         http::post("/small", Who::Public, takes, "Takes little.").keyless().body_max(10),
     ];
     let shop = world.app.shop();
@@ -67,6 +78,18 @@ async fn a_panic_is_a_problem_and_the_next_request_is_answered() {
     let client = with_routes(&world, &tasks).await;
     client.get("/panics").await.refused(500, "internal");
     client.get("/panics").await.refused(500, "internal");
+}
+
+#[tokio::test]
+async fn a_write_of_staff_that_leaves_no_row_in_the_trail_is_a_defect() {
+    let (world, tasks) = (World::new().await, Tasks::default());
+    let client = with_routes(&world, &tasks).await;
+    let (root, ada) = (world.admin().await, world.person("ada").await);
+    let asks = async |person: &Person| {
+        client.with_token(person.client.token.as_deref().unwrap()).post("/unaudited", json!({})).await
+    };
+    asks(&root).await.refused(500, "internal");
+    asks(&ada).await.expect(204);
 }
 
 #[tokio::test]

@@ -2,27 +2,34 @@
 
 #![expect(clippy::unwrap_used, reason = "what helps a test may fail like a test")]
 
+mod audit;
 mod authorization;
 mod callbacks;
 mod carts;
 mod categories;
 mod client;
+mod deletions;
+mod disclosure;
+mod discretion;
 mod documents;
 mod doors;
 mod faults;
 mod free_json;
 mod hiring;
+mod hostile;
 mod idempotency;
 mod inputs;
 mod keys;
 mod limits;
 mod orders;
 mod pages;
+mod pauses;
 mod payments;
 mod people;
 mod problems;
 mod process;
 mod products;
+mod revocation;
 mod sagas;
 mod sales;
 mod searching;

@@ -68,9 +68,15 @@ impl World {
 
     /// Stops, and starts again on the same store.
     pub async fn restarted(self, settings: &[(&'static str, &str)]) -> Self {
+        self.damaged(|| (), settings).await
+    }
+
+    /// The same, while something happens to its files.
+    pub async fn damaged(self, damage: impl FnOnce(), settings: &[(&'static str, &str)]) -> Self {
         let Self { app, clock, mails, provider, directory } = self;
         assert_eq!(app.stop().await, None);
         drop(provider);
+        damage();
         Self::open(directory, clock, mails, settings).await
     }
 

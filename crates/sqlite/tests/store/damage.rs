@@ -3,6 +3,7 @@
 use std::{
     fs::{self, OpenOptions},
     path::Path,
+    thread,
 };
 
 use rusqlite::{Connection, OpenFlags};
@@ -169,6 +170,36 @@ fn read_all(store: &Path) -> Result<(Vec<StoredRow>, Vec<Segment>), StoreError> 
     Ok((rows, reader.segments(1, u32::MAX)?))
 }
 
+/// The pages of a store that is whole match, however often they are written meanwhile.
+#[test]
+fn a_scrub_finds_nothing_wrong_with_a_store_that_is_written() {
+    let scratch = Scratch::new();
+    let mut opened = scratch.open().expect("a store");
+    let reader = opened.reader.clone();
+    thread::scope(|scope| {
+        let writing = scope.spawn(move || {
+            for nth in 1..=400 {
+                commit(&mut opened, nth).expect("it owns the store");
+                if nth % 20 == 0 {
+                    scratch.tampers("PRAGMA wal_checkpoint(PASSIVE)");
+                }
+            }
+            (scratch, opened)
+        });
+        let mut parts = 0;
+        while !writing.is_finished() || parts == 0 {
+            let mut next = Some(0);
+            while let Some(from) = next {
+                next = reader.scrub(from).expect("no damage");
+                parts += 1;
+            }
+        }
+        let (_scratch, opened) = writing.join().expect("it does not panic");
+        assert_eq!(opened.reader.scrub(0), Ok(Some(1024 * 1024)), "there is more than one part");
+        assert_eq!(opened.reader.fault(), None);
+    });
+}
+
 /// After a clean stop, wherever it is: in a row, in an index, in the log, between them.
 #[test]
 fn one_byte_that_the_disk_has_changed_is_never_part_of_an_answer() {
@@ -215,6 +246,9 @@ fn damage_that_a_read_has_met_is_remembered_and_not_copied() {
     fs::write(scratch.store(), bytes).unwrap();
     let opened = scratch.open().expect("a start does not read everything");
     assert_eq!(opened.reader.fault(), None);
+    let (looked, _) = Sqlite::open_reader(&scratch.store()).expect("a reader");
+    assert!(matches!(looked.scrub(0), Err(StoreError::Corrupt(_))), "it is found before anything is read");
+    assert!(matches!(looked.fault(), Some(StoreError::Corrupt(_))));
     assert_eq!(opened.reader.segments(1, 10).expect("other pages").len(), 10);
     assert!(matches!(opened.reader.segments(20, 20), Err(StoreError::Corrupt(_))));
     assert!(matches!(opened.reader.fault(), Some(StoreError::Corrupt(_))));

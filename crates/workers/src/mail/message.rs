@@ -77,6 +77,17 @@ impl Writer {
                 "You can choose a new password here:",
                 "If you have not asked for it, you need not do anything: your password stays as it is.",
             ),
+            IdentityMailKind::ChangeEmail => (
+                "Please confirm your new e-mail address",
+                "Please confirm that this is your new e-mail address:",
+                "If you have not asked for it, you need not do anything: nothing is changed.",
+            ),
+            IdentityMailKind::AddressTaken => (
+                "You are registered with us already",
+                "Somebody has tried to register with this e-mail address, or to change theirs to it. You are registered \
+                 already: sign in. If you have forgotten your password, you can choose a new one here:",
+                "If it was not you, you need not do anything: nothing is changed.",
+            ),
         };
         let (link, shop) = (&self.link, &self.shop);
         let joined = if link.contains('?') { '&' } else { '?' };

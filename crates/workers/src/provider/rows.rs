@@ -84,7 +84,9 @@ pub(super) fn open_reader(file: &Path) -> std::result::Result<Connection, Simula
         Err(error) if is_forbidden(&error) && !has_log(file) => read(Some(unchanging(file))),
         read => read,
     }
-    .map_err(failed)?;
+    .map_err(|error| {
+        if is_forbidden(&error) { SimulatorError::Unreadable { store: store.clone() } } else { failed(error) }
+    })?;
     checked?;
     Ok(connection)
 }

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use tradewind_engine::{Answer, Command, OrRefuse, Uow};
-use tradewind_events::Id;
+use tradewind_events::{Id, id, identity::ServiceClientRevoked};
 
-use crate::model::{CLIENT_NAME_CHARS_MAX, CLIENT_NAME_INVALID, CLIENT_UNKNOWN, Client, Identity};
+use super::actors;
+use crate::model::{Actor, CLIENT_NAME_CHARS_MAX, CLIENT_NAME_INVALID, CLIENT_UNKNOWN, Client, Identity};
 
 #[derive(Debug, Clone, Command)]
 #[command(owner = Identity, name = "create_client", answer = Client)]
@@ -13,18 +14,21 @@ pub struct CreateClient {
     pub name: Arc<str>,
     /// SHA-256 of the secret.
     pub secret_hash: Id,
-    /// Who makes it: a user id, or `cli`.
-    pub actor: Id,
+    /// An admin.
+    pub actor: Actor,
 }
 
-/// The secret of a client is good for nothing any more. Doing it twice changes nothing.
+/// The secret and the access tokens of a client are good for nothing any more. Doing it twice changes nothing.
 #[derive(Debug, Clone, Command)]
 #[command(owner = Identity, name = "revoke_client", answer = Client, key = client_id)]
 pub struct RevokeClient {
     pub client_id: Id,
+    /// An admin.
+    pub actor: Actor,
 }
 
 pub fn create_client(uow: &mut Uow<'_, Identity>, create: &CreateClient) -> Answer<Client> {
+    actors::admin(uow, &create.actor)?;
     let name = create.name.trim();
     if name.is_empty() || name.chars().count() > CLIENT_NAME_CHARS_MAX || name.chars().any(char::is_control) {
         let what = format!("A name has 1 to {CLIENT_NAME_CHARS_MAX} characters and no control characters.");
@@ -35,7 +39,10 @@ pub fn create_client(uow: &mut Uow<'_, Identity>, create: &CreateClient) -> Answ
         name: name.into(),
         secret_hash: create.secret_hash.clone(),
         created_at: uow.now(),
-        created_by: create.actor.clone(),
+        created_by: match &create.actor {
+            Actor::Shop => id("cli"),
+            Actor::User { user_id: actor, .. } | Actor::Client { client_id: actor } => actor.clone(),
+        },
         revoked_at: None,
     };
     uow.put(client.clone());
@@ -43,10 +50,12 @@ pub fn create_client(uow: &mut Uow<'_, Identity>, create: &CreateClient) -> Answ
 }
 
 pub fn revoke_client(uow: &mut Uow<'_, Identity>, revoke: &RevokeClient) -> Answer<Client> {
+    actors::admin(uow, &revoke.actor)?;
     let mut client = uow.get::<Client>(&revoke.client_id)?.or_refuse(|| CLIENT_UNKNOWN.problem())?;
     if client.revoked_at.is_none() {
         client.revoked_at = Some(uow.now());
         uow.put(client.clone());
+        uow.emit(ServiceClientRevoked { client_id: client.client_id.clone() });
     }
     Ok(client)
 }

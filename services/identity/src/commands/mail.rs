@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use tradewind_engine::{Effect, Stop, Uow};
-use tradewind_events::jobs::{IdentityMail, IdentityMailKind, MailReceipt};
+use tradewind_events::{
+    Personal,
+    jobs::{IdentityMail, IdentityMailKind, MailReceipt},
+};
 
 use crate::model::{Identity, MailedToken, OneTimeToken, Purpose, User};
 
@@ -19,6 +22,15 @@ impl Effect for SendIdentityMail {
     const ERASED_WHEN_GIVEN_UP: bool = true;
 }
 
+/// A mail to the owner of an address that somebody wanted to use: they may have forgotten that they are registered. It
+/// lets them choose a new password, and there are no more of them than of mails that they ask for themselves.
+pub(super) fn tell_owner(uow: &mut Uow<'_, Identity>, owner: &User, mailed: &MailedToken) -> Result<(), Stop> {
+    if !too_soon(uow, owner, IdentityMailKind::AddressTaken)? {
+        send(uow, owner, IdentityMailKind::AddressTaken, mailed);
+    }
+    Ok(())
+}
+
 /// Whether a mail of this kind went out so short a time ago that another one would be a nuisance.
 pub(super) fn too_soon(uow: &mut Uow<'_, Identity>, user: &User, kind: IdentityMailKind) -> Result<bool, Stop> {
     let last = uow.get::<OneTimeToken>((Purpose::from(kind), &user.user_id))?;
@@ -27,23 +39,34 @@ pub(super) fn too_soon(uow: &mut Uow<'_, Identity>, user: &User, kind: IdentityM
 
 /// Makes the token the one that is good, and asks for the mail.
 pub(super) fn send(uow: &mut Uow<'_, Identity>, user: &User, kind: IdentityMailKind, mailed: &MailedToken) {
+    send_to(uow, user, user.address(), kind, mailed);
+}
+
+/// The same to an address that is not the user's yet.
+pub(super) fn send_to(
+    uow: &mut Uow<'_, Identity>,
+    user: &User,
+    to: Personal<String>,
+    kind: IdentityMailKind,
+    mailed: &MailedToken,
+) {
     let now = uow.now();
     uow.put(OneTimeToken {
         purpose: kind.into(),
         holder: user.user_id.clone(),
         token_hash: mailed.hash.clone(),
-        email: user.email.clone(),
+        email: Some(to.clone()),
         issued_at: now,
         expires_at: now.plus(ttl(uow.settings(), kind)),
     });
     let key = uow.new_id();
-    let mail = IdentityMail { kind, to: user.address(), token: mailed.token.clone(), user_id: user.user_id.clone() };
+    let mail = IdentityMail { kind, to, token: mailed.token.clone(), user_id: user.user_id.clone() };
     uow.effect::<SendIdentityMail>(&key, &mail);
 }
 
 fn ttl(settings: &Identity, kind: IdentityMailKind) -> Duration {
     match kind {
-        IdentityMailKind::VerifyEmail => settings.verification_ttl,
-        IdentityMailKind::ResetPassword => settings.reset_ttl,
+        IdentityMailKind::VerifyEmail | IdentityMailKind::ChangeEmail => settings.verification_ttl,
+        IdentityMailKind::ResetPassword | IdentityMailKind::AddressTaken => settings.reset_ttl,
     }
 }

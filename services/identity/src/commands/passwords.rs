@@ -70,7 +70,8 @@ pub fn change_password(uow: &mut Uow<'_, Identity>, change: &ChangePassword) -> 
     replace(uow, credential, &change.password_hash, change.keep_session.as_ref())
 }
 
-/// Sets the password and ends the other sessions. A reset mail that is on its way is good for nothing any more.
+/// Sets the password and ends the other sessions. A reset mail that is on its way is good for nothing any more, and so is
+/// a change of the address that was asked for with the old password.
 fn replace(
     uow: &mut Uow<'_, Identity>,
     mut credential: Credential,
@@ -80,8 +81,10 @@ fn replace(
     credential.replace(password_hash.clone());
     let user_id = credential.user_id.clone();
     uow.put(credential);
-    if let Some(reset) = uow.get::<OneTimeToken>((Purpose::ResetPassword, &user_id))? {
-        uow.delete(&reset);
+    for purpose in [Purpose::ResetPassword, Purpose::ChangeEmail] {
+        if let Some(token) = uow.get::<OneTimeToken>((purpose, &user_id))? {
+            uow.delete(&token);
+        }
     }
     end_sessions(uow, &user_id, keep)
 }

@@ -3,8 +3,8 @@
 use tradewind_engine::{Answer, Command, OrRefuse, Stop, Uow};
 use tradewind_events::{Id, identity::UserSignedOut};
 
-use super::{active_user, sign_in::SignedIn};
-use crate::model::{Identity, Presented, SESSION_ENDED, Session, ShownToken, User, UserSessions};
+use super::{active_user, actors, sign_in::SignedIn};
+use crate::model::{Actor, Identity, Presented, SESSION_ENDED, Session, ShownToken, User, UserSessions};
 
 /// A refresh token is shown.
 #[derive(Debug, Clone, Command)]
@@ -29,6 +29,8 @@ pub enum Refreshed {
 pub struct SignOut {
     pub user_id: Id,
     pub session_id: Id,
+    /// The user, or somebody who may act for them.
+    pub actor: Actor,
 }
 
 /// A user, or staff for a user, ends all sessions.
@@ -38,6 +40,8 @@ pub struct SignOutEverywhere {
     pub user_id: Id,
     /// But not this one.
     pub keep_session: Option<Id>,
+    /// The user, or somebody who may act for them.
+    pub actor: Actor,
 }
 
 pub fn refresh_session(uow: &mut Uow<'_, Identity>, refresh: &RefreshSession) -> Answer<Refreshed> {
@@ -61,7 +65,8 @@ pub fn refresh_session(uow: &mut Uow<'_, Identity>, refresh: &RefreshSession) ->
 }
 
 pub fn sign_out(uow: &mut Uow<'_, Identity>, sign_out: &SignOut) -> Answer<()> {
-    active_user(uow, &sign_out.user_id)?;
+    let user = active_user(uow, &sign_out.user_id)?;
+    actors::owner_or_above(uow, &sign_out.actor, &user)?;
     let session = uow.get::<Session>(&sign_out.session_id)?;
     if let Some(session) = session.filter(|session| session.user_id == sign_out.user_id) {
         let mut open = sessions_of(uow, &session.user_id)?;
@@ -73,7 +78,8 @@ pub fn sign_out(uow: &mut Uow<'_, Identity>, sign_out: &SignOut) -> Answer<()> {
 }
 
 pub fn sign_out_everywhere(uow: &mut Uow<'_, Identity>, sign_out: &SignOutEverywhere) -> Answer<()> {
-    active_user(uow, &sign_out.user_id)?;
+    let user = active_user(uow, &sign_out.user_id)?;
+    actors::owner_or_above(uow, &sign_out.actor, &user)?;
     end_sessions(uow, &sign_out.user_id, sign_out.keep_session.as_ref())
 }
 
@@ -96,10 +102,11 @@ pub(super) fn end_sessions(uow: &mut Uow<'_, Identity>, user_id: &Id, keep: Opti
     Ok(())
 }
 
-/// Ends a session that the caller takes off its user's list. One that had expired by itself is told to nobody.
+/// Ends a session that the caller takes off its user's list. One that has expired for so long that none of its access
+/// tokens is good any more is told to nobody.
 pub(super) fn end_session(uow: &mut Uow<'_, Identity>, session: &Session) {
     uow.delete(session);
-    if uow.now() < session.expires_at {
+    if uow.now() < session.expires_at.plus(uow.settings().access_token_ttl) {
         uow.emit(UserSignedOut { user_id: session.user_id.clone(), session_id: session.session_id.clone() });
     }
 }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use tradewind_engine::{Answer, Command, OrRefuse, Uow};
 use tradewind_events::{Id, identity::Jwk};
 
-use super::realm;
+use super::{actors, realm};
 use crate::{
     RETIRE_KEY,
-    model::{Identity, SIGNING_KEY_CHANGED, SIGNING_KEY_UNKNOWN, SigningKey},
+    model::{Actor, Identity, SIGNING_KEY_CHANGED, SIGNING_KEY_UNKNOWN, SigningKey},
 };
 
 /// A new key signs from now on. The one before it verifies until the last token that it signed has expired.
@@ -21,6 +21,8 @@ pub struct PublishSigningKey {
     pub private_key: Arc<[u8]>,
     /// The key that signed when this one was made. Of two processes that make one at the same time, one is refused.
     pub replaces: Option<Id>,
+    /// An admin, or the shop itself.
+    pub actor: Actor,
 }
 
 /// A key is not to be trusted any more, at once: nothing that it signed is good.
@@ -28,9 +30,12 @@ pub struct PublishSigningKey {
 #[command(owner = Identity, name = "retire_signing_key", key = kid)]
 pub struct RetireSigningKey {
     pub kid: Id,
+    /// An admin.
+    pub actor: Actor,
 }
 
 pub fn publish_signing_key(uow: &mut Uow<'_, Identity>, publish: &PublishSigningKey) -> Answer<()> {
+    actors::admin(uow, &publish.actor)?;
     let now = uow.now();
     let mut realm = realm(uow)?;
     if realm.active_kid != publish.replaces || uow.get::<SigningKey>(&publish.kid)?.is_some() {
@@ -54,6 +59,7 @@ pub fn publish_signing_key(uow: &mut Uow<'_, Identity>, publish: &PublishSigning
 
 /// Retiring a key twice changes nothing. After the active one no key signs, until the edge publishes the next.
 pub fn retire_signing_key(uow: &mut Uow<'_, Identity>, retire: &RetireSigningKey) -> Answer<()> {
+    actors::admin(uow, &retire.actor)?;
     let mut key = uow.get::<SigningKey>(&retire.kid)?.or_refuse(|| SIGNING_KEY_UNKNOWN.problem())?;
     let Some(retired) = key.retire(uow.now()) else { return Ok(()) };
     let mut realm = realm(uow)?;

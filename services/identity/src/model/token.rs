@@ -36,6 +36,8 @@ pub enum Purpose {
     VerifyEmail,
     #[text("reset_password")]
     ResetPassword,
+    #[text("change_email")]
+    ChangeEmail,
     #[text("first_admin")]
     FirstAdmin,
 }
@@ -60,7 +62,8 @@ impl From<IdentityMailKind> for Purpose {
     fn from(kind: IdentityMailKind) -> Self {
         match kind {
             IdentityMailKind::VerifyEmail => Self::VerifyEmail,
-            IdentityMailKind::ResetPassword => Self::ResetPassword,
+            IdentityMailKind::ResetPassword | IdentityMailKind::AddressTaken => Self::ResetPassword,
+            IdentityMailKind::ChangeEmail => Self::ChangeEmail,
         }
     }
 }

@@ -4,7 +4,7 @@ use tradewind_events::{identity::UserProfileUpdated, row_key};
 use tradewind_identity::{
     Identity,
     commands::{ChangeRole, CreateClient, DeleteUser, IssueFirstAdminToken, RedeemFirstAdminToken, RevokeClient},
-    model::{Client, REALM, Realm, Role, User},
+    model::{Actor, Client, REALM, Realm, Role, User},
 };
 use tradewind_testkit::Stage;
 
@@ -26,7 +26,7 @@ fn first_admin(stage: &mut Stage) -> User {
 }
 
 fn role(user: &User, role: Role) -> ChangeRole {
-    ChangeRole { user_id: user.user_id.clone(), role }
+    ChangeRole { user_id: user.user_id.clone(), role, actor: Actor::Shop }
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn a_role_is_given_told_and_taken_away() {
 fn the_last_admin_stays() {
     let mut stage = stage();
     let admin = first_admin(&mut stage);
-    let delete = DeleteUser { user_id: admin.user_id.clone(), generation: None };
+    let delete = DeleteUser { user_id: admin.user_id.clone(), generation: None, actor: Actor::Shop };
     assert_eq!(code(stage.ask(role(&admin, Role::Staff))), "last_admin");
     assert_eq!(code(stage.ask(delete.clone())), "last_admin");
     let bob = registered(&mut stage, "bob@example.org");
@@ -91,16 +91,17 @@ fn the_last_admin_stays() {
 #[test]
 fn a_service_client_is_made_and_revoked() {
     let mut stage = stage();
-    let create = CreateClient { name: " erp ".into(), secret_hash: hash("secret"), actor: hash("admin") };
+    let create = CreateClient { name: " erp ".into(), secret_hash: hash("secret"), actor: Actor::Shop };
     let client = stage.ask(create.clone()).unwrap();
     assert_eq!((&*client.name, client.revoked_at), ("erp", None));
     assert_eq!(stage.row::<Client>(&client.client_id), Some(client.clone()));
-    let revoke = RevokeClient { client_id: client.client_id };
+    let revoke = RevokeClient { client_id: client.client_id, actor: Actor::Shop };
     let revoked = stage.ask(revoke.clone()).unwrap();
     assert!(revoked.revoked_at.is_some());
+    assert_eq!(stage.said_names(), ["service_client.revoked"]);
     stage.advance(super::MINUTE);
     assert_eq!(stage.ask(revoke).unwrap(), revoked);
-    assert_eq!(code(stage.ask(RevokeClient { client_id: hash("nobody") })), "client_unknown");
+    assert_eq!(code(stage.ask(RevokeClient { client_id: hash("nobody"), actor: Actor::Shop })), "client_unknown");
     let problem = stage.ask(CreateClient { name: " ".into(), ..create }).unwrap_err();
     assert_eq!((problem.code(), problem.field.as_deref()), ("client_name_invalid", Some("name")));
 }

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what helps a test may fail like a test")]
 
+mod actors;
 mod admins;
 mod passwords;
 mod registration;
@@ -56,6 +57,7 @@ fn new_user(email: &str) -> Register {
         names: Names::default(),
         password_hash: hashed("first"),
         verification: Some(mailed("verify-1")),
+        conceal_taken: false,
     }
 }
 

@@ -11,7 +11,7 @@ use tradewind_events::{
 };
 use tradewind_identity::{
     commands::{Register, RequestVerification, SendIdentityMail, VerifyEmail},
-    model::{Names, OneTimeToken, Role, User},
+    model::{Actor, Names, OneTimeToken, Role, User},
 };
 use tradewind_testkit::Stage;
 
@@ -22,7 +22,7 @@ fn verify(user: &User, token: &str) -> VerifyEmail {
 }
 
 fn request(user: &User, token: &str) -> RequestVerification {
-    RequestVerification { user_id: user.user_id.clone(), verification: mailed(token) }
+    RequestVerification { user_id: user.user_id.clone(), verification: mailed(token), actor: Actor::Shop }
 }
 
 #[test]
@@ -62,6 +62,23 @@ fn an_address_belongs_to_one_user_whatever_its_case() {
     assert_eq!((problem.code(), problem.field.as_deref()), ("email_taken", Some("email")));
     assert_eq!(stage.rows::<User>().len(), 1);
     assert_eq!(stage.said_names(), Vec::<&str>::new());
+}
+
+#[test]
+fn whoever_signs_up_under_a_taken_address_learns_nothing_and_its_owner_is_told() {
+    let mut stage = stage();
+    let owner = registered(&mut stage, "ada@example.org");
+    let concealed = Register { conceal_taken: true, ..new_user("ADA@Example.org") };
+    let ghost = stage.ask(concealed.clone()).unwrap();
+    assert_eq!((&ghost.email, ghost.role), (&Some(personal("ADA@Example.org")), Role::Customer));
+    assert_ne!(ghost.user_id, owner.user_id);
+    assert_eq!(stage.rows::<User>(), std::slice::from_ref(&owner));
+    assert_eq!(stage.said_names(), Vec::<&str>::new());
+    let told = mails(&stage).pop().unwrap();
+    assert_eq!((told.kind, told.to), (IdentityMailKind::AddressTaken, personal("ada@example.org")));
+    stage.ask(concealed).unwrap();
+    assert_eq!(mails(&stage).len(), 2, "the owner is not told over and over");
+    expect_quiet(&stage);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use tradewind_events::{Id, identity::UserSignedOut};
 use tradewind_identity::{
     Identity,
     commands::{RefreshSession, Refreshed, SignOut, SignOutEverywhere, SignedIn},
-    model::{Session, ShownToken, User, UserSessions},
+    model::{Actor, Session, ShownToken, User, UserSessions},
 };
 use tradewind_testkit::Stage;
 
@@ -87,7 +87,8 @@ fn a_session_lasts_a_month_however_often_it_is_refreshed() {
 fn a_user_signs_out_once() {
     let mut stage = stage();
     let SignedIn { user, session } = signed_in(&mut stage);
-    let sign_out = SignOut { user_id: user.user_id.clone(), session_id: session.session_id.clone() };
+    let sign_out =
+        SignOut { user_id: user.user_id.clone(), session_id: session.session_id.clone(), actor: Actor::Shop };
     stage.ask(sign_out.clone()).unwrap();
     stage.ask(sign_out).unwrap();
     assert_eq!(stage.said_names(), ["user.signed_out"]);
@@ -100,7 +101,7 @@ fn nobody_ends_the_session_of_another() {
     let mut stage = stage();
     let SignedIn { session, .. } = signed_in(&mut stage);
     let bob = registered(&mut stage, "bob@example.org");
-    stage.ask(SignOut { user_id: bob.user_id, session_id: session.session_id.clone() }).unwrap();
+    stage.ask(SignOut { user_id: bob.user_id, session_id: session.session_id.clone(), actor: Actor::Shop }).unwrap();
     assert_eq!(stage.said_names(), Vec::<&str>::new());
     refresh(&mut stage, &session.session_id, "t1", "t2").unwrap();
 }
@@ -113,12 +114,16 @@ fn a_user_signs_out_everywhere_but_here() {
         sign_in(&mut stage, &user, 1).unwrap();
     }
     stage.clear();
-    let elsewhere = SignOutEverywhere { user_id: user.user_id.clone(), keep_session: Some(here.session_id.clone()) };
+    let elsewhere = SignOutEverywhere {
+        user_id: user.user_id.clone(),
+        keep_session: Some(here.session_id.clone()),
+        actor: Actor::Shop,
+    };
     stage.ask(elsewhere.clone()).unwrap();
     stage.ask(elsewhere).unwrap();
     assert_eq!(stage.said_names(), ["user.signed_out"; 2]);
     assert_eq!(open(&stage, &user), [here.session_id]);
-    stage.ask(SignOutEverywhere { user_id: user.user_id.clone(), keep_session: None }).unwrap();
+    stage.ask(SignOutEverywhere { user_id: user.user_id.clone(), keep_session: None, actor: Actor::Shop }).unwrap();
     assert_eq!(open(&stage, &user), []);
 }
 

@@ -4,7 +4,7 @@ use tradewind_events::identity::UserSignedIn;
 use tradewind_identity::{
     Identity,
     commands::{ChangePassword, DeleteUser, SignInFailed},
-    model::{Session, User},
+    model::{Actor, Session, User},
 };
 
 use super::{MINUTE, code, credential, expect_quiet, fail, hash, hashed, registered, sign_in, stage, stage_with};
@@ -76,7 +76,7 @@ fn unknown_deleted_and_locked_users_are_refused_alike() {
     let unknown = User { user_id: hash("unknown"), ..user.clone() };
     let locked = registered(&mut stage, "bob@example.org");
     fail(&mut stage, &locked, 5);
-    stage.ask(DeleteUser { user_id: user.user_id.clone(), generation: None }).unwrap();
+    stage.ask(DeleteUser { user_id: user.user_id.clone(), generation: None, actor: Actor::Shop }).unwrap();
     let refused = sign_in(&mut stage, &unknown, 1).unwrap_err();
     assert_eq!(refused.code(), "sign_in_refused");
     assert_eq!(sign_in(&mut stage, &user, 1).unwrap_err(), refused);

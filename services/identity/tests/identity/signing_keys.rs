@@ -10,7 +10,7 @@ use tradewind_events::{
 use tradewind_identity::{
     Identity,
     commands::{PublishSigningKey, RetireSigningKey},
-    model::{KeyState, REALM, Realm, SigningKey},
+    model::{Actor, KeyState, REALM, Realm, SigningKey},
 };
 use tradewind_testkit::Stage;
 
@@ -22,6 +22,7 @@ fn publish(kid: &str, replaces: Option<&str>) -> PublishSigningKey {
         public_jwk: kid.into(),
         private_key: Arc::from(*b"ciphertext"),
         replaces: replaces.map(id),
+        actor: Actor::Shop,
     }
 }
 
@@ -65,12 +66,12 @@ fn of_two_who_replace_a_key_at_the_same_time_one_is_refused() {
 fn a_key_that_is_not_to_be_trusted_is_retired_at_once() {
     let mut stage = stage();
     stage.ask(publish("k1", None)).unwrap();
-    stage.ask(RetireSigningKey { kid: id("k1") }).unwrap();
-    stage.ask(RetireSigningKey { kid: id("k1") }).unwrap();
+    stage.ask(RetireSigningKey { kid: id("k1"), actor: Actor::Shop }).unwrap();
+    stage.ask(RetireSigningKey { kid: id("k1"), actor: Actor::Shop }).unwrap();
     assert_eq!(stage.said_names(), ["signing_key.published", "signing_key.retired"]);
     assert_eq!(active(&stage), None);
     stage.ask(publish("k2", None)).unwrap();
-    assert_eq!(code(stage.ask(RetireSigningKey { kid: id("k9") })), "signing_key_unknown");
+    assert_eq!(code(stage.ask(RetireSigningKey { kid: id("k9"), actor: Actor::Shop })), "signing_key_unknown");
 }
 
 #[test]
@@ -78,7 +79,7 @@ fn a_replaced_key_that_is_retired_by_hand_is_not_retired_again() {
     let mut stage = stage();
     stage.ask(publish("k1", None)).unwrap();
     stage.ask(publish("k2", Some("k1"))).unwrap();
-    stage.ask(RetireSigningKey { kid: id("k1") }).unwrap();
+    stage.ask(RetireSigningKey { kid: id("k1"), actor: Actor::Shop }).unwrap();
     assert_eq!(active(&stage), Some(id("k2")));
     stage.advance(Identity::default().access_token_ttl);
     assert_eq!(stage.said::<SigningKeyRetired>().len(), 1);

@@ -76,12 +76,12 @@ fn end_reason() -> Arc<str> {
     chars(orders::CANCEL_REASON_CHARS_MAX.max(payments::TEXT_CHARS_MAX))
 }
 
-fn stock_text() -> Option<Arc<str>> {
-    Some(chars(inventory::TEXT_CHARS_MAX))
+fn stock_text() -> Arc<str> {
+    chars(inventory::TEXT_CHARS_MAX)
 }
 
-fn shipping_text() -> Option<Arc<str>> {
-    Some(chars(shipping::TEXT_CHARS_MAX))
+fn shipping_text() -> Arc<str> {
+    chars(shipping::TEXT_CHARS_MAX)
 }
 
 all! {
@@ -181,16 +181,16 @@ all! {
         stock: largest(),
         delta: AMOUNT,
         adjustment_type: name(),
-        reason: stock_text(),
-        reference: stock_text(),
-        actor: stock_text(),
+        reason: Some(stock_text()),
+        reference: Some(stock_text()),
+        actor: Some(stock_text()),
     }
     StockChanged {
         stock: largest(),
         delta: AMOUNT,
         cause: name(),
         adjustment_type: Some(name()),
-        source: stock_text(),
+        source: Some(stock_text()),
         order_id: Some(long_id()),
         reservation_id: Some(long_id()),
     }
@@ -215,6 +215,7 @@ all! {
     ReservationRestocked { reservation_id: long_id(), order: largest(), lines: pieces(), reason: end_reason() }
 
     CartCheckedOut { cart_id: long_id(), order_id: long_id(), customer_id: long_id() }
+    CartDeleted { cart_id: long_id() }
     CartExpired { cart_id: long_id() }
 
     OrderPlaced {
@@ -343,8 +344,8 @@ all! {
         shipment_id: long_id(),
         order: largest(),
         lines: pieces(),
-        carrier: shipping_text(),
-        tracking: shipping_text(),
+        carrier: Some(shipping_text()),
+        tracking: Some(shipping_text()),
     }
     ShipmentDelivered { shipment_id: long_id(), order: largest() }
 

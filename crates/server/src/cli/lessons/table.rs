@@ -126,7 +126,10 @@ pub const LESSONS: &[Lesson] = &[
         needs: STAFF,
         examples: &[
             ("why it died, and its message without what is personal", "tradewind dead-letters show ID"),
-            ("the message as it came, to be edited", "tradewind dead-letters show ID --message > message.json"),
+            (
+                "the message as it came, to be edited",
+                "tradewind dead-letters show ID --message --reason \"ticket 17\" > message.json",
+            ),
         ],
         ends: ASKED,
     },
@@ -151,7 +154,7 @@ pub const LESSONS: &[Lesson] = &[
         needs: STAFF,
         examples: &[(
             "mend a message and send it",
-            "tradewind dead-letters show ID --message > message.json\n$EDITOR message.json\n\
+            "tradewind dead-letters show ID --message --reason \"ticket 17\" > message.json\n$EDITOR message.json\n\
              tradewind dead-letters edit ID --message message.json",
         )],
         ends: &[

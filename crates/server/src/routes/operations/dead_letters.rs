@@ -1,5 +1,8 @@
 //! Messages that could not be handled: look into them, send them again, edit them, or decide that they need no effect.
 
+use std::sync::LazyLock;
+
+use axum::body::Bytes;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -9,9 +12,9 @@ use tradewind_engine::{
     ports::{Direction, List},
     tables::{DeadLetterKind, DeadLetterRow, DeadLetterState},
 };
-use tradewind_events::{FreeJson, Id, TextEnum, Timestamp, Value};
+use tradewind_events::{Envelope, FreeJson, Id, Registry, TextEnum, Timestamp, Value, mask};
 
-use super::{ActionView, operate};
+use super::{ActionView, operate, operator};
 use crate::http::{Call, Failure, Json, Okay, Page, PageOf, Path, Query, Sent};
 
 #[derive(Deserialize, JsonSchema)]
@@ -49,11 +52,24 @@ pub struct DeadLetterView {
     edited_from: Option<Id>,
 }
 
-/// A dead letter with all that it holds.
+/// A dead letter with its message. What is personal in it is shown as `***`. A message that cannot be decoded is not
+/// shown, as nobody knows what is personal in it: a disclosure shows it.
 #[derive(Serialize, JsonSchema)]
 pub struct DeadLetterDetail {
     #[serde(flatten)]
     letter: DeadLetterView,
+    /// An envelope as CloudEvents JSON.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<serde_json::Value>")]
+    message: Option<Box<RawValue>>,
+    /// How many bytes the message has as it came.
+    message_bytes: usize,
+}
+
+/// A dead letter with all that it holds, as it came.
+#[derive(Default, Serialize, JsonSchema)]
+pub struct DeadLetterDisclosure {
+    id: Option<Id>,
     /// The message as it came, where it is JSON.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<serde_json::Value>")]
@@ -99,15 +115,42 @@ pub async fn list(
 }
 
 pub async fn read(call: Call, Path(id): Path<Id>) -> Result<Okay<DeadLetterDetail>, Failure> {
-    let row = call.load::<DeadLetterRow>(&id).await?.ok_or_else(|| DEAD_LETTER_NOT_FOUND.because(&id))?;
-    let text = std::str::from_utf8(&row.message).ok();
-    let message: Option<Box<RawValue>> = text.and_then(|text| serde_json::from_str(text).ok());
+    let row = letter(&call, &id).await?;
     Ok(Okay(DeadLetterDetail {
         letter: DeadLetterView::from(&row),
-        message_hex: message.is_none().then(|| hex(&row.message)),
-        message,
-        headers: row.headers.as_deref().and_then(|headers| serde_json::from_str(headers).ok()),
+        message: masked(&row.message),
+        message_bytes: row.message.len(),
     }))
+}
+
+/// The message is not kept under the idempotency key: it is read again for whoever repeats the request.
+pub async fn disclose(
+    call: Call,
+    Path(dead_letter): Path<Id>,
+    Json(Reason { reason }): Json<Reason>,
+) -> Result<Sent<Okay<DeadLetterDisclosure>>, Failure> {
+    let action = Action::Reveal { dead_letter: dead_letter.clone(), reason: reason.into() };
+    let operator = operator(&call, action)?;
+    let sent = call.operate(operator, |_| Okay(DeadLetterDisclosure::default())).await?;
+    let shown = DeadLetterDisclosure::of(&letter(&call, &dead_letter).await?);
+    let body = serde_json::to_vec(&shown).map_err(|error| Failure::internal("showing a dead letter", &error))?;
+    Ok(sent.map_body(|_| body))
+}
+
+async fn letter(call: &Call, id: &Id) -> Result<DeadLetterRow, Failure> {
+    Ok(call.load::<DeadLetterRow>(id).await?.ok_or_else(|| DEAD_LETTER_NOT_FOUND.because(id))?)
+}
+
+/// The message without what is personal; none when it cannot be decoded.
+fn masked(message: &[u8]) -> Option<Box<RawValue>> {
+    let envelope = Envelope::from_json(&Bytes::copy_from_slice(message), registry()).ok()?;
+    mask(|| serde_json::value::to_raw_value(&serde_json::to_value(envelope.to_raw().ok()?).ok()?).ok())
+}
+
+/// Every event that there is.
+fn registry() -> &'static Registry {
+    static REGISTRY: LazyLock<Registry> = LazyLock::new(tradewind_events::registry);
+    &REGISTRY
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -133,6 +176,19 @@ pub async fn discard(
     Json(Reason { reason }): Json<Reason>,
 ) -> Result<Sent<Okay<ActionView>>, Failure> {
     operate(&call, Action::Discard { dead_letter, reason: reason.into() }).await
+}
+
+impl DeadLetterDisclosure {
+    fn of(row: &DeadLetterRow) -> Self {
+        let text = std::str::from_utf8(&row.message).ok();
+        let message: Option<Box<RawValue>> = text.and_then(|text| serde_json::from_str(text).ok());
+        Self {
+            id: Some(row.id.clone()),
+            message_hex: message.is_none().then(|| hex(&row.message)),
+            message,
+            headers: row.headers.as_deref().and_then(|headers| serde_json::from_str(headers).ok()),
+        }
+    }
 }
 
 impl From<&DeadLetterRow> for DeadLetterView {

@@ -65,8 +65,19 @@ fn a_command_does_all_of_its_work_whether_anybody_reads_what_it_prints() {
     let (child, ..) = serve(&directory);
     assert_eq!(terminated(child), Some(0));
     // A read model that the log knows nothing of.
-    let sql = "INSERT INTO sales_day VALUES ('2026-01-31', 'EUR', 1, 0, 0, 0, 0, 1, 1, 0)";
-    Connection::open(directory.0.join("tradewind.db")).unwrap().execute_batch(sql).unwrap();
+    let store = Connection::open(directory.0.join("tradewind.db")).unwrap();
+    let columns: Vec<String> = store
+        .prepare("SELECT name FROM pragma_table_info('sales_day')")
+        .and_then(|mut names| names.query_map([], |row| row.get(0))?.collect())
+        .unwrap();
+    let values = columns.iter().map(|column| match &**column {
+        "day" => "'2026-01-31'",
+        "currency" => "'EUR'",
+        _ => "1",
+    });
+    let sql = format!("INSERT INTO sales_day VALUES ({})", values.collect::<Vec<_>>().join(", "));
+    store.execute_batch(&sql).unwrap();
+    drop(store);
     let closed = |arguments: &[&str]| {
         let mut command = tradewind(&directory);
         let mut child = command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();

@@ -248,6 +248,11 @@ async fn commands_that_read_need_no_right_to_write() {
     assert_eq!(terminated(child), Some(0));
     opened_to_readers(&directory);
     reads(&directory, "after a stop");
+    mode(&directory.0.join("tradewind.db.provider"), 0o000);
+    reads(&directory, "without the books of the provider");
+    let audit = by_a_reader(&directory, &["verify", "--store", STORE]);
+    let told = String::from_utf8_lossy(&audit.stdout).into_owned();
+    assert!(told.contains("Not compared with the books of the payment provider"), "{told}");
     mode(&directory.0, 0o755);
 
     mode(&directory.0.join(STORE), 0o600);
