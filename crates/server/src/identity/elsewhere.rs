@@ -64,7 +64,7 @@ impl Elsewhere {
     /// The key was retired there.
     pub fn forget(&self, kid: &Id) {
         let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
-        keys.retain(|jwk| jwk.get("kid").and_then(serde_json::Value::as_str) != Some(kid.as_str()));
+        keys.retain(|jwk| jwk.member_text("kid").as_deref() != Some(kid.as_str()));
     }
 
     pub fn replace(&self, keys: Vec<Jwk>) {
