@@ -243,7 +243,7 @@ mod tests {
         assert!(many.contains("product_view_status (status=?)") && !many.contains("TEMP B-TREE"), "{many}");
         assert!(many.ends_with("USING PRIMARY KEY (product_id=?)"), "{many}");
         let few = plan_having(&list, Having::Few);
-        assert!(few.contains("h USING INDEX product_price_amount (currency=? AND amount_minor<?)"), "{few}");
+        assert!(few.contains("product_price_amount (currency=? AND amount_minor<?)"), "{few}");
     }
 
     #[test]
