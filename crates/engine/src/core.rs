@@ -15,6 +15,7 @@ mod traces;
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::Arc,
+    time::Duration,
 };
 
 use rustc_hash::FxHashMap;
@@ -24,10 +25,12 @@ use crate::{
     Address, AnyService, Entity, Observer, Problem, StoredRow, Table,
     cache::{Entry, Slot},
     due::DueWindow,
+    injected,
     limits::Limits,
     operator::UNAVAILABLE,
-    ports::{Clock, Ids, Reader, StoreError},
+    ports::{Ids, Reader, StoreError},
     tables::TimerRow,
+    time::{EngineTime, JUMPED},
     trace::{Span, Tracing},
     uow::UnitOfWork,
     work::{Answered, Item, Message, Receipt},
@@ -48,7 +51,7 @@ pub struct Setup {
     pub services: Vec<AnyService>,
     pub registry: Registry,
     pub reader: Arc<dyn Reader>,
-    pub clock: Arc<dyn Clock>,
+    pub clock: EngineTime,
     pub ids: Box<dyn Ids>,
     pub limits: Limits,
     /// Hears figures; `Arc::new(())` when nobody measures.
@@ -66,7 +69,7 @@ pub struct Core {
     routes: FxHashMap<&'static str, Arc<[Route]>>,
     registry: Registry,
     reader: Arc<dyn Reader>,
-    clock: Arc<dyn Clock>,
+    clock: EngineTime,
     limits: Limits,
     observer: Arc<dyn Observer>,
     tracing: Option<Tracing>,
@@ -88,11 +91,14 @@ pub struct Core {
     names: Vec<Arc<str>>,
     speaker: Option<Speaker>,
     deaths: BTreeMap<&'static str, Deaths>,
-    /// Why deadlines are held, if they are.
+    /// Why whoever drives the core holds deadlines, if they are held.
     held: Option<&'static str>,
-    /// When the clock was looked at last.
-    seen: Timestamp,
+    /// When it was last asked what is due.
+    looked_at: Timestamp,
 }
+
+/// While deadlines are held because the wall clock has jumped, the engine looks at it again after this.
+const LOOK_AFTER_JUMP: Duration = Duration::from_secs(1);
 
 /// One service that hears an event.
 #[derive(Debug, Clone)]
@@ -128,7 +134,8 @@ struct Deaths {
 
 /// What a batch has come to while it forms.
 struct Forming {
-    opened_at: Timestamp,
+    /// By the monotonic clock.
+    opened_at: Duration,
     /// It is what the store refused before, and takes nothing in.
     alone: bool,
     items: Vec<Item>,
@@ -199,16 +206,14 @@ impl Core {
             speaker: None,
             deaths: BTreeMap::new(),
             held: None,
-            seen: Timestamp::default(),
+            looked_at: Timestamp::default(),
             services: setup.services,
             reader: setup.reader,
         };
         core.read_consumers()?;
         core.read_parked()?;
-        // Time does not go back over a restart either.
-        if let Some(last) = core.reader.segments(next_segment - 1, 1)?.first() {
-            core.work.now = last.committed_at;
-        }
+        let last_commit = core.reader.segments(next_segment - 1, 1)?.first().map(|segment| segment.committed_at);
+        core.clock.begin(core.limits.clock_jump_max, last_commit.unwrap_or_default());
         Ok(core)
     }
 
@@ -250,14 +255,29 @@ impl Core {
         self.parked.count
     }
 
-    /// Holds or lets go deadlines; `None` lets them fire.
+    /// Holds or lets go deadlines; `None` lets them fire, unless the wall clock has jumped.
     pub fn hold_deadlines(&mut self, reason: Option<&'static str>) {
         self.held = reason;
-        self.seen = self.clock.now();
     }
 
+    /// Why deadlines are held, if they are.
     pub fn deadlines_held(&self) -> Option<&'static str> {
+        self.held.or_else(|| self.clock.has_jumped().then_some(JUMPED))
+    }
+
+    /// The same without what the clock holds.
+    pub(crate) fn held(&self) -> Option<&'static str> {
         self.held
+    }
+
+    /// The operator has looked at the clock, and it is right.
+    pub fn confirm_clock(&mut self) {
+        self.held = None;
+        self.clock.confirm();
+    }
+
+    pub fn clock(&self) -> &EngineTime {
+        &self.clock
     }
 
     /// Takes in all that is waiting and closes the batch: [`Core::extend`], then [`Core::close`].
@@ -305,7 +325,15 @@ impl Core {
 
     /// When there will be something to do without a new message.
     pub fn next_due(&self) -> Timestamp {
-        let timers = if self.held.is_some() { Timestamp::from_millis(i64::MAX) } else { self.timers.next_due() };
+        let never = Timestamp::from_millis(i64::MAX);
+        let timers = match (self.held, &self.forming) {
+            (Some(_), _) => never,
+            // The wall clock may come back by itself.
+            (None, _) if self.clock.has_jumped() => self.looked_at.plus(LOOK_AFTER_JUMP),
+            // What falls due while a batch is open fires in the next one: closing the open one is what to wait for.
+            (None, Some(_)) if self.timers.next_due() > self.work.now => never,
+            (None, _) => self.timers.next_due(),
+        };
         timers.min(self.jobs.next_due())
     }
 
@@ -327,7 +355,7 @@ impl Core {
         self.work.open(batch, self.clock.now());
         let group = self.groups.pop_front();
         let mut forming = Forming {
-            opened_at: self.clock.now(),
+            opened_at: self.clock.monotonic(),
             alone: group.is_some(),
             items: Vec::new(),
             answers: Vec::new(),
@@ -345,14 +373,13 @@ impl Core {
 
     fn take_due_timers(&mut self) -> Result<(), StoreError> {
         let now = self.clock.now();
-        // The window ends a minute ahead, so the clock is looked at that often even when nothing happens.
-        let before = std::mem::replace(&mut self.seen, now);
-        if before != Timestamp::default() && now.since(before) > self.limits.clock_jump_max && self.held.is_none() {
-            self.held = Some("the clock has jumped");
-        }
-        if self.held.is_some() {
+        self.looked_at = now;
+        if self.deadlines_held().is_some() {
             return Ok(());
         }
+        // Handlers judge by the time of their batch, so what is due is judged by that time too.
+        let open = self.forming.is_some() && !injected("due-by-two-clocks");
+        let now = if open { self.work.now } else { now };
         self.timers.refill(now, &*self.reader)?;
         while self.intake.len() < self.limits.intake_max
             && let Some((key, ())) = self.timers.pop(now)
@@ -388,7 +415,7 @@ impl Core {
             || self.work.changes.len() >= self.limits.batch_rows_max
             || forming.events.len() >= self.limits.batch_events_max
             || self.work.bytes >= self.limits.batch_bytes_max
-            || self.clock.now().since(forming.opened_at) >= self.limits.batch_forming_max
+            || self.clock.monotonic().saturating_sub(forming.opened_at) >= self.limits.batch_forming_max
     }
 
     /// Loads rows, table by table.

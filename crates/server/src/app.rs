@@ -12,7 +12,7 @@ use tokio::{
     sync::Semaphore,
 };
 use tradewind_engine::{
-    BrokerParts, Entity, Handle, Parts as EngineParts, Problem, Setup,
+    BrokerParts, EngineTime, Entity, Handle, Parts as EngineParts, Problem, Setup,
     ports::{Clock, Reader, StoreError, SystemClock, UuidV7, Writer},
 };
 use tradewind_identity::{
@@ -143,7 +143,8 @@ impl App {
             tracing::warn!(path = %path.display(), "the file of secrets can be read by others: chmod 600");
         }
         let (listener, address) = listen(config.listen)?;
-        let workers = hire(&config, Arc::clone(&clock), address)?;
+        let time = EngineTime::new(clock);
+        let workers = hire(&config, time.clone(), address)?;
         let (traces, metrics) = traced(&config, &Instance { store_name: &name, epoch })?;
         let setup = Setup {
             store_name: Arc::clone(&name),
@@ -151,7 +152,7 @@ impl App {
             services: services::some(&config, &part.services),
             registry: tradewind_events::registry(),
             reader: Arc::clone(&reader),
-            clock: Arc::clone(&clock),
+            clock: time,
             ids: Box::new(UuidV7::default()),
             limits: services::limits(&config),
             observer: Arc::clone(&metrics) as _,
@@ -206,7 +207,7 @@ fn assemble(config: Config, started: Started, part: &Part, tasks: &Tasks) -> Res
     let master = config.master_key.clone().unwrap_or_else(|| Secret::new(drawn_text().into_bytes()));
     let keys = Arc::new(Keys::new(&master));
     let shop = Shop::new(Parts {
-        alarm: Alarm::new(Arc::clone(engine.clock())),
+        alarm: Alarm::new(engine.clock().clone()),
         key_ring: KeyRing::new(&config, Arc::clone(&keys), Arc::clone(engine.reader()), Vec::new())?
             .asking(part.identity.clone()),
         services: part.services.clone(),
@@ -310,7 +311,7 @@ pub fn open_sqlite(config: &Config, services: &[&'static str], clock: &dyn Clock
     let options = SqliteOptions {
         readers_max: config.readers_max + 1,
         bytes_max: config.store_size_max.map(|size| size.0),
-        ..SqliteOptions::new(&name, services.iter().copied(), clock.now())
+        ..SqliteOptions::new(&name, services.iter().copied(), clock.wall())
     };
     let opened = Sqlite::open(&config.store, &options)?;
     if let Some(resumed_behind) = opened.resumed_behind {

@@ -49,5 +49,7 @@ bugs! {
     AckBeforeCommit "ack-before-commit" "O20" "A message is acknowledged when it is taken, not when its effect is committed.",
     InboxApart "inbox-apart" "O23" "The inbox is written in a transaction of its own, after the effect.",
     EndForgotten "end-forgotten" "-" "Shipping forgets the end of an order of which it knew nothing.",
+    DueByTwoClocks "due-by-two-clocks" "-" "A timer is found due by the clock, and fired by the time of a batch that was open before: it is lost.",
+    TimeGoesBack "time-goes-back" "-" "Time goes back with the wall clock: what is due waits for as long as that.",
     CancelUnasked "cancel-unasked" "-" "A confirmed order is cancelled without asking shipping, while goods may be leaving.",
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use rustc_hash::FxHashSet;
+use rustc_hash::FxHashMap;
 use tradewind_events::{Id, Key, TextEnum, Timestamp, Value};
 
 use super::Core;
@@ -16,8 +16,8 @@ use crate::{
 /// The jobs of one kind.
 struct JobLine {
     waiting: DueWindow<Arc<EffectRow>>,
-    /// Handed out, and not known to be tried.
-    running: FxHashSet<Id>,
+    /// Handed out, and not known to be tried; with the same job as it was found due again meanwhile.
+    running: FxHashMap<Id, Option<Arc<EffectRow>>>,
 }
 
 /// The jobs of all kinds that the services of this store ask for.
@@ -45,7 +45,9 @@ impl Jobs {
     /// What came of a try has been committed.
     pub fn tried(&mut self, id: &Id) {
         for line in self.lines.values_mut() {
-            line.running.remove(id);
+            if let Some(Some(again)) = line.running.remove(id) {
+                line.put_back(again);
+            }
         }
     }
 
@@ -70,7 +72,12 @@ impl JobLine {
             let row = EffectRow::from_row(&row.values).ok()?;
             Some((row.due_at, row.key(), Arc::new(row)))
         });
-        Self { waiting, running: FxHashSet::default() }
+        Self { waiting, running: FxHashMap::default() }
+    }
+
+    /// What was taken out of the window and not handed out goes back.
+    fn put_back(&mut self, job: Arc<EffectRow>) {
+        self.waiting.insert(job.due_at, job.key(), job);
     }
 }
 
@@ -85,7 +92,9 @@ impl Core {
             while room > 0
                 && let Some((_, job)) = line.waiting.pop(now)
             {
-                if !line.running.contains(&job.id) {
+                if let Some(again) = line.running.get_mut(&job.id) {
+                    *again = Some(job);
+                } else {
                     due.push(job);
                     room -= 1;
                 }
@@ -97,11 +106,12 @@ impl Core {
         let mut jobs = Vec::with_capacity(due.len());
         for (job, row) in due.into_iter().zip(rows) {
             let row = row.and_then(|row| EffectRow::from_row(&row.values).ok());
-            if row.is_some_and(|row| row == *job)
-                && let Some(line) = self.jobs.lines.get_mut(&*job.kind)
-                && line.running.insert(job.id.clone())
-            {
+            let Some((row, line)) = row.zip(self.jobs.lines.get_mut(&*job.kind)) else { continue };
+            if row == *job {
+                line.running.insert(job.id.clone(), None);
                 jobs.push(job);
+            } else if row.state == EffectState::Waiting {
+                line.put_back(Arc::new(row));
             }
         }
         Ok(jobs)

@@ -1,6 +1,7 @@
 //! The engine through its doors: commands, events, timers and jobs go in, rows and events come out.
 
 mod bounds;
+mod clocks;
 mod commands;
 mod failures;
 mod handlers;

@@ -77,7 +77,7 @@ pub fn audit(store: &Path, provider: &Path) -> Result<Audited, CliError> {
     // Which events a service hears does not depend on how it is configured.
     let services = services::all(&Config::load(&Layers::default())?);
     let stores = [StoreView::new(&meta.name, &reader, &services)];
-    let (registry, at) = (tradewind_events::registry(), SystemClock.now());
+    let (registry, at) = (tradewind_events::registry(), SystemClock.wall());
     let report = Audit { stores: &stores, registry: &registry, charges: Some(&charges), now: at }.run()?;
     let last_segment = reader.last_segment().map_err(AppError::from)?;
     Ok(Audited { report, store: store.to_owned(), last_segment, at })

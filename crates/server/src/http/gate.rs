@@ -157,7 +157,7 @@ impl Gate {
         if self.shop.key_ring.may_lack_key_of(token) {
             self.shop.key_ring.fetch(&self.shop).await;
         }
-        match self.shop.key_ring.check(token, self.shop.clock().now()) {
+        match self.shop.key_ring.check(token, self.shop.clock().moment()) {
             Ok(bearer) => Ok(Some(bearer)),
             Err(InvalidToken::Expired) => Err(challenge(ACCESS_TOKEN_EXPIRED.problem(), "invalid_token")),
             Err(InvalidToken::Refused) => Err(challenge(ACCESS_TOKEN_INVALID.problem(), "invalid_token")),

@@ -81,7 +81,7 @@ pub async fn issue_token(call: Call, Json(shown): Json<ClientCredentials>) -> Re
     let client = client.ok_or_else(|| CLIENT_REFUSED.problem())?;
     let bearer = Bearer { id: client.client_id, role: Role::Service, session_id: None };
     Ok(Okay(TokenView {
-        access_token: call.key_ring.sign(&bearer, call.clock().now())?,
+        access_token: call.key_ring.sign(&bearer, call.clock().wall())?,
         token_type: "Bearer",
         expires_in: call.config.access_token_ttl.as_secs(),
     }))

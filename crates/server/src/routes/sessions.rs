@@ -142,7 +142,7 @@ fn view(call: &Call, signed_in: &SignedIn, family: &str, secret: &str) -> Result
     let session_id = session.session_id.clone();
     let bearer = Bearer { id: user.user_id.clone(), role: user.role, session_id: Some(session_id.clone()) };
     Ok(SignedInView {
-        access_token: call.key_ring.sign(&bearer, call.clock().now())?,
+        access_token: call.key_ring.sign(&bearer, call.clock().wall())?,
         token_type: "Bearer",
         expires_in: call.config.access_token_ttl.as_secs(),
         refresh_token: RefreshToken::text(&session_id, family, secret),

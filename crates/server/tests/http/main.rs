@@ -7,6 +7,7 @@ mod callbacks;
 mod carts;
 mod categories;
 mod client;
+mod clocks;
 mod documents;
 mod doors;
 mod faults;

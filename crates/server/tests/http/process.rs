@@ -2,6 +2,7 @@
 
 mod alone;
 mod buyers;
+mod clock;
 mod disk;
 mod explorations;
 mod failures;
@@ -40,7 +41,11 @@ fn serve(directory: &Directory) -> (Child, SocketAddr, String) {
 }
 
 fn serve_with(directory: &Directory, flags: &[&str]) -> (Child, SocketAddr, String) {
-    let mut command = tradewind(directory);
+    serve_by(tradewind(directory), directory, flags)
+}
+
+/// The same with a command that is prepared already.
+fn serve_by(mut command: Command, directory: &Directory, flags: &[&str]) -> (Child, SocketAddr, String) {
     command.args(["serve", "--listen", "127.0.0.1:0", "--log", "trace", "--password-memory", "8KiB"]).args(flags);
     let log = fs::File::create(directory.0.join("log")).unwrap();
     let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
