@@ -20,7 +20,7 @@ use tradewind_engine::{
     ports::{Ids, List, UuidV7},
     tables::EffectRow,
 };
-use tradewind_events::{AdjustmentType, Attributes, Currency, Id, Line, PaymentMethod, Value};
+use tradewind_events::{AdjustmentType, Attributes, Currency, Id, KeyText, Line, PaymentMethod, Value};
 use tradewind_identity::Identity;
 use tradewind_inventory::{AdjustStock, Inventory};
 use tradewind_notifications::Notifications;
@@ -237,7 +237,7 @@ impl Shop {
         };
         let request_id = ids.next(self.engine.clock().now());
         let idempotency = Idempotency {
-            scope: "019a0000-0000-7000-8000-000000000001 POST /v1/orders".into(),
+            scope: KeyText::literal("019a0000-0000-7000-8000-000000000001 POST /v1/orders"),
             key: id(format!("bench-{request_id}")),
             fingerprint: format!("{number:043}").into(),
         };

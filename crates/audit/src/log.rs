@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 use tradewind_engine::{
-    Address, LogEvent, Table,
+    Address, LogEvent, StoredRow, Table,
     ports::{List, Reader},
 };
-use tradewind_events::{Envelope, Event, Id, Key, Value, notifications as told, orders, payments, shipping};
+use tradewind_events::{
+    Envelope, Event, Id, InvalidKey, Key, Value, notifications as told, orders, payments, shipping,
+};
 use tradewind_notifications::model::Notification;
 use tradewind_query::rebuild::{ReadModels, Rows, compare, key_of, tables};
 
@@ -168,8 +170,14 @@ fn rows(reader: &dyn Reader, table: &'static Table) -> Result<Rows, AuditError> 
     loop {
         let page = reader.list(&List { after, ..List::of(table, crate::PAGE_ROWS) })?;
         let Some(last) = page.last() else { return Ok(rows) };
-        after = Some((Value::Null, key_of(table, &last.values)));
-        rows.extend(page.into_iter().map(|row| (key_of(table, &row.values), row.values)));
+        let key = |row: &StoredRow| {
+            let unreadable = |error: InvalidKey| AuditError::Row { table: table.name, reason: error.to_string() };
+            key_of(table, &row.values).map_err(unreadable)
+        };
+        after = Some((Value::Null, key(last)?));
+        for row in page {
+            rows.insert(key(&row)?, row.values);
+        }
     }
 }
 

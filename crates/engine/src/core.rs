@@ -19,7 +19,7 @@ use std::{
 };
 
 use rustc_hash::FxHashMap;
-use tradewind_events::{Envelope, Id, Key, Registry, Timestamp};
+use tradewind_events::{Envelope, Id, Key, KeyText, Registry, Timestamp};
 
 use crate::{
     Address, AnyService, Entity, Observer, Problem, StoredRow, Table,
@@ -88,7 +88,7 @@ pub struct Core {
     parked: Parked,
     consumers: BTreeMap<&'static str, ConsumerState>,
     /// Names of the services, shared by the envelopes of what they say.
-    names: Vec<Arc<str>>,
+    names: Vec<KeyText>,
     speaker: Option<Speaker>,
     deaths: BTreeMap<&'static str, Deaths>,
     /// Why whoever drives the core holds deadlines, if they are held.
@@ -202,7 +202,7 @@ impl Core {
             limits: setup.limits,
             parked: Parked::default(),
             consumers: BTreeMap::new(),
-            names: setup.services.iter().map(|service| Arc::from(service.name)).collect(),
+            names: setup.services.iter().map(|service| KeyText::literal(service.name)).collect(),
             speaker: None,
             deaths: BTreeMap::new(),
             held: None,

@@ -3,7 +3,7 @@
 use std::{any::Any, marker::PhantomData, sync::Arc};
 
 use serde::{Serialize, de::DeserializeOwned};
-use tradewind_events::{AnyEvent, Column, ColumnError, ColumnKind, Envelope, Event, Id, Value};
+use tradewind_events::{AnyEvent, Column, ColumnError, ColumnKind, Envelope, Event, Id, KeyText, Value, is_key_text};
 
 use crate::packing::{compress_short, decompress_short};
 
@@ -35,7 +35,11 @@ impl<S> Copy for Timer<S> {}
 
 impl<S> Timer<S> {
     /// `name` is stable: it stands in stores.
+    ///
+    /// # Panics
+    /// When it is no part of a key: where this is a constant, that does not compile.
     pub const fn new(name: &'static str) -> Self {
+        assert!(is_key_text(name), "the name of a timer is a part of the key of its row");
         Self { name, owner: PhantomData }
     }
 }
@@ -206,7 +210,7 @@ impl Column for StoredAnswer {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Idempotency {
     /// Principal and route: the same key of another principal or on another route is another key.
-    pub scope: Arc<str>,
+    pub scope: KeyText,
     pub key: Id,
     /// Hash of the body: the same key with another body is refused.
     pub fingerprint: Arc<str>,

@@ -11,7 +11,7 @@ use std::{borrow::Cow, io, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use tradewind_events::{Envelope, Id, RawEnvelope, Registry, SPEC_VERSION, Subject, Timestamp};
+use tradewind_events::{Envelope, Id, KeyText, RawEnvelope, Registry, SPEC_VERSION, Subject, Timestamp};
 
 use crate::Address;
 pub use crate::packing::{compress, decompress};
@@ -349,6 +349,10 @@ impl<'a> StoredEvent<'a> {
     }
 }
 
+fn source(text: Cow<'_, str>) -> Result<KeyText, String> {
+    KeyText::new(text).map_err(|error| format!("source: {error}"))
+}
+
 fn raw(StoredEvent { id, meta, data, .. }: StoredEvent<'_>) -> Result<RawEnvelope, String> {
     let data: &RawValue = serde_json::from_str(data).map_err(|error| error.to_string())?;
     Ok(RawEnvelope {
@@ -356,7 +360,7 @@ fn raw(StoredEvent { id, meta, data, .. }: StoredEvent<'_>) -> Result<RawEnvelop
         id,
         name: meta.name.into_owned(),
         version: meta.version,
-        source: Arc::from(meta.source),
+        source: source(meta.source)?,
         subject: meta.subject.into_owned(),
         key: meta.key,
         time: Timestamp::from_millis(meta.time),
@@ -374,7 +378,7 @@ fn decoded(StoredEvent { id, meta, data, .. }: StoredEvent<'_>, registry: &Regis
     let subject = subject.or_else(|| Subject::parse(&meta.subject));
     Ok(Envelope {
         id,
-        source: Arc::from(meta.source),
+        source: source(meta.source)?,
         subject: subject.ok_or_else(|| format!("subject {:?}", meta.subject))?,
         key: meta.key,
         time: Timestamp::from_millis(meta.time),

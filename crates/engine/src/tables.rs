@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use tradewind_events::{Id, Key, TextEnum, Timestamp};
+use tradewind_events::{AsKey, Id, Key, KeyText, TextEnum, Timestamp};
 use tradewind_macros::Entity;
 
 use crate::{Cause, Stop, StoredAnswer, Table};
@@ -29,8 +29,8 @@ pub const ENGINE_TABLES: &[&Table] = &[
 #[derive(Debug, Clone, PartialEq, Eq, Entity)]
 #[entity(owner = EngineOwned, table = "timer", key = (service, name, key))]
 pub struct TimerRow {
-    pub service: Arc<str>,
-    pub name: Arc<str>,
+    pub service: KeyText,
+    pub name: KeyText,
     pub key: Id,
     pub due_at: Timestamp,
     pub correlation_id: Id,
@@ -79,7 +79,7 @@ pub struct InboxRow {
 #[derive(Debug, Clone, PartialEq, Eq, Entity)]
 #[entity(owner = EngineOwned, table = "idempotency", key = (scope, key), transient)]
 pub struct IdempotencyRow {
-    pub scope: Arc<str>,
+    pub scope: KeyText,
     pub key: Id,
     pub fingerprint: Arc<str>,
     pub answer: StoredAnswer,
@@ -92,7 +92,7 @@ pub struct IdempotencyRow {
 pub struct ParkedRow {
     pub id: Id,
     /// The service.
-    pub consumer: Arc<str>,
+    pub consumer: KeyText,
     pub event_id: Id,
     pub event: Arc<str>,
     pub message_key: Id,
@@ -125,7 +125,7 @@ pub enum ParkedReason {
 pub struct DeadLetterRow {
     pub id: Id,
     /// The service that failed; `broker` when nothing could be decoded.
-    pub consumer: Arc<str>,
+    pub consumer: KeyText,
     pub kind: DeadLetterKind,
     /// The event's name, the timer's, the job's.
     pub name: Arc<str>,
@@ -174,18 +174,18 @@ pub enum DeadLetterState {
 #[derive(Debug, Clone, PartialEq, Eq, Entity)]
 #[entity(owner = EngineOwned, table = "consumer", key = name)]
 pub struct ConsumerRow {
-    pub name: Arc<str>,
+    pub name: KeyText,
     pub paused: bool,
     pub reason: Option<Arc<str>>,
     pub since: Timestamp,
 }
 
 /// What a consumer has done with the events of one producing service of another store.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Entity)]
+#[derive(Debug, Clone, PartialEq, Eq, Entity)]
 #[entity(owner = EngineOwned, table = "counter", key = (consumer, source))]
 pub struct CounterRow {
-    pub consumer: Arc<str>,
-    pub source: Arc<str>,
+    pub consumer: KeyText,
+    pub source: KeyText,
     pub handled: u64,
     pub parked: u64,
     pub dead: u64,
@@ -196,7 +196,7 @@ pub struct CounterRow {
 #[derive(Debug, Clone, PartialEq, Eq, Entity)]
 #[entity(owner = EngineOwned, table = "relay", key = name)]
 pub struct RelayRow {
-    pub name: Arc<str>,
+    pub name: KeyText,
     pub segment: u64,
 }
 
@@ -222,8 +222,20 @@ impl TimerRow {
         Ok(Cause { id, correlation_id: self.correlation_id.clone(), traceparent: None, event: None })
     }
 
-    pub fn key_of(service: &str, name: &str, key: &Id) -> Key {
-        Key::of(&[service, name, key.as_str()])
+    pub fn key_of(service: &KeyText, name: &KeyText, key: &Id) -> Key {
+        (service, name, key).as_key()
+    }
+}
+
+impl RelayRow {
+    /// The name of the one relay that there is.
+    pub const BROKER: KeyText = KeyText::literal("broker");
+}
+
+impl CounterRow {
+    /// Nothing is counted yet.
+    pub fn new(consumer: KeyText, source: KeyText) -> Self {
+        Self { consumer, source, handled: 0, parked: 0, dead: 0, discarded: 0 }
     }
 }
 

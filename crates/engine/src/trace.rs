@@ -212,7 +212,7 @@ impl Tracing {
             correlation_id: cause.correlation_id.clone(),
             event: cause.event.as_ref().map(|event| {
                 let envelope = event.envelope();
-                (Arc::clone(&envelope.source), envelope.subject.clone())
+                (envelope.source.shared(), envelope.subject.clone())
             }),
         };
         self.running = Some(Running { context, parent, began: self.tracer.now(), step });

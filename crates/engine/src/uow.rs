@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
-use tradewind_events::{AnyEvent, AsKey, ESCAPED_FACTOR_MAX, Event, Id, Key, Timestamp};
+use tradewind_events::{AnyEvent, AsKey, ESCAPED_FACTOR_MAX, Event, Id, Key, KeyText, Timestamp};
 
 use crate::{
     AnyEntity, Cause, Effect, Entity, EntityRef, Events, Limits, RowRef, Settings, Stop, Table, Timer,
@@ -140,8 +140,8 @@ impl<'a, S: Settings> Uow<'a, S> {
     /// Arms the timer for this key, or moves it.
     pub fn set_timer(&mut self, timer: &Timer<S>, key: &Id, at: Timestamp) {
         self.work.put(TimerRow {
-            service: S::SERVICE.into(),
-            name: timer.name.into(),
+            service: KeyText::literal(S::SERVICE),
+            name: KeyText::literal(timer.name),
             key: key.clone(),
             due_at: at,
             correlation_id: self.cause.correlation_id.clone(),
@@ -151,7 +151,11 @@ impl<'a, S: Settings> Uow<'a, S> {
 
     /// Disarms the timer for this key; nothing happens when it is not armed.
     pub fn cancel_timer(&mut self, timer: &Timer<S>, key: &Id) {
-        self.work.delete::<TimerRow>(TimerRow::key_of(S::SERVICE, timer.name, key));
+        self.work.delete::<TimerRow>(TimerRow::key_of(
+            &KeyText::literal(S::SERVICE),
+            &KeyText::literal(timer.name),
+            key,
+        ));
     }
 
     /// The time of the batch: the same for all its handlers, and never earlier than that of the batch before.

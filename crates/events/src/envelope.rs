@@ -7,7 +7,7 @@ use std::{fmt, sync::Arc};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::{AnyEvent, Id, Registry, Subject, Timestamp, personal::masked};
+use crate::{AnyEvent, Id, KeyText, Registry, Subject, Timestamp, personal::masked};
 
 /// The version of CloudEvents that we speak.
 pub const SPEC_VERSION: &str = "1.0";
@@ -18,7 +18,7 @@ pub struct Envelope {
     /// Unique for ever: for our own events the address in the log, `STORE-SEGMENT-INDEX`.
     pub id: Id,
     /// The service that says it.
-    pub source: Arc<str>,
+    pub source: KeyText,
     pub subject: Subject,
     /// Orders the stream.
     pub key: Id,
@@ -45,7 +45,7 @@ pub struct RawEnvelope {
     /// Major version of the data.
     #[serde(rename = "dataversion")]
     pub version: u16,
-    pub source: Arc<str>,
+    pub source: KeyText,
     pub subject: String,
     #[serde(rename = "partitionkey")]
     pub key: Id,
@@ -85,7 +85,7 @@ impl Envelope {
             id: self.id.clone(),
             name: self.event.name().to_owned(),
             version: self.event.version(),
-            source: Arc::clone(&self.source),
+            source: self.source.clone(),
             subject: self.subject.to_string(),
             key: self.key.clone(),
             time: self.time,

@@ -4,7 +4,9 @@ use std::{any::Any, borrow::Cow, collections::BTreeMap, fmt, sync::Arc};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned};
 
-use crate::{Column, ColumnError, ColumnKind, DecodeError, Id, Key, Value, personal::masked, size::json_size};
+use crate::{
+    Column, ColumnError, ColumnKind, DecodeError, Id, Key, Value, is_key_text, personal::masked, size::json_size,
+};
 
 /// A fact that a service tells. Derive it:
 /// `#[derive(Event)] #[event("order.placed", version = 1, about = order(order_id), key = order_id)]`.
@@ -49,17 +51,16 @@ impl Subject {
     /// Reads what [`fmt::Display`] prints; `None` for anything but a kind and one or more parts.
     pub fn parse(text: &str) -> Option<Self> {
         let (kind, key) = text.split_once('/')?;
-        // A control character in a part could be the one that joins parts, and make one key look like another.
-        if kind.is_empty() || key.split('/').any(str::is_empty) || text.contains(char::is_control) {
+        if !is_key_text(kind) {
             return None;
         }
         let key = if key.contains(['/', '%']) {
             let parts: Vec<_> = key.split('/').map(|part| part.replace("%2F", "/").replace("%25", "%")).collect();
-            Key::of(&parts.iter().map(String::as_str).collect::<Vec<_>>())
+            Key::checked(parts.iter().map(String::as_str))
         } else {
-            Key::of(&[key])
+            Key::checked([key])
         };
-        Some(Self::new(kind.to_owned(), key))
+        Some(Self::new(kind.to_owned(), key.ok()?))
     }
 }
 

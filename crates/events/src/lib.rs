@@ -44,7 +44,10 @@ pub use column::{
 pub use envelope::{DecodeError, Envelope, RawEnvelope, SPEC_VERSION};
 pub use event::{AnyEvent, Event, EventKind, Registry, Subject};
 pub use id::{ID_BYTES_MAX, Id, InvalidId, id};
-pub use key::{AsKey, Key};
+pub use key::{
+    AsKey, InvalidKey, InvalidKeyText, KEY_PARTS_MAX, KEY_TEXT_BYTES_MAX, Key, KeyPart, KeyText, Part, is_key_text,
+    row_key,
+};
 pub use money::{AmountOverflow, Currency, InvalidCurrency, Money, basis_points, minus, plus, times};
 pub use personal::{Personal, mask};
 pub use registry::registry;

@@ -7,14 +7,14 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tradewind_events::{
-    AnyEvent, DecodeError, Envelope, Event, EventKind, Id, Key, Registry, Subject, Timestamp, carts::CartExpired, id,
-    registry, samples,
+    AnyEvent, DecodeError, Envelope, Event, EventKind, Id, Key, KeyText, Registry, Subject, Timestamp,
+    carts::CartExpired, id, registry, samples,
 };
 
 fn envelope(event: Arc<dyn AnyEvent>) -> Envelope {
     Envelope {
         id: id("shop-17-3"),
-        source: "orders".into(),
+        source: KeyText::literal("orders"),
         subject: event.subject(),
         key: event.key().clone(),
         time: Timestamp::from_millis(1_769_860_800_250),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use proptest::{collection::vec, option, prelude::*};
 use tradewind_events::{
-    Column, Envelope, Id, InvalidLines, Key, LINES_MAX, Line, Lines, QUANTITY_MAX, Subject, id, registry, samples,
+    Column, Envelope, Id, InvalidLines, LINES_MAX, Line, Lines, QUANTITY_MAX, Subject, id, registry, row_key, samples,
 };
 
 fn any_line() -> impl Strategy<Value = Line> {
@@ -75,7 +75,7 @@ proptest! {
     #[test]
     fn a_subject_is_read_as_it_was_printed(kind in "[a-z_]{1,12}", parts in vec("[!-~]{1,64}", 1..4)) {
         let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
-        let subject = Subject::new(kind, Key::of(&parts));
+        let subject = Subject::new(kind, row_key(&parts));
         let printed = subject.to_string();
         prop_assert_eq!(printed.matches('/').count(), parts.len());
         prop_assert_eq!(subject.is(&printed), parts.len() == 1 && !parts[0].contains(['/', '%']));

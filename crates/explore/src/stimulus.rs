@@ -123,15 +123,15 @@ impl Stimulus {
 #[cfg(test)]
 mod tests {
     use tradewind_engine::{Entity, EntityRef, handlers::Row};
-    use tradewind_events::id;
+    use tradewind_events::{KeyText, id};
 
     use super::*;
 
     #[test]
     fn a_timer_that_was_set_anew_fires_when_it_is_due_now() {
         let set = |due_at: i64| TimerRow {
-            service: "inventory".into(),
-            name: "expire".into(),
+            service: KeyText::literal("inventory"),
+            name: KeyText::literal("expire"),
             key: id("order-1"),
             due_at: Timestamp::from_millis(due_at),
             correlation_id: id("request"),

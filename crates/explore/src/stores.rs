@@ -14,7 +14,7 @@ use tradewind_engine::{
     handlers::{Done, Handlers, Moment, Row, Rows},
     tables::{EffectRow, EffectState, TimerRow},
 };
-use tradewind_events::{AsKey, Envelope, Event, Id, Timestamp, id, orders, payments};
+use tradewind_events::{AsKey, Envelope, Event, Id, KeyText, Timestamp, id, orders, payments};
 
 use crate::{canonical, judge::Judge, stimulus::Stimulus};
 
@@ -224,7 +224,7 @@ fn envelope(source: &'static str, said: Said, time: Timestamp) -> Envelope {
     let Said { event, subject, sequence } = said;
     Envelope {
         id: id(&format!("{source}-{}-{sequence}", event.name())),
-        source: source.into(),
+        source: KeyText::literal(source),
         key: event.key().clone(),
         subject,
         time,

@@ -3,7 +3,7 @@
 //! A situation is a few numbers: how each service looks, what the provider knows, what is left of the bounds, and what
 //! is on its way, sorted, because messages have no order.
 
-use std::{collections::VecDeque, rc::Rc, sync::Arc};
+use std::{collections::VecDeque, rc::Rc};
 
 use rustc_hash::FxHashMap;
 use tradewind_engine::{Entity, tables::EffectRow};
@@ -269,7 +269,7 @@ impl World {
         }
         let rows = &self.stores.locals[index(local)];
         let seat = rows.seat;
-        let timers: Vec<_> = rows.timers().map(|timer| (Arc::clone(&timer.name), Entity::key(timer))).collect();
+        let timers: Vec<_> = rows.timers().map(|timer| (timer.name.shared(), Entity::key(timer))).collect();
         let call = |job: &EffectRow| Some((job.clone(), serde_json::from_str(&job.request).ok()?));
         let jobs = rows.jobs().filter_map(call).collect();
         let offers = people::offers(rows);

@@ -3,7 +3,7 @@
 
 use ring::hmac;
 use tradewind::{config::Secret, http::Mark, secret::Keys};
-use tradewind_events::{Key, Value};
+use tradewind_events::{Key, Value, row_key};
 
 use crate::Check;
 
@@ -16,7 +16,10 @@ fn check(signs: &hmac::Key, input: &[u8]) {
     let Ok(input) = std::str::from_utf8(input) else { return };
     let mut lines = input.splitn(4, '\n');
     let mut next = || lines.next().unwrap_or_default();
-    let (list, mark, sent) = (next(), Mark { value: value(next()), key: Key::from_joined(next()) }, next());
+    let (list, value) = (next(), value(next()));
+    // Only what was a key of ours is sealed.
+    let Ok(key) = Key::from_joined(next()) else { return };
+    let (mark, sent) = (Mark { value, key }, next());
     // The name of a list holds no zero: filters stand in it as Rust writes them.
     if list.contains('\0') {
         return;
@@ -52,7 +55,8 @@ fn key() -> hmac::Key {
 
 pub fn seeds() -> Vec<Vec<u8>> {
     let seed = |list: &str, value: &str, key_text: &str| {
-        let sealed = Mark { value: self::value(value), key: Key::from_joined(key_text) }.seal(&key(), list);
+        let parts: Vec<_> = key_text.split('\u{1f}').collect();
+        let sealed = Mark { value: self::value(value), key: row_key(&parts) }.seal(&key(), list);
         format!("{list}\n{value}\n{key_text}\n{sealed}").into_bytes()
     };
     vec![

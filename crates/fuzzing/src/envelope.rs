@@ -2,7 +2,7 @@
 //! says why without repeating what stood in it.
 
 use serde_json::Value;
-use tradewind_events::{Envelope, Registry, id, registry, samples};
+use tradewind_events::{Envelope, KeyText, Registry, id, registry, samples};
 
 use crate::Check;
 
@@ -52,7 +52,7 @@ pub fn samples() -> Vec<Envelope> {
     let registry = registry();
     let envelope = |(number, event): (usize, std::sync::Arc<dyn tradewind_events::AnyEvent>)| Envelope {
         id: id(&format!("store-1-{number}")),
-        source: registry.get(event.name()).map_or("nobody", |kind| kind.source).into(),
+        source: KeyText::literal(registry.get(event.name()).map_or("nobody", |kind| kind.source)),
         subject: event.subject(),
         key: event.key().clone(),
         time: tradewind_events::Timestamp::from_millis(1_769_860_800_000),

@@ -68,7 +68,7 @@ pub fn derive(input: &DeriveInput) -> syn::Result<TokenStream> {
     let key_names = key.iter().map(ToString::to_string);
     let key_value = match key.as_slice() {
         [one] => quote!(::tradewind_events::AsKey::as_key(&self.#one)),
-        many => quote!(::tradewind_events::Key::of(&[#(::core::convert::AsRef::<str>::as_ref(&self.#many)),*])),
+        many => quote!(::tradewind_events::Key::of(&[#(::tradewind_events::KeyPart::part(&self.#many)),*])),
     };
     let cached = !transient;
     Ok(quote! {

@@ -42,9 +42,9 @@ pub fn derive(input: &DeriveInput) -> syn::Result<TokenStream> {
     let parts = about.args.iter();
     // One part shares the text of the id; several are joined.
     let subject_key = if about.args.len() == 1 {
-        quote!(#(::tradewind_events::Key::from(&self.#parts))*)
+        quote!(#(::tradewind_events::KeyPart::to_key(&self.#parts))*)
     } else {
-        quote!(::tradewind_events::Key::of(&[#(self.#parts.as_str()),*]))
+        quote!(::tradewind_events::Key::of(&[#(::tradewind_events::KeyPart::part(&self.#parts)),*]))
     };
     Ok(quote! {
         impl ::tradewind_events::Event for #event {

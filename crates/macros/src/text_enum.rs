@@ -24,6 +24,14 @@ pub fn derive(input: &DeriveInput) -> syn::Result<TokenStream> {
                 match self { #(Self::#variants => #texts),* }
             }
         }
+        const _: () = {
+            #(assert!(::tradewind_events::is_key_text(#texts), "a name is a part of a key");)*
+        };
+        impl ::tradewind_events::KeyPart for #name {
+            fn part(&self) -> ::tradewind_events::Part<'_> {
+                ::tradewind_events::Part::of(*self)
+            }
+        }
         impl ::core::fmt::Display for #name {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 f.pad(::tradewind_events::TextEnum::as_str(*self))

@@ -273,7 +273,7 @@ async fn open_doors(
 
 /// A new token for the first admin, unless there is an admin.
 async fn first_admin_token(shop: &Shop) -> Result<Option<String>, AppError> {
-    let realm = shop.engine.reader().load(Realm::TABLE, &[tradewind_events::Key::of(&[REALM])])?.pop().flatten();
+    let realm = shop.engine.reader().load(Realm::TABLE, &[tradewind_events::row_key(&[REALM])])?.pop().flatten();
     let realm = realm.and_then(|row| Realm::from_row(&row.values).ok()).unwrap_or_default();
     if realm.admins > 0 {
         return Ok(None);

@@ -6,7 +6,7 @@ use tradewind_engine::{
     Idempotency, Message, Problem, RefusalKind,
     operator::{Action, UNAVAILABLE},
 };
-use tradewind_events::{CartSnapshot, Id};
+use tradewind_events::{CartSnapshot, Id, KeyText};
 
 use crate::{
     fault::Fault,
@@ -36,7 +36,7 @@ impl World {
         self.figures.requests += 1;
         let idempotency = deed.key.clone().map(|key| {
             let fingerprint = key.shared();
-            Idempotency { scope: "people".into(), key, fingerprint }
+            Idempotency { scope: KeyText::literal("people"), key, fingerprint }
         });
         let (ticket, mailbox) = (self.people.ask(node, deed), Arc::clone(&self.people.mailbox));
         let message = message.idempotent(idempotency).reply(move |answer| {

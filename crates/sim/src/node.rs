@@ -8,7 +8,7 @@ use tradewind_engine::{
     ports::{CommitError, Reader, StoreError, Writer},
     tables::RelayRow,
 };
-use tradewind_events::{Id, Key, RawEnvelope, Registry, Timestamp};
+use tradewind_events::{AsKey, Id, Key, RawEnvelope, Registry, Timestamp};
 use tradewind_memory::{CountedIds, ManualClock, MemoryStore};
 
 use crate::{
@@ -149,7 +149,7 @@ impl Node {
     }
 
     fn saved_mark(&self) -> Result<u64, StoreError> {
-        let row = self.store.load(RelayRow::TABLE, &[Key::of(&["broker"])])?.pop().flatten();
+        let row = self.store.load(RelayRow::TABLE, &[RelayRow::BROKER.as_key()])?.pop().flatten();
         Ok(row.and_then(|row| RelayRow::from_row(&row.values).ok()).map_or(0, |row| row.segment))
     }
 

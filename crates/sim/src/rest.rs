@@ -64,7 +64,7 @@ impl World {
         let mut wishes = Vec::new();
         for (nth, node) in self.nodes.iter().enumerate() {
             let paused = node.rows::<ConsumerRow>().into_iter().filter(|row| row.paused);
-            let resume = |row: ConsumerRow| Id::new(row.name).ok().map(|consumer| Action::Resume { consumer });
+            let resume = |row: ConsumerRow| Id::new(&*row.name).ok().map(|consumer| Action::Resume { consumer });
             wishes.extend(paused.filter_map(resume).map(|action| Wish::Operate { node: nth, action }));
         }
         if !wishes.is_empty() {

@@ -67,7 +67,7 @@ fn postings_are_wrong(commit: &Commit) -> Option<Wrong> {
     });
     let house = written::<HouseAccount>(commit).map(|row| {
         let balance_minor = row.balance_minor();
-        ((row.name, row.currency), (row.entries, balance_minor))
+        ((row.name.shared(), row.currency), (row.entries, balance_minor))
     });
     let accounts: BTreeMap<(Arc<str>, Currency), (u64, i64)> = customers.chain(house).collect();
     let mut last: BTreeMap<(Arc<str>, Currency), (u64, i64)> = BTreeMap::new();

@@ -13,7 +13,7 @@ use tradewind_engine::{
     segment::Segment,
     tables::{AuditRow, CounterRow, EffectRow, EffectState, IdempotencyRow, TimerRow},
 };
-use tradewind_events::{Id, Key, Timestamp};
+use tradewind_events::{Id, Key, KeyText, Timestamp};
 use tradewind_sqlite::{Opened, Options, Sqlite};
 
 const ORDERS: u32 = 32 * 1024;
@@ -131,15 +131,15 @@ impl Shop {
     fn order(&mut self, at: Timestamp, rows: &mut Vec<RowChange>) {
         let order = self.ids.next(at);
         rows.push(insert(&IdempotencyRow {
-            scope: "shopper POST /orders".into(),
+            scope: KeyText::literal("shopper POST /orders"),
             key: order.clone(),
             fingerprint: "0123456789abcdef".into(),
             answer: StoredAnswer { status: 202, location: None, body: self.body.to_vec() },
             created_at: at,
         }));
         rows.push(insert(&TimerRow {
-            service: "orders".into(),
-            name: "deadline".into(),
+            service: KeyText::literal("orders"),
+            name: KeyText::literal("deadline"),
             key: order.clone(),
             due_at: at,
             correlation_id: order.clone(),
@@ -190,7 +190,7 @@ impl Shop {
 }
 
 fn counter(nth: usize) -> CounterRow {
-    CounterRow { consumer: format!("sku-{nth}").into(), source: "location".into(), ..CounterRow::default() }
+    CounterRow::new(KeyText::new(format!("sku-{nth}")).expect("a name"), KeyText::literal("location"))
 }
 
 fn insert(row: &dyn AnyEntity) -> RowChange {

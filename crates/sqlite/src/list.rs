@@ -142,7 +142,7 @@ mod tests {
         Entity,
         tables::{DeadLetterRow, EffectRow, ParkedRow, TimerRow},
     };
-    use tradewind_events::{Key, Timestamp};
+    use tradewind_events::{Timestamp, row_key};
 
     use super::*;
 
@@ -167,8 +167,8 @@ mod tests {
             |direction| List::of(EffectRow::TABLE, 10).equal("state", text("waiting")).order_by("due_at", direction);
         let paused = List::of(ParkedRow::TABLE, 10).equal("consumer", text("c")).equal("reason", text("paused"));
         let dead = List::of(DeadLetterRow::TABLE, 10).order_by("died_at", Direction::Descending);
-        let timer = || Key::of(&["s", "n", "k"]);
-        let id = || Key::of(&["k"]);
+        let timer = || row_key(&["s", "n", "k"]);
+        let id = || row_key(&["k"]);
         let uuid = "0199c2f4-7d3e-7a51-8c6b-2f90d1e4a7b3";
         let at = Value::Int;
         for (list, wanted) in [
@@ -179,7 +179,7 @@ mod tests {
                 "PRIMARY KEY (service=? AND (name,key)>(?,?))",
             ),
             (
-                List::of(TimerRow::TABLE, 10).equal("key", text(uuid)).after(Value::Null, Key::of(&["s", "n", uuid])),
+                List::of(TimerRow::TABLE, 10).equal("key", text(uuid)).after(Value::Null, row_key(&["s", "n", uuid])),
                 "PRIMARY KEY ((service,name)>(?,?))",
             ),
             (due().at_most("due_at", at(7)), "timer_due (due_at<?)"),

@@ -14,7 +14,7 @@ use tradewind_engine::{
     ports::{CommitError, Reader, Writer},
     tables::{DeadLetterRow, DeadLetterState, EffectRow, ParkedRow},
 };
-use tradewind_events::{AnyEvent, AsKey, Envelope, Event, Id, Registry, Subject, Timestamp, id};
+use tradewind_events::{AnyEvent, AsKey, Envelope, Event, Id, KeyText, Registry, Subject, Timestamp, id};
 use tradewind_memory::{CountedIds, ManualClock, MemoryStore, MemoryWriter};
 
 /// Services in one store, and what was seen of them.
@@ -135,7 +135,7 @@ impl Stage {
         *sequence += 1;
         Envelope {
             id: id(event_id),
-            source: source.into(),
+            source: KeyText::literal(source),
             subject,
             key: Event::key(&event).clone(),
             time: self.core.clock().now(),

@@ -13,7 +13,7 @@ mod signing_keys;
 mod users;
 
 use tradewind_engine::{OrRefuse, Stop, Uow};
-use tradewind_events::Id;
+use tradewind_events::{Id, id};
 
 pub use clients::{CreateClient, RevokeClient, create_client, revoke_client};
 pub use first_admin::{IssueFirstAdminToken, RedeemFirstAdminToken, issue_first_admin_token, redeem_first_admin_token};
@@ -48,5 +48,5 @@ fn proven(uow: &mut Uow<'_, Identity>, user_id: &Id, generation: u64) -> Result<
 }
 
 fn realm(uow: &mut Uow<'_, Identity>) -> Result<Realm, Stop> {
-    Ok(uow.get::<Realm>(REALM)?.unwrap_or_default())
+    Ok(uow.get::<Realm>(id(REALM))?.unwrap_or_default())
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tradewind_engine::{Finished, Outcome, Stop, Uow};
 use tradewind_events::{
-    Id, Key, OrderSummary, Personal, Subject,
+    AsKey, Id, Key, OrderSummary, Personal, Subject,
     identity::{UserDeleted, UserEmailChanged, UserRegistered},
     inventory::StockLow,
     notifications::NotificationKind,
@@ -83,7 +83,7 @@ pub fn tell_stock_low(uow: &mut Uow<'_, Notifications>, said: &StockLow) -> Outc
     let stock = &said.stock;
     let tell = Tell {
         kind: NotificationKind::StockLow,
-        subject: Subject::new("stock", Key::of(&[stock.sku.as_str(), stock.location_id.as_str()])),
+        subject: Subject::new("stock", (&stock.sku, &stock.location_id).as_key()),
         to: Recipient::Staff(staff.clone()),
         order: None,
         text: texts::stock_low(said, &uow.settings().shop),

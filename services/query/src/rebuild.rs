@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use tradewind_engine::{Address, AnyService, Replay, Stop, Table};
-use tradewind_events::{Envelope, Key, Value};
+use tradewind_events::{Envelope, InvalidKey, Key, Value};
 
 use crate::Query;
 
@@ -17,12 +17,12 @@ pub fn tables() -> Vec<&'static Table> {
 pub type Rows = BTreeMap<Key, Vec<Value>>;
 
 /// The key of a row as a store keeps it.
-pub fn key_of(table: &Table, row: &[Value]) -> Key {
-    let part = |column: &&str| match table.position(column).and_then(|place| row.get(place)) {
+pub fn key_of(table: &Table, row: &[Value]) -> Result<Key, InvalidKey> {
+    // What is no text is no part of a key, and refused like an empty one.
+    Key::checked(table.key.iter().map(|column| match table.position(column).and_then(|place| row.get(place)) {
         Some(Value::Text(text)) => &**text,
         _ => "",
-    };
-    Key::of(&table.key.iter().map(part).collect::<Vec<_>>())
+    }))
 }
 
 /// The read models as the events of a log make them, all in memory. A log that is too large for that is heard again by

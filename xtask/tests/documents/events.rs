@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, fmt::Write};
 
 use serde_json::Value;
 use tradewind_events::{
-    AdjustmentType, AnyEvent, CancelledBy, Envelope, LowLevel, PaymentMethod, ProductStatus, StockCause, TextEnum,
-    Timestamp, VariantStatus, id,
+    AdjustmentType, AnyEvent, CancelledBy, Envelope, KeyText, LowLevel, PaymentMethod, ProductStatus, StockCause,
+    TextEnum, Timestamp, VariantStatus, id,
     inventory::ReservationRefusal,
     notifications::{Channel, NotificationKind},
     registry,
@@ -81,7 +81,7 @@ fn example() -> String {
     let event = samples::all().into_iter().find(|event| event.name() == "order.confirmed").unwrap();
     let envelope = Envelope {
         id: id("main-482-7"),
-        source: "orders".into(),
+        source: KeyText::literal("orders"),
         subject: event.subject(),
         key: event.key().clone(),
         time: "2026-01-15T10:30:00.000Z".parse::<Timestamp>().unwrap(),

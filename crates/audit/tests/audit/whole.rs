@@ -8,6 +8,7 @@ use tradewind_events::{
     PaymentMethod::{Balance, Card, External},
     id,
     jobs::{ProviderAnswer, ProviderState},
+    row_key,
 };
 use tradewind_orders::{CancelOrder, OrderState};
 use tradewind_payments::{
@@ -31,7 +32,7 @@ fn a_balance_order_goes_through_in_one_commit_and_is_delivered() {
     shop.stage.ask(DispatchShipment { order_id: order.clone(), carrier: None, tracking: None }).unwrap();
     shop.stage.ask(DeliverShipment { order_id: order.clone() }).unwrap();
     assert_eq!(shop.order(&order).state, OrderState::Completed);
-    let account = shop.stage.row::<Account>(("ada", "EUR")).unwrap();
+    let account = shop.stage.row::<Account>(row_key(&["ada", "EUR"])).unwrap();
     assert_eq!(account.credits_minor - account.debits_minor, 3_000);
     let report = shop.audit();
     assert!(report.is_clean(), "{report:#?}");

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use tradewind_events::{AsKey, Key};
+use tradewind_events::{AsKey, Key, KeyText};
 
 use super::{
     Core, Forming,
@@ -145,7 +145,7 @@ impl Core {
 
     fn command(&mut self, message: &CommandMessage) -> Result<Success, Stop> {
         if let Some(idempotency) = &message.idempotency {
-            let key = (&*idempotency.scope, &idempotency.key).as_key();
+            let key = (&idempotency.scope, &idempotency.key).as_key();
             if let Some(before) = self.work.get::<IdempotencyRow>(key)? {
                 if before.fingerprint != idempotency.fingerprint {
                     return Err(IDEMPOTENCY_KEY_REUSED.problem().into());
@@ -181,7 +181,7 @@ impl Core {
         if let Some(idempotency) = &message.idempotency {
             let now = self.work.now;
             self.work.put(IdempotencyRow {
-                scope: Arc::clone(&idempotency.scope),
+                scope: idempotency.scope.clone(),
                 key: idempotency.key.clone(),
                 fingerprint: Arc::clone(&idempotency.fingerprint),
                 answer: stored.clone(),
@@ -273,7 +273,7 @@ impl Core {
     pub(super) fn speak(&mut self, service: &str, cause: &Cause) {
         let source = self.services.iter().position(|known| known.name == service);
         self.speaker = source.map(|service| Speaker {
-            source: Arc::clone(&self.names[service]),
+            source: self.names[service].clone(),
             correlation_id: cause.correlation_id.clone(),
             causation_id: cause.id.clone(),
             traceparent: cause.traceparent.clone(),
@@ -282,23 +282,20 @@ impl Core {
 
     /// Counts for the books of what went between two stores; nothing is kept for what stays in one.
     pub(super) fn count(&mut self, delivery: &Delivery, change: impl FnOnce(&mut CounterRow)) -> Result<(), Stop> {
-        self.count_of(self.services[delivery.service].name, &delivery.envelope.source, change)
+        self.count_of(&self.names[delivery.service].clone(), &delivery.envelope.source, change)
     }
 
     pub(super) fn count_of(
         &mut self,
-        consumer: &str,
-        source: &Arc<str>,
+        consumer: &KeyText,
+        source: &KeyText,
         change: impl FnOnce(&mut CounterRow),
     ) -> Result<(), Stop> {
         if self.serves(source) {
             return Ok(());
         }
-        let mut counter = self.work.get::<CounterRow>((consumer, source).as_key())?.unwrap_or_else(|| CounterRow {
-            consumer: consumer.into(),
-            source: Arc::clone(source),
-            ..CounterRow::default()
-        });
+        let counter = self.work.get::<CounterRow>((consumer, source).as_key())?;
+        let mut counter = counter.unwrap_or_else(|| CounterRow::new(consumer.clone(), source.clone()));
         change(&mut counter);
         self.work.put(counter);
         Ok(())

@@ -1,6 +1,6 @@
 //! Consumers that are paused or go on, and what is parked for them.
 
-use tradewind_events::{Key, TextEnum, Value};
+use tradewind_events::{AsKey, Key, KeyText, TextEnum, Value};
 
 use super::{ConsumerState, Core, Parked};
 use crate::{
@@ -34,7 +34,7 @@ impl Core {
 
     pub(super) fn read_consumers(&mut self) -> Result<(), StoreError> {
         let names: Vec<&'static str> = self.services.iter().map(|service| service.name).collect();
-        let keys: Vec<Key> = names.iter().map(|name| Key::of(&[name])).collect();
+        let keys: Vec<Key> = names.iter().map(|name| KeyText::literal(name).as_key()).collect();
         let rows = self.reader.load(ConsumerRow::TABLE, &keys)?;
         for (name, row) in names.into_iter().zip(rows) {
             let row = row.and_then(|row| ConsumerRow::from_row(&row.values).ok());

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tradewind_events::{AsKey, Id, Key, RawEnvelope};
+use tradewind_events::{AsKey, Id, Key, KeyText, RawEnvelope};
 
 use super::{
     Core, Forming,
@@ -35,7 +35,7 @@ impl Core {
             row.attempts += 1;
             row.due_at = now.plus(Backoff::PARKED.after(row.attempts, row.id.as_str())).min(row.deadline);
             self.work.put(TimerRow {
-                service: PARKED_TIMER_SERVICE.into(),
+                service: PARKED_TIMER_SERVICE,
                 name: row.consumer.clone(),
                 key: row.id.clone(),
                 due_at: row.due_at,
@@ -67,7 +67,7 @@ impl Core {
         let (now, address) = (self.work.now, delivery.address.unwrap_or_default());
         Ok(ParkedRow {
             id: self.work.new_id(),
-            consumer: self.services[delivery.service].name.into(),
+            consumer: self.names[delivery.service].clone(),
             event_id: envelope.id.clone(),
             event: envelope.event.name().into(),
             message_key: envelope.key.clone(),
@@ -113,7 +113,7 @@ impl Core {
     /// The parked message is handled or dead.
     pub(super) fn forget_parked(&mut self, row: &ParkedRow) {
         self.work.delete::<ParkedRow>(row.key());
-        self.work.delete::<TimerRow>(TimerRow::key_of(PARKED_TIMER_SERVICE, &row.consumer, &row.id));
+        self.work.delete::<TimerRow>(TimerRow::key_of(&PARKED_TIMER_SERVICE, &row.consumer, &row.id));
     }
 
     pub(super) fn mark_redriven(&mut self, row: &DeadLetterRow) {
@@ -132,7 +132,7 @@ impl Core {
             },
             Via::Local | Via::Heard => {
                 self.count(delivery, |counter| counter.dead += 1)?;
-                self.new_dead(self.services[delivery.service].name, delivery, reason)?
+                self.new_dead(&self.names[delivery.service].clone(), delivery, reason)?
             }
             Via::Parked(row) => {
                 self.forget_parked(row);
@@ -141,7 +141,7 @@ impl Core {
                     counter.parked = counter.parked.saturating_sub(1);
                     counter.dead += 1;
                 })?;
-                let dead = self.new_dead(self.services[delivery.service].name, delivery, reason)?;
+                let dead = self.new_dead(&self.names[delivery.service].clone(), delivery, reason)?;
                 DeadLetterRow { attempts: row.attempts + 1, ..dead }
             }
         };
@@ -149,7 +149,7 @@ impl Core {
         Ok(success)
     }
 
-    fn new_dead(&mut self, consumer: &str, delivery: &Delivery, reason: &str) -> Result<DeadLetterRow, Stop> {
+    fn new_dead(&mut self, consumer: &KeyText, delivery: &Delivery, reason: &str) -> Result<DeadLetterRow, Stop> {
         let envelope = &delivery.envelope;
         let address = delivery.address.unwrap_or_default();
         Ok(DeadLetterRow {
@@ -171,7 +171,7 @@ impl Core {
     fn blank_dead(&mut self, about: &Headline<'_>) -> DeadLetterRow {
         DeadLetterRow {
             id: self.work.new_id(),
-            consumer: about.consumer.into(),
+            consumer: about.consumer.clone(),
             kind: about.kind,
             name: about.name.into(),
             message_key: about.message_key.into(),
@@ -229,7 +229,7 @@ impl Core {
             headers: Some(serde_json::Value::Object(headers).to_string().into()),
             position: Some(incoming.position.0.as_str().into()),
             ..self.blank_dead(&Headline {
-                consumer: BROKER,
+                consumer: &BROKER,
                 kind: DeadLetterKind::Event,
                 name: &incoming.topic,
                 message_key: key,
@@ -395,7 +395,7 @@ impl super::Parked {
 
 /// What a dead letter says first.
 struct Headline<'a> {
-    consumer: &'a str,
+    consumer: &'a KeyText,
     kind: DeadLetterKind,
     name: &'a str,
     message_key: &'a str,
@@ -406,7 +406,7 @@ struct Headline<'a> {
 const DEATHS_WINDOW: std::time::Duration = std::time::Duration::from_mins(1);
 
 /// The consumer of what could not be decoded.
-pub(super) const BROKER: &str = "broker";
+pub(super) const BROKER: KeyText = KeyText::literal("broker");
 
 /// An address as rows keep it: segments count from 1, so 0 is none.
 pub(super) fn address_of(segment: u64, index: u32) -> Option<Address> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tradewind_events::{AsKey, Key};
+use tradewind_events::{AsKey, Key, KeyText};
 
 use super::{
     Core,
@@ -14,11 +14,8 @@ use crate::{
     work::{Prune, TriedJob, TryOutcome},
 };
 
-/// The name of the relay's mark.
-pub(super) const RELAY: &str = "broker";
-
 /// Timers of this service belong to parked messages. No service can have this name: it is no identifier.
-pub(super) const PARKED_TIMER_SERVICE: &str = "(parked)";
+pub(super) const PARKED_TIMER_SERVICE: KeyText = KeyText::literal("(parked)");
 
 impl Core {
     pub(super) fn fire(&mut self, key: &Key) -> Result<Success, Stop> {
@@ -30,7 +27,7 @@ impl Core {
             }
             return Ok(Success::default());
         }
-        if &*timer.service == PARKED_TIMER_SERVICE {
+        if timer.service == PARKED_TIMER_SERVICE {
             self.work.delete::<TimerRow>(key.clone());
             return Ok(Success::then(TaskKind::Unpark(timer.key)));
         }
@@ -91,9 +88,9 @@ impl Core {
     }
 
     pub(super) fn published(&mut self, segment: u64) -> Result<Success, Stop> {
-        let before = self.work.get::<RelayRow>(RELAY.as_key())?;
+        let before = self.work.get::<RelayRow>(RelayRow::BROKER.as_key())?;
         if before.is_none_or(|row| row.segment < segment) {
-            self.work.put(RelayRow { name: RELAY.into(), segment });
+            self.work.put(RelayRow { name: RelayRow::BROKER, segment });
         }
         Ok(Success::default())
     }

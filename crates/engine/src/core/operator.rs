@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tradewind_events::{AsKey, Id, RawEnvelope};
+use tradewind_events::{AsKey, Id, KeyText, RawEnvelope};
 
 use super::{
     Core,
@@ -83,9 +83,14 @@ impl Core {
         let service = self.services.iter().find(|service| service.name == consumer.as_str());
         let name = service.or_refuse(|| CONSUMER_UNKNOWN.because(consumer))?.name;
         // Read first: a row that is there is updated, not inserted.
-        self.work.get::<ConsumerRow>(name.as_key())?;
+        self.work.get::<ConsumerRow>(KeyText::literal(name).as_key())?;
         let since = self.work.now;
-        self.work.put(ConsumerRow { name: name.into(), paused: reason.is_some(), reason: reason.cloned(), since });
+        self.work.put(ConsumerRow {
+            name: KeyText::literal(name),
+            paused: reason.is_some(),
+            reason: reason.cloned(),
+            since,
+        });
         Ok(name)
     }
 
@@ -104,8 +109,8 @@ impl Core {
             DeadLetterKind::Timer | DeadLetterKind::Job => {
                 let key = Id::new(&*row.message_key).map_err(Stop::broken)?;
                 let timer = TimerRow {
-                    service: Arc::clone(&row.consumer),
-                    name: Arc::clone(&row.name),
+                    service: row.consumer.clone(),
+                    name: KeyText::new(Arc::clone(&row.name)).map_err(Stop::broken)?,
                     key,
                     due_at: self.work.now,
                     correlation_id: row.correlation_id.clone().unwrap_or_else(|| row.id.clone()),
@@ -123,7 +128,7 @@ impl Core {
             .and_then(|raw| raw.decode(&self.registry))
             .map_err(|error| DEAD_LETTER_UNREADABLE.because(error))?;
         let envelope = Arc::new(envelope);
-        if &*row.consumer == BROKER {
+        if row.consumer == BROKER {
             // Nobody has heard it yet: it comes in now.
             self.mark_redriven(row);
             return self.hear(&Heard { envelope, receipt: None });

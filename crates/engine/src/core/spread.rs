@@ -38,7 +38,7 @@ impl Core {
             self.work.mint(&id);
             let envelope = Arc::new(Envelope {
                 id,
-                source: Arc::clone(&speaker.source),
+                source: speaker.source.clone(),
                 key: said.event.key().clone(),
                 subject: said.subject,
                 time: self.work.now,

@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use rustc_hash::FxHashMap;
-use tradewind_events::{Envelope, Id};
+use tradewind_events::{Envelope, Id, KeyText};
 
 use crate::{
     Address, AnyAnswer, StoredAnswer,
@@ -153,7 +153,7 @@ pub(super) struct Merged {
 
 /// In whose name a handler speaks, and why.
 pub(super) struct Speaker {
-    pub source: Arc<str>,
+    pub source: KeyText,
     pub correlation_id: Id,
     pub causation_id: Id,
     pub traceparent: Option<Arc<str>>,

@@ -37,7 +37,8 @@ pub(super) fn start(setup: Setup, mut parts: Parts) -> Result<Handle, StoreError
     let (observer, store_name, registry) =
         (Arc::clone(&setup.observer), Arc::clone(&setup.store_name), setup.registry.clone());
     let mut core = Core::new(setup)?;
-    let relay_row = reader.load(RelayRow::TABLE, &[tradewind_events::Key::of(&["broker"])])?.pop().flatten();
+    let relay_row =
+        reader.load(RelayRow::TABLE, &[tradewind_events::AsKey::as_key(&RelayRow::BROKER)])?.pop().flatten();
     let mark = relay_row.and_then(|row| RelayRow::from_row(&row.values).ok()).map_or(0, |row| row.segment);
     let shared = Arc::new(Shared {
         input,

@@ -5,7 +5,7 @@ use tradewind_engine::{
     ports::{CommitError, Reader},
     tables::IdempotencyRow,
 };
-use tradewind_events::id;
+use tradewind_events::{KeyText, id};
 use tradewind_testkit::{MemoryStore, Stage};
 
 use crate::toy::{self, Add, Count, Image, add};
@@ -91,7 +91,8 @@ fn messages_of_one_key_keep_their_order_while_rows_are_loaded() {
 
 fn keyed(stage: &mut Stage, command: Add, fingerprint: &str) -> CommandMessage {
     let context = stage.context();
-    let idempotency = Idempotency { scope: "u1 POST /x".into(), key: id("k1"), fingerprint: fingerprint.into() };
+    let idempotency =
+        Idempotency { scope: KeyText::literal("u1 POST /x"), key: id("k1"), fingerprint: fingerprint.into() };
     let render =
         |total: &i64| StoredAnswer { status: 201, location: None, body: format!("total {total}").into_bytes() };
     CommandMessage::new(command, context, render).idempotent(Some(idempotency))

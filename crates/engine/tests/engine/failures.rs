@@ -8,7 +8,7 @@ use tradewind_engine::{
     ports::{CommitError, Reader},
     tables::{CounterRow, DeadLetterKind},
 };
-use tradewind_events::id;
+use tradewind_events::{id, row_key};
 use tradewind_testkit::{MemoryStore, Stage};
 
 use crate::toy::{self, Changed, Count, ENDLESS, Happened, Image, POISON, add};
@@ -142,7 +142,7 @@ fn a_heard_event_that_the_store_refused_is_in_the_log_and_is_handled_when_it_is_
 fn the_books_know_a_parked_event_that_the_store_refused_as_dead() {
     let mut stage = toy::stage();
     let books = |stage: &Stage| {
-        let counter: CounterRow = stage.row(("mirror", "far")).unwrap();
+        let counter: CounterRow = stage.row(row_key(&["mirror", "far"])).unwrap();
         (counter.handled, counter.parked, counter.dead)
     };
     stage.operate(Action::Pause { consumer: id("mirror"), reason: "a test".into() }).unwrap();

@@ -5,7 +5,7 @@ use tradewind_engine::{
     handlers::{Done, Handlers, Moment, Rows},
     tables::{EffectRow, TimerRow},
 };
-use tradewind_events::{AsKey, Timestamp, id};
+use tradewind_events::{AsKey, Timestamp, id, row_key};
 
 use crate::toy::{self, Add, Count, POISON, Remind, Ring, add};
 
@@ -62,7 +62,7 @@ fn timers_and_jobs_are_rows_that_go_when_they_are_told() {
     let (done, ()) = alone.handlers.ask(&alone.rows, alone.moment, &Ring { name: id("b") }).unwrap();
     alone.keep(done);
 
-    let timer: TimerRow = alone.row(("tally", "reminder", "a")).cloned().unwrap();
+    let timer: TimerRow = alone.row(row_key(&["tally", "reminder", "a"])).cloned().unwrap();
     let done = alone.handlers.fire(&alone.rows, alone.moment, &timer).unwrap();
     assert_eq!(alone.keep(done), [1]);
     let job: EffectRow = alone.row(id("b")).cloned().unwrap();

@@ -6,7 +6,7 @@ use tradewind_engine::{
     ports::{Incoming, Position, Reader},
     tables::{AuditRow, CounterRow, DeadLetterRow, DeadLetterState},
 };
-use tradewind_events::id;
+use tradewind_events::{id, row_key};
 use tradewind_testkit::{MemoryStore, Stage};
 
 use crate::toy::{self, Changed, Happened, Image, POISON, add};
@@ -123,7 +123,7 @@ fn the_books_know_a_discarded_event_as_neither_handled_nor_dead() {
     let mut stage = toy::stage();
     stage.hear(Happened { name: id("nowhere"), after: None });
     let books = |stage: &Stage| {
-        let counter: CounterRow = stage.row(("mirror", "far")).unwrap();
+        let counter: CounterRow = stage.row(row_key(&["mirror", "far"])).unwrap();
         (counter.handled, counter.dead, counter.discarded)
     };
     assert_eq!(books(&stage), (0, 1, 0));

@@ -10,7 +10,7 @@ use tradewind_engine::{
     ports::{CommitError, Outgoing, Reader, StoreError},
     tables::{CounterRow, DeadLetterRow, InboxRow, ParkedRow, RelayRow},
 };
-use tradewind_events::{Id, id};
+use tradewind_events::{Id, id, row_key};
 use tradewind_testkit::{BrokerFaults, MemoryBroker, MemoryStore, Plan, Running};
 
 use crate::toy::{self, Count, Happened, Image, Ring, add};
@@ -47,7 +47,7 @@ fn services_in_two_stores_hear_each_other_through_the_broker_once_and_in_order()
     }
     let image = mirror.wait_for::<Image>(id("a"), |image| image.total == 5_000);
     assert_eq!(image.heard, 50);
-    let counter = mirror.wait_for::<CounterRow>(("mirror", "tally"), |counter| counter.handled == 50);
+    let counter = mirror.wait_for::<CounterRow>(row_key(&["mirror", "tally"]), |counter| counter.handled == 50);
     assert_eq!((counter.parked, counter.dead), (0, 0));
 }
 
@@ -65,7 +65,7 @@ fn what_was_committed_and_not_published_is_published_after_a_restart() {
     let (again, mirror) = (tally(&broker, store), mirror(&broker, MemoryStore::new()));
     assert_eq!(mirror.wait_for::<Image>(id("a"), |image| image.total == 2).heard, 2);
     // What it hears from the mirror is in its log as well.
-    again.wait_for_quietly::<RelayRow>("broker", |row| row.segment >= 2);
+    again.wait_for_quietly::<RelayRow>(row_key(&["broker"]), |row| row.segment >= 2);
 }
 
 #[test]

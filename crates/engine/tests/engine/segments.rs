@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use tradewind_engine::segment::{SEGMENT_BLOCK_BYTES_MAX, Segment, SegmentBuilder, event_address, event_id};
-use tradewind_events::{Envelope, Event, Registry, Timestamp, id};
+use tradewind_events::{Envelope, Event, KeyText, Registry, Timestamp, id};
 
 use crate::toy::{Counted, registry};
 
@@ -12,7 +12,7 @@ fn envelope(name: &str, total: i64) -> Envelope {
     let event = Counted { name: id(name), total };
     Envelope {
         id: id("elsewhere-1"),
-        source: "tally".into(),
+        source: KeyText::literal("tally"),
         subject: Event::subject(&event),
         key: event.name.clone(),
         time: Timestamp::from_millis(total),

@@ -7,7 +7,7 @@ use tradewind_engine::{
     Answer, AnyService, Command, Effect, Entity, Finished, Limits, OrRefuse, Outcome, Refusal, Service, Settings, Stop,
     Timer, Uow,
 };
-use tradewind_events::{Event, EventKind, Id, Registry, Timestamp, id};
+use tradewind_events::{Event, EventKind, Id, Registry, Timestamp, id, row_key};
 use tradewind_testkit::Stage;
 
 pub struct Tally;
@@ -164,7 +164,7 @@ fn happen(uow: &mut Uow<Mirror>, happened: &Happened) -> Outcome {
     }
     if happened.name == id("wanderer") {
         let elsewhere = uow.new_id();
-        uow.get::<Image>(tradewind_events::Key::of(&[&format!("{elsewhere}.x")]))?;
+        uow.get::<Image>(row_key(&[&format!("{elsewhere}.x")]))?;
     }
     if happened.name == id("nowhere") {
         return Err(Stop::broken("nowhere is no place"));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Sample, samples};
 use crate::{
-    Change, Key, Personal, Subject,
+    Change, Personal, Subject,
     carts::{CartCheckedOut, CartExpired},
     id,
     identity::{
@@ -12,6 +12,7 @@ use crate::{
         UserRegistered, UserSignedIn, UserSignedOut,
     },
     notifications::{Channel, NotificationFailed, NotificationKind, NotificationQueued, NotificationSent},
+    row_key,
 };
 
 fn personal(text: &str) -> Personal<String> {
@@ -23,7 +24,7 @@ fn jwk() -> Arc<serde_json::Value> {
 }
 
 fn order() -> Subject {
-    Subject::new("order", Key::of(&["order-1"]))
+    Subject::new("order", row_key(&["order-1"]))
 }
 
 samples! {

@@ -6,7 +6,7 @@ use tradewind_engine::{
     LogEvent, StoredRow, Table,
     ports::{Clock, Commit, List, Reader, RowChange, RowWrite, SystemClock, Writer},
 };
-use tradewind_events::Value;
+use tradewind_events::{Key, Value};
 use tradewind_query::rebuild::{ReadModels, key_of, tables};
 use tradewind_sqlite::{OpenError, Opened};
 
@@ -111,6 +111,12 @@ fn in_use(error: CliError) -> CliError {
     ))
 }
 
+fn row_key(table: &Table, row: &StoredRow) -> Result<Key, CliError> {
+    key_of(table, &row.values).map_err(|error| {
+        CliError::Other(format!("a row of {} has no key ({error}): run `tradewind verify`", table.name))
+    })
+}
+
 impl Mending<'_> {
     /// Makes a live table equal the rebuilt one, and returns how many rows that has.
     fn table(&mut self, table: &'static Table, models: &mut ReadModels) -> Result<usize, CliError> {
@@ -118,9 +124,9 @@ impl Mending<'_> {
         loop {
             let rows = self.opened.reader.list(&List { after, ..List::of(table, ROWS) }).map_err(AppError::from)?;
             let Some(last) = rows.last() else { break };
-            after = Some((Value::Null, key_of(table, &last.values)));
+            after = Some((Value::Null, row_key(table, last)?));
             for row in rows {
-                let key = key_of(table, &row.values);
+                let key = row_key(table, &row)?;
                 let rebuilt = models.take_row(table, &key);
                 count += usize::from(rebuilt.is_some());
                 let write = match rebuilt {

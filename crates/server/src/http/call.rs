@@ -95,7 +95,7 @@ impl Call {
 
     async fn before(&self) -> Option<IdempotencyRow> {
         let Idempotency { scope, key, fingerprint } = self.0.idempotency.as_ref()?;
-        let row = self.load::<IdempotencyRow>((&**scope, key)).await.ok()??;
+        let row = self.load::<IdempotencyRow>((scope, key)).await.ok()??;
         (row.fingerprint == *fingerprint).then_some(row)
     }
 

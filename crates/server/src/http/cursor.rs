@@ -61,7 +61,7 @@ impl Mark {
             (None, Some(text)) => Value::Text(text.into()),
             (None, None) => Value::Null,
         };
-        Some(Self { value, key: Key::from_joined(&written.key) })
+        Some(Self { value, key: Key::from_joined(&written.key).ok()? })
     }
 }
 

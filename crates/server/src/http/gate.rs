@@ -12,7 +12,7 @@ use axum::{
 use futures_util::StreamExt;
 use ring::hmac;
 use tradewind_engine::{Context, Idempotency, operator::SERVICE_ELSEWHERE};
-use tradewind_events::Id;
+use tradewind_events::{Id, KeyText};
 use tradewind_identity::model::Role;
 
 use super::{
@@ -243,13 +243,16 @@ impl Gate {
             Some(principal) => principal.id.as_str().into(),
             None => self.anonymous(parts.extensions.get::<Client>().copied().unwrap_or_default()),
         };
+        // Both are texts of ours: a principal's id or a digest, and a route of the table.
+        let scope = KeyText::new(format!("{who} {} {}", self.route.method, self.route.path));
+        let scope = scope.map_err(|error| Failure::internal("the scope of an idempotency key", &error))?;
         let mut fingerprint = hmac::Context::with_key(&self.shop.keys.fingerprints);
         for part in [parts.uri.path(), "?", parts.uri.query().unwrap_or_default(), "\n"] {
             fingerprint.update(part.as_bytes());
         }
         fingerprint.update(body);
         Ok(Some(Idempotency {
-            scope: format!("{who} {} {}", self.route.method, self.route.path).into(),
+            scope,
             key,
             fingerprint: encoded(&fingerprint.sign().as_ref()[..FINGERPRINT_BYTES]).into(),
         }))

@@ -1,7 +1,7 @@
 //! Pages of a text search.
 
 use tradewind_engine::{Entity, ports::List};
-use tradewind_events::{Key, Value};
+use tradewind_events::{AsKey, KeyText, Value};
 
 use super::{
     answer::Okay,
@@ -9,6 +9,9 @@ use super::{
     page::{Page, PageOf},
     problem::Failure,
 };
+
+/// Stands for the key in a cursor that counts rows.
+const PLACE: KeyText = KeyText::literal("place");
 
 impl Call {
     /// A page of rows that hold all words of a text, best first, each as `view` shows it. How well a row fits depends
@@ -32,7 +35,7 @@ impl Call {
         let more = rows.len() > page.limit as usize;
         rows.truncate(page.limit as usize);
         let next = Value::Int(i64::from(offset) + i64::from(page.limit));
-        let next_cursor = more.then(|| Page::cursor(self, &name, &next, &Key::of(&[""])));
+        let next_cursor = more.then(|| Page::cursor(self, &name, &next, &PLACE.as_key()));
         let rows: Result<Vec<E>, _> = rows.iter().map(|row| E::from_row(&row.values)).collect();
         let rows = rows.map_err(|error| Failure::internal("reading a row", &error))?;
         Ok(Okay(PageOf { items: rows.into_iter().map(view).collect(), next_cursor }))

@@ -67,7 +67,7 @@ fn midnight(day: &str, field: &'static str) -> Result<Timestamp, Failure> {
 impl From<&SalesDay> for SalesDayView {
     fn from(sales: &SalesDay) -> Self {
         Self {
-            day: Arc::clone(&sales.day),
+            day: sales.day.shared(),
             currency: sales.currency,
             confirmed: sales.confirmed,
             completed: sales.completed,

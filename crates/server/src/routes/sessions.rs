@@ -68,7 +68,7 @@ pub struct Keep {
 }
 
 pub async fn sign_in(call: Call, Json(shown): Json<Credentials>) -> Result<Created<SignedInView>, Failure> {
-    let address = call.load::<EmailAddress>(address_key(&shown.email)).await?;
+    let address = call.load::<EmailAddress>(address_key(&shown.email)?).await?;
     // Without a user another row is looked for, in vain: it takes as long.
     let user_id = address.map_or_else(|| id("nobody"), |address| address.user_id);
     let credential = call.load::<Credential>(&user_id).await?;

@@ -16,7 +16,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tradewind_engine::Address;
-use tradewind_events::{Envelope, Id, Key, Subject, Timestamp, Value};
+use tradewind_events::{AsKey, Envelope, Id, Subject, Timestamp, Value, id};
 use tradewind_orders::ORDER_NOT_FOUND;
 use tradewind_query::OrderView;
 
@@ -121,10 +121,8 @@ async fn paged(
     let mut rest = order.timeline.iter().filter(|address| Some(*address) > after);
     let wanted: Vec<Address> = rest.by_ref().take(page.limit as usize).collect();
     let more = rest.next().is_some();
-    let next_cursor = wanted
-        .last()
-        .filter(|_| more)
-        .map(|last| Page::cursor(call, &list, &Value::Null, &Key::of(&[place(*last).as_str()])));
+    let next_cursor =
+        wanted.last().filter(|_| more).map(|last| Page::cursor(call, &list, &Value::Null, &place(*last).as_key()));
     let events = read_events(call, wanted).await?;
     let items = events.iter().map(|(_, event)| TimelineEvent::of(event, shows_personal));
     Ok(Okay(PageOf { items: items.collect::<Result<_, _>>().map_err(unshown)?, next_cursor }))
@@ -186,8 +184,8 @@ async fn read_events(shop: &Shop, wanted: Vec<Address>) -> Result<Vec<(Address, 
 }
 
 /// A place in the log as text: `12-3` is event 3 of segment 12.
-fn place(address: Address) -> String {
-    format!("{}-{}", address.segment, address.index)
+fn place(address: Address) -> Id {
+    id(&format!("{}-{}", address.segment, address.index))
 }
 
 fn address(place: &str) -> Option<Address> {
@@ -212,7 +210,7 @@ impl TimelineEvent {
             event_id: raw.id,
             name: envelope.event.name(),
             version: raw.version,
-            source: raw.source,
+            source: raw.source.shared(),
             subject: envelope.subject.clone(),
             time: raw.time,
             sequence: raw.sequence,

@@ -245,7 +245,7 @@ fn insufficient(line: &Insufficient) -> String {
 mod tests {
     use std::sync::Arc;
 
-    use tradewind_events::{AnyEvent, id, samples};
+    use tradewind_events::{AnyEvent, KeyText, id, samples};
     use tradewind_query::order_of;
 
     use super::*;
@@ -253,7 +253,7 @@ mod tests {
     fn envelope(event: &Arc<dyn AnyEvent>) -> Envelope {
         Envelope {
             id: id("store-1-0"),
-            source: "orders".into(),
+            source: KeyText::literal("orders"),
             subject: event.subject(),
             key: event.key().clone(),
             time: Timestamp::from_millis(0),

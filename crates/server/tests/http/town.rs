@@ -21,7 +21,7 @@ use tradewind_engine::{
     ports::List,
     tables::{EffectRow, TimerRow},
 };
-use tradewind_events::{AsKey, TextEnum, Value as Column, id};
+use tradewind_events::{AsKey, TextEnum, Value as Column, id, row_key};
 use tradewind_testkit::{ManualClock, MemoryBroker};
 use tradewind_workers::provider::{ChargeState, Forced, ProviderSimulator};
 
@@ -256,7 +256,7 @@ impl Town {
 
     /// The state of an order in the store of orders.
     pub fn status_of_order(&self, order_id: &str) -> &'static str {
-        self.row::<tradewind_orders::Order>("orders", order_id).map_or("", |order| order.state.as_str())
+        self.row::<tradewind_orders::Order>("orders", row_key(&[order_id])).map_or("", |order| order.state.as_str())
     }
 
     /// A row of whichever service it is.

@@ -6,7 +6,7 @@ use tradewind_engine::{
     ports::{Commit, Direction, List, Reader, RowChange, RowWrite, Writer},
     tables::{AuditRow, DeadLetterKind, DeadLetterRow, DeadLetterState},
 };
-use tradewind_events::{ColumnKind, Key, Timestamp, Value, id};
+use tradewind_events::{ColumnKind, Key, KeyText, Timestamp, Value, id, row_key};
 use tradewind_sqlite::Opened;
 
 use crate::{
@@ -43,7 +43,7 @@ fn a_uuid_is_sixteen_bytes_in_a_column_of_ids_and_there_alone() {
     assert_eq!(forms(&scratch, "SELECT typeof(id), length(id) FROM audit ORDER BY id"), ["text 36", "blob 16"]);
     assert_eq!(forms(&scratch, "SELECT typeof(actor), length(actor) FROM audit"), ["text 36", "text 36"]);
     for spelt in [UUID, SHOUTED] {
-        let found = opened.reader.load(AuditRow::TABLE, &[Key::of(&[spelt])]).expect("an answer").remove(0);
+        let found = opened.reader.load(AuditRow::TABLE, &[row_key(&[spelt])]).expect("an answer").remove(0);
         assert_eq!(AuditRow::from_row(&found.expect("a row").values), Ok(AuditRow { id: id(spelt), ..row.clone() }));
     }
     // By hand, as `migrations/README.md` says.
@@ -57,7 +57,7 @@ fn an_id_that_may_be_missing_is_packed_where_it_is_there() {
     let mut opened = scratch.open().expect("a store");
     let letter = DeadLetterRow {
         id: id("letter"),
-        consumer: "orders".into(),
+        consumer: KeyText::literal("orders"),
         kind: DeadLetterKind::Event,
         name: "order.placed".into(),
         message_key: UUID.into(),
@@ -121,7 +121,7 @@ fn hops(scratch: &Scratch) -> Opened {
         let hop_id = if nth % 2 == 0 { uuid(nth) } else { format!("hop-{nth}") };
         let via_id = if nth % 3 == 0 { uuid(nth / 6) } else { format!("{nth}-via").replacen('1', "~", 1) };
         let row = StoredRow { values: vec![text(&hop_id), text(&via_id)], version: 1, events: 0 };
-        RowChange { table: &HOP, key: Key::of(&[&hop_id]), write: RowWrite::Insert(row) }
+        RowChange { table: &HOP, key: row_key(&[&hop_id]), write: RowWrite::Insert(row) }
     });
     commit(&mut opened, rows.collect());
     opened
@@ -129,7 +129,7 @@ fn hops(scratch: &Scratch) -> Opened {
 
 fn key_of(row: &StoredRow) -> Key {
     match &row.values[0] {
-        Value::Text(text) => Key::of(&[text]),
+        Value::Text(text) => row_key(&[text]),
         other => panic!("{other:?} is no id"),
     }
 }

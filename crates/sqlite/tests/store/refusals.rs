@@ -6,7 +6,7 @@ use tradewind_engine::{
     ports::{Commit, CommitError, Reader, RowChange, RowWrite, Writer},
     tables::{ConsumerRow, CounterRow},
 };
-use tradewind_events::{ColumnKind, Key, Timestamp, Value};
+use tradewind_events::{ColumnKind, KeyText, Timestamp, Value, row_key};
 use tradewind_sqlite::Opened;
 
 use crate::scratch::{Scratch, insert};
@@ -16,7 +16,7 @@ fn commit(opened: &mut Opened, rows: Vec<RowChange>) -> Result<(), CommitError> 
 }
 
 fn refusal(opened: &mut Opened, change: RowChange) -> String {
-    let good = insert(&CounterRow { consumer: "good".into(), source: "row".into(), ..CounterRow::default() });
+    let good = insert(&CounterRow::new(KeyText::literal("good"), KeyText::literal("row")));
     let refused = commit(opened, vec![good, change]);
     let counters = tradewind_engine::ports::List::of(CounterRow::TABLE, 10);
     assert_eq!(opened.reader.list(&counters), Ok(Vec::new()), "nothing of the batch is there");
@@ -27,12 +27,13 @@ fn refusal(opened: &mut Opened, change: RowChange) -> String {
 }
 
 fn consumer(change: impl Fn(&mut Vec<Value>)) -> RowChange {
-    let row = ConsumerRow { name: "query".into(), paused: true, reason: None, since: Timestamp::from_millis(0) };
+    let row =
+        ConsumerRow { name: KeyText::literal("query"), paused: true, reason: None, since: Timestamp::from_millis(0) };
     let mut values = row.to_row();
     change(&mut values);
     RowChange {
         table: ConsumerRow::TABLE,
-        key: Key::of(&["query"]),
+        key: row_key(&["query"]),
         write: RowWrite::Insert(StoredRow { values, version: 1, events: 0 }),
     }
 }
@@ -54,7 +55,7 @@ fn a_refusal_says_which_row_and_which_rule() {
         ),
         (
             RowChange {
-                key: Key::of(&["a", "b"]),
+                key: row_key(&["a", "b"]),
                 write: RowWrite::Delete { expected_version: 1 },
                 ..consumer(|_| {})
             },
@@ -94,7 +95,7 @@ fn what_is_unique_changes_hands_within_a_batch() {
         version,
         events: 0,
     };
-    let change = |guest: &str, write| RowChange { table: &SEAT, key: Key::of(&[guest]), write };
+    let change = |guest: &str, write| RowChange { table: &SEAT, key: row_key(&[guest]), write };
     let first = [("a", 1), ("b", 2)].map(|(guest, seat)| change(guest, RowWrite::Insert(sits(guest, seat, 1))));
     commit(&mut opened, first.into()).expect("new rows");
     // c takes the seat that b leaves, and b that of a, who leaves: in whatever order they say so.

@@ -8,7 +8,7 @@ use tradewind_engine::{
     ports::{Commit, CommitError, List, Reader, RowChange, RowWrite, Writer},
     tables::ENGINE_TABLES,
 };
-use tradewind_events::{ColumnKind, Key, Timestamp, Value};
+use tradewind_events::{ColumnKind, Timestamp, Value, row_key};
 
 use crate::scratch::Scratch;
 
@@ -118,7 +118,7 @@ fn every_table_is_read_and_written() {
     let scratch = Scratch::new();
     let mut opened = scratch.open().expect("a store");
     for table in tables() {
-        let key = Key::of(&table.key.iter().map(|_| "none").collect::<Vec<_>>());
+        let key = row_key(&table.key.iter().map(|_| "none").collect::<Vec<_>>());
         assert_eq!(opened.reader.load(table, std::slice::from_ref(&key)), Ok(vec![None]), "{}", table.name);
         assert_eq!(opened.reader.list(&List::of(table, 10)), Ok(Vec::new()), "{}", table.name);
         // Nothing at all, which every table refuses in its key.

@@ -5,7 +5,7 @@ use tradewind_engine::{
     ColumnDef, StoredRow, Table,
     ports::{Commit, List, Reader, RowChange, RowWrite, StoreError, Writer},
 };
-use tradewind_events::{ColumnKind, Key, Timestamp, Value};
+use tradewind_events::{ColumnKind, Timestamp, Value, row_key};
 use tradewind_sqlite::Opened;
 
 use crate::{schema::create_table, scratch::Scratch};
@@ -65,7 +65,7 @@ impl Cards {
         let text = |text: &str| Value::Text(text.into());
         let values = vec![text(key[0]), text(key[1]), text(name), about.map_or(Value::Null, text)];
         let write = write(StoredRow { values, version: 2, events: 0 });
-        let rows = vec![RowChange { table: &CARD, key: Key::of(&key), write }];
+        let rows = vec![RowChange { table: &CARD, key: row_key(&key), write }];
         let at = Timestamp::from_millis(0);
         self.0.writer.commit(&Commit { epoch: self.0.meta.epoch, at, rows, segment: None }).expect("a card");
     }

@@ -9,7 +9,7 @@ use tradewind_engine::{
     StoredRow,
     ports::{CommitError, List, Reader},
 };
-use tradewind_events::Key;
+use tradewind_events::row_key;
 
 use super::{
     StoreUnderTest, insert,
@@ -31,7 +31,7 @@ pub fn an_older_owner_is_refused(store: &dyn StoreUnderTest) {
         assert_eq!(late.as_ref(), Err(&refused));
         assert_eq!(first.writes(Vec::new()).as_ref(), Err(&refused), "even when there is nothing to write");
     }
-    assert_eq!(second.loads(&ITEM, &Key::of(&["b"])), None);
+    assert_eq!(second.loads(&ITEM, &row_key(&["b"])), None);
     assert_eq!(second.reader.last_segment(), Ok(1));
     second.commits(vec![insert(&ITEM, &item("b", 2))], Some(segment(2, AT))).expect("it owns the store");
     let third = store.own();
@@ -80,7 +80,7 @@ pub fn reads_see_whole_commits_beside_the_writer(store: &dyn StoreUnderTest) {
             });
             owner.commits(rows.into(), Some(segment(number, AT))).expect("it owns the store");
             // What is committed is seen by whoever asks after it.
-            assert_eq!(owner.loads(&ITEM, &Key::of(&["b"])).map(|row| row.version), Some(number + 1));
+            assert_eq!(owner.loads(&ITEM, &row_key(&["b"])).map(|row| row.version), Some(number + 1));
         }
         done.store(true, Ordering::Release);
         for reader in readers {

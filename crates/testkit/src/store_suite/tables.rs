@@ -1,7 +1,7 @@
 //! The tables that the suite writes to: they have every kind of column, and keys of one to three parts.
 
 use tradewind_engine::{ColumnDef, StoredRow, Table};
-use tradewind_events::{ColumnKind, Key, Value};
+use tradewind_events::{ColumnKind, Key, Value, row_key};
 
 use super::text;
 
@@ -73,7 +73,7 @@ pub(super) fn key(table: &Table, row: &StoredRow) -> Key {
         other => panic!("{name} of {} is text in the table's key, not {other:?}", table.name),
     };
     let parts: Vec<String> = table.key.iter().map(part).collect();
-    Key::of(&parts.iter().map(String::as_str).collect::<Vec<_>>())
+    row_key(&parts.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
 pub(super) fn item(id: &str, rank: i64) -> StoredRow {

@@ -39,7 +39,7 @@ pub fn issue_first_admin_token(uow: &mut Uow<'_, Identity>, issue: &IssueFirstAd
 
 pub fn redeem_first_admin_token(uow: &mut Uow<'_, Identity>, redeem: &RedeemFirstAdminToken) -> Answer<User> {
     let now = uow.now();
-    let token = uow.get::<OneTimeToken>((Purpose::FirstAdmin, FIRST_ADMIN_HOLDER))?;
+    let token = uow.get::<OneTimeToken>((Purpose::FirstAdmin, id(FIRST_ADMIN_HOLDER)))?;
     let token = token.filter(|token| token.admits(&redeem.token_hash, now)).or_refuse(|| TOKEN_INVALID.problem())?;
     let mut realm = without_admin(uow)?;
     uow.delete(&token);

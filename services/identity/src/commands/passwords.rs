@@ -39,7 +39,7 @@ pub struct ChangePassword {
 }
 
 pub fn request_password_reset(uow: &mut Uow<'_, Identity>, request: &RequestPasswordReset) -> Answer<()> {
-    let Some(known) = uow.get::<EmailAddress>(address_key(&request.email))? else { return Ok(()) };
+    let Some(known) = uow.get::<EmailAddress>(address_key(&request.email)?)? else { return Ok(()) };
     let user = uow.load::<User>(&known.user_id)?;
     if !mail::too_soon(uow, &user, IdentityMailKind::ResetPassword)? {
         mail::send(uow, &user, IdentityMailKind::ResetPassword, &request.reset);

@@ -50,7 +50,7 @@ pub(super) fn enrol(uow: &mut Uow<'_, Identity>, register: &Register, role: Role
         role,
         registered_at: uow.now(),
     })?;
-    let address = address_key(&user.address());
+    let address = address_key(&user.address())?;
     if uow.get::<EmailAddress>(&address)?.is_some() {
         return Err(EMAIL_TAKEN.problem().at("email").into());
     }

@@ -62,7 +62,7 @@ pub fn change_email(uow: &mut Uow<'_, Identity>, change: &ChangeEmail) -> Answer
         proven(uow, &change.user_id, generation)?;
     }
     let Some(changed) = user.change_email(&change.email)? else { return Ok(user) };
-    let (address, previous) = (address_key(&changed.email), address_key(&changed.previous_email));
+    let (address, previous) = (address_key(&changed.email)?, address_key(&changed.previous_email)?);
     if address != previous {
         if uow.get::<EmailAddress>(&address)?.is_some() {
             return Err(EMAIL_TAKEN.problem().at("email").into());
@@ -102,7 +102,7 @@ pub fn delete_user(uow: &mut Uow<'_, Identity>, delete: &DeleteUser) -> Answer<(
     let role = user.role;
     let Some(deleted) = user.delete(uow.now()) else { return Ok(()) };
     count_admins(uow, role, user.role)?;
-    uow.delete(&EmailAddress { address: address_key(&deleted.email), user_id: user.user_id.clone() });
+    uow.delete(&EmailAddress { address: address_key(&deleted.email)?, user_id: user.user_id.clone() });
     let credential = uow.load::<Credential>(&user.user_id)?;
     uow.delete(&credential);
     forget_tokens(uow, &user.user_id)?;

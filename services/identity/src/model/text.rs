@@ -1,7 +1,7 @@
 //! What people type about themselves: addresses and names. Checked here, once.
 
 use tradewind_engine::{Problem, Refusal};
-use tradewind_events::Personal;
+use tradewind_events::{KeyText, Personal};
 
 /// RFC 5321: what a mail server must take.
 pub const EMAIL_BYTES_MAX: usize = 254;
@@ -46,9 +46,12 @@ pub fn checked_email(typed: &Personal<String>) -> Result<Personal<String>, Probl
     if labels_fit { Ok(Personal::new(address.to_owned())) } else { refuse("What stands after the @ is not a domain.") }
 }
 
-/// What two spellings of one address share: we take no two users whose addresses differ in case only.
-pub fn address_key(email: &Personal<String>) -> Personal<String> {
-    Personal::new(email.expose().trim().to_ascii_lowercase())
+/// What two spellings of one address share: we take no two users whose addresses differ in case only. A text that is no
+/// address has none.
+pub fn address_key(typed: &Personal<String>) -> Result<Personal<KeyText>, Problem> {
+    let address = checked_email(typed)?;
+    let key = KeyText::new(address.expose().to_ascii_lowercase());
+    key.map(Personal::new).map_err(|invalid| EMAIL_INVALID.because(invalid).at("email"))
 }
 
 pub(crate) fn checked_username(typed: &Personal<String>) -> Result<Personal<String>, Problem> {
@@ -103,7 +106,7 @@ mod tests {
     fn an_address_is_kept_as_typed_and_compared_without_case() {
         let typed = checked_email(&personal(" Ada.L+shop@Example.org ")).unwrap();
         assert_eq!(typed.expose(), "Ada.L+shop@Example.org");
-        assert_eq!(address_key(&typed).expose(), "ada.l+shop@example.org");
+        assert_eq!(address_key(&typed).unwrap().expose().as_str(), "ada.l+shop@example.org");
         let longest = format!("{}@{}.org", "a".repeat(EMAIL_LOCAL_BYTES_MAX), "b".repeat(DOMAIN_LABEL_BYTES_MAX));
         for good in ["a@b", "o'neil@xn--bcher-kva.example", &longest] {
             assert!(checked_email(&personal(good)).is_ok(), "{good}");

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tradewind_engine::{Entity, Problem, Refusal};
 use tradewind_events::{
-    Change, Id, Personal, TextEnum, Timestamp,
+    Change, Id, KeyText, Personal, TextEnum, Timestamp,
     identity::{UserDeleted, UserEmailChanged, UserEmailVerified, UserProfileUpdated, UserRegistered},
 };
 
@@ -42,7 +42,7 @@ pub struct User {
 #[entity(owner = Identity, table = "email_address", key = address)]
 pub struct EmailAddress {
     /// In lower case.
-    pub address: Personal<String>,
+    pub address: Personal<KeyText>,
     pub user_id: Id,
 }
 
@@ -132,7 +132,7 @@ impl User {
 
     /// The user has shown to read this address. `None` when that changes nothing.
     pub fn verify(&mut self, address: &Personal<String>) -> Option<UserEmailVerified> {
-        let theirs = self.email.as_ref().is_some_and(|email| address_key(email) == address_key(address));
+        let theirs = self.email.as_ref().is_some_and(|email| is_same_address(email, address));
         if self.email_verified || !theirs {
             return None;
         }
@@ -147,7 +147,7 @@ impl User {
         if email == previous {
             return Ok(None);
         }
-        self.email_verified &= address_key(&email) == address_key(&previous);
+        self.email_verified &= is_same_address(&email, &previous);
         self.email = Some(email.clone());
         Ok(Some(UserEmailChanged { user_id: self.user_id.clone(), email, previous_email: previous }))
     }
@@ -216,6 +216,11 @@ impl User {
             changes: Personal::new(Arc::from(changes)),
         }
     }
+}
+
+/// Two spellings of one address.
+fn is_same_address(one: &Personal<String>, other: &Personal<String>) -> bool {
+    address_key(one).is_ok_and(|one| address_key(other) == Ok(one))
 }
 
 /// A field of a profile: its name, its value, what is wanted of it, and what checks that.

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use tradewind_events::{
     Id, id,
     identity::{SigningKeyPublished, SigningKeyRetired},
+    row_key,
 };
 use tradewind_identity::{
     Identity,
@@ -29,7 +30,7 @@ fn state(stage: &Stage, kid: &str) -> KeyState {
 }
 
 fn active(stage: &Stage) -> Option<Id> {
-    stage.row::<Realm>(REALM).unwrap().active_kid
+    stage.row::<Realm>(row_key(&[REALM])).unwrap().active_kid
 }
 
 #[test]

@@ -4,6 +4,7 @@ use tradewind_engine::{Outcome, Uow};
 use tradewind_events::{
     Id, ProductStatus, Variant,
     catalog::{ProductArchived, ProductCreated, VariantCreated, VariantDiscontinued},
+    id,
 };
 
 use crate::{
@@ -49,10 +50,10 @@ fn open(uow: &mut Uow<Inventory>, product_id: &Id, variant: &Variant) -> Outcome
     let mut item = known.unwrap_or_else(|| StockItem::unheard(variant.sku.clone(), product_id.clone()));
     item.heard(variant.status);
     if !item.is_stocked() {
-        if uow.get::<Location>(MAIN_LOCATION)?.is_none() {
+        if uow.get::<Location>(id(MAIN_LOCATION))?.is_none() {
             uow.put(Location::main());
         }
-        let (stock, created) = Stock::open(&mut item, tradewind_events::id(MAIN_LOCATION));
+        let (stock, created) = Stock::open(&mut item, id(MAIN_LOCATION));
         uow.put(stock);
         uow.emit(created);
     }

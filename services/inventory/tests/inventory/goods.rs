@@ -5,6 +5,7 @@ use tradewind_events::{
     catalog::{ProductArchived, ProductCreated, VariantCreated, VariantDiscontinued},
     id,
     inventory::{ReservationRefusal, ReservationRefused, StockCreated},
+    row_key,
     samples::Sample,
 };
 use tradewind_inventory::{ArchivedProduct, Location, ReservationState, StockItem};
@@ -63,7 +64,7 @@ fn a_location_that_is_named_main_already_stays_as_it_is() {
     let mut world = World::new();
     world.has_location("main", 7);
     world.opens("SKU-1");
-    assert_eq!(world.stage.row::<Location>("main").unwrap().priority, 7);
+    assert_eq!(world.stage.row::<Location>(row_key(&["main"])).unwrap().priority, 7);
     world.audit();
 }
 
@@ -85,7 +86,7 @@ fn a_variant_that_was_discontinued_before_it_was_heard_of_is_stocked_and_closed(
     let mut world = World::new();
     world.stage.hear(discontinued("SKU-1"));
     assert_eq!(world.stage.said_names(), [""; 0]);
-    assert!(!world.stage.row::<StockItem>("SKU-1").unwrap().is_stocked());
+    assert!(!world.stage.row::<StockItem>(row_key(&["SKU-1"])).unwrap().is_stocked());
     world.opens("SKU-1");
     assert_eq!(world.stage.said_names(), ["stock.created"]);
     world.receives("SKU-1", "main", 5);

@@ -4,6 +4,7 @@ use tradewind_events::{
     LINES_MAX, Line, Lines, QUANTITY_MAX, id,
     inventory::{Insufficient, ReservationMade, ReservationRefusal, ReservationRefused, StockChanged},
     orders::OrderPriced,
+    row_key,
 };
 use tradewind_inventory::{
     LINE_PIECES_MAX, Reservation,
@@ -141,7 +142,7 @@ fn the_largest_order_is_held_and_let_go_whole() {
     let mut world = World::with(&stock);
     let lines: Vec<(&str, u32)> = skus.iter().map(|sku| (sku.as_str(), QUANTITY_MAX)).collect();
     world.prices("order-1", &lines);
-    assert_eq!(world.stage.row::<Reservation>("order-1").unwrap().lines.len(), LINES_MAX);
+    assert_eq!(world.stage.row::<Reservation>(row_key(&["order-1"])).unwrap().lines.len(), LINES_MAX);
     world.cancels("order-1");
     assert_eq!(world.counts("SKU-499"), (i64::from(QUANTITY_MAX), 0));
     world.audit();

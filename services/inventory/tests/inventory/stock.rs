@@ -4,6 +4,7 @@ use tradewind_engine::Problem;
 use tradewind_events::{
     AdjustmentType, LowLevel, StockCause, id,
     inventory::{StockAdjusted, StockChanged, StockDepleted, StockLow, StockReplenished},
+    row_key,
 };
 use tradewind_inventory::{
     AdjustStock, CreateLocation, LOCATIONS_PER_SKU_MAX, Location, NAME_CHARS_MAX, ON_HAND_MAX, SetThresholds, Stock,
@@ -31,7 +32,7 @@ fn a_location_has_the_id_that_it_was_given_or_a_new_one() {
     let mut world = World::new();
     let create = CreateLocation { location_id: Some(id("north")), name: "North".into(), priority: Some(1) };
     let north = world.stage.ask(create.clone()).unwrap();
-    assert_eq!(world.stage.row::<Location>("north"), Some(north));
+    assert_eq!(world.stage.row::<Location>(row_key(&["north"])), Some(north));
     assert_eq!(refused(world.stage.ask(create)), ("location_exists", "location_id".to_owned()));
     let minted = world.stage.ask(CreateLocation { location_id: None, name: "South".into(), priority: None }).unwrap();
     assert_eq!((minted.priority, world.stage.rows::<Location>().len()), (100, 2));

@@ -11,6 +11,7 @@ use tradewind_events::{
     inventory::{StockChanged, StockCreated},
     orders::{OrderCancelled, OrderPriced, OrderRejected},
     payments::{PaymentAuthorized, PaymentFailed, PaymentRequested},
+    row_key,
     samples::Sample,
 };
 use tradewind_inventory::{
@@ -130,7 +131,7 @@ impl World {
     }
 
     pub fn stock(&self, sku: &str, location: &str) -> Stock {
-        self.stage.row::<Stock>((sku, location)).expect("the SKU is stocked there")
+        self.stage.row::<Stock>(row_key(&[sku, location])).expect("the SKU is stocked there")
     }
 
     /// On hand and reserved, at the main location.

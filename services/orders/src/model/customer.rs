@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tradewind_engine::Entity;
-use tradewind_events::{Id, Timestamp};
+use tradewind_events::{Id, KeyText, Timestamp};
 
 use crate::Orders;
 
@@ -28,7 +28,8 @@ pub struct Customer {
 #[entity(owner = Orders, table = "order_customer_piece", key = (customer_id, piece), transient)]
 pub struct CustomerPiece {
     pub customer_id: Id,
-    pub piece: Arc<str>,
+    /// Its number, in decimal.
+    pub piece: KeyText,
     #[column(json)]
     pub order_ids: Arc<[Id]>,
 }
@@ -59,7 +60,7 @@ impl Customer {
     }
 
     /// The number of the last full piece.
-    pub fn last_piece(&self) -> Arc<str> {
-        self.pieces.to_string().into()
+    pub fn last_piece(&self) -> KeyText {
+        self.pieces.into()
     }
 }

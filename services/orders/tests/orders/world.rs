@@ -18,6 +18,7 @@ use tradewind_events::{
         PaymentAuthorized, PaymentCaptureFailed, PaymentCaptured, PaymentFailed, PaymentRefundFailed, PaymentRefunded,
         PaymentRequested, PaymentVoided,
     },
+    row_key,
     shipping::{
         ShipmentAllocated, ShipmentDelivered, ShipmentDispatched, ShipmentReady, ShipmentRefused,
         ShipmentReleaseRefused, ShipmentReleased,
@@ -132,7 +133,7 @@ impl World {
     }
 
     pub fn order(&self) -> Order {
-        self.row("order-1").expect("order-1 is there")
+        self.row(row_key(&["order-1"])).expect("order-1 is there")
     }
 
     pub fn state(&self) -> OrderState {

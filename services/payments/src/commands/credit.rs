@@ -49,7 +49,7 @@ pub fn credit_account(uow: &mut Uow<Payments>, credit: &CreditAccount) -> Answer
         reference: credit.reference.clone(),
         actor: Some(credit.actor.clone()),
     };
-    let posting = transfer(uow, Party::House(house::FUNDING), Party::Customer(&mut account), what)?;
+    let posting = transfer(uow, Party::House(&house::FUNDING), Party::Customer(&mut account), what)?;
     uow.emit(account.credited(&posting));
     uow.put(account.clone());
     Ok(account)

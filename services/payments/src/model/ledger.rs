@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use tradewind_engine::Entity;
-use tradewind_events::{AmountOverflow, Currency, Id, TextEnum, Timestamp, minus, plus};
+use tradewind_events::{AmountOverflow, Currency, Id, KeyText, TextEnum, Timestamp, minus, plus};
 
 use super::Account;
 use crate::Payments;
@@ -36,21 +36,23 @@ pub mod cause {
 /// The house's own accounts, by name. Their balances are credits less debits, like those of customers: what is owed
 /// to somebody is positive, what somebody owes the house is negative.
 pub mod house {
+    use tradewind_events::{InvalidKeyText, KeyText};
+
     /// Where the credits of staff come from.
-    pub const FUNDING: &str = "house/funding";
+    pub const FUNDING: KeyText = KeyText::literal("house/funding");
     /// Money of customers that is set aside for their orders.
-    pub const HELD: &str = "house/held";
-    pub const REVENUE: &str = "house/revenue";
+    pub const HELD: KeyText = KeyText::literal("house/held");
+    pub const REVENUE: KeyText = KeyText::literal("house/revenue");
     /// What is owed to customers whose accounts are closed.
-    pub const PAYABLE: &str = "house/payable";
+    pub const PAYABLE: KeyText = KeyText::literal("house/payable");
     /// What operators gave back by other means.
-    pub const SETTLEMENT: &str = "house/settlement";
+    pub const SETTLEMENT: KeyText = KeyText::literal("house/settlement");
     /// What whoever authorizes `external` payments has taken for us.
-    pub const EXTERNAL: &str = "clearing/external";
+    pub const EXTERNAL: KeyText = KeyText::literal("clearing/external");
 
     /// What a payment provider has taken for us.
-    pub fn clearing(provider: &str) -> String {
-        format!("provider/{provider}")
+    pub fn clearing(provider: &str) -> Result<KeyText, InvalidKeyText> {
+        KeyText::new(format!("provider/{provider}"))
     }
 }
 
@@ -58,7 +60,7 @@ pub mod house {
 #[derive(Debug, Clone, PartialEq, Eq, Entity)]
 #[entity(owner = Payments, table = "house_account", key = (name, currency))]
 pub struct HouseAccount {
-    pub name: Arc<str>,
+    pub name: KeyText,
     pub currency: Currency,
     pub debits_minor: i64,
     pub credits_minor: i64,
@@ -206,8 +208,8 @@ impl Posting {
 
 impl HouseAccount {
     /// Without an entry.
-    pub fn new(name: &str, currency: Currency) -> Self {
-        Self { name: name.into(), currency, debits_minor: 0, credits_minor: 0, entries: 0 }
+    pub fn new(name: KeyText, currency: Currency) -> Self {
+        Self { name, currency, debits_minor: 0, credits_minor: 0, entries: 0 }
     }
 
     /// Credits less debits; neither is negative, so it cannot overflow.
@@ -218,7 +220,7 @@ impl HouseAccount {
 
 impl Book for HouseAccount {
     fn book(&self) -> Arc<str> {
-        Arc::clone(&self.name)
+        self.name.shared()
     }
     fn customer_id(&self) -> Option<&Id> {
         None
@@ -262,8 +264,8 @@ mod tests {
         let [debit, credit] = posting.entries();
         assert_eq!((debit.side, debit.balance_minor, debit.number), (Side::Debit, -130, 2));
         assert_eq!((credit.side, credit.balance_minor, credit.number), (Side::Credit, 130, 2));
-        assert_eq!((&*debit.account, &*credit.account), (house::HELD, house::REVENUE));
-        assert_eq!((&*debit.against, &*credit.against), (house::REVENUE, house::HELD));
+        assert_eq!((&*debit.account, &*credit.account), (&*house::HELD, &*house::REVENUE));
+        assert_eq!((&*debit.against, &*credit.against), (&*house::REVENUE, &*house::HELD));
         assert_eq!(held.balance_minor() + revenue.balance_minor(), 0);
     }
 
@@ -275,7 +277,7 @@ mod tests {
         assert_eq!((&posting.customer_id, &*posting.credit), (&Some(id("ada")), CUSTOMER));
         let [debit, credit] = posting.entries();
         assert_eq!((&*debit.against, &*credit.account), ("customer/ada", "customer/ada"));
-        assert_eq!((&*credit.against, credit.balance_minor), (house::FUNDING, 30));
+        assert_eq!((&*credit.against, credit.balance_minor), (&*house::FUNDING, 30));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tradewind_engine::{Outcome, Stop, Uow};
-use tradewind_events::{Currency, Id};
+use tradewind_events::{Currency, Id, KeyText};
 
 use crate::{
     Payments,
@@ -16,7 +16,7 @@ use crate::{
 /// One side of a movement. The row of a customer is kept by whoever brings it, that of the house here.
 pub(crate) enum Party<'a> {
     Customer(&'a mut Account),
-    House(&'a str),
+    House(&'a KeyText),
 }
 
 /// What moves, and why.
@@ -72,7 +72,7 @@ fn book<'a>(
         Party::Customer(account) => account,
         Party::House(name) => {
             let house = uow.get::<HouseAccount>((name, currency))?;
-            loaded.insert(house.unwrap_or_else(|| HouseAccount::new(name, currency)))
+            loaded.insert(house.unwrap_or_else(|| HouseAccount::new(name.clone(), currency)))
         }
     })
 }
@@ -87,7 +87,7 @@ pub(super) fn hold(uow: &mut Uow<Payments>, payment: &Payment) -> Result<Option<
         return Ok(Some(reason));
     }
     let what = Move::of(payment, amount_minor, cause::HOLD);
-    let posting = transfer(uow, Party::Customer(&mut account), Party::House(house::HELD), what)?;
+    let posting = transfer(uow, Party::Customer(&mut account), Party::House(&house::HELD), what)?;
     account.hold(amount_minor);
     uow.emit(account.debited(&posting));
     uow.put(account);
@@ -98,7 +98,7 @@ pub(super) fn hold(uow: &mut Uow<Payments>, payment: &Payment) -> Result<Option<
 pub(super) fn unhold(uow: &mut Uow<Payments>, payment: &Payment) -> Outcome {
     let mut account = account_of(uow, payment)?;
     let what = Move::of(payment, payment.authorized_minor, cause::VOID);
-    let posting = transfer(uow, Party::House(house::HELD), Party::Customer(&mut account), what)?;
+    let posting = transfer(uow, Party::House(&house::HELD), Party::Customer(&mut account), what)?;
     account.unhold(payment.authorized_minor);
     uow.emit(account.credited(&posting));
     close_if_due(uow, &mut account)?;
@@ -115,13 +115,13 @@ pub(super) fn capture(uow: &mut Uow<Payments>, payment: &Payment) -> Outcome {
             account.unhold(payment.authorized_minor);
             close_if_due(uow, &mut account)?;
             uow.put(account);
-            house::HELD.to_owned()
+            house::HELD
         }
-        Holder::Provider => house::clearing(&uow.settings().provider),
-        Holder::External => house::EXTERNAL.to_owned(),
+        Holder::Provider => house::clearing(&uow.settings().provider).map_err(Stop::broken)?,
+        Holder::External => house::EXTERNAL,
     };
     let what = Move::of(payment, payment.authorized_minor, cause::CAPTURE);
-    transfer(uow, Party::House(&clearing), Party::House(house::REVENUE), what)?;
+    transfer(uow, Party::House(&clearing), Party::House(&house::REVENUE), what)?;
     Ok(())
 }
 
@@ -133,25 +133,25 @@ pub(super) fn refund(uow: &mut Uow<Payments>, payment: &Payment, refund: &Refund
     if refund.settled_by.is_some() {
         what.cause = cause::SETTLE;
         what.actor.clone_from(&refund.settled_by);
-        transfer(uow, Party::House(house::REVENUE), Party::House(house::SETTLEMENT), what)?;
+        transfer(uow, Party::House(&house::REVENUE), Party::House(&house::SETTLEMENT), what)?;
         return Ok(());
     }
     let clearing = match payment.holder() {
         Holder::Nobody => return Ok(()),
         Holder::Balance => return refund_to_account(uow, payment, what),
-        Holder::Provider => house::clearing(&uow.settings().provider),
-        Holder::External => house::EXTERNAL.to_owned(),
+        Holder::Provider => house::clearing(&uow.settings().provider).map_err(Stop::broken)?,
+        Holder::External => house::EXTERNAL,
     };
-    transfer(uow, Party::House(house::REVENUE), Party::House(&clearing), what)?;
+    transfer(uow, Party::House(&house::REVENUE), Party::House(&clearing), what)?;
     Ok(())
 }
 
 /// To the customer's account; what comes for one that is closed is payable.
 fn refund_to_account(uow: &mut Uow<Payments>, payment: &Payment, what: Move<'_>) -> Outcome {
     let mut account = account_of(uow, payment)?;
-    let revenue = Party::House(house::REVENUE);
+    let revenue = Party::House(&house::REVENUE);
     if account.state == AccountState::Closed {
-        transfer(uow, revenue, Party::House(house::PAYABLE), what)?;
+        transfer(uow, revenue, Party::House(&house::PAYABLE), what)?;
         return Ok(());
     }
     let posting = transfer(uow, revenue, Party::Customer(&mut account), what)?;
@@ -170,7 +170,7 @@ pub(super) fn close_if_due(uow: &mut Uow<Payments>, account: &mut Account) -> Ou
         let reference = Some(account.customer_id.shared());
         let what =
             Move { amount_minor: left_minor, currency, cause: cause::CLOSE, order_id: None, reference, actor: None };
-        transfer(uow, Party::Customer(account), Party::House(house::PAYABLE), what)?;
+        transfer(uow, Party::Customer(account), Party::House(&house::PAYABLE), what)?;
     }
     let closed = account.close(left_minor, uow.now());
     uow.emit(closed);

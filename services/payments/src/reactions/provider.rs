@@ -129,7 +129,8 @@ fn return_answered(uow: &mut Uow<Payments>, answered: &Finished<AskProvider>) ->
     let (call, answer) = (&answered.request, &answered.reply);
     let payment = uow.load::<Payment>(&call.order_id)?;
     let reference = call.reference.as_ref().ok_or_else(|| Stop::Broken("a return call has no reference".to_owned()))?;
-    let mut surplus = uow.load::<Surplus>((&call.order_id, reference))?;
+    let reference = Id::new(&**reference).map_err(Stop::broken)?;
+    let mut surplus = uow.load::<Surplus>((&call.order_id, &reference))?;
     if surplus.open_call()?.is_none_or(|ask| ask.job != answered.key) {
         return Ok(());
     }

@@ -32,11 +32,11 @@ fn a_credit_is_posted_and_told_with_the_balance_after_it() {
     let credited = world.stage.said::<AccountCredited>();
     assert_eq!(credited[1].amount_minor, 200);
     assert_eq!((credited[1].balance_minor, &*credited[1].cause), (500, "top_up"));
-    assert_eq!(world.house(house::FUNDING), -500);
+    assert_eq!(world.house(&house::FUNDING), -500);
     let postings = world.stage.rows::<Posting>();
     let last = postings.iter().rfind(|posting| posting.customer_id == Some(id(CUSTOMER))).unwrap();
     let [_, credit] = last.entries();
-    assert_eq!((credit.number, credit.balance_minor, &*credit.against), (2, 500, house::FUNDING));
+    assert_eq!((credit.number, credit.balance_minor, &*credit.against), (2, 500, &*house::FUNDING));
     assert_eq!((last.reference.as_deref(), last.actor.as_deref()), (Some("statement 17"), Some("clerk-1")));
     world.audit();
 }
@@ -99,7 +99,7 @@ fn the_accounts_of_a_deleted_customer_close_and_what_is_left_is_payable() {
     let closed = AccountClosed { customer_id: id(CUSTOMER), currency: eur(), balance_minor: 700 };
     assert_eq!(world.stage.said::<AccountClosed>(), [closed]);
     assert_eq!((world.account().state, world.account().balance_minor()), (AccountState::Closed, 0));
-    assert_eq!(world.house(house::PAYABLE), 700);
+    assert_eq!(world.house(&house::PAYABLE), 700);
     world.stage.clear();
     world.registers(CUSTOMER);
     assert_eq!(world.credits(CUSTOMER, 1).unwrap_err().code(), "account_closed");
@@ -129,7 +129,7 @@ fn an_account_with_an_open_hold_closes_with_it_and_takes_no_new_one() {
     assert_eq!(world.said(), ["account.debited", "payment.authorized", "payment.failed"]);
     world.confirms(&Order::balance());
     assert_eq!(world.said(), ["account.closed", "payment.captured"]);
-    assert_eq!((world.house(house::PAYABLE), world.house(house::REVENUE)), (100, TOTAL));
+    assert_eq!((world.house(&house::PAYABLE), world.house(&house::REVENUE)), (100, TOTAL));
     world.audit();
 }
 
@@ -141,7 +141,7 @@ fn what_comes_back_to_a_closing_account_is_payable_when_it_closes() {
     world.stage.clear();
     world.cancels(&Order::balance());
     assert_eq!(world.said(), ["account.credited", "account.closed", "payment.voided"]);
-    assert_eq!((world.house(house::PAYABLE), world.house(house::HELD)), (TOTAL, 0));
+    assert_eq!((world.house(&house::PAYABLE), world.house(&house::HELD)), (TOTAL, 0));
     world.audit();
 }
 
@@ -154,6 +154,6 @@ fn a_refund_to_a_closed_account_is_payable() {
     world.stage.clear();
     world.cancels(&Order::balance());
     assert_eq!(world.said(), ["payment.refunded"]);
-    assert_eq!((world.house(house::PAYABLE), world.house(house::REVENUE)), (TOTAL, 0));
+    assert_eq!((world.house(&house::PAYABLE), world.house(&house::REVENUE)), (TOTAL, 0));
     world.audit();
 }

@@ -26,10 +26,10 @@ fn a_hold_moves_money_to_held_and_a_capture_to_revenue() {
     world.validates(&order);
     assert_eq!(world.said(), ["account.debited", "payment.authorized"]);
     assert_eq!((world.account().balance_minor(), world.account().held_minor), (1, TOTAL));
-    assert_eq!(world.house(house::HELD), TOTAL);
+    assert_eq!(world.house(&house::HELD), TOTAL);
     world.confirms(&order);
     assert_eq!(world.said(), ["payment.captured"]);
-    assert_eq!((world.house(house::HELD), world.house(house::REVENUE)), (0, TOTAL));
+    assert_eq!((world.house(&house::HELD), world.house(&house::REVENUE)), (0, TOTAL));
     assert_eq!((world.account().held_minor, world.account().holds), (0, 0));
     for again in 0..2 {
         world.validates(&order);
@@ -67,7 +67,7 @@ fn a_payment_that_cannot_be_held_says_why_and_stays_failed() {
         world.confirms(&order);
         world.rejects(&order);
         assert_eq!(world.said(), [""; 0]);
-        assert_eq!((world.state(), world.house(house::HELD)), (PaymentState::Failed, 0));
+        assert_eq!((world.state(), world.house(&house::HELD)), (PaymentState::Failed, 0));
         world.audit();
     }
 }
@@ -121,7 +121,7 @@ fn an_end_after_the_capture_refunds_it_for_the_reason_of_the_end() {
     let refunded = world.stage.said::<PaymentRefunded>();
     assert_eq!((refunded[0].amount_minor, &*refunded[0].reason), (TOTAL, "changed_mind"));
     assert_eq!(world.said(), ["account.credited", "payment.refunded"]);
-    assert_eq!((world.account().balance_minor(), world.house(house::REVENUE)), (TOTAL, 0));
+    assert_eq!((world.account().balance_minor(), world.house(&house::REVENUE)), (TOTAL, 0));
     assert_eq!(world.state(), PaymentState::Refunded);
     world.audit();
 }

@@ -51,10 +51,10 @@ fn the_payment_waits_until_somebody_authorizes_and_is_captured_by_the_confirmati
     assert_eq!(world.said(), ["payment.authorized"]);
     world.confirms(&order);
     assert_eq!(world.said(), ["payment.captured"]);
-    assert_eq!((world.house(house::EXTERNAL), world.house(house::REVENUE)), (-TOTAL, TOTAL));
+    assert_eq!((world.house(&house::EXTERNAL), world.house(&house::REVENUE)), (-TOTAL, TOTAL));
     world.cancels(&order);
     assert_eq!(world.said(), ["payment.refunded"]);
-    assert_eq!((world.house(house::EXTERNAL), world.calls()), (0, vec![]));
+    assert_eq!((world.house(&house::EXTERNAL), world.calls()), (0, vec![]));
     world.audit();
 }
 

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use tradewind_events::{
-    Currency, OrderSummary, PaymentMethod, id,
+    Currency, KeyText, OrderSummary, PaymentMethod, id,
     jobs::{ProviderAction, ProviderState},
+    row_key,
 };
 use tradewind_payments::{
     Account, HouseAccount, Payment,
@@ -96,7 +97,7 @@ impl Model {
         if purse.deleted && !purse.closed && purse.holds == 0 {
             let left = std::mem::take(&mut purse.balance);
             purse.closed = true;
-            self.house(house::PAYABLE, key.1, left);
+            self.house(&house::PAYABLE, key.1, left);
         }
     }
 
@@ -144,7 +145,7 @@ impl Model {
                 Some(purse) if !purse.deleted && purse.balance >= deal.total => {
                     purse.balance -= deal.total;
                     purse.holds += 1;
-                    self.house(house::HELD, deal.currency, deal.total);
+                    self.house(&house::HELD, deal.currency, deal.total);
                     Authorized
                 }
                 _ => Failed,
@@ -167,7 +168,7 @@ impl Model {
             if deal.method != PaymentMethod::Balance {
                 self.house(&clearing(deal), deal.currency, -deal.total);
             }
-            self.house(house::REVENUE, deal.currency, deal.total);
+            self.house(&house::REVENUE, deal.currency, deal.total);
         }
         self.orders.insert(nth, paid.clone());
         if paid.state == Captured && paid.ended {
@@ -179,7 +180,7 @@ impl Model {
         if deal.method != PaymentMethod::Balance || deal.total == 0 {
             return;
         }
-        self.house(house::HELD, deal.currency, -deal.total);
+        self.house(&house::HELD, deal.currency, -deal.total);
         let key = (deal.customer, deal.currency);
         let purse = self.purses.get_mut(&key).expect("an account");
         purse.holds -= 1;
@@ -191,11 +192,11 @@ impl Model {
         if amount == 0 {
             return;
         }
-        self.house(house::REVENUE, deal.currency, -amount);
+        self.house(&house::REVENUE, deal.currency, -amount);
         if deal.method == PaymentMethod::Balance {
             let purse = self.purses.get_mut(&(deal.customer, deal.currency)).expect("an account");
             if purse.closed {
-                self.house(house::PAYABLE, deal.currency, amount);
+                self.house(&house::PAYABLE, deal.currency, amount);
             } else {
                 purse.balance += amount;
             }
@@ -221,8 +222,8 @@ impl Model {
     }
 }
 
-fn clearing(deal: &Deal) -> String {
-    if deal.method == PaymentMethod::External { house::EXTERNAL.to_owned() } else { house::clearing("simulator") }
+fn clearing(deal: &Deal) -> KeyText {
+    if deal.method == PaymentMethod::External { house::EXTERNAL } else { house::clearing("simulator").unwrap() }
 }
 
 fn currency(nth: usize) -> Currency {
@@ -290,7 +291,7 @@ fn take(world: &mut World, model: &mut Model, deals: &[Deal], step: &Happens) {
             assert_eq!(world.stage.ask(wish).is_ok(), !model.deleted[*customer]);
             if !model.deleted[*customer] {
                 model.purses.entry((*customer, *nth)).or_default().balance += amount;
-                model.house(house::FUNDING, *nth, -amount);
+                model.house(&house::FUNDING, *nth, -amount);
             }
         }
         Happens::Tell { order: nth, fact } => {
@@ -344,7 +345,7 @@ fn answer_all(world: &mut World) {
 
 fn assert_equal(world: &World, model: &Model) {
     for ((customer, nth), purse) in &model.purses {
-        let account = world.stage.row::<Account>((CUSTOMERS[*customer], CURRENCIES[*nth])).unwrap();
+        let account = world.stage.row::<Account>(row_key(&[CUSTOMERS[*customer], CURRENCIES[*nth]])).unwrap();
         let seen = Purse {
             balance: account.balance_minor(),
             holds: usize::try_from(account.holds).unwrap(),
@@ -355,7 +356,7 @@ fn assert_equal(world: &World, model: &Model) {
     }
     assert_eq!(world.stage.rows::<Account>().len(), model.purses.len());
     for ((name, nth), balance) in &model.houses {
-        let seen = world.stage.row::<HouseAccount>((&**name, CURRENCIES[*nth]));
+        let seen = world.stage.row::<HouseAccount>(row_key(&[&**name, CURRENCIES[*nth]]));
         assert_eq!(seen.map_or(0, |account| account.balance_minor()), *balance, "{name} {}", CURRENCIES[*nth]);
     }
     for (nth, paid) in &model.orders {

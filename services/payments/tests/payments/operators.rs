@@ -150,7 +150,7 @@ fn a_completed_order_is_refunded_in_parts_and_never_more_than_it_cost() {
     let told: Vec<_> = world.stage.said::<PaymentRefunded>().iter().map(|told| told.amount_minor).collect();
     assert_eq!(told, [2_000, 3_000]);
     assert_eq!(world.refund("refund-2").requested_by.as_deref(), Some("operator-1"));
-    assert_eq!(world.house(house::REVENUE), 0);
+    assert_eq!(world.house(&house::REVENUE), 0);
     world.audit();
 }
 
@@ -202,7 +202,7 @@ fn a_live_order_is_cancelled_instead_unless_shipping_cannot_recall() {
     world.answers(ProviderState::Refunded);
     assert_eq!(world.call().1.amount_minor, TOTAL - 1_000);
     world.answers(ProviderState::Refunded);
-    assert_eq!((world.state(), world.house(house::REVENUE)), (PaymentState::Refunded, 0));
+    assert_eq!((world.state(), world.house(&house::REVENUE)), (PaymentState::Refunded, 0));
     world.audit();
 }
 
@@ -262,7 +262,7 @@ fn a_settled_debt_is_told_as_gone_back() {
     let mut refund = refund_owed();
     assert_eq!(settles(&mut refund, refund_1()).unwrap().refunded_minor, 1_000);
     assert_eq!(refund.stage.said::<PaymentRefunded>()[0].amount_minor, 1_000);
-    assert_eq!((refund.house(house::SETTLEMENT), refund.house(house::REVENUE)), (1_000, TOTAL - 1_000));
+    assert_eq!((refund.house(&house::SETTLEMENT), refund.house(&house::REVENUE)), (1_000, TOTAL - 1_000));
     assert_eq!(refund.refunds("refund-2", None).unwrap().amount_minor, TOTAL - 1_000);
     refund.audit();
 

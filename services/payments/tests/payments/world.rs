@@ -8,6 +8,7 @@ use tradewind_events::{
     identity::{UserDeleted, UserRegistered},
     jobs::{ProviderAnswer, ProviderCall, ProviderState},
     orders::{OrderCancelled, OrderCompleted, OrderConfirmed, OrderRejected, OrderValidated},
+    row_key,
     samples::Sample,
 };
 use tradewind_payments::{
@@ -178,12 +179,12 @@ impl World {
     }
 
     pub fn account(&self) -> Account {
-        self.stage.row::<Account>((CUSTOMER, "EUR")).unwrap()
+        self.stage.row::<Account>(row_key(&[CUSTOMER, "EUR"])).unwrap()
     }
 
     /// What an account of the house has, in EUR.
     pub fn house(&self, name: &str) -> i64 {
-        self.stage.row::<HouseAccount>((name, "EUR")).map_or(0, |account| account.balance_minor())
+        self.stage.row::<HouseAccount>(row_key(&[name, "EUR"])).map_or(0, |account| account.balance_minor())
     }
 
     /// What was said since the last time, and forgets it.

@@ -1,10 +1,10 @@
 //! What was sold on a day: a sum over orders and refunds, each of which knows what it adds. A change takes away what
 //! the order added before and adds what it adds now, so that nothing is counted twice.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 use tradewind_engine::Entity;
-use tradewind_events::{AmountOverflow, Currency, Timestamp, minus, plus};
+use tradewind_events::{AmountOverflow, Currency, KeyText, Timestamp, minus, plus};
 
 use super::{Ending, OrderView, RefundView};
 use crate::Query;
@@ -14,7 +14,7 @@ use crate::Query;
 #[entity(owner = Query, table = "sales_day", key = (day, currency))]
 pub struct SalesDay {
     /// As `2026-01-31`.
-    pub day: Arc<str>,
+    pub day: KeyText,
     pub currency: Currency,
     /// Orders that were confirmed on the day.
     pub confirmed: i64,
@@ -40,7 +40,7 @@ pub struct Tally {
 }
 
 /// What something adds to each day and currency; where it adds nothing, it is not there.
-pub type Sums = BTreeMap<(Arc<str>, Currency), Tally>;
+pub type Sums = BTreeMap<(KeyText, Currency), Tally>;
 
 /// What sales take from an order; nothing else of it changes them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,7 +74,7 @@ impl Sold {
         let mut sums = Sums::new();
         let Some(currency) = self.currency else { return sums };
         let mut on = |at: Timestamp, add: fn(&mut Tally, i64)| {
-            add(sums.entry((at.day().into(), currency)).or_default(), self.total_minor);
+            add(sums.entry((at.into(), currency)).or_default(), self.total_minor);
         };
         if let Some(at) = self.confirmed_at {
             on(at, |tally, total_minor| {
@@ -99,7 +99,7 @@ impl RefundView {
             return Sums::new();
         }
         let tally = Tally { refunded_minor: self.amount_minor, ..Tally::default() };
-        Sums::from([((self.refunded_at.day().into(), self.currency), tally)])
+        Sums::from([((self.refunded_at.into(), self.currency), tally)])
     }
 }
 
@@ -118,7 +118,7 @@ impl Tally {
 
 impl SalesDay {
     /// A day on which nothing was sold yet.
-    pub fn empty(day: Arc<str>, currency: Currency, since_segment: u64) -> Self {
+    pub fn empty(day: KeyText, currency: Currency, since_segment: u64) -> Self {
         Self {
             day,
             currency,

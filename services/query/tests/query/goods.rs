@@ -9,6 +9,7 @@ use tradewind_events::{
     },
     id,
     inventory::StockChanged,
+    row_key,
     samples::Sample,
 };
 use tradewind_query::{Availability, CategoryView, ProductCategory, ProductView};
@@ -33,7 +34,7 @@ fn created() -> ProductCreated {
 }
 
 fn product(world: &World) -> ProductView {
-    world.row("product-1").expect("the product is known")
+    world.row(row_key(&["product-1"])).expect("the product is known")
 }
 
 fn available(sku: &str, location: &str, version: u64, available: i64) -> StockChanged {
@@ -207,7 +208,7 @@ fn a_variant_or_its_price_may_be_heard_of_before_its_product() {
 #[test]
 fn a_category_is_as_it_was_told_last_and_stays_deleted() {
     let mut world = World::new();
-    let category = |world: &World| world.row::<CategoryView>("category-1").unwrap();
+    let category = |world: &World| world.row::<CategoryView>(row_key(&["category-1"])).unwrap();
     world.tell(CategoryCreated { name: "Tea".into(), parent_id: None, ..Sample::sample() });
     let late = world.envelope(CategoryUpdated { name: "Older".into(), ..Sample::sample() });
     world.tell(CategoryUpdated { name: "Teas".into(), parent_id: Some(id("drinks")), ..Sample::sample() });

@@ -24,6 +24,7 @@ use tradewind_events::{
         AccountDebited, PaymentAuthorized, PaymentCaptureFailed, PaymentCaptured, PaymentFailed, PaymentRefundFailed,
         PaymentRefunded, PaymentRequested, PaymentSurplusReturned, PaymentVoided,
     },
+    row_key,
     samples::Sample,
     shipping::{
         ShipmentAllocated, ShipmentDelivered, ShipmentDispatched, ShipmentReady, ShipmentRefused,
@@ -260,7 +261,7 @@ fn a_cancelled_order_gets_its_money_back() {
     let order = world.order();
     assert_eq!((order.payment_state, order.refunded_minor), (Some(PaymentState::Refunded), 5_936));
     assert_eq!((order.refunded_at, order.settled), (Some(world.now), true));
-    let refund: RefundView = world.row(("order-1", "refund-1")).unwrap();
+    let refund: RefundView = world.row(row_key(&["order-1", "refund-1"])).unwrap();
     assert_eq!((refund.amount_minor, refund.currency), (5_936, eur()));
     world.check();
 }

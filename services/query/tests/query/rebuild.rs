@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use proptest::prelude::*;
 use tradewind_engine::{Address, operator::Action};
 use tradewind_events::{
-    AnyEvent, CancelledBy, Envelope, Id, Line, Lines, LowLevel, OrderSummary, Price, Product, ProductStatus,
+    AnyEvent, CancelledBy, Envelope, Id, KeyText, Line, Lines, LowLevel, OrderSummary, Price, Product, ProductStatus,
     StockLevel, Timestamp, Variant, VariantStatus,
     carts::CartCheckedOut,
     catalog::{
@@ -218,7 +218,7 @@ impl Choice {
         let event = self.event();
         Envelope {
             id: id(&format!("event-{}", self.number)),
-            source: registry().get(event.name()).expect("it is an event of ours").source.into(),
+            source: KeyText::literal(registry().get(event.name()).expect("it is an event of ours").source),
             subject: event.subject(),
             key: event.key().clone(),
             time: self.at(),

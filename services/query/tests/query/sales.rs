@@ -1,9 +1,10 @@
 //! What was sold on which day.
 
 use tradewind_events::{
-    id,
+    KeyText, id,
     orders::{OrderCancelled, OrderCompleted, OrderConfirmed, OrderRejected},
     payments::PaymentRefunded,
+    row_key,
     samples::Sample,
 };
 use tradewind_query::SalesDay;
@@ -11,7 +12,7 @@ use tradewind_query::SalesDay;
 use super::world::{DAY, MINUTE, NOON, World, eur, quoted};
 
 fn day(world: &World, day: &str) -> Option<SalesDay> {
-    world.row((day, eur()))
+    world.row((KeyText::new(day).expect("a day"), eur()))
 }
 
 fn confirmed(order_id: &str) -> OrderConfirmed {
@@ -93,6 +94,6 @@ fn a_sum_that_is_too_large_is_a_dead_letter_and_changes_nothing() {
     world.tell(order("order-1")).tell(order("order-2"));
     assert_eq!(world.stage.dead_letters().len(), 1);
     assert_eq!(day(&world, "2026-01-31").map(|day| day.gross_minor), Some(i64::MAX));
-    assert_eq!(world.stage.row::<tradewind_query::OrderView>("order-2"), None);
+    assert_eq!(world.stage.row::<tradewind_query::OrderView>(row_key(&["order-2"])), None);
     assert_eq!(world.now, NOON.plus(2 * MINUTE));
 }

@@ -7,6 +7,7 @@ use tradewind_engine::{
 use tradewind_events::{
     LowLevel, StockLevel, Value, id,
     inventory::{StockAdjusted, StockChanged, StockCreated, StockDepleted, StockLow, StockReplenished},
+    row_key,
     samples::Sample,
 };
 use tradewind_query::StockView;
@@ -22,7 +23,7 @@ fn changed(version: u64, available: i64) -> StockChanged {
 }
 
 fn stock(world: &World) -> StockView {
-    world.row(("SKU-1", "location-1")).expect("the stock is known")
+    world.row(row_key(&["SKU-1", "location-1"])).expect("the stock is known")
 }
 
 #[test]

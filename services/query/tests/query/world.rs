@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tradewind_engine::{Address, Entity, ports::Reader, segment::Segment};
 use tradewind_events::{
-    AsKey, Currency, Envelope, Event, Id, Line, Lines, OrderSummary, PaymentMethod, Timestamp, id, registry,
+    AsKey, Currency, Envelope, Event, Id, Line, Lines, OrderSummary, PaymentMethod, Timestamp, id, registry, row_key,
     samples::Sample,
 };
 use tradewind_query::{
@@ -53,7 +53,7 @@ impl World {
     }
 
     pub fn order(&self) -> OrderView {
-        self.row("order-1").expect("the order is known")
+        self.row(row_key(&["order-1"])).expect("the order is known")
     }
 
     /// Nothing failed, and everything can be made again.
@@ -84,7 +84,7 @@ impl World {
 
     pub fn live(&self, table: &'static tradewind_engine::Table) -> Rows {
         let rows = self.stage.store().rows(table);
-        rows.into_iter().map(|row| (rebuild::key_of(table, &row.values), row.values)).collect()
+        rows.into_iter().map(|row| (rebuild::key_of(table, &row.values).expect("a key"), row.values)).collect()
     }
 }
 

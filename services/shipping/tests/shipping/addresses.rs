@@ -1,6 +1,6 @@
 //! Where shipments go is personal: it is kept as long as it is needed, and not after its customer is deleted.
 
-use tradewind_events::orders::OrderPriced;
+use tradewind_events::{orders::OrderPriced, row_key};
 use tradewind_shipping::{Customer, CustomerPiece, PIECE_ORDERS_MAX, Shipment, ShipmentState};
 
 use crate::world::{
@@ -57,7 +57,7 @@ fn the_address_of_an_order_that_is_heard_of_after_its_customer_was_deleted_is_no
         world.tell(fact).unwrap();
     }
     assert_eq!((addressed(&world), world.state("order-1")), (0, ShipmentState::Allocated));
-    assert!(world.stage.row::<Customer>("user-1").unwrap().orders.is_empty());
+    assert!(world.stage.row::<Customer>(row_key(&["user-1"])).unwrap().orders.is_empty());
     world.audit();
 }
 
@@ -67,7 +67,7 @@ fn an_order_is_noted_once_and_only_with_an_address() {
     world.stage.hear(priced("order-1"));
     world.stage.hear(priced("order-1"));
     world.stage.hear(OrderPriced { shipping_address: None, ..priced("order-2") });
-    assert_eq!(world.stage.row::<Customer>("user-1").unwrap().orders.len(), 1);
+    assert_eq!(world.stage.row::<Customer>(row_key(&["user-1"])).unwrap().orders.len(), 1);
     world.audit();
 }
 
@@ -83,7 +83,7 @@ fn however_many_orders_a_customer_had_all_addresses_are_erased() {
     world.deletes("user-1");
     world.stage.run();
     assert_eq!((addressed(&world), world.stage.rows::<CustomerPiece>().len()), (0, 0));
-    let customer = world.stage.row::<Customer>("user-1").unwrap();
+    let customer = world.stage.row::<Customer>(row_key(&["user-1"])).unwrap();
     assert!(customer.deleted && customer.orders.is_empty() && customer.pieces == 0);
     world.audit();
 }

@@ -9,6 +9,7 @@ use tradewind_events::{
     inventory::ReservationMade,
     orders::{OrderCancelRequested, OrderCancelled, OrderConfirmed, OrderPriced, OrderRejected},
     payments::{PaymentCaptured, PaymentFailed},
+    row_key,
     samples::Sample,
 };
 use tradewind_shipping::{DeliverShipment, DispatchShipment, Shipment, ShipmentState, Shipping, service};
@@ -88,7 +89,7 @@ impl World {
     }
 
     pub fn shipment(&self, order: &str) -> Shipment {
-        self.stage.row::<Shipment>(order).expect("something was heard of the order")
+        self.stage.row::<Shipment>(row_key(&[order])).expect("something was heard of the order")
     }
 
     pub fn state(&self, order: &str) -> ShipmentState {

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tradewind_engine::{operator::Action, tables::ConsumerRow};
-use tradewind_events::{Id, Timestamp};
+use tradewind_events::{Id, KeyText, Timestamp};
 
 use super::{ActionView, operate};
 use crate::{
@@ -38,7 +38,7 @@ pub struct Pause {
 }
 
 pub async fn list(call: Call) -> Result<Okay<ConsumersView>, Failure> {
-    let rows = call.load_all::<ConsumerRow>(services::NAMES).await?;
+    let rows = call.load_all::<ConsumerRow>(services::NAMES.map(KeyText::literal)).await?;
     let view = |name: &str| {
         let row = rows.iter().find(|row| &*row.name == name);
         ConsumerView {
