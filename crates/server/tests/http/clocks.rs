@@ -98,10 +98,10 @@ async fn a_jump_that_an_operator_confirms_is_adopted() {
     let world = World::new().await;
     let admin = world.admin().await;
     let status = |reply: Reply| reply.expect(200).field("now");
-    let before = status(admin.client.get("/v1/operations/status").await);
+    let before = status(admin.client.get("/v1/operations").await);
     world.clock.jump(2 * HOUR_MS);
     until_ready_is(&world, 503).await;
-    assert_eq!(status(admin.client.get("/v1/operations/status").await), before);
+    assert_eq!(status(admin.client.get("/v1/operations").await), before);
     admin.client.post("/v1/operations/clock/confirmation", json!({})).await.expect(200);
     until_ready_is(&world, 200).await;
     admin.client.get("/v1/me").await.refused(401, "access_token_expired");

@@ -49,7 +49,7 @@ async fn a_clock_that_is_set_back_and_right_again_changes_nothing() {
     let new = json!({"token": admin_token, "email": "admin@example.org", "password": PASSWORD});
     client.post("/v1/first-admin", new).await.expect(201);
     let admin = client.signed_in("admin@example.org").await;
-    let now = async || admin.client.get("/v1/operations/status").await.expect(200).field("now");
+    let now = async || admin.client.get("/v1/operations").await.expect(200).field("now");
     let before = now().await;
     for seconds in [-60, -3_600, 0] {
         set(&directory, seconds);
