@@ -227,11 +227,11 @@ impl State {
 
     /// By how much the wall clock is behind, when that is to be told; zero when it has caught up.
     fn tell_behind(&mut self, reading: &Reading) -> Option<Duration> {
-        let behind_ns = self.now_ns - ns_of(reading.wall);
-        let behind = if self.behind { behind_ns >= NS_PER_MS } else { behind_ns >= BEHIND_TOLD_NS };
+        let gap = self.now_ns - ns_of(reading.wall);
+        let behind = if self.behind { gap >= NS_PER_MS } else { gap >= BEHIND_TOLD_NS };
         (std::mem::replace(&mut self.behind, behind) != behind).then(|| {
-            let behind_ms = u64::try_from(behind_ns / NS_PER_MS).unwrap_or(0);
-            Duration::from_millis(if behind { behind_ms } else { 0 })
+            let millis = u64::try_from(gap / NS_PER_MS).unwrap_or(0);
+            Duration::from_millis(if behind { millis } else { 0 })
         })
     }
 }

@@ -83,7 +83,7 @@ impl Hands {
             return Some(format!("has gone back from {before} to {engine}"));
         }
         let (truly, went_on) = (now.since(self.began.0), engine.since(self.began.1));
-        let least = truly - truly / SLEW_PARTS;
+        let least = truly.saturating_sub(truly / SLEW_PARTS);
         (went_on + ROUNDED < least).then(|| format!("went on by {went_on:?} in {truly:?}"))
     }
 }

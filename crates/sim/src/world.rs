@@ -283,7 +283,8 @@ impl World {
         let mut next = self.people.next_at().min(self.wires.next_at());
         next = self.clock_back.iter().fold(next, |next, (at, _)| next.min(*at));
         for (nth, node) in self.nodes.iter().enumerate() {
-            let hears = if node.engine.is_some() { self.network.next_at(nth).max(node.stalled_until) } else { NEVER };
+            let hears = node.engine.as_ref().filter(|engine| !engine.core.is_full());
+            let hears = hears.map_or(NEVER, |_| self.network.next_at(nth).max(node.stalled_until));
             next = next.min(node.next_at(self.relays(), self.now())).min(hears);
         }
         next
