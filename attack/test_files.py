@@ -64,7 +64,7 @@ class Files(unittest.TestCase):
         link = os.path.join(shop.folder, "link.db")
         os.link(shop.store, link)
         status, text = shop.run("serve", "--store", link, "--listen", "127.0.0.1:0")
-        self.assertEqual(status, 2, text)
+        self.assertEqual(status, 3, text)
         self.assertTrue(shop.answers())
 
     def test_a_damaged_page_is_reported(self):

@@ -176,6 +176,8 @@ impl Shop {
     fn spawn(&self) -> Result<(Child, Lines<BufReader<ChildStdout>>), Failure> {
         let listen = format!("127.0.0.1:{}", self.port);
         let mut command = self.command(&["serve", "--listen", &listen, "--log", "warn", "--rate-per-second", "0"]);
+        // Customers are made up by the load: nobody registers.
+        command.args(["--foreign-customers", "true"]);
         command.args(["--access-token-ttl", "1day", "--store"]).arg(&self.store);
         let mut child = command.stdout(Stdio::piped()).spawn()?;
         let out = child.stdout.take().ok_or("the shop says nothing")?;

@@ -24,7 +24,7 @@ use tradewind_events::{AdjustmentType, Attributes, Currency, Id, KeyText, Line, 
 use tradewind_identity::Identity;
 use tradewind_inventory::{AdjustStock, Inventory};
 use tradewind_notifications::Notifications;
-use tradewind_orders::{Basket, OrderAccepted, Orders, PlaceOrder};
+use tradewind_orders::{Basket, OrderAccepted, Orders, PlaceOrder, PlacedBy};
 use tradewind_payments::{Payments, commands::CreditAccount};
 use tradewind_query::Query;
 use tradewind_shipping::Shipping;
@@ -228,6 +228,7 @@ impl Shop {
         // The further goods are others, and combinations vary.
         let goods = (0..lines).map(|line| (number + line * (1 + (number / 7) % skus.saturating_sub(1).max(1))) % skus);
         let place = PlaceOrder {
+            by: PlacedBy::Shop,
             customer_id: customer(number % customers),
             basket: Basket::Lines { order_id: None, currency: None, lines: goods.map(line).collect() },
             payment_method: PaymentMethod::Balance,

@@ -1,8 +1,30 @@
-//! Lists `migrations/NNNN_name.sql` in order, so that adding one needs no second place.
+//! Lists `migrations/NNNN_name.sql` in order, so that adding one needs no second place; compiles the page checksums.
 
 use std::{env, fmt::Write, fs, path::Path};
 
 fn main() {
+    list_migrations();
+    compile_page_checksums();
+}
+
+/// The layer registers itself before `main`. No symbol of it is named, so the linker must be told to keep it.
+fn compile_page_checksums() {
+    println!("cargo::rerun-if-changed=src/sealed.c");
+    let include = env::var_os("DEP_SQLITE3_INCLUDE").expect("SQLite is compiled with the program");
+    cc::Build::new()
+        .file("src/sealed.c")
+        .include(include)
+        .opt_level(3) // every page goes through it, in tests too
+        .warnings_into_errors(true)
+        .extra_warnings(true)
+        .cargo_metadata(false)
+        .compile("tradewind_sealed");
+    let out = env::var_os("OUT_DIR").expect("cargo sets it");
+    println!("cargo::rustc-link-search=native={}", Path::new(&out).display());
+    println!("cargo::rustc-link-lib=static:+whole-archive=tradewind_sealed");
+}
+
+fn list_migrations() {
     println!("cargo::rerun-if-changed=migrations");
     let variable = |name| env::var_os(name).expect("cargo sets it");
     let directory = Path::new(&variable("CARGO_MANIFEST_DIR")).join("migrations");

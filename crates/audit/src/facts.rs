@@ -48,7 +48,11 @@ pub fn gather(audit: &Audit<'_>, report: &mut Report) -> Result<Facts, AuditErro
             }
         })?;
         each::<EffectRow>(store.reader, &mut |row| {
+            // A job that was erased when it was given up has no request any more.
             let request: Option<serde_json::Value> = serde_json::from_str(&row.request).ok();
+            if request.is_none() && row.state == EffectState::Waiting {
+                report.owe("job", &row.id, format!("{}: its request cannot be read", row.kind));
+            }
             let order = request.as_ref().and_then(|request| request.get("order_id")?.as_str());
             facts.unsettled.extend(order.and_then(|order| Id::new(order).ok()));
             if row.state == EffectState::Exhausted {

@@ -4,7 +4,7 @@ use rustc_hash::FxHashMap;
 use tradewind_events::{Currency, Id, PaymentMethod};
 use tradewind_payments::{
     Account, HouseAccount, Payment, Posting, Refund, Surplus,
-    model::{PaymentState, Side},
+    model::{PaymentState, Side, house},
 };
 
 use crate::{Audit, AuditError, Charges, Report, facts::Facts, log::Log};
@@ -52,17 +52,35 @@ fn check_ledger(audit: &Audit<'_>, report: &mut Report) -> Result<(), AuditError
         });
     };
     let mut overdrawn = Vec::new();
+    let mut payable: FxHashMap<Currency, i128> = FxHashMap::default();
     audit.each::<Account>("payments", |row| {
         let totals =
             Totals { debits: row.debits_minor.into(), credits: row.credits_minor.into(), entries: row.entries };
         account(Account::book_of(&row.customer_id).to_string(), row.currency, totals);
+        *payable.entry(row.currency).or_default() += i128::from(row.payable_minor);
         overdrawn.extend((row.balance_minor() < 0).then(|| (row.customer_id.clone(), row.balance_minor())));
     })?;
+    let mut set_aside = Vec::new();
     audit.each::<HouseAccount>("payments", |row| {
         let totals =
             Totals { debits: row.debits_minor.into(), credits: row.credits_minor.into(), entries: row.entries };
         account(row.name.to_string(), row.currency, totals);
+        if *row.name == *house::PAYABLE {
+            set_aside.push((row.currency, row.balance_minor()));
+        }
     })?;
+    for (currency, balance_minor) in set_aside {
+        let owed = payable.remove(&currency).unwrap_or_default();
+        report.hold(6, owed == i128::from(balance_minor), || {
+            let detail = format!("the account has {balance_minor}, and {owed} are owed to deleted customers");
+            (format!("account {} in {currency}", house::PAYABLE), detail)
+        });
+    }
+    for (currency, owed) in payable {
+        report.hold(6, owed == 0, || {
+            (format!("account {} in {currency}", house::PAYABLE), format!("has nothing, and {owed} are owed"))
+        });
+    }
     for (customer_id, balance_minor) in overdrawn {
         report.hold(6, false, || (format!("account of {customer_id}"), format!("is overdrawn: {balance_minor}")));
     }

@@ -6,6 +6,7 @@
 use std::{collections::hash_map::Entry as MapEntry, sync::Arc};
 
 use rustc_hash::FxHashMap;
+use tradewind_events::Value;
 
 use crate::{AnyEntity, RowRef, StoredRow};
 
@@ -25,10 +26,30 @@ pub(crate) struct Entry {
     /// The batch that wrote it last; zero for a row that is as the store has it.
     pub dirty: u64,
     pub bytes: usize,
+    /// The run of a handler that asked for it last.
+    pub run: u64,
 }
 
 impl Entry {
-    pub const ABSENT: Self = Self { slot: Slot::Absent, version: 0, events: 0, dirty: 0, bytes: 0 };
+    pub const ABSENT: Self = Self { slot: Slot::Absent, version: 0, events: 0, dirty: 0, bytes: 0, run: 0 };
+
+    /// As a store gave it.
+    pub fn loaded(row: Option<StoredRow>) -> Self {
+        let Some(row) = row else { return Self::ABSENT };
+        let bytes = row.values.iter().map(in_memory).sum();
+        Self { version: row.version, events: row.events, slot: Slot::Raw(row), dirty: 0, bytes, run: 0 }
+    }
+}
+
+/// About how many bytes a loaded value takes in memory.
+fn in_memory(value: &Value) -> usize {
+    const VALUE_BYTES: usize = 48;
+    VALUE_BYTES
+        + match value {
+            Value::Text(text) => text.len(),
+            Value::Bytes(bytes) => bytes.len(),
+            Value::Null | Value::Int(_) => 0,
+        }
 }
 
 pub(crate) struct Cache {
@@ -106,9 +127,21 @@ impl Cache {
         self.young_bytes = self.young.values().map(|entry| entry.bytes).sum();
     }
 
+    /// Forgets every row that the store has as it is, but those that `keep` wants.
+    pub fn forget(&mut self, keep: impl Fn(&RowRef) -> bool) {
+        let committed = self.committed;
+        self.old.retain(|row, entry| entry.dirty > committed || keep(row));
+        self.young.retain(|row, entry| entry.dirty > committed || keep(row));
+        self.young_bytes = self.young.values().map(|entry| entry.bytes).sum();
+    }
+
     /// Makes room. Call it between batches, never inside one: a handler may rely on what was loaded for it.
     pub fn evict(&mut self) {
         if self.young_bytes + self.young.len() * ENTRY_BYTES <= self.half_bytes {
+            return;
+        }
+        if self.half_bytes == 0 {
+            self.forget(|_| false);
             return;
         }
         let committed = self.committed;

@@ -2,7 +2,9 @@
 //! time and chance but for its ports, so that a simulator can drive it step by step. `runtime.rs` gives it threads.
 
 mod attempt;
+mod causes;
 mod consumers;
+mod deadlines;
 mod failure;
 mod housework;
 mod jobs;
@@ -18,25 +20,26 @@ use std::{
     time::Duration,
 };
 
-use rustc_hash::FxHashMap;
-use tradewind_events::{Envelope, Id, Key, KeyText, Registry, Timestamp};
+use rustc_hash::{FxHashMap, FxHashSet};
+use tradewind_events::{Envelope, Id, Key, KeyText, Registry, Timestamp, id};
 
 use crate::{
-    Address, AnyService, Entity, Observer, Problem, StoredRow, Table,
-    cache::{Entry, Slot},
+    Address, AnyService, Entity, Observer, Problem, RowRef, StoredRow, Table, bug,
+    cache::Entry,
     due::DueWindow,
-    injected,
+    entity::readable,
     limits::Limits,
     operator::UNAVAILABLE,
     ports::{Ids, Reader, StoreError},
     tables::TimerRow,
-    time::{EngineTime, JUMPED},
+    time::EngineTime,
     trace::{Span, Tracing},
     uow::UnitOfWork,
     work::{Answered, Item, Message, Receipt},
 };
 
 pub(crate) use attempt::panic_text;
+use causes::Causes;
 use jobs::Jobs;
 use settle::InFlight;
 pub use settle::{Committed, Sealed};
@@ -90,15 +93,12 @@ pub struct Core {
     /// Names of the services, shared by the envelopes of what they say.
     names: Vec<KeyText>,
     speaker: Option<Speaker>,
-    deaths: BTreeMap<&'static str, Deaths>,
+    causes: BTreeMap<&'static str, Causes>,
     /// Why whoever drives the core holds deadlines, if they are held.
     held: Option<&'static str>,
     /// When it was last asked what is due.
     looked_at: Timestamp,
 }
-
-/// While deadlines are held because the wall clock has jumped, the engine looks at it again after this.
-const LOOK_AFTER_JUMP: Duration = Duration::from_secs(1);
 
 /// One service that hears an event.
 #[derive(Debug, Clone)]
@@ -125,12 +125,8 @@ enum ConsumerState {
     Draining,
 }
 
-/// Dead letters of one consumer within a minute.
-#[derive(Default)]
-struct Deaths {
-    since: Timestamp,
-    count: u32,
-}
+/// A row, none, or why the store rejects it.
+type Loaded = Result<Option<StoredRow>, String>;
 
 /// What a batch has come to while it forms.
 struct Forming {
@@ -195,16 +191,16 @@ impl Core {
             next_batch: 1,
             next_segment,
             timers: DueWindow::new::<TimerRow>(Vec::new(), |row| {
-                let row = TimerRow::from_row(&row.values).ok()?;
+                let row = readable::<TimerRow>(row)?;
                 Some((row.due_at, row.key(), ()))
             }),
             jobs: Jobs::new(&setup.services, setup.limits.jobs_running_max),
             limits: setup.limits,
             parked: Parked::default(),
             consumers: BTreeMap::new(),
-            names: setup.services.iter().map(|service| KeyText::literal(service.name)).collect(),
+            names: setup.services.iter().map(|service| KeyText::from(&id(service.name))).collect(),
             speaker: None,
-            deaths: BTreeMap::new(),
+            causes: BTreeMap::new(),
             held: None,
             looked_at: Timestamp::default(),
             services: setup.services,
@@ -255,31 +251,6 @@ impl Core {
         self.parked.count
     }
 
-    /// Holds or lets go deadlines; `None` lets them fire, unless the wall clock has jumped.
-    pub fn hold_deadlines(&mut self, reason: Option<&'static str>) {
-        self.held = reason;
-    }
-
-    /// Why deadlines are held, if they are.
-    pub fn deadlines_held(&self) -> Option<&'static str> {
-        self.held.or_else(|| self.clock.has_jumped().then_some(JUMPED))
-    }
-
-    /// The same without what the clock holds.
-    pub(crate) fn held(&self) -> Option<&'static str> {
-        self.held
-    }
-
-    /// The operator has looked at the clock, and it is right.
-    pub fn confirm_clock(&mut self) {
-        self.held = None;
-        self.clock.confirm();
-    }
-
-    pub fn clock(&self) -> &EngineTime {
-        &self.clock
-    }
-
     /// Takes in all that is waiting and closes the batch: [`Core::extend`], then [`Core::close`].
     pub fn form(&mut self) -> Result<Formed, StoreError> {
         self.extend(usize::MAX)?;
@@ -300,7 +271,14 @@ impl Core {
         loop {
             let mut again = Backlog::default();
             let mut missing = Vec::new();
-            while let Some((lane, task)) = self.next_task(&mut forming, items_max) {
+            loop {
+                // Messages whose rows would be too many to load at once wait until those before them are handled.
+                let has_room = missing.len() < self.limits.batch_rows_max;
+                let next = self.next_task(&mut forming, if has_room { items_max } else { 0 });
+                let Some((lane, task)) = next else { break };
+                if self.limits.cache_forgets && task.loads == 0 {
+                    self.forget_for_a_test(&forming, &again);
+                }
                 if again.holds_back(lane.as_ref()) {
                     again.push(lane, task);
                 } else if let Some((task, rows)) = self.run(&mut forming, task) {
@@ -321,20 +299,6 @@ impl Core {
     /// Closes the open batch: what comes now is for the next one.
     pub fn close(&mut self) -> Formed {
         self.forming.take().map_or(Formed::Nothing, |forming| self.seal(forming))
-    }
-
-    /// When there will be something to do without a new message.
-    pub fn next_due(&self) -> Timestamp {
-        let never = Timestamp::from_millis(i64::MAX);
-        let timers = match (self.held, &self.forming) {
-            (Some(_), _) => never,
-            // The wall clock may come back by itself.
-            (None, _) if self.clock.has_jumped() => self.looked_at.plus(LOOK_AFTER_JUMP),
-            // What falls due while a batch is open fires in the next one: closing the open one is what to wait for.
-            (None, Some(_)) if self.timers.next_due() > self.work.now => never,
-            (None, _) => self.timers.next_due(),
-        };
-        timers.min(self.jobs.next_due())
     }
 
     /// Stops for good: whoever waits is told that nothing of his was done.
@@ -371,24 +335,6 @@ impl Core {
         forming
     }
 
-    fn take_due_timers(&mut self) -> Result<(), StoreError> {
-        let now = self.clock.now();
-        self.looked_at = now;
-        if self.deadlines_held().is_some() {
-            return Ok(());
-        }
-        // Handlers judge by the time of their batch, so what is due is judged by that time too.
-        let open = self.forming.is_some() && !injected("due-by-two-clocks");
-        let now = if open { self.work.now } else { now };
-        self.timers.refill(now, &*self.reader)?;
-        while self.intake.len() < self.limits.intake_max
-            && let Some((key, ())) = self.timers.pop(now)
-        {
-            self.intake.push_back(Item::new(Message::Timer(key)));
-        }
-        Ok(())
-    }
-
     /// The cascade first; then what has waited for rows; then further messages, as long as the batch has room.
     fn next_task(&mut self, forming: &mut Forming, items_max: usize) -> Option<(Option<Lane>, Task)> {
         loop {
@@ -415,6 +361,7 @@ impl Core {
             || self.work.changes.len() >= self.limits.batch_rows_max
             || forming.events.len() >= self.limits.batch_events_max
             || self.work.bytes >= self.limits.batch_bytes_max
+            || self.work.loaded_bytes > self.limits.cache_bytes_max
             || self.clock.monotonic().saturating_sub(forming.opened_at) >= self.limits.batch_forming_max
     }
 
@@ -427,16 +374,59 @@ impl Core {
         for (table, mut keys) in by_table.into_values() {
             keys.sort_unstable();
             keys.dedup();
-            let rows = self.reader.load(table, &keys)?;
+            let rows = self.load_of(table, &keys)?;
             for (key, row) in keys.into_iter().zip(rows) {
-                let row_ref = crate::RowRef::new(table.name, key);
+                let row_ref = RowRef::new(table.name, key);
+                let row = match row {
+                    Ok(row) => row,
+                    Err(reason) => {
+                        tracing::error!(row = %row_ref.row, reason, "the store rejects a row that a message needs");
+                        self.work.reject(row_ref, &reason);
+                        continue;
+                    }
+                };
                 // What was written since the load was asked for is newer than what the load has found.
                 if self.work.cache.get(&row_ref).is_none() {
-                    self.work.cache.insert(row_ref, entry(row));
+                    let entry = Entry::loaded(row);
+                    self.work.loaded_bytes += entry.bytes;
+                    self.work.cache.insert(row_ref, entry);
                 }
             }
         }
         Ok(())
+    }
+
+    /// See [`Limits::cache_forgets`].
+    fn forget_for_a_test(&mut self, forming: &Forming, again: &Backlog) {
+        let awaited: FxHashSet<&RowRef> = forming.backlog.rows().chain(again.rows()).collect();
+        self.work.cache.forget(|row| awaited.contains(row));
+    }
+
+    /// From now on rows are forgotten, or kept in memory: see [`Limits::cache_forgets`].
+    pub fn set_forgetful(&mut self, forgets: bool) {
+        self.limits.cache_forgets = forgets;
+    }
+}
+
+impl Core {
+    /// Rows of one table, each with the reason where the store rejects it. One key that it rejects is no fault of the
+    /// others: then they are loaded one by one.
+    fn load_of(&self, table: &'static Table, keys: &[Key]) -> Result<Vec<Loaded>, StoreError> {
+        let reason = match self.reader.load(table, keys) {
+            Err(StoreError::Rejected(_)) if bug::injected("rejection-ends-engine") => {
+                return Err(StoreError::Unusable("a row was rejected".to_owned()));
+            }
+            Err(StoreError::Rejected(reason)) => reason,
+            rows => return Ok(rows?.into_iter().map(Ok).collect()),
+        };
+        if keys.len() == 1 {
+            return Ok(vec![Err(reason)]);
+        }
+        let mut rows = Vec::with_capacity(keys.len());
+        for key in keys {
+            rows.extend(self.load_of(table, std::slice::from_ref(key))?);
+        }
+        Ok(rows)
     }
 }
 
@@ -444,23 +434,13 @@ impl Forming {
     fn take(&mut self, mut item: Item) {
         item.waiting = None;
         let verdict = item.condemned.clone().map(Verdict::Dead);
-        let root = Task { kind: TaskKind::Root, verdict, depth: 0, item: self.items.len(), loads: 0, stopped_at: 0 };
+        let root = Task { kind: TaskKind::Root, verdict, depth: 0, item: self.items.len(), ..Task::default() };
         self.queue.push_back(root);
         self.items.push(item);
     }
 
     fn receipts(&self) -> Vec<Receipt> {
         self.items.iter().filter_map(Item::receipt).collect()
-    }
-}
-
-fn entry(row: Option<StoredRow>) -> Entry {
-    match row {
-        None => Entry::ABSENT,
-        Some(row) => {
-            let bytes = row.values.len() * 48;
-            Entry { version: row.version, events: row.events, slot: Slot::Raw(row), dirty: 0, bytes }
-        }
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
 use rustc_hash::FxHasher;
 
 pub use tradewind_events::ColumnDef;
-use tradewind_events::{ColumnError, Key, Value};
+use tradewind_events::{ColumnError, InvalidKey, Key, Value};
 
 /// A row that a service owns. Derive it: `#[derive(Clone, Entity)] #[entity(owner = Inventory, table = "stock",
 /// key = (sku, location_id))]`.
@@ -45,6 +45,27 @@ impl Table {
     pub fn position(&self, column: &str) -> Option<usize> {
         self.columns.iter().position(|known| known.name == column)
     }
+}
+
+impl Table {
+    /// The key of a row as a store keeps it.
+    pub fn key_of(&self, row: &[Value]) -> Result<Key, InvalidKey> {
+        // What is no text is no part of a key, and refused like an empty one.
+        Key::checked(self.key.iter().map(|column| match self.position(column).and_then(|place| row.get(place)) {
+            Some(Value::Text(text)) => &**text,
+            _ => "",
+        }))
+    }
+}
+
+/// A row as its entity. One that cannot be read is logged and left where it is: the others go on without it.
+pub(crate) fn readable<E: Entity>(row: &StoredRow) -> Option<E> {
+    let read = E::from_row(&row.values);
+    if let Err(error) = &read {
+        let key = E::TABLE.key_of(&row.values).map_or_else(|error| error.to_string(), |key| key.to_string());
+        tracing::error!(table = E::TABLE.name, key, %error, "a row cannot be read");
+    }
+    read.ok()
 }
 
 /// A row as a store keeps it.

@@ -118,7 +118,7 @@ impl Handlers {
             let slot = Slot::Typed(Arc::clone(entity));
             work.cache.insert(
                 RowRef::new(row.table, row.key.clone()),
-                Entry { slot, version: 1, events: *events, dirty: 0, bytes: 0 },
+                Entry { slot, version: 1, events: *events, dirty: 0, bytes: 0, run: 0 },
             );
         }
         work.now = moment.now;

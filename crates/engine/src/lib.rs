@@ -20,6 +20,7 @@ pub mod operator;
 mod packing;
 pub mod ports;
 mod replay;
+mod reruns;
 mod runtime;
 pub mod segment;
 mod service;
@@ -37,7 +38,7 @@ pub use core::{Committed, Core, Formed, Logged, Sealed, Setup};
 pub(crate) use entity::RowRef;
 pub use entity::{AnyEntity, ColumnDef, Entity, EntityRef, StoredRow, Table};
 pub use gate::{Gate, Handling};
-pub use limits::{Backoff, Limits};
+pub use limits::{Backoff, EVENT_BYTES_MAX, Limits};
 pub use message::{
     Address, AnyAnswer, Cause, Command, Effect, EventCause, Events, Finished, Idempotency, StoredAnswer, Timer,
 };

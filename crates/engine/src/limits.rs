@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+/// The default of [`Limits::event_bytes_max`]. The largest event that legal input leads to is smaller: a test builds it
+/// from the bounds of its fields (`crates/audit/tests/audit/largest.rs`).
+pub const EVENT_BYTES_MAX: usize = 960 * 1024;
+
 /// Bounds of one engine.
 #[derive(Debug, Clone)]
 pub struct Limits {
@@ -17,14 +21,21 @@ pub struct Limits {
     pub batch_bytes_max: usize,
     /// How long a batch has been forming when it takes no further message.
     pub batch_forming_max: Duration,
-    /// The data of one event, in bytes of JSON; a handler that says a larger one is refused. Brokers take 1 MB.
+    /// The data of one event, in bytes of JSON. A handler that emits a larger one fails. Brokers accept messages of 1 MB
+    /// (1,048,576 bytes) by default; what is left is for the envelope.
     pub event_bytes_max: usize,
+    /// How often one run of a handler may look up or write a row. The count is the same whether the rows are in memory or
+    /// not, so a handler that needs too many always fails.
+    pub handler_look_ups_max: usize,
     /// How long a chain of events may be inside one batch.
     pub cascade_depth_max: u16,
     /// Messages that wait for a batch; more are refused.
     pub intake_max: usize,
-    /// Rows kept in memory, in bytes.
+    /// Rows kept in memory between batches, in bytes. Zero keeps only what is not committed yet.
     pub cache_bytes_max: usize,
+    /// For tests: forget every row before each message, except those that are not committed or that a message waits
+    /// for. A handler that works only with rows in memory then fails.
+    pub cache_forgets: bool,
     /// Messages that are parked; more stop the intake.
     pub parked_max: usize,
     /// A parked message is a dead letter after this.
@@ -36,7 +47,7 @@ pub struct Limits {
     /// A stop waits no longer for calls that are under way: what became of them is asked again after the next start,
     /// under the same keys.
     pub jobs_stop_wait: Duration,
-    /// A consumer with more dead letters than this within a minute is paused.
+    /// A consumer whose dead letters have more unrelated causes than this within a minute is paused.
     pub dead_letters_a_minute_max: u32,
     /// How long the answer under an idempotency key is kept.
     pub idempotency_kept: Duration,
@@ -54,10 +65,12 @@ impl Default for Limits {
             batch_events_max: 16_384,
             batch_bytes_max: 16 * 1024 * 1024,
             batch_forming_max: Duration::from_millis(250),
-            event_bytes_max: 256 * 1024,
+            event_bytes_max: EVENT_BYTES_MAX,
+            handler_look_ups_max: 250_000,
             cascade_depth_max: 64,
             intake_max: 8_192,
             cache_bytes_max: 64 * 1024 * 1024,
+            cache_forgets: false,
             parked_max: 100_000,
             park_deadline: Duration::from_hours(1),
             job_attempts_max: 12,

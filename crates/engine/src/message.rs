@@ -185,7 +185,9 @@ impl Column for StoredAnswer {
         plain.push(b'\n');
         plain.extend_from_slice(&self.body);
         // Without memory the process ends anyway; what is no frame would be refused when it is read.
-        Value::Bytes(compress_short(&plain).unwrap_or_default().into())
+        let packed = compress_short(&plain);
+        // An answer that could not be kept is refused with its batch: an empty one would be given again.
+        Value::Bytes(packed.unwrap_or_else(|error| panic!("an answer cannot be compressed: {error}")).into())
     }
 
     fn from_value(value: &Value) -> Result<Self, ColumnError> {

@@ -9,5 +9,6 @@ pub use broker::{Broker, BrokerError, Incoming, Outgoing, Position, Subscription
 pub use clock::{Clock, Reading, SystemClock};
 pub use ids::{Ids, UuidV7};
 pub use store::{
-    Commit, CommitError, Direction, List, Reader, RowChange, RowWrite, SEGMENT_BLOCK_BYTES_MAX, StoreError, Writer,
+    Commit, CommitError, Direction, List, Phrase, Reader, RowChange, RowWrite, SEGMENT_BLOCK_BYTES_MAX, StoreError,
+    WORDS, Writer,
 };

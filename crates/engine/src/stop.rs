@@ -29,6 +29,17 @@ impl Stop {
     }
 }
 
+impl fmt::Display for Stop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing => f.write_str("a row is not loaded yet"),
+            Self::NotYet(row) => write!(f, "{row} is not there yet"),
+            Self::Refused(problem) => fmt::Display::fmt(problem, f),
+            Self::Broken(reason) => f.write_str(reason),
+        }
+    }
+}
+
 impl From<Problem> for Stop {
     fn from(problem: Problem) -> Self {
         Self::Refused(problem)

@@ -13,6 +13,7 @@ use crate::{
     cache::{Cache, Entry, Slot},
     operator::EVENT_TOO_LARGE,
     ports::Ids,
+    reruns::Missing,
     tables::{EffectRow, EffectState, TimerRow},
 };
 
@@ -89,6 +90,16 @@ impl<'a, S: Settings> Uow<'a, S> {
         self.work.get(key.clone())?.ok_or_else(|| Stop::Broken(format!("there is no {} {key}", E::TABLE.name)))
     }
 
+    /// The rows of these keys, in their order; all of them must be there. They are loaded together.
+    pub fn load_all<E: Entity<Owner = S>>(
+        &mut self,
+        keys: impl IntoIterator<Item = impl AsKey>,
+    ) -> Result<Vec<E>, Stop> {
+        // Every key is asked for before the first that is missing stops the handler.
+        let rows: Vec<Result<E, Stop>> = keys.into_iter().map(|key| self.load(key)).collect();
+        rows.into_iter().collect()
+    }
+
     /// The row, which a fact of another key will bring: until then the message is parked.
     pub fn wait_for<E: Entity<Owner = S>>(&mut self, key: impl AsKey) -> Result<E, Stop> {
         let key = key.as_key();
@@ -122,11 +133,15 @@ impl<'a, S: Settings> Uow<'a, S> {
 
     /// The same, but not before a moment: for asking again what the world had not decided yet.
     pub fn effect_at<K: Effect<Owner = S>>(&mut self, key: &Id, request: &K::Request, not_before: Timestamp) {
+        let request = match serde_json::to_string(request) {
+            Ok(request) => request.into(),
+            Err(error) => return self.work.fail(format!("the request of a {} cannot be written: {error}", K::NAME)),
+        };
         self.work.ask(EffectRow {
             id: key.clone(),
             service: S::SERVICE.into(),
             kind: K::NAME.into(),
-            request: serde_json::to_string(request).unwrap_or_default().into(),
+            request,
             state: EffectState::Waiting,
             attempts: 0,
             due_at: not_before,
@@ -193,10 +208,6 @@ pub(crate) struct Change {
     pub base: u64,
 }
 
-/// A handler runs again after so many loads at most: one that needs more looks for rows that cannot be there, by keys
-/// that it makes anew each time.
-pub(crate) const LOADS_MAX: u16 = 64;
-
 /// What is behind [`Uow`]: the rows in memory, and what the running handler has done.
 pub struct UnitOfWork {
     pub(crate) cache: Cache,
@@ -206,14 +217,25 @@ pub struct UnitOfWork {
     pub(crate) changes: Vec<Change>,
     /// About what the batch writes, in bytes: rows as they weigh in memory, events as they are in JSON.
     pub(crate) bytes: usize,
+    /// About how many bytes of rows the batch has loaded.
+    pub(crate) loaded_bytes: usize,
     event_bytes_max: usize,
+    look_ups_max: usize,
+    /// Look-ups of the run that is under way.
+    look_ups: usize,
+    /// The number of the run that is under way; its rows carry it.
+    run: u64,
     ids: Box<dyn Ids>,
     /// Ids that are new in this batch, those of its events among them.
     minted: FxHashSet<Arc<str>>,
     overlay: FxHashMap<RowRef, Written>,
     /// The order in which `overlay` was written, so that a commit does not depend on how a map hashes.
     order: Vec<RowRef>,
-    missing: Vec<(&'static Table, Key)>,
+    missing: Missing,
+    /// Rows that the store rejected in this batch, each with the reason: whoever needs one fails.
+    rejected: FxHashMap<RowRef, Arc<str>>,
+    /// Why the running handler cannot succeed, where it could not be told at once.
+    broken: Option<String>,
     pub(crate) emitted: Events,
 }
 
@@ -234,12 +256,18 @@ impl UnitOfWork {
             batch: 0,
             changes: Vec::new(),
             bytes: 0,
+            loaded_bytes: 0,
             event_bytes_max: limits.event_bytes_max,
+            look_ups_max: limits.handler_look_ups_max,
+            look_ups: 0,
+            run: 1,
             ids,
             minted: FxHashSet::default(),
             overlay: FxHashMap::default(),
             order: Vec::new(),
             missing: Vec::new(),
+            rejected: FxHashMap::default(),
+            broken: None,
             emitted: Events::new(),
         }
     }
@@ -249,11 +277,35 @@ impl UnitOfWork {
         self.batch = batch;
         self.now = self.now.max(now);
         self.minted.clear();
+        self.rejected.clear();
         self.changes.clear();
         self.bytes = 0;
+        self.loaded_bytes = 0;
+    }
+
+    /// A handler runs, for the first time or again.
+    pub(crate) fn begin_run(&mut self) {
+        self.run += 1;
+        self.look_ups = 0;
+    }
+
+    /// Whether the run that is under way has asked for this row.
+    pub(crate) fn asked_for(&mut self, row: &RowRef) -> bool {
+        self.overlay.contains_key(row) || self.cache.get(row).is_some_and(|entry| entry.run == self.run)
+    }
+
+    fn count_look_up(&mut self) -> Result<(), Stop> {
+        self.look_ups += 1;
+        if self.look_ups > self.look_ups_max { Err(self.too_many_look_ups()) } else { Ok(()) }
+    }
+
+    #[cold]
+    fn too_many_look_ups(&self) -> Stop {
+        Stop::Broken(format!("it looks for more than {} rows", self.look_ups_max))
     }
 
     pub(crate) fn get<E: Entity>(&mut self, key: Key) -> Result<Option<E>, Stop> {
+        self.count_look_up()?;
         let row = RowRef::new(E::TABLE.name, key);
         if !self.overlay.is_empty()
             && let Some(written) = self.overlay.get(&row)
@@ -267,9 +319,9 @@ impl UnitOfWork {
             if self.is_minted(&row.row.key) {
                 return Ok(None);
             }
-            self.missing.push((E::TABLE, row.row.key));
-            return Err(Stop::Missing);
+            return Err(self.miss(E::TABLE, &row));
         };
+        entry.run = self.run;
         match &entry.slot {
             Slot::Absent => Ok(None),
             Slot::Typed(entity) => typed(&**entity).map(Some),
@@ -292,20 +344,52 @@ impl UnitOfWork {
 
     /// What is written must be known, or its version cannot be checked: a row that was never read is loaded first.
     fn write(&mut self, table: &'static Table, key: Key, written: Written) {
+        // One that is beyond the bound is found by the run's end.
+        self.look_ups += 1;
         let row = RowRef::new(table.name, key);
         if self.overlay.insert(row.clone(), written).is_none() {
-            if self.cache.get(&row).is_none() && !self.is_minted(&row.row.key) {
-                self.missing.push((table, row.row.key.clone()));
+            if let Some(entry) = self.cache.get(&row) {
+                entry.run = self.run;
+            } else if !self.is_minted(&row.row.key)
+                && let Stop::Broken(reason) = self.miss(table, &row)
+            {
+                self.broken.get_or_insert(reason);
             }
             self.order.push(row);
         }
     }
 
-    fn ask(&mut self, job: EffectRow) {
-        let Ok(before) = self.get::<EffectRow>(job.id.as_key()) else { return };
-        if before.is_none_or(|before| before.state == EffectState::Exhausted) {
-            self.put(job);
+    /// Asks for a row that is not in memory, unless that is in vain.
+    fn miss(&mut self, table: &'static Table, row: &RowRef) -> Stop {
+        if let Some(reason) = self.rejected.get(row) {
+            return Stop::Broken(format!("{} cannot be loaded: {reason}", row.row));
         }
+        let (parts, wanted) = (row.row.key.parts().count(), table.key.len());
+        if parts != wanted {
+            return Stop::Broken(format!("{} has a key of {parts} parts, its table one of {wanted}", row.row));
+        }
+        self.missing.push((table, row.row.key.clone()));
+        Stop::Missing
+    }
+
+    /// The store has rejected a row that was to be loaded.
+    pub(crate) fn reject(&mut self, row: RowRef, reason: &str) {
+        self.rejected.insert(row, reason.into());
+    }
+
+    fn ask(&mut self, job: EffectRow) {
+        match self.get::<EffectRow>(job.id.as_key()) {
+            Ok(None) => self.put(job),
+            Ok(Some(before)) if before.state == EffectState::Exhausted => self.put(job),
+            // The handler runs again when the row is there.
+            Ok(Some(_)) | Err(Stop::Missing) => {}
+            Err(stop) => self.fail(stop.to_string()),
+        }
+    }
+
+    /// The running handler fails as soon as it has ended.
+    pub(crate) fn fail(&mut self, reason: String) {
+        self.broken.get_or_insert(reason);
     }
 
     pub(crate) fn new_id(&mut self) -> Id {
@@ -323,9 +407,11 @@ impl UnitOfWork {
         !self.minted.is_empty() && key.parts().any(|part| self.minted.contains(part))
     }
 
-    /// The rows that the handler asked for in vain. Not empty: run it again once they are there.
-    pub(crate) fn take_missing(&mut self) -> Vec<(&'static Table, Key)> {
-        std::mem::take(&mut self.missing)
+    /// The rows that the handler asked for in vain; not empty: run it again once they are there. An error when it asked
+    /// for too many, whether they are there or not.
+    pub(crate) fn take_missing(&mut self) -> Result<Missing, Stop> {
+        let missing = std::mem::take(&mut self.missing);
+        if self.look_ups > self.look_ups_max { Err(self.too_many_look_ups()) } else { Ok(missing) }
     }
 
     /// The handler leaves no trace.
@@ -333,6 +419,7 @@ impl UnitOfWork {
         self.overlay.clear();
         self.order.clear();
         self.missing.clear();
+        self.broken = None;
         self.emitted = Events::new();
     }
 
@@ -343,6 +430,9 @@ impl UnitOfWork {
 
     /// The handler has succeeded: its writes are merged into the cache, its events get their numbers.
     pub(crate) fn merge(&mut self) -> Result<Vec<Said>, Stop> {
+        if let Some(reason) = self.broken.take() {
+            return Err(Stop::Broken(reason));
+        }
         let mut said = Vec::with_capacity(self.emitted.len());
         // An event may be about a row that was only read: its count of events is a change of the row too.
         let mut bytes = 0;
@@ -352,7 +442,7 @@ impl UnitOfWork {
             let row = RowRef::new(event.subject_table(), subject.key.clone());
             if !self.is_there(&row) {
                 let told = event.name();
-                return Err(Stop::Broken(format!("{told} was said about {subject}, which is not there")));
+                return Err(Stop::Broken(format!("{told} is about {subject}, which is not there or was not read")));
             }
             said.push((row, Said { event, subject, sequence: 0 }));
         }
@@ -377,36 +467,16 @@ impl UnitOfWork {
         Ok(said.into_iter().map(number).collect())
     }
 
-    /// Runs a handler outside a batch, over a cache that holds every row there is, and merges what it did. After an
-    /// error nothing of it stands.
-    pub(crate) fn run_alone<T>(
-        &mut self,
-        mut run: impl FnMut(&mut Self) -> Result<T, Stop>,
-    ) -> Result<(T, Vec<Said>), Stop> {
-        for _ in 0..=LOADS_MAX {
-            let outcome = run(self);
-            let missing = self.take_missing();
-            if missing.is_empty() {
-                let merged = outcome.and_then(|done| Ok((done, self.merge()?)));
-                if merged.is_err() {
-                    self.discard();
-                }
-                return merged;
-            }
-            self.discard();
-            for (table, key) in missing {
-                self.cache.insert(RowRef::new(table.name, key), Entry::ABSENT);
-            }
-        }
-        Err(Stop::Broken("it asks for other rows each time it runs".to_owned()))
-    }
-
-    /// An event can be about a row that this handler writes, or that is in memory and present.
+    /// An event can be about a row that this handler has written or read, and that is present. One that only happens to
+    /// be in memory would be there today and not tomorrow.
     fn is_there(&mut self, row: &RowRef) -> bool {
         match self.overlay.get(row) {
             Some(Written::Put(_)) => true,
             Some(Written::Deleted(_)) => false,
-            None => self.cache.get(row).is_some_and(|entry| matches!(entry.slot, Slot::Typed(_))),
+            None => {
+                let entry = self.cache.get(row).filter(|entry| entry.run == self.run);
+                entry.is_some_and(|entry| matches!(entry.slot, Slot::Typed(_)))
+            }
         }
     }
 }

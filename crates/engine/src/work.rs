@@ -140,7 +140,7 @@ impl CommandMessage {
             command: Box::new(command),
         };
         let render: Render =
-            Box::new(move |answer| answer.downcast_ref::<C::Answer>().map(&render).unwrap_or_default());
+            Box::new(move |answer| answer.downcast_ref::<C::Answer>().map_or_else(|| wrong_answer(C::NAME), &render));
         Self { target, context, idempotency: None, render, reply: None }
     }
 
@@ -150,7 +150,8 @@ impl CommandMessage {
         context: Context,
         render: impl Fn(&crate::operator::Done) -> StoredAnswer + Send + 'static,
     ) -> Self {
-        let render: Render = Box::new(move |answer| answer.downcast_ref().map(&render).unwrap_or_default());
+        let render: Render =
+            Box::new(move |answer| answer.downcast_ref().map_or_else(|| wrong_answer("an operator's action"), &render));
         Self { target: Target::Operator(action), context, idempotency: None, render, reply: None }
     }
 
@@ -169,6 +170,11 @@ impl CommandMessage {
     pub(crate) fn stored(&self, answer: &dyn Any) -> StoredAnswer {
         (self.render)(answer)
     }
+}
+
+/// A handler has answered with a type that is not its command's. Its message is refused for it.
+fn wrong_answer(command: &str) -> StoredAnswer {
+    panic!("{command} was answered with another type than its own")
 }
 
 impl Item {

@@ -113,7 +113,7 @@ pub struct ProductBackInStock {
 
 /// The order at today's prices: every amount of its summary and every unit price is filled.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Event)]
-#[event("quote.issued", version = 1, about = quote(order.order_id), key = order.order_id)]
+#[event("quote.issued", version = 1, about = quote(order.order_id), key = order.order_id, party = order)]
 pub struct QuoteIssued {
     pub order: Arc<OrderSummary>,
     pub lines: Lines,
@@ -121,7 +121,7 @@ pub struct QuoteIssued {
 
 /// The order cannot be sold as it was placed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Event)]
-#[event("quote.refused", version = 1, about = quote(order.order_id), key = order.order_id)]
+#[event("quote.refused", version = 1, about = quote(order.order_id), key = order.order_id, party = order)]
 pub struct QuoteRefused {
     pub order: Arc<OrderSummary>,
     pub unavailable: Arc<[Unavailable]>,

@@ -33,8 +33,8 @@ impl Value {
 pub enum ColumnKind {
     Text,
     /// An [`Id`]. A store may keep a UUID in its canonical form (36 characters, lower case) in fewer bytes, and gives its
-    /// text back. UUIDs then sort apart from other ids. Among themselves UUIDs sort by their text, and so do other ids;
-    /// how the two sort against each other is the store's own, for pages as for bounds. A page is consistent in itself.
+    /// text back. Every store sorts ids as [`id_rank`] does, in pages as against bounds: ids that are no such UUID by their
+    /// text, and UUIDs by their text after all of them.
     Id,
     Integer,
     /// 0 or 1.
@@ -43,6 +43,16 @@ pub enum ColumnKind {
     Time,
     Json,
     Bytes,
+}
+
+/// What ids are sorted by in every list: whether it is a UUID in its canonical form, then the text.
+pub fn id_rank(id: &str) -> (bool, &str) {
+    let is_uuid = id.len() == 36
+        && id.bytes().enumerate().all(|(nth, byte)| match nth {
+            8 | 13 | 18 | 23 => byte == b'-',
+            _ => matches!(byte, b'0'..=b'9' | b'a'..=b'f'),
+        });
+    (is_uuid, id)
 }
 
 /// One column of a table.
@@ -128,9 +138,13 @@ pub fn read_column<T>(
 pub const JSON_COLUMN_WEIGHT: usize = 256;
 
 /// A field that is stored as JSON text.
+///
+/// # Panics
+/// When JSON cannot hold it. Our wire types have string keys and no failing serializer; one that had would be refused
+/// with its message when its batch is encoded, and not be stored empty.
 pub fn json_to_value<T: Serialize>(field: &T) -> Value {
-    // Our wire types have string keys and no failing serializer: there is nothing that JSON cannot hold.
-    Value::Text(serde_json::to_string(field).unwrap_or_default().into())
+    let json = serde_json::to_string(field);
+    Value::Text(json.unwrap_or_else(|error| panic!("a column cannot be written as JSON: {}", masked(&error))).into())
 }
 
 /// The reverse of [`json_to_value`].
@@ -297,8 +311,8 @@ macro_rules! integer_columns {
         impl Column for $integer {
             const KIND: ColumnKind = ColumnKind::Integer;
             fn to_value(&self) -> Value {
-                // An unsigned count beyond 2^63 is out of every bound that we set.
-                Value::Int(i64::try_from(*self).unwrap_or(i64::MAX))
+                // A count beyond 2^63 is out of every bound that we set. It is refused with its batch, not stored as less.
+                Value::Int(i64::try_from(*self).unwrap_or_else(|_| panic!("{self} does not fit a column")))
             }
             fn from_value(value: &Value) -> Result<Self, ColumnError> {
                 Self::try_from(integer(value)?).map_err(|error: TryFromIntError| ColumnError(error.to_string()))

@@ -5,11 +5,13 @@ use std::{any::Any, borrow::Cow, collections::BTreeMap, fmt, sync::Arc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned};
 
 use crate::{
-    Column, ColumnError, ColumnKind, DecodeError, Id, Key, Value, is_key_text, personal::masked, size::json_size,
+    Column, ColumnError, ColumnKind, DecodeError, Id, Key, OrderSummary, Value, is_key_text, personal::masked,
+    size::json_size,
 };
 
 /// A fact that a service tells. Derive it:
-/// `#[derive(Event)] #[event("order.placed", version = 1, about = order(order_id), key = order_id)]`.
+/// `#[derive(Event)] #[event("order.placed", version = 1, about = order(order_id), key = order_id)]`. Where an event names the
+/// customer, `party = customer_id` follows.
 pub trait Event: fmt::Debug + Serialize + DeserializeOwned + Send + Sync + 'static {
     /// The wire name, `domain.action`, past tense, snake case.
     const NAME: &'static str;
@@ -24,9 +26,38 @@ pub trait Event: fmt::Debug + Serialize + DeserializeOwned + Send + Sync + 'stat
     /// What orders the stream: the order id for the saga, the SKU for stock.
     fn key(&self) -> &Id;
 
+    /// On whose behalf it happened, where the event names one: the customer of an order. Failures of one party count as
+    /// one cause.
+    fn party(&self) -> Option<&Id> {
+        None
+    }
+
     /// Data of an older version, made into data of the next one. `None`: that version was never written.
     fn upcast(_from: u16, _data: serde_json::Value) -> Option<serde_json::Value> {
         None
+    }
+}
+
+/// A field of an event that names the party on whose behalf it happened, for the derive of [`Event`].
+pub trait Party {
+    fn party(&self) -> Option<&Id>;
+}
+
+impl Party for Id {
+    fn party(&self) -> Option<&Id> {
+        Some(self)
+    }
+}
+
+impl Party for Arc<OrderSummary> {
+    fn party(&self) -> Option<&Id> {
+        Some(&self.customer_id)
+    }
+}
+
+impl<T: Party> Party for Option<T> {
+    fn party(&self) -> Option<&Id> {
+        self.as_ref().and_then(T::party)
     }
 }
 
@@ -113,6 +144,8 @@ pub trait AnyEvent: fmt::Debug + Send + Sync + 'static {
     /// The table of the subject.
     fn subject_table(&self) -> &'static str;
     fn key(&self) -> &Id;
+    /// See [`Event::party`].
+    fn party(&self) -> Option<&Id>;
     /// Appends the data as JSON.
     fn encode(&self, out: &mut Vec<u8>) -> Result<(), serde_json::Error>;
     /// About how many bytes the data has as JSON, texts unescaped: it is not written for that. Escaped it is up to
@@ -136,6 +169,9 @@ impl<E: Event> AnyEvent for E {
     }
     fn key(&self) -> &Id {
         Event::key(self)
+    }
+    fn party(&self) -> Option<&Id> {
+        Event::party(self)
     }
     fn encode(&self, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
         serde_json::to_writer(out, self)

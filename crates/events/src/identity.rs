@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Change, Event, Id, Personal};
+use crate::{Change, Event, FreeJson, Id, Personal};
 
 /// The public half of a signing key (RFC 7517).
-pub type Jwk = Arc<serde_json::Value>;
+pub type Jwk = FreeJson;
 
 /// Somebody signed up.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Event)]

@@ -76,7 +76,7 @@ pub struct StockReplenished {
 
 /// All lines of an order are claimed; each says from where.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Event)]
-#[event("reservation.made", version = 1, about = reservation(order.order_id), key = order.order_id)]
+#[event("reservation.made", version = 1, about = reservation(order.order_id), key = order.order_id, party = order)]
 pub struct ReservationMade {
     pub reservation_id: Id,
     pub order: Arc<OrderSummary>,
@@ -86,7 +86,7 @@ pub struct ReservationMade {
 
 /// Nothing of an order is claimed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Event)]
-#[event("reservation.refused", version = 1, about = reservation(order.order_id), key = order.order_id)]
+#[event("reservation.refused", version = 1, about = reservation(order.order_id), key = order.order_id, party = order)]
 pub struct ReservationRefused {
     pub order: Arc<OrderSummary>,
     pub reason: ReservationRefusal,
@@ -95,7 +95,7 @@ pub struct ReservationRefused {
 
 /// What was claimed is sold.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Event)]
-#[event("reservation.committed", version = 1, about = reservation(order.order_id), key = order.order_id)]
+#[event("reservation.committed", version = 1, about = reservation(order.order_id), key = order.order_id, party = order)]
 pub struct ReservationCommitted {
     pub reservation_id: Id,
     pub order: Arc<OrderSummary>,
@@ -104,7 +104,13 @@ pub struct ReservationCommitted {
 
 /// The money came, but the claim is gone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Event)]
-#[event("reservation.commit_refused", version = 1, about = reservation(order.order_id), key = order.order_id)]
+#[event(
+    "reservation.commit_refused",
+    version = 1,
+    about = reservation(order.order_id),
+    key = order.order_id,
+    party = order
+)]
 pub struct ReservationCommitRefused {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reservation_id: Option<Id>,
@@ -114,7 +120,7 @@ pub struct ReservationCommitRefused {
 
 /// What was claimed is free again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Event)]
-#[event("reservation.released", version = 1, about = reservation(order.order_id), key = order.order_id)]
+#[event("reservation.released", version = 1, about = reservation(order.order_id), key = order.order_id, party = order)]
 pub struct ReservationReleased {
     pub reservation_id: Id,
     pub order: Arc<OrderSummary>,
@@ -124,7 +130,7 @@ pub struct ReservationReleased {
 
 /// What was claimed is free again, because the money did not come in time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Event)]
-#[event("reservation.expired", version = 1, about = reservation(order.order_id), key = order.order_id)]
+#[event("reservation.expired", version = 1, about = reservation(order.order_id), key = order.order_id, party = order)]
 pub struct ReservationExpired {
     pub reservation_id: Id,
     pub order: Arc<OrderSummary>,
@@ -134,7 +140,7 @@ pub struct ReservationExpired {
 
 /// What was sold is back on the shelf.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Event)]
-#[event("reservation.restocked", version = 1, about = reservation(order.order_id), key = order.order_id)]
+#[event("reservation.restocked", version = 1, about = reservation(order.order_id), key = order.order_id, party = order)]
 pub struct ReservationRestocked {
     pub reservation_id: Id,
     pub order: Arc<OrderSummary>,
@@ -159,7 +165,7 @@ pub struct Insufficient {
     pub product_id: Id,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requested: Option<u32>,
-    /// Over all locations.
+    /// What one order can get, from as many locations as may serve it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub available: Option<i64>,
 }

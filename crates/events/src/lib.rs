@@ -25,6 +25,8 @@ mod cart_snapshot;
 mod column;
 mod envelope;
 mod event;
+mod fingerprint;
+mod free_json;
 mod id;
 mod key;
 mod money;
@@ -38,11 +40,13 @@ mod values;
 
 pub use cart_snapshot::CartSnapshot;
 pub use column::{
-    Column, ColumnDef, ColumnError, ColumnKind, Columns, JSON_COLUMN_WEIGHT, Value, all_columns, json_from_value,
-    json_to_value, read_column,
+    Column, ColumnDef, ColumnError, ColumnKind, Columns, JSON_COLUMN_WEIGHT, Value, all_columns, id_rank,
+    json_from_value, json_to_value, read_column,
 };
 pub use envelope::{DecodeError, Envelope, RawEnvelope, SPEC_VERSION};
-pub use event::{AnyEvent, Event, EventKind, Registry, Subject};
+pub use event::{AnyEvent, Event, EventKind, Party, Registry, Subject};
+pub use fingerprint::Fingerprint;
+pub use free_json::{FREE_JSON_DEPTH_MAX, FreeJson, InvalidJson, JsonKind};
 pub use id::{ID_BYTES_MAX, Id, InvalidId, id};
 pub use key::{
     AsKey, InvalidKey, InvalidKeyText, KEY_PARTS_MAX, KEY_TEXT_BYTES_MAX, Key, KeyPart, KeyText, Part, is_key_text,
@@ -56,8 +60,8 @@ pub use time::{InvalidTimestamp, Timestamp};
 pub use tradewind_macros::{Event, TextEnum};
 pub use values::{
     Address, AdjustmentType, Attributes, CancelledBy, Change, Check, InvalidLines, LINES_MAX, Line, Lines, LowLevel,
-    Media, OrderSummary, PaymentMethod, Price, Product, ProductStatus, QUANTITY_MAX, ScheduledPrice, StockCause,
-    StockLevel, Variant, VariantStatus,
+    Media, ORDER_PIECES_MAX, OrderSummary, PaymentMethod, Price, Product, ProductStatus, QUANTITY_MAX, ScheduledPrice,
+    StockCause, StockLevel, Variant, VariantStatus,
 };
 
 /// A closed set of names: each variant has one wire name, written out.

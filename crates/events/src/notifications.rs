@@ -8,7 +8,13 @@ use crate::{Event, Id, OrderSummary, Subject, TextEnum};
 
 /// A worker is asked to send it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Event)]
-#[event("notification.queued", version = 1, about = notification(notification_id), key = notification_id)]
+#[event(
+    "notification.queued",
+    version = 1,
+    about = notification(notification_id),
+    key = notification_id,
+    party = order
+)]
 pub struct NotificationQueued {
     pub notification_id: Id,
     /// What it is about.

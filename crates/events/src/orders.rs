@@ -8,7 +8,7 @@ use crate::{Address, CancelledBy, Check, Currency, Event, Id, Lines, OrderSummar
 
 /// Somebody wants to buy.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Event)]
-#[event("order.placed", version = 1, about = order(order_id), key = order_id)]
+#[event("order.placed", version = 1, about = order(order_id), key = order_id, party = customer_id)]
 pub struct OrderPlaced {
     pub order_id: Id,
     pub customer_id: Id,
@@ -28,7 +28,7 @@ pub struct OrderPlaced {
 
 /// The quoted prices are final: stock may be reserved.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Event)]
-#[event("order.priced", version = 1, about = order(order.order_id), key = order.order_id)]
+#[event("order.priced", version = 1, about = order(order.order_id), key = order.order_id, party = order)]
 pub struct OrderPriced {
     pub order: Arc<OrderSummary>,
     pub lines: Lines,
@@ -45,7 +45,7 @@ pub struct OrderPriced {
 
 /// All checks have passed: the money may be held.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Event)]
-#[event("order.validated", version = 1, about = order(order.order_id), key = order.order_id)]
+#[event("order.validated", version = 1, about = order(order.order_id), key = order.order_id, party = order)]
 pub struct OrderValidated {
     pub order: Arc<OrderSummary>,
     pub lines: Lines,
@@ -56,7 +56,7 @@ pub struct OrderValidated {
 
 /// The order stands.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Event)]
-#[event("order.confirmed", version = 1, about = order(order.order_id), key = order.order_id)]
+#[event("order.confirmed", version = 1, about = order(order.order_id), key = order.order_id, party = order)]
 pub struct OrderConfirmed {
     pub order: Arc<OrderSummary>,
     pub lines: Lines,
@@ -67,7 +67,7 @@ pub struct OrderConfirmed {
 
 /// The shop cannot take the order; it was never confirmed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Event)]
-#[event("order.rejected", version = 1, about = order(order.order_id), key = order.order_id)]
+#[event("order.rejected", version = 1, about = order(order.order_id), key = order.order_id, party = order)]
 pub struct OrderRejected {
     pub order: Arc<OrderSummary>,
     pub reason: Arc<str>,
@@ -83,7 +83,7 @@ pub struct OrderRejected {
 
 /// Shipping is asked whether a confirmed order can still be stopped.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Event)]
-#[event("order.cancel_requested", version = 1, about = order(order.order_id), key = order.order_id)]
+#[event("order.cancel_requested", version = 1, about = order(order.order_id), key = order.order_id, party = order)]
 pub struct OrderCancelRequested {
     pub order: Arc<OrderSummary>,
     pub reason: Arc<str>,
@@ -92,7 +92,7 @@ pub struct OrderCancelRequested {
 
 /// The order was ended by somebody or by time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Event)]
-#[event("order.cancelled", version = 1, about = order(order.order_id), key = order.order_id)]
+#[event("order.cancelled", version = 1, about = order(order.order_id), key = order.order_id, party = order)]
 pub struct OrderCancelled {
     pub order: Arc<OrderSummary>,
     pub lines: Lines,
@@ -116,7 +116,7 @@ pub struct OrderCancelled {
 
 /// Money of the order went back, whole or in part.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Event)]
-#[event("order.refunded", version = 1, about = order(order.order_id), key = order.order_id)]
+#[event("order.refunded", version = 1, about = order(order.order_id), key = order.order_id, party = order)]
 pub struct OrderRefunded {
     pub order: Arc<OrderSummary>,
     pub refund_id: Id,
@@ -129,7 +129,7 @@ pub struct OrderRefunded {
 
 /// The order is delivered and paid.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Event)]
-#[event("order.completed", version = 1, about = order(order.order_id), key = order.order_id)]
+#[event("order.completed", version = 1, about = order(order.order_id), key = order.order_id, party = order)]
 pub struct OrderCompleted {
     pub order: Arc<OrderSummary>,
     pub lines: Lines,

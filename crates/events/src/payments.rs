@@ -58,7 +58,7 @@ pub struct AccountDebited {
 
 /// Somebody outside is asked for the money; the order waits.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Event)]
-#[event("payment.requested", version = 1, about = payment(order.order_id), key = order.order_id)]
+#[event("payment.requested", version = 1, about = payment(order.order_id), key = order.order_id, party = order)]
 pub struct PaymentRequested {
     pub payment_id: Id,
     pub order: Arc<OrderSummary>,
@@ -67,7 +67,7 @@ pub struct PaymentRequested {
 
 /// The money is held.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Event)]
-#[event("payment.authorized", version = 1, about = payment(order.order_id), key = order.order_id)]
+#[event("payment.authorized", version = 1, about = payment(order.order_id), key = order.order_id, party = order)]
 pub struct PaymentAuthorized {
     pub payment_id: Id,
     pub order: Arc<OrderSummary>,
@@ -77,7 +77,7 @@ pub struct PaymentAuthorized {
 
 /// The money could not be held.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Event)]
-#[event("payment.failed", version = 1, about = payment(order.order_id), key = order.order_id)]
+#[event("payment.failed", version = 1, about = payment(order.order_id), key = order.order_id, party = order)]
 pub struct PaymentFailed {
     pub payment_id: Id,
     pub order: Arc<OrderSummary>,
@@ -87,7 +87,7 @@ pub struct PaymentFailed {
 
 /// The held money is taken.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Event)]
-#[event("payment.captured", version = 1, about = payment(order.order_id), key = order.order_id)]
+#[event("payment.captured", version = 1, about = payment(order.order_id), key = order.order_id, party = order)]
 pub struct PaymentCaptured {
     pub payment_id: Id,
     pub order: Arc<OrderSummary>,
@@ -98,7 +98,7 @@ pub struct PaymentCaptured {
 
 /// The held money cannot be taken, for good.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Event)]
-#[event("payment.capture_failed", version = 1, about = payment(order.order_id), key = order.order_id)]
+#[event("payment.capture_failed", version = 1, about = payment(order.order_id), key = order.order_id, party = order)]
 pub struct PaymentCaptureFailed {
     pub payment_id: Id,
     pub order: Arc<OrderSummary>,
@@ -107,7 +107,7 @@ pub struct PaymentCaptureFailed {
 
 /// The hold is let go: the customer is not charged.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Event)]
-#[event("payment.voided", version = 1, about = payment(order.order_id), key = order.order_id)]
+#[event("payment.voided", version = 1, about = payment(order.order_id), key = order.order_id, party = order)]
 pub struct PaymentVoided {
     pub payment_id: Id,
     pub order: Arc<OrderSummary>,
@@ -117,7 +117,7 @@ pub struct PaymentVoided {
 
 /// Taken money went back, whole or in part.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Event)]
-#[event("payment.refunded", version = 1, about = payment(order.order_id), key = order.order_id)]
+#[event("payment.refunded", version = 1, about = payment(order.order_id), key = order.order_id, party = order)]
 pub struct PaymentRefunded {
     pub payment_id: Id,
     pub refund_id: Id,
@@ -129,7 +129,7 @@ pub struct PaymentRefunded {
 
 /// Money that must go back cannot, for good: it is owed until an operator settles it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Event)]
-#[event("payment.refund_failed", version = 1, about = payment(order.order_id), key = order.order_id)]
+#[event("payment.refund_failed", version = 1, about = payment(order.order_id), key = order.order_id, party = order)]
 pub struct PaymentRefundFailed {
     pub payment_id: Id,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -145,7 +145,7 @@ pub struct PaymentRefundFailed {
 
 /// Money that came for no reason went back; it never was part of the payment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Event)]
-#[event("payment.surplus_returned", version = 1, about = payment(order.order_id), key = order.order_id)]
+#[event("payment.surplus_returned", version = 1, about = payment(order.order_id), key = order.order_id, party = order)]
 pub struct PaymentSurplusReturned {
     pub payment_id: Id,
     /// The provider's.

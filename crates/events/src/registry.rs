@@ -14,7 +14,7 @@ macro_rules! with_events {
             inventory: StockCreated, StockAdjusted, StockChanged, StockLow, StockDepleted, StockReplenished,
                 ReservationMade, ReservationRefused, ReservationCommitted, ReservationCommitRefused,
                 ReservationReleased, ReservationExpired, ReservationRestocked;
-            carts: CartCheckedOut, CartExpired;
+            carts: CartCheckedOut, CartDeleted, CartExpired;
             orders: OrderPlaced, OrderPriced, OrderValidated, OrderConfirmed, OrderRejected, OrderCancelRequested,
                 OrderCancelled, OrderRefunded, OrderCompleted;
             payments: AccountOpened, AccountClosed, AccountCredited, AccountDebited, PaymentRequested,

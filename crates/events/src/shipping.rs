@@ -8,7 +8,7 @@ use crate::{Event, Id, Lines, OrderSummary};
 
 /// The order can be sent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Event)]
-#[event("shipment.allocated", version = 1, about = shipment(order.order_id), key = order.order_id)]
+#[event("shipment.allocated", version = 1, about = shipment(order.order_id), key = order.order_id, party = order)]
 pub struct ShipmentAllocated {
     pub shipment_id: Id,
     pub order: Arc<OrderSummary>,
@@ -17,7 +17,7 @@ pub struct ShipmentAllocated {
 
 /// The order cannot be sent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Event)]
-#[event("shipment.refused", version = 1, about = shipment(order.order_id), key = order.order_id)]
+#[event("shipment.refused", version = 1, about = shipment(order.order_id), key = order.order_id, party = order)]
 pub struct ShipmentRefused {
     pub order: Arc<OrderSummary>,
     pub lines: Lines,
@@ -26,7 +26,7 @@ pub struct ShipmentRefused {
 
 /// The order is paid: the goods may leave.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Event)]
-#[event("shipment.ready", version = 1, about = shipment(order.order_id), key = order.order_id)]
+#[event("shipment.ready", version = 1, about = shipment(order.order_id), key = order.order_id, party = order)]
 pub struct ShipmentReady {
     pub shipment_id: Id,
     pub order: Arc<OrderSummary>,
@@ -34,7 +34,7 @@ pub struct ShipmentReady {
 
 /// The goods stay.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Event)]
-#[event("shipment.released", version = 1, about = shipment(order.order_id), key = order.order_id)]
+#[event("shipment.released", version = 1, about = shipment(order.order_id), key = order.order_id, party = order)]
 pub struct ShipmentReleased {
     pub shipment_id: Id,
     pub order: Arc<OrderSummary>,
@@ -44,7 +44,7 @@ pub struct ShipmentReleased {
 
 /// The goods have left: it is too late to cancel.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Event)]
-#[event("shipment.release_refused", version = 1, about = shipment(order.order_id), key = order.order_id)]
+#[event("shipment.release_refused", version = 1, about = shipment(order.order_id), key = order.order_id, party = order)]
 pub struct ShipmentReleaseRefused {
     pub shipment_id: Id,
     pub order: Arc<OrderSummary>,
@@ -53,7 +53,7 @@ pub struct ShipmentReleaseRefused {
 
 /// The goods are on their way.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Event)]
-#[event("shipment.dispatched", version = 1, about = shipment(order.order_id), key = order.order_id)]
+#[event("shipment.dispatched", version = 1, about = shipment(order.order_id), key = order.order_id, party = order)]
 pub struct ShipmentDispatched {
     pub shipment_id: Id,
     pub order: Arc<OrderSummary>,
@@ -66,7 +66,7 @@ pub struct ShipmentDispatched {
 
 /// The goods have arrived.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Event)]
-#[event("shipment.delivered", version = 1, about = shipment(order.order_id), key = order.order_id)]
+#[event("shipment.delivered", version = 1, about = shipment(order.order_id), key = order.order_id, party = order)]
 pub struct ShipmentDelivered {
     pub shipment_id: Id,
     pub order: Arc<OrderSummary>,

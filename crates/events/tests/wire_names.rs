@@ -114,7 +114,7 @@ const DOMAIN: [(&str, &[&str]); 8] = [
             "shipment.delivered",
         ],
     ),
-    ("carts", &["cart.checked_out", "cart.expired"]),
+    ("carts", &["cart.checked_out", "cart.deleted", "cart.expired"]),
     ("notifications", &["notification.queued", "notification.sent", "notification.failed"]),
 ];
 

@@ -4,16 +4,17 @@
 use tradewind_audit::{Audit, AuditError, Charges, Report, StoreView};
 use tradewind_engine::{
     AnyService, StoredRow, Table,
-    ports::{List, Reader, StoreError},
+    ports::{List, Phrase, Reader, StoreError},
     segment::{Segment, SegmentBuilder},
 };
 use tradewind_events::{Envelope, Id, Key, Registry, TextEnum, Timestamp};
-use tradewind_orders::{Order, OrderState, owed_step};
+use tradewind_orders::{Customer, Order, OrderState, owed_step};
 use tradewind_payments::{Payment, Surplus, model::PaymentState};
+use tradewind_shipping::{Shipment, ShipmentState};
 
 use crate::{
     provider::Provider,
-    scenario::{eur, order_id},
+    scenario::{customer_id, eur, order_id},
     stores::{Local, Seat},
 };
 
@@ -28,6 +29,8 @@ pub struct Rest<'a> {
     pub locals: &'a [&'a Local],
     pub orders: Seat,
     pub payments: Seat,
+    /// Whether shipping can be asked to stop a confirmed order.
+    pub recall: bool,
     pub provider: &'a Provider,
     /// Messages that wait for something that does not come.
     pub waiting: usize,
@@ -48,7 +51,8 @@ impl Judge {
     /// What of one service alone is not as it must be, whatever the others do.
     pub fn local(&self, local: &Local) -> Option<String> {
         let report = self.audit(&[local], None, Timestamp::default());
-        report.map_or_else(|error| Some(error.to_string()), |report| violation(&report))
+        let found = report.map_or_else(|error| Some(error.to_string()), |report| violation(&report));
+        found.or_else(|| homeless(local))
     }
 
     /// What is not as it must be at rest.
@@ -70,7 +74,8 @@ impl Judge {
             return (!rest.mends).then_some(stuck);
         }
         let order = rest.locals[rest.orders].row::<Order>(order_id())?;
-        held_for_nothing(rest).or_else(|| stuck(order, rest.goes_on))
+        let wrong = held_for_nothing(rest).or_else(|| abandoned(rest, order));
+        wrong.or_else(|| stuck(order, rest.goes_on))
     }
 
     fn audit(&self, locals: &[&Local], charges: Option<&Charges>, now: Timestamp) -> Result<Report, AuditError> {
@@ -85,6 +90,20 @@ impl Judge {
             .collect();
         Audit { stores: &stores, registry: &self.registry, charges, now }.run()
     }
+}
+
+/// Goods can be sent, and nobody knows where to: every order here has an address.
+fn homeless(local: &Local) -> Option<String> {
+    let shipment = local.row::<Shipment>(order_id())?;
+    let is_ready = shipment.state == ShipmentState::Ready && shipment.address.is_none();
+    is_ready.then(|| "the shipment is ready without an address".to_owned())
+}
+
+/// Once its customer has left, an order goes on only if its goods have left too, or nobody can stop them.
+fn abandoned(rest: &Rest<'_>, order: &Order) -> Option<String> {
+    let customer = rest.locals[rest.orders].row::<Customer>(customer_id())?;
+    let goes_on = customer.deleted_at.is_some() && order.state.stands() && !order.has_left() && rest.recall;
+    goes_on.then(|| format!("the order is {}, although its customer has left", order.state))
 }
 
 /// The first violation of a report.
@@ -159,7 +178,7 @@ impl Reader for View<'_> {
         Ok(rows.map(|(_, row)| StoredRow { values: row.entity.row(), version: 1, events: row.events }).collect())
     }
 
-    fn search(&self, _list: &List, _text: &str, _offset: u32) -> Result<Vec<StoredRow>, StoreError> {
+    fn search(&self, _list: &List, _phrases: &[Phrase], _offset: u32) -> Result<Vec<StoredRow>, StoreError> {
         Err(StoreError::Unusable("nothing is searched here".to_owned()))
     }
 

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use tradewind_events::id;
 use tradewind_orders::{CancelOrder, Order};
 use tradewind_payments::{
-    Payment, Refund, Surplus,
+    Account, Payment, Refund, Surplus,
     commands::{
         AuthorizeExternal, CapturePayment, FailExternal, Owed, ProviderCallback, RefundPayment, RetryOwed, SettleOwed,
-        Via,
+        SettlePayable, Via,
     },
     model::{Holder, RefundState, SurplusState},
 };
@@ -57,6 +57,11 @@ pub fn offers(local: &Local) -> Vec<Offer> {
     }
     if let Some(payment) = local.row::<Payment>(order_id()) {
         money(local, payment, &mut offers);
+    }
+    for account in local.each::<Account>().filter(|account| account.payable_minor > 0) {
+        let (customer_id, currency, actor) = (account.customer_id.clone(), account.currency, "staff".into());
+        let settle = SettlePayable { customer_id, currency, amount_minor: account.payable_minor, actor };
+        add(&mut offers, Kind::Aside, "an operator pays out what is owed to the deleted customer", settle);
     }
     offers
 }

@@ -12,7 +12,7 @@ use tradewind_events::{
     identity::UserDeleted,
 };
 use tradewind_inventory::{AdjustStock, CreateLocation, Inventory};
-use tradewind_orders::{Basket, Orders, PlaceOrder};
+use tradewind_orders::{Basket, Orders, PlaceOrder, PlacedBy};
 use tradewind_payments::{Payments, commands::CreditAccount};
 use tradewind_shipping::Shipping;
 
@@ -194,6 +194,7 @@ impl Scenario {
             country: personal(FAR),
         };
         let place = PlaceOrder {
+            by: PlacedBy::Customer,
             customer_id: customer_id(),
             basket: Basket::Lines { order_id: Some(order_id()), currency: None, lines: lines.into_iter().collect() },
             payment_method: self.method,

@@ -332,6 +332,7 @@ impl World {
             locals: &locals,
             orders: self.orders,
             payments: self.payments,
+            recall: self.scenario.recall,
             provider: &self.providers[index(state[PROVIDER])].0,
             waiting: state[FLIGHT..].len(),
             goes_on: next.goes_on,

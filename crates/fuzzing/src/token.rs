@@ -14,7 +14,7 @@ use tradewind::{
     secret::{Keys, decoded, encoded},
 };
 use tradewind_engine::Moment;
-use tradewind_events::Timestamp;
+use tradewind_events::{Timestamp, identity::Jwk};
 use tradewind_testkit::MemoryStore;
 
 use crate::{Check, line};
@@ -44,9 +44,10 @@ impl Gate {
         let pair = EcdsaKeyPair::from_pkcs8(algorithm, document.as_ref(), &chance).expect("the key was just made");
         let (x, y) = pair.public_key().as_ref()[1..].split_at(32);
         let jwk = json!({"kty": "EC", "crv": "P-256", "x": encoded(x), "y": encoded(y), "kid": "key-1"});
+        let jwk = Jwk::of(&jwk).expect("a flat object of texts");
         let config = Config::load(&Layers::default()).expect("the defaults are good");
         let keys = Arc::new(Keys::new(&Secret::new(*b"one master key, one shop")));
-        let ring = KeyRing::new(&config, keys, Arc::new(MemoryStore::new()), vec![Arc::new(jwk)]);
+        let ring = KeyRing::new(&config, keys, Arc::new(MemoryStore::new()), vec![jwk]);
         Self { ring: ring.expect("an empty store can be read"), pair, chance }
     }
 

@@ -9,6 +9,7 @@ struct Attribute {
     version: LitInt,
     about: ExprCall,
     key: Expr,
+    party: Option<Expr>,
 }
 
 impl Parse for Attribute {
@@ -17,7 +18,8 @@ impl Parse for Attribute {
         let version = field(input, "version")?;
         let about = field(input, "about")?;
         let key = field(input, "key")?;
-        Ok(Self { name, version, about, key })
+        let party = if input.is_empty() { None } else { Some(field(input, "party")?) };
+        Ok(Self { name, version, about, key, party })
     }
 }
 
@@ -34,7 +36,8 @@ fn field<T: Parse>(input: ParseStream, name: &str) -> syn::Result<T> {
 
 pub fn derive(input: &DeriveInput) -> syn::Result<TokenStream> {
     let event = &input.ident;
-    let Attribute { name, version, about, key } = crate::attribute(&input.attrs, "event", event)?.parse_args()?;
+    let Attribute { name, version, about, key, party } =
+        crate::attribute(&input.attrs, "event", event)?.parse_args()?;
     let Expr::Path(kind) = &*about.func else {
         return Err(syn::Error::new_spanned(&about.func, "the table of the subject is expected here"));
     };
@@ -46,6 +49,7 @@ pub fn derive(input: &DeriveInput) -> syn::Result<TokenStream> {
     } else {
         quote!(::tradewind_events::Key::of(&[#(::tradewind_events::KeyPart::part(&self.#parts)),*]))
     };
+    let on_behalf_of = party.iter();
     Ok(quote! {
         impl ::tradewind_events::Event for #event {
             const NAME: &'static str = #name;
@@ -57,6 +61,9 @@ pub fn derive(input: &DeriveInput) -> syn::Result<TokenStream> {
             fn key(&self) -> &::tradewind_events::Id {
                 &self.#key
             }
+            #(fn party(&self) -> Option<&::tradewind_events::Id> {
+                ::tradewind_events::Party::party(&self.#on_behalf_of)
+            })*
         }
     })
 }

@@ -1,16 +1,16 @@
 //! A store in memory. What was committed survives a [`MemoryStore::restart`] of its owner, and nothing else does.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use tradewind_engine::{
     StoredRow, Table,
-    ports::{Commit, CommitError, Direction, List, Reader, RowWrite, StoreError, Writer},
+    ports::{Commit, CommitError, Direction, List, Phrase, Reader, RowWrite, StoreError, WORDS, Writer},
     segment::Segment,
 };
-use tradewind_events::{Key, Value};
+use tradewind_events::{ColumnDef, ColumnKind, Key, Value, id_rank};
 
 /// A rule of a table, as CHECK constraints are in SQL: says what is wrong with a row.
 pub type Rule = fn(&StoredRow) -> Option<String>;
@@ -73,16 +73,37 @@ impl MemoryStore {
 
     /// The rows of a list by key, wherever it begins.
     fn found(&self, list: &List) -> Result<Vec<(Key, StoredRow)>, StoreError> {
+        let had = list.having.as_ref().map(|other| self.key_parts(list, other)).transpose()?;
+        let mut found = self.fitting(list)?;
+        if let Some(had) = had {
+            found.retain(|(key, _)| had.contains(&parts(key)));
+        }
+        Ok(found)
+    }
+
+    /// The keys of the first table of which the second has a row that fits.
+    fn key_parts(&self, list: &List, other: &List) -> Result<BTreeSet<Vec<String>>, StoreError> {
+        let nths = list.table.key.iter().map(|name| place(other, name)).collect::<Result<Vec<_>, _>>()?;
+        let text = |value: &Value| if let Value::Text(text) = value { text.to_string() } else { String::new() };
+        let of_row = |(_, row): (Key, StoredRow)| nths.iter().map(|nth| text(&row.values[*nth])).collect();
+        Ok(self.fitting(other)?.into_iter().map(of_row).collect())
+    }
+
+    fn fitting(&self, list: &List) -> Result<Vec<(Key, StoredRow)>, StoreError> {
         let placed = |(column, value): &(&'static str, Value)| Ok((place(list, column)?, value.clone()));
         let all =
             |filters: &[(&'static str, Value)]| filters.iter().map(placed).collect::<Result<Vec<_>, StoreError>>();
         let (equal, at_most, at_least) = (all(&list.equal)?, all(&list.at_most)?, all(&list.at_least)?);
-        let holds = |row: &StoredRow, filters: &[(usize, Value)], compares: fn(&Value, &Value) -> bool| {
+        let holds = |row: &StoredRow, filters: &[(usize, Value)], compares: fn(&Rank, &Rank) -> bool| {
             let both = |nth: usize, wanted: &Value| row.values[nth] != Value::Null && *wanted != Value::Null;
-            filters.iter().all(|(nth, wanted)| both(*nth, wanted) && compares(&row.values[*nth], wanted))
+            let ranks = |nth: usize, wanted: &Value| {
+                let column = &list.table.columns[nth];
+                compares(&rank(column, &row.values[nth]), &rank(column, wanted))
+            };
+            filters.iter().all(|(nth, wanted)| both(*nth, wanted) && ranks(*nth, wanted))
         };
         let fits = |row: &StoredRow| {
-            holds(row, &equal, Value::eq) && holds(row, &at_most, Value::le) && holds(row, &at_least, Value::ge)
+            holds(row, &equal, Rank::eq) && holds(row, &at_most, Rank::le) && holds(row, &at_least, Rank::ge)
         };
         let state = self.state();
         let rows = state.tables.get(list.table.name).into_iter().flatten();
@@ -152,6 +173,9 @@ impl Writer for MemoryWriter {
 
 impl Reader for MemoryStore {
     fn load(&self, table: &'static Table, keys: &[Key]) -> Result<Vec<Option<StoredRow>>, StoreError> {
+        if let Some(key) = keys.iter().find(|key| key.parts().count() != table.key.len()) {
+            return Err(StoreError::Rejected(format!("{key} is no key of {}", table.name)));
+        }
         let state = self.state();
         let rows = state.tables.get(table.name);
         Ok(keys.iter().map(|key| rows.and_then(|rows| rows.get(key)).cloned()).collect())
@@ -159,30 +183,33 @@ impl Reader for MemoryStore {
 
     fn list(&self, list: &List) -> Result<Vec<StoredRow>, StoreError> {
         let sort = list.order_by.map(|column| place(list, column)).transpose()?;
-        let rank = |key: &Key, row: &StoredRow| (sort.map_or(Value::Null, |nth| row.values[nth].clone()), key.clone());
-        let mut found: Vec<_> = self.found(list)?.into_iter().map(|(key, row)| (rank(&key, &row), row)).collect();
+        let columns = list.table.columns;
+        let sorts = |value: &Value| sort.map_or((false, Value::Null), |nth| rank(&columns[nth], value));
+        let at = |value: &Value, key: &Key| (sorts(value), key_rank(list.table, key));
+        let place = |key: &Key, row: &StoredRow| at(sort.map_or(&Value::Null, |nth| &row.values[nth]), key);
+        let mut found: Vec<_> = self.found(list)?.into_iter().map(|(key, row)| (place(&key, &row), row)).collect();
         found.sort_by(|left, right| left.0.cmp(&right.0));
         if list.direction == Direction::Descending {
             found.reverse();
         }
-        let after = |rank: &(Value, Key)| match (&list.after, list.direction) {
+        let after = list.after.as_ref().map(|(value, key)| at(value, key));
+        let after = |place: &(Rank, Vec<Rank>)| match (&after, list.direction) {
             (None, _) => true,
-            (Some(after), Direction::Ascending) => rank > after,
-            (Some(after), Direction::Descending) => rank < after,
+            (Some(after), Direction::Ascending) => place > after,
+            (Some(after), Direction::Descending) => place < after,
         };
         let limit = usize::try_from(list.limit).unwrap_or(usize::MAX);
-        Ok(found.into_iter().filter(|(rank, _)| after(rank)).map(|(_, row)| row).take(limit).collect())
+        Ok(found.into_iter().filter(|(place, _)| after(place)).map(|(_, row)| row).take(limit).collect())
     }
 
-    fn search(&self, list: &List, text: &str, offset: u32) -> Result<Vec<StoredRow>, StoreError> {
-        let words: Vec<String> = text.split_whitespace().map(str::to_lowercase).collect();
+    fn search(&self, list: &List, phrases: &[Phrase], offset: u32) -> Result<Vec<StoredRow>, StoreError> {
+        let words = place(list, WORDS)?;
         let holds = |row: &StoredRow| {
-            let texts = row.values.iter().filter_map(|value| match value {
-                Value::Text(text) => Some(text.to_lowercase()),
-                _ => None,
-            });
-            let text = texts.collect::<Vec<_>>().join(" ");
-            words.iter().all(|word| text.contains(word.as_str()))
+            let Value::Text(text) = &row.values[words] else { return false };
+            let text = format!(" {text} ");
+            let end = |phrase: &Phrase| if phrase.is_prefix { "" } else { " " };
+            !phrases.is_empty()
+                && phrases.iter().all(|phrase| text.contains(&format!(" {}{}", phrase.words, end(phrase))))
         };
         let (offset, limit) = (usize::try_from(offset).unwrap_or(usize::MAX), usize::try_from(list.limit).unwrap_or(0));
         let rows = self.found(list)?.into_iter().map(|(_, row)| row);
@@ -205,4 +232,23 @@ impl Reader for MemoryStore {
 fn place(list: &List, column: &str) -> Result<usize, StoreError> {
     let unknown = || StoreError::Unusable(format!("{} has no column {column}", list.table.name));
     list.table.position(column).ok_or_else(unknown)
+}
+
+/// What a value is sorted by: ids as every store sorts them.
+type Rank = (bool, Value);
+
+fn rank(column: &ColumnDef, value: &Value) -> Rank {
+    match value {
+        Value::Text(text) if column.kind == ColumnKind::Id => (id_rank(text).0, value.clone()),
+        other => (false, other.clone()),
+    }
+}
+
+fn key_rank(table: &Table, key: &Key) -> Vec<Rank> {
+    let columns = table.key.iter().filter_map(|name| table.position(name)).map(|nth| &table.columns[nth]);
+    columns.zip(key.parts()).map(|(column, part)| rank(column, &Value::Text(part.into()))).collect()
+}
+
+fn parts(key: &Key) -> Vec<String> {
+    key.parts().map(str::to_owned).collect()
 }

@@ -12,7 +12,7 @@ use tokio::{
     sync::Semaphore,
 };
 use tradewind_engine::{
-    BrokerParts, EngineTime, Entity, Handle, Parts as EngineParts, Problem, Setup,
+    BrokerParts, EngineTime, Entity, Handle, Limits, Parts as EngineParts, Problem, Setup,
     ports::{Clock, Reader, StoreError, SystemClock, UuidV7, Writer},
 };
 use tradewind_identity::{
@@ -24,11 +24,12 @@ use tradewind_sqlite::{OpenError, Options as SqliteOptions, Sqlite};
 use crate::{
     alarm::Alarm,
     client::ShopUrl,
-    config::{Config, Secret, SecretsError},
+    config::{Config, Secret, SecretsError, is_exposed},
     http::{self, Limiter, Server, TlsError},
     hub::Hub,
     identity::{KeyRing, Passwords, keep_fetched, keep_rotated},
     metrics::Metrics,
+    scrub::keep_scrubbed,
     secret::{Keys, digest_of, drawn_text},
     services,
     shop::{Parts, Shop},
@@ -69,6 +70,8 @@ pub struct Options {
     pub open: OpenStore,
     pub hire: HireWorkers,
     pub part: Part,
+    /// For tests: see [`Limits::cache_forgets`].
+    pub cache_forgets: bool,
 }
 
 /// Which part of a shop it is.
@@ -110,6 +113,7 @@ impl Default for Options {
             open: Box::new(open_sqlite),
             hire: Box::new(workers::hire),
             part: Part::default(),
+            cache_forgets: false,
         }
     }
 }
@@ -135,7 +139,7 @@ impl App {
 
     /// The same with another clock and store: tests drive the real server by hand.
     pub async fn start_with(mut config: Config, options: Options) -> Result<Self, AppError> {
-        let Options { clock, open, hire, mut part } = options;
+        let Options { clock, open, hire, mut part, cache_forgets } = options;
         let Store { name, epoch, reader, writer } = open(&config, &part.services, &*clock)?;
         // Only now: whoever owns the store owns the file of secrets beside it.
         config.draw_missing_secrets()?;
@@ -154,7 +158,7 @@ impl App {
             reader: Arc::clone(&reader),
             clock: time,
             ids: Box::new(UuidV7::default()),
-            limits: services::limits(&config),
+            limits: Limits { cache_forgets, ..services::limits(&config) },
             observer: Arc::clone(&metrics) as _,
             log_heard: part.broker.is_some() && part.holds("query"),
         };
@@ -263,6 +267,7 @@ async fn open_doors(
         shop.key_ring.fetch(shop).await;
         tasks.spawn("keys of identity", keep_fetched(shop.clone()));
     }
+    tasks.spawn("scrub", keep_scrubbed(shop.clone()));
     let router = http::router(shop, http::table());
     let address = listener.local_addr().map_or_else(|error| error.to_string(), |address| address.to_string());
     let encrypted = tls.is_some();
@@ -274,7 +279,10 @@ async fn open_doors(
 /// A new token for the first admin, unless there is an admin.
 async fn first_admin_token(shop: &Shop) -> Result<Option<String>, AppError> {
     let realm = shop.engine.reader().load(Realm::TABLE, &[tradewind_events::row_key(&[REALM])])?.pop().flatten();
-    let realm = realm.and_then(|row| Realm::from_row(&row.values).ok()).unwrap_or_default();
+    // A realm that cannot be read is no realm without an admin: its token would open the shop.
+    let realm = realm.map(|row| Realm::from_row(&row.values)).transpose();
+    let realm =
+        realm.map_err(|error| StoreError::Corrupt(format!("the realm of identity: {error}")))?.unwrap_or_default();
     if realm.admins > 0 {
         return Ok(None);
     }
@@ -314,6 +322,15 @@ pub fn open_sqlite(config: &Config, services: &[&'static str], clock: &dyn Clock
         ..SqliteOptions::new(&name, services.iter().copied(), clock.wall())
     };
     let opened = Sqlite::open(&config.store, &options)?;
+    if is_exposed(&config.store) {
+        tracing::warn!(path = %config.store.display(), "the store can be read by others than its owner: chmod 600");
+    }
+    if !opened.has_checksums {
+        tracing::warn!(
+            path = %config.store.display(),
+            "another program has made the file of the store, without checksums: damage may be served as an answer"
+        );
+    }
     if let Some(resumed_behind) = opened.resumed_behind {
         tracing::warn!(resumed_behind, "the store was a backup until now: its log goes on behind this segment");
     }

@@ -131,8 +131,11 @@ impl CliError {
     /// What `tradewind --help` lists.
     fn exit_status(&self) -> u8 {
         match self {
-            Self::Config(_) | Self::Usage(_) | Self::Client(ClientError::Url(_)) => 2,
-            Self::App(AppError::Open(_) | AppError::Store(_))
+            Self::Config(_)
+            | Self::Usage(_)
+            | Self::App(AppError::Tls(_) | AppError::Traces(_))
+            | Self::Client(ClientError::Url(_) | ClientError::CaFile { .. }) => 2,
+            Self::App(AppError::Open(_) | AppError::Store(_) | AppError::Secrets(_))
             | Self::Stopped(_)
             | Self::InUse(_)
             | Self::Backup(_)
@@ -187,14 +190,24 @@ pub fn main() -> ExitCode {
         // Whoever read our output has heard enough.
         Err(CliError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
-            let told = writeln!(io::stderr(), "tradewind: {error}");
-            ExitCode::from(if told.is_ok() { error.exit_status() } else { 1 })
+            // What cannot be told changes nothing of how it ended.
+            let _told = writeln!(io::stderr(), "tradewind: {error}");
+            ExitCode::from(error.exit_status())
         }
     }
 }
 
-/// Prints to standard output.
+/// Prints to standard output. Where nobody reads it any more, as behind `| head`, the command goes on without a word: how
+/// it ends does not depend on who reads.
 fn say(text: impl std::fmt::Display) -> Result<(), CliError> {
+    match say_on(text) {
+        Err(CliError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        said => said,
+    }
+}
+
+/// The same for a command that does nothing but print, and ends where nobody reads it.
+fn say_on(text: impl std::fmt::Display) -> Result<(), CliError> {
     // Without the colours, where it is no terminal.
     let mut out = anstream::stdout().lock();
     write!(out, "{text}")?;

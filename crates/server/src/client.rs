@@ -1,7 +1,9 @@
 //! A small HTTP client for our own commands that talk to a running shop: `demo`, `load`, operators' commands. One
 //! connection that is kept open, one request at a time; who wants more at once takes more clients.
 
-use std::{fmt, time::Duration};
+mod tls;
+
+use std::{fmt, net::Ipv6Addr, time::Duration};
 
 use hyper::{
     Method, Request, StatusCode,
@@ -12,7 +14,12 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use tokio::net::TcpStream;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+};
+
+pub use tls::Trust;
 
 /// The largest answer that is read, in bytes.
 const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -23,15 +30,31 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// Where a shop listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShopUrl {
+    scheme: Scheme,
+    /// An IPv6 address stands here without its brackets.
     host: String,
     port: u16,
+}
+
+/// How a shop is spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Scheme {
+    Http,
+    Https,
 }
 
 /// What went wrong on the way, or what the shop has refused.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    #[error("{0:?} is no address of a shop, such as http://127.0.0.1:8080; https is not spoken by this client")]
+    #[error("{0:?} is no address of a shop: expected http://HOST:PORT or https://HOST:PORT, without a path")]
     Url(String),
+    #[error("the certificates in {path} cannot be used: {reason}")]
+    CaFile { path: String, reason: String },
+    #[error("TLS cannot be used: {reason}")]
+    Tls { reason: String },
+    /// Something answers, and it is not taken for the shop.
+    #[error("no secure connection to {url}: {reason}")]
+    Insecure { url: String, reason: String },
     #[error("the shop at {url} cannot be reached: {reason}")]
     Unreachable { url: String, reason: String },
     #[error("{method} {path} was refused with {status}: {code}: {detail}")]
@@ -52,6 +75,8 @@ pub struct Answer {
 pub struct Client {
     url: ShopUrl,
     token: Option<HeaderValue>,
+    /// Of a shop that is spoken to by TLS; what the system trusts, unless it was given.
+    trust: Option<Trust>,
     connection: Option<SendRequest<OneBody>>,
 }
 
@@ -63,9 +88,37 @@ pub struct Extra<'a> {
     pub wait: Option<u32>,
 }
 
+impl Scheme {
+    const fn prefix(self) -> &'static str {
+        match self {
+            Self::Http => "http://",
+            Self::Https => "https://",
+        }
+    }
+
+    const fn port(self) -> u16 {
+        match self {
+            Self::Http => 80,
+            Self::Https => 443,
+        }
+    }
+}
+
 impl ShopUrl {
     pub fn new(host: &str, port: u16) -> Self {
-        Self { host: host.to_owned(), port }
+        Self { scheme: Scheme::Http, host: host.to_owned(), port }
+    }
+
+    /// The same, by TLS.
+    #[must_use]
+    pub fn secure(self) -> Self {
+        Self { scheme: Scheme::Https, ..self }
+    }
+
+    /// As it stands in a URL and in a header.
+    fn authority(&self) -> String {
+        let Self { host, port, .. } = self;
+        if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
     }
 }
 
@@ -73,22 +126,47 @@ impl std::str::FromStr for ShopUrl {
     type Err = ClientError;
     fn from_str(text: &str) -> Result<Self, ClientError> {
         let wrong = || ClientError::Url(text.to_owned());
-        let rest = text.strip_prefix("http://").ok_or_else(wrong)?.trim_end_matches('/');
-        let (host, port) = rest.rsplit_once(':').unwrap_or((rest, "80"));
-        let port = port.parse().map_err(|_| wrong())?;
-        if host.is_empty() || host.contains('/') { Err(wrong()) } else { Ok(Self::new(host, port)) }
+        let with = |scheme: Scheme| {
+            let (start, rest) = text.split_at_checked(scheme.prefix().len())?;
+            start.eq_ignore_ascii_case(scheme.prefix()).then_some((scheme, rest))
+        };
+        let (scheme, rest) = with(Scheme::Https).or_else(|| with(Scheme::Http)).ok_or_else(wrong)?;
+        let rest = rest.strip_suffix('/').unwrap_or(rest);
+        let (host, port) = match rest.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+            Some((host, port)) => {
+                let _address: Ipv6Addr = host.parse().map_err(|_| wrong())?;
+                (host, if port.is_empty() { None } else { Some(port.strip_prefix(':').ok_or_else(wrong)?) })
+            }
+            None => rest.split_once(':').map_or((rest, None), |(host, port)| (host, Some(port))),
+        };
+        let port = match port {
+            None => scheme.port(),
+            Some(port) if port.bytes().all(|byte| byte.is_ascii_digit()) => {
+                port.parse().ok().filter(|port| *port > 0).ok_or_else(wrong)?
+            }
+            Some(_) => return Err(wrong()),
+        };
+        let is_host = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:".contains(&byte);
+        let usable = !host.is_empty() && host.bytes().all(is_host);
+        if usable { Ok(Self { scheme, ..Self::new(host, port) }) } else { Err(wrong()) }
     }
 }
 
 impl fmt::Display for ShopUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "http://{}:{}", self.host, self.port)
+        write!(f, "{}{}", self.scheme.prefix(), self.authority())
     }
 }
 
 impl Client {
     pub fn new(url: ShopUrl) -> Self {
-        Self { url, token: None, connection: None }
+        Self { url, token: None, trust: None, connection: None }
+    }
+
+    /// Trusts these certificates.
+    #[must_use]
+    pub fn trusting(self, trust: Trust) -> Self {
+        Self { trust: Some(trust), ..self }
     }
 
     /// Sends this access token from now on.
@@ -101,7 +179,8 @@ impl Client {
     /// Another connection in the same name.
     #[must_use]
     pub fn another(&self) -> Self {
-        Self { url: self.url.clone(), token: self.token.clone(), connection: None }
+        let (url, token, trust) = (self.url.clone(), self.token.clone(), self.trust.clone());
+        Self { url, token, trust, connection: None }
     }
 
     /// Sends one request and gives whatever comes. A connection that was closed meanwhile is opened again once; the
@@ -145,14 +224,13 @@ impl Client {
         body: Option<Bytes>,
         extra: &Extra<'_>,
     ) -> Result<Answer, ClientError> {
-        let lost = |url: &ShopUrl, reason: &dyn fmt::Display| ClientError::Unreachable {
-            url: url.to_string(),
-            reason: reason.to_string(),
-        };
-        let request = self.request(method, path, body, extra).map_err(|error| lost(&self.url, &error))?;
+        let request = self.request(method, path, body, extra).map_err(|error| unreachable(&self.url, &error))?;
         let mut connection = match self.connection.take().filter(|connection| !connection.is_closed()) {
             Some(connection) => connection,
-            None => self.connect().await?,
+            None => {
+                let connected = tokio::time::timeout(PATIENCE, self.connect()).await;
+                connected.map_err(|_| unreachable(&self.url, &"no connection in time"))??
+            }
         };
         let exchange = async {
             connection.ready().await?;
@@ -161,8 +239,11 @@ impl Client {
             Ok::<_, hyper::Error>((head, read_all(body).await?))
         };
         let done = tokio::time::timeout(PATIENCE, exchange).await;
-        let (head, body) =
-            done.map_err(|_| lost(&self.url, &"no answer in time"))?.map_err(|error| lost(&self.url, &error))?;
+        let done = done.map_err(|_| unreachable(&self.url, &"no answer in time"))?;
+        let (head, body) = done.map_err(|error| match self.url.scheme {
+            Scheme::Http if error.is_parse() => unreachable(&self.url, &"its answer is no HTTP; does it speak https?"),
+            _ => unreachable(&self.url, &error),
+        })?;
         self.connection = Some(connection);
         Ok(Answer { status: head.status, headers: head.headers, body })
     }
@@ -174,8 +255,7 @@ impl Client {
         body: Option<Bytes>,
         extra: &Extra<'_>,
     ) -> Result<Request<OneBody>, hyper::http::Error> {
-        let host = format!("{}:{}", self.url.host, self.url.port);
-        let mut request = Request::builder().method(method).uri(path).header(HOST, host);
+        let mut request = Request::builder().method(method).uri(path).header(HOST, self.url.authority());
         if let Some(token) = &self.token {
             request = request.header(AUTHORIZATION, token);
         }
@@ -191,17 +271,38 @@ impl Client {
         request.body(OneBody(body))
     }
 
-    async fn connect(&self) -> Result<SendRequest<OneBody>, ClientError> {
-        let lost = |reason: &dyn fmt::Display| ClientError::Unreachable {
-            url: self.url.to_string(),
-            reason: reason.to_string(),
+    async fn connect(&mut self) -> Result<SendRequest<OneBody>, ClientError> {
+        let url = &self.url;
+        let stream =
+            TcpStream::connect((url.host.as_str(), url.port)).await.map_err(|error| unreachable(url, &error))?;
+        stream.set_nodelay(true).map_err(|error| unreachable(url, &error))?;
+        if url.scheme == Scheme::Http {
+            return over(url, stream).await;
+        }
+        let trust = match self.trust.take() {
+            Some(trust) => trust,
+            None => Trust::new(None)?,
         };
-        let stream = TcpStream::connect((self.url.host.as_str(), self.url.port)).await.map_err(|error| lost(&error))?;
-        stream.set_nodelay(true).map_err(|error| lost(&error))?;
-        let (sender, connection) = handshake(TokioIo::new(stream)).await.map_err(|error| lost(&error))?;
-        drive(connection);
-        Ok(sender)
+        let trust = self.trust.insert(trust);
+        match trust.connect(&url.host, stream).await {
+            Ok(stream) => over(url, stream).await,
+            Err(reason) => Err(ClientError::Insecure { url: url.to_string(), reason }),
+        }
     }
+}
+
+fn unreachable(url: &ShopUrl, reason: &dyn fmt::Display) -> ClientError {
+    ClientError::Unreachable { url: url.to_string(), reason: reason.to_string() }
+}
+
+/// Speaks HTTP over a connection.
+async fn over(
+    url: &ShopUrl,
+    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+) -> Result<SendRequest<OneBody>, ClientError> {
+    let (sender, connection) = handshake(TokioIo::new(stream)).await.map_err(|error| unreachable(url, &error))?;
+    drive(connection);
+    Ok(sender)
 }
 
 /// A connection needs somebody who moves its bytes; it ends with the client.
@@ -282,11 +383,41 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_of_a_shop_is_http_with_a_host_and_a_port() {
-        for (text, shown) in [("http://127.0.0.1:8080/", "http://127.0.0.1:8080"), ("http://shop", "http://shop:80")] {
+    fn an_address_of_a_shop_is_a_scheme_a_host_and_a_port() {
+        for (text, shown) in [
+            ("http://127.0.0.1:8080/", "http://127.0.0.1:8080"),
+            ("http://shop", "http://shop:80"),
+            ("https://shop.example.org", "https://shop.example.org:443"),
+            ("HTTPS://shop:8443", "https://shop:8443"),
+            ("http://[::1]:8080", "http://[::1]:8080"),
+            ("https://[::1]/", "https://[::1]:443"),
+        ] {
             assert_eq!(text.parse::<ShopUrl>().unwrap().to_string(), shown);
         }
-        for wrong in ["127.0.0.1:8080", "https://shop", "http://", "http://shop:x", "http://shop/v1"] {
+        for wrong in [
+            "",
+            "127.0.0.1:8080",
+            "ftp://shop",
+            "ws://shop",
+            "http:/shop",
+            "http://",
+            "http://:80",
+            "http://shop:x",
+            "http://shop:",
+            "http://shop:0",
+            "http://shop:99999",
+            "http://shop:+1",
+            "http://shop/v1",
+            "http://shop?x",
+            "http://me:secret@shop",
+            "http://::1:80",
+            "http://[::1",
+            "http://[shop]",
+            "http://[::1]80",
+            "http://a b",
+            "http://shop//",
+            "https://sh\u{f6}p",
+        ] {
             assert!(wrong.parse::<ShopUrl>().is_err(), "{wrong}");
         }
     }

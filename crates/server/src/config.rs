@@ -23,7 +23,7 @@ use tradewind_notifications::model::Delivery;
 use tradewind_workers::provider::AmountRules;
 
 pub use layers::{Flags, Layers};
-pub use secrets::SecretsError;
+pub use secrets::{SecretsError, is_exposed};
 pub use setting::{ConfigError, Origin, Setting};
 pub use value::{Headers, LogFormat, Password, Ratio, Secret, Size, SmtpTls};
 
@@ -90,6 +90,10 @@ settings! {
         reservation_ttl: Duration = "15m";
         /// What is not confirmed by then is cancelled; no less than the reservation TTL.
         order_deadline: Duration = "30m";
+        /// Unpaid orders (by card or external payment) that a customer may have at once. Orders that staff or a service client places have no such bound.
+        unpaid_orders_max: usize = "20";
+        /// Take customers whom identity does not know: those of another system. Else a credit or an order for an unknown customer is refused.
+        foreign_customers: bool = "false";
         /// How long a cart is kept that nobody touches.
         cart_ttl: Duration = "30days";
         /// How long a signed cart can be placed.
@@ -196,7 +200,7 @@ settings! {
         job_attempts_max: u32 = "12";
         /// Jobs of one kind (mails; calls of the payment provider) at the same time: a kind that hangs leaves the others theirs.
         jobs_running_max: usize = "32";
-        /// A service with more dead letters than this within a minute is paused.
+        /// A service whose dead letters have more unrelated causes than this within a minute is paused.
         dead_letters_a_minute_max: u32 = "100";
         /// How long the answer under an Idempotency-Key is kept.
         idempotency_kept: Duration = "1day";

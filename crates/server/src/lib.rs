@@ -15,6 +15,7 @@ pub mod identity;
 pub mod metrics;
 pub mod problems;
 pub mod routes;
+mod scrub;
 pub mod secret;
 pub mod services;
 pub mod shop;

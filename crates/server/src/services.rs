@@ -22,11 +22,17 @@ pub const NAMES: [&str; 9] =
 
 /// The services of these names.
 pub fn some(config: &Config, names: &[&str]) -> Vec<AnyService> {
-    all(config).into_iter().filter(|service| names.contains(&service.name)).collect()
+    let knows_customers = names.contains(&"identity");
+    built(config, knows_customers).into_iter().filter(|service| names.contains(&service.name)).collect()
 }
 
 /// All services. `query` hears an event last: what it shows has happened.
 pub fn all(config: &Config) -> Vec<AnyService> {
+    built(config, true)
+}
+
+/// `knows_customers`: identity lives in this store, so whoever is not known here is nobody.
+fn built(config: &Config, knows_customers: bool) -> Vec<AnyService> {
     let secret =
         |secret: &Option<Secret>| secret.as_ref().map(|secret| Arc::clone(secret.expose())).unwrap_or_default();
     let cart_secret = secret(&config.cart_secret);
@@ -52,6 +58,7 @@ pub fn all(config: &Config) -> Vec<AnyService> {
             currency: config.currency,
             order_deadline: config.order_deadline,
             reservation_ttl: config.reservation_ttl,
+            unpaid_orders_max: config.unpaid_orders_max,
             cart_secret,
             shipping_can_recall: true,
             amount_minor_max: config.amount_minor_max,
@@ -60,6 +67,7 @@ pub fn all(config: &Config) -> Vec<AnyService> {
         tradewind_payments::service(Payments {
             currency: config.currency,
             provider: "simulator".into(),
+            foreign_customers: config.foreign_customers || !knows_customers,
             shipping_recalls: true,
             undecided_wait_min: config.provider_wait_min,
             undecided_wait_max: config.provider_wait_max,

@@ -95,13 +95,20 @@ impl Shop {
         tell.await.unwrap_or_else(|_| Err(UNAVAILABLE.because("The shop has stopped.")))
     }
 
-    /// Waits until the engine stops by itself: a store that failed, another owner.
-    pub async fn engine_stopped(&self) {
+    /// Waits until the shop cannot go on: the engine has stopped by itself, because a commit has failed or another process
+    /// owns the store; or the files of the store are not where they were, which a shop without orders would not notice.
+    /// Returns what the engine does not know.
+    pub async fn engine_stopped(&self) -> Option<String> {
         const LOOK_EVERY: std::time::Duration = std::time::Duration::from_millis(250);
         let mut tick = tokio::time::interval(LOOK_EVERY);
         while self.engine.status().stopped.is_none() {
             tick.tick().await;
+            if let Some(fault @ StoreError::Unusable(_)) = self.engine.reader().fault() {
+                tracing::error!(%fault, "the store is lost");
+                return Some(fault.to_string());
+            }
         }
+        None
     }
 
     /// Reads what is committed, off the threads that serve requests.

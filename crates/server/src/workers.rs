@@ -46,6 +46,7 @@ const fn provider_setting(error: &SimulatorError) -> &'static str {
         SimulatorError::NotOurs { .. }
         | SimulatorError::OtherVersion { .. }
         | SimulatorError::Store { .. }
+        | SimulatorError::Unreadable { .. }
         | SimulatorError::Thread { .. } => "provider_store",
     }
 }

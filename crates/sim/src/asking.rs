@@ -17,11 +17,12 @@ use tradewind_identity::{
     model::{Names, PasswordHash},
 };
 use tradewind_inventory::{AdjustStock, CreateLocation, SetThresholds, Thresholds};
-use tradewind_orders::{Basket, CancelOrder, PlaceOrder};
+use tradewind_orders::{Basket, CancelOrder, PlaceOrder, PlacedBy};
 use tradewind_payments::{
     Payment,
     commands::{
-        AuthorizeExternal, CapturePayment, CreditAccount, FailExternal, RefundPayment, RetryOwed, SettleOwed, Via,
+        AuthorizeExternal, CapturePayment, CreditAccount, FailExternal, RefundPayment, RetryOwed, SettleOwed,
+        SettlePayable, Via,
     },
 };
 use tradewind_shipping::{DeliverShipment, DispatchShipment};
@@ -86,6 +87,11 @@ impl World {
             Wish::Settle { order_id, owed } => {
                 let settle = SettleOwed { order_id: order_id.clone(), owed: owed.clone(), actor: STAFF.into() };
                 Some(self.sent(deed, settle, |payment| payment.state.to_string()))
+            }
+            Wish::PayOut { customer_id, amount_minor } => {
+                let (customer_id, amount_minor) = (customer_id.clone(), *amount_minor);
+                let settle = SettlePayable { customer_id, currency: eur(), amount_minor, actor: STAFF.into() };
+                Some(self.sent(deed, settle, |account| account.payable_minor.to_string()))
             }
             Wish::Operate { node, action } => {
                 let operator = Operator { actor: STAFF.into(), action: action.clone() };
@@ -351,7 +357,10 @@ fn place(plan: &OrderPlan, customer_id: Id, basket: Basket) -> PlaceOrder {
         zip: personal("12345"),
         country: personal(country),
     };
+    // Only the shop itself may have stock held for another time than usual.
+    let by = if plan.ttl_seconds.is_some() { PlacedBy::Shop } else { PlacedBy::Customer };
     PlaceOrder {
+        by,
         customer_id,
         basket,
         payment_method: plan.method,

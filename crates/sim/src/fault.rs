@@ -103,6 +103,8 @@ faults! {
     MailUnknown "mail-unknown" 60,
     /// A mail is refused for good.
     MailRefused "mail-refused" 30,
+    /// The store rejects a row that a message needs, and answers everything else.
+    RowRejected "row-rejected" 2,
 }
 
 impl fmt::Display for Fault {

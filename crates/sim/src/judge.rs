@@ -224,20 +224,35 @@ impl World {
         }
     }
 
-    /// Of somebody who has left nothing personal is kept with their orders.
+    /// Of somebody who has left nothing personal is kept with their orders, and what has not left is not sent any more.
     fn judge_privacy(&mut self) {
         let users = self.nodes[self.host("identity")].rows::<User>();
         let left: Vec<Id> =
             users.into_iter().filter(|user| user.state == UserState::Deleted).map(|user| user.user_id).collect();
-        let mut kept = Vec::new();
+        let (mut kept, mut homeless, mut going_on) = (Vec::new(), Vec::new(), Vec::new());
         let orders = self.nodes[self.host("orders")].rows::<Order>();
         for order in orders.iter().filter(|order| left.contains(&order.summary.customer_id)) {
             let key = Key::from(&order.order_id);
             let shipment: Option<Shipment> = self.nodes[self.host("shipping")].row(&key);
+            // Erased with the addresses: the order had one.
+            let had_address = order.fingerprint.is_none() && order.state != OrderState::Unheard;
+            if had_address && order.state.stands() && !order.has_left() {
+                going_on.push(format!("order {}", order.order_id));
+            }
+            let ready = |shipment: &Shipment| shipment.state == ShipmentState::Ready && shipment.address.is_none();
+            if had_address && shipment.as_ref().is_some_and(ready) {
+                homeless.push(format!("order {}", order.order_id));
+            }
             let shipped_to = shipment.filter(|shipment| !is_to_leave(shipment.state)).and_then(|it| it.address);
             if order.shipping_address.is_some() || order.billing_address.is_some() || shipped_to.is_some() {
                 kept.push(format!("order {}", order.order_id));
             }
+        }
+        for subject in going_on {
+            self.violate(subject, "goes on, although its customer has left");
+        }
+        for subject in homeless {
+            self.violate(subject, "can be sent, and nobody knows where to");
         }
         for subject in kept {
             self.violate(subject, "keeps an address of somebody who has left");

@@ -22,6 +22,7 @@ mod plan;
 mod provider;
 mod punctual;
 mod reduce;
+mod rejecting;
 mod rest;
 mod shop;
 mod steps;

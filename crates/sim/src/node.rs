@@ -12,9 +12,12 @@ use tradewind_events::{AsKey, Id, Key, RawEnvelope, Registry, Timestamp};
 use tradewind_memory::{CountedIds, ManualClock, MemoryStore};
 
 use crate::{
+    fault::Faults,
     network::NEVER,
     punctual::{Dues, Hands},
+    rejecting::Rejecting,
     shop::Shop,
+    trace::Trace,
 };
 
 /// Why deadlines are held after a start.
@@ -85,6 +88,8 @@ pub struct Start<'a> {
     pub registry: &'a Registry,
     pub clock: &'a ManualClock,
     pub gate: &'a Arc<dyn Gate>,
+    pub faults: &'a Faults,
+    pub trace: &'a Trace,
     pub save_every: u64,
 }
 
@@ -121,7 +126,7 @@ impl Node {
             epoch,
             services,
             registry: with.registry.clone(),
-            reader: Arc::new(self.store.clone()),
+            reader: Arc::new(Rejecting::new(self.store.clone(), with.faults, with.trace)),
             clock: EngineTime::new(Arc::new(with.clock.clone())),
             ids: Box::new(CountedIds::new(&format!("{}.{epoch}", self.name))),
             limits: with.shop.limits.clone(),

@@ -21,35 +21,112 @@ use crate::{
 /// Something that somebody wants. Orders, goods and buyers are named by their number in the plan.
 #[derive(Debug, Clone)]
 pub enum Wish {
-    Register { buyer: usize },
-    Credit { buyer: usize, amount_minor: i64 },
-    Move { buyer: usize },
-    Leave { buyer: usize },
+    Register {
+        buyer: usize,
+    },
+    Credit {
+        buyer: usize,
+        amount_minor: i64,
+    },
+    Move {
+        buyer: usize,
+    },
+    Leave {
+        buyer: usize,
+    },
     OpenLocation,
-    CreateProduct { product: usize },
-    Stock { good: usize, elsewhere: bool, quantity: i64 },
-    Watch { good: usize },
-    Publish { good: usize },
-    Unpublish { good: usize },
-    Rename { good: usize },
-    Archive { good: usize },
-    Discontinue { good: usize },
-    Price { good: usize, amount_minor: i64, after_ms: Option<u64> },
-    Adjust { good: usize, delta: i64, adjustment_type: AdjustmentType },
-    OpenCart { order: usize },
-    FillCart { order: usize, cart_id: Id, line: usize },
-    CheckOut { order: usize, cart_id: Id },
-    Place { order: usize, cart: Option<Arc<CartSnapshot>> },
-    Cancel { order: usize, by_customer: bool },
-    Pay { order: usize, how: Paying, again: bool },
-    Ship { order: usize },
-    Arrive { order: usize },
-    Refund { order: usize, whole: bool },
-    Capture { order: usize },
+    CreateProduct {
+        product: usize,
+    },
+    Stock {
+        good: usize,
+        elsewhere: bool,
+        quantity: i64,
+    },
+    Watch {
+        good: usize,
+    },
+    Publish {
+        good: usize,
+    },
+    Unpublish {
+        good: usize,
+    },
+    Rename {
+        good: usize,
+    },
+    Archive {
+        good: usize,
+    },
+    Discontinue {
+        good: usize,
+    },
+    Price {
+        good: usize,
+        amount_minor: i64,
+        after_ms: Option<u64>,
+    },
+    Adjust {
+        good: usize,
+        delta: i64,
+        adjustment_type: AdjustmentType,
+    },
+    OpenCart {
+        order: usize,
+    },
+    FillCart {
+        order: usize,
+        cart_id: Id,
+        line: usize,
+    },
+    CheckOut {
+        order: usize,
+        cart_id: Id,
+    },
+    Place {
+        order: usize,
+        cart: Option<Arc<CartSnapshot>>,
+    },
+    Cancel {
+        order: usize,
+        by_customer: bool,
+    },
+    Pay {
+        order: usize,
+        how: Paying,
+        again: bool,
+    },
+    Ship {
+        order: usize,
+    },
+    Arrive {
+        order: usize,
+    },
+    Refund {
+        order: usize,
+        whole: bool,
+    },
+    Capture {
+        order: usize,
+    },
     Callback(ProviderCallback),
-    Operate { node: usize, action: Action },
-    Retry { order_id: Id, owed: Owed },
-    Settle { order_id: Id, owed: Owed },
+    Operate {
+        node: usize,
+        action: Action,
+    },
+    Retry {
+        order_id: Id,
+        owed: Owed,
+    },
+    Settle {
+        order_id: Id,
+        owed: Owed,
+    },
+    /// A deleted customer is paid what is owed.
+    PayOut {
+        customer_id: Id,
+        amount_minor: i64,
+    },
 }
 
 /// A wish with its moment.

@@ -19,6 +19,9 @@ const SET_MS_MAX: u64 = 2 * 3_600_000;
 /// How long a jump lasts that comes back, in milliseconds.
 const SPIKE_MS_MAX: u64 = 600_000;
 
+/// A job whose row the store has rejected is looked at again later.
+const JOB_LATE_MAX: Duration = Duration::from_secs(65);
+
 /// Engine time is told in whole milliseconds.
 const ROUNDED: Duration = Duration::from_millis(2);
 
@@ -159,8 +162,11 @@ impl World {
             let tried: Vec<Key> = self.wires.under_way(nth, engine.epoch).map(Key::from).collect();
             // One whose row is gone may be of any kind.
             let kind = |key: &Key| node.dues.jobs.get(key).map(|(_, kind)| kind);
-            for (key, (due_at, of)) in
-                node.dues.jobs.iter().filter(|(key, (due_at, _))| *due_at <= now && !tried.contains(key))
+            for (key, (due_at, of)) in node
+                .dues
+                .jobs
+                .iter()
+                .filter(|(key, (due_at, _))| due_at.plus(JOB_LATE_MAX) <= now && !tried.contains(key))
             {
                 let running = tried.iter().filter(|key| kind(key).is_none_or(|kind| kind == of)).count();
                 if running < self.shop.limits.jobs_running_max {

@@ -8,7 +8,7 @@ use tradewind_engine::{
 };
 use tradewind_events::{Id, Timestamp};
 use tradewind_payments::{
-    Payment, Refund, Surplus,
+    Account, Payment, Refund, Surplus,
     commands::Owed,
     model::{RefundState, SurplusState},
 };
@@ -40,7 +40,9 @@ impl World {
             let mut mending = self.mending();
             mending.retain(|wish| self.people.tries_to_mend(wish));
             if !mending.is_empty() {
-                self.figures.mended += mending.len() as u64;
+                // To pay out what is owed is no mending: nothing was broken.
+                let mended = mending.iter().filter(|wish| !matches!(wish, Wish::PayOut { .. })).count();
+                self.figures.mended += mended as u64;
                 let now = self.now();
                 for wish in mending {
                     self.people.plan(now, None, wish);
@@ -126,6 +128,9 @@ impl World {
         }
         for surplus in node.rows::<Surplus>().into_iter().filter(|surplus| surplus.state == SurplusState::Refused) {
             owe(&surplus.order_id, Owed::Surplus { reference: surplus.reference });
+        }
+        for account in node.rows::<Account>().into_iter().filter(|account| account.payable_minor > 0) {
+            wishes.push(Wish::PayOut { customer_id: account.customer_id, amount_minor: account.payable_minor });
         }
         wishes
     }

@@ -21,6 +21,7 @@ pub struct Shop {
     shipping_minor: i64,
     tax_bp: u32,
     countries: Vec<Arc<str>>,
+    unpaid_orders_max: usize,
 }
 
 impl Shop {
@@ -28,7 +29,7 @@ impl Shop {
         let mut chance = Chance::new(seed, "shop");
         let reservation_ttl = Duration::from_mins(chance.pick(&[2, 10, 15]));
         Self {
-            limits: limits(&mut chance),
+            limits: Limits { cache_forgets: Chance::new(seed, "cache").one_in(4), ..limits(&mut chance) },
             cart_secret: Arc::from(*b"a secret of this shop"),
             reservation_ttl,
             order_deadline: reservation_ttl * u32::try_from(chance.between(1, 3)).unwrap_or(1),
@@ -36,6 +37,7 @@ impl Shop {
             shipping_minor: chance.pick(&[0, 499]),
             tax_bp: chance.pick(&[0, 1_900]),
             countries: if chance.one_in(2) { vec!["DE".into(), "NL".into()] } else { Vec::new() },
+            unpaid_orders_max: chance.pick(&[3, 20]),
         }
     }
 
@@ -67,6 +69,7 @@ impl Shop {
                 order_deadline: self.order_deadline,
                 reservation_ttl: self.reservation_ttl,
                 cart_secret: Arc::clone(&self.cart_secret),
+                unpaid_orders_max: self.unpaid_orders_max,
                 ..tradewind_orders::Orders::default()
             })
             .into(),

@@ -325,6 +325,8 @@ impl World {
             registry: &self.registry,
             clock: &self.clock,
             gate: &self.gate,
+            faults: &self.faults,
+            trace: &self.trace,
             save_every: self.save_every,
         };
         let started = self.nodes[nth].start(&start);

@@ -21,6 +21,8 @@ CREATE TABLE "order" (
     reservation_ttl_seconds  INTEGER CHECK (reservation_ttl_seconds > 0),
     -- Of the signed cart that it was placed from.
     cart_version             INTEGER CHECK (cart_version >= 0),
+    -- Of the request that placed it; erased with the addresses.
+    fingerprint              TEXT,
     placed_at                INTEGER NOT NULL,
     deadline_at              INTEGER NOT NULL CHECK (deadline_at >= placed_at),
 
@@ -100,12 +102,14 @@ CREATE TABLE order_refund (
     PRIMARY KEY (order_id, refund_id)
 ) STRICT, WITHOUT ROWID;
 
--- A customer's latest orders, so that what is personal in them can be erased.
+-- A customer's latest orders, so that what is personal in them can be erased, and the unpaid ones.
 CREATE TABLE order_customer (
     customer_id  ANY NOT NULL,
     order_ids    TEXT NOT NULL,
     -- How many full lists of earlier orders there are, numbered from 1.
     pieces       INTEGER NOT NULL CHECK (pieces >= 0),
+    -- Orders that the customer placed and somebody outside has to pay; some may be paid or ended by now.
+    unpaid       TEXT NOT NULL,
     deleted_at   INTEGER,
     version      INTEGER NOT NULL,
     events       INTEGER NOT NULL,

@@ -11,6 +11,9 @@ CREATE TABLE account (
     held_minor     INTEGER NOT NULL CHECK (held_minor >= 0),
     -- Orders that money is held for.
     holds          INTEGER NOT NULL CHECK (holds >= 0 AND (holds > 0 OR held_minor = 0)),
+    -- Owed to its customer, who is deleted: part of house/payable.
+    payable_minor  INTEGER NOT NULL CHECK (payable_minor >= 0),
+    owed_since     INTEGER CHECK ((owed_since IS NULL) = (payable_minor = 0)),
     opened_at      INTEGER NOT NULL,
     closed_at      INTEGER,
     version        INTEGER NOT NULL,
@@ -18,8 +21,10 @@ CREATE TABLE account (
     PRIMARY KEY (customer_id, currency),
     -- What is closed is empty.
     CHECK ((closed_at IS NOT NULL) = (state = 'closed')),
-    CHECK (state <> 'closed' OR (credits_minor = debits_minor AND holds = 0))
+    CHECK (state <> 'closed' OR (credits_minor = debits_minor AND holds = 0)),
+    CHECK (state = 'closed' OR payable_minor = 0)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX account_owed ON account (owed_since) WHERE owed_since IS NOT NULL;
 
 -- Which accounts a customer has, and whether there may be more.
 CREATE TABLE account_holder (
@@ -124,6 +129,8 @@ CREATE TABLE refund (
     payment_id      ANY NOT NULL,
     state           TEXT NOT NULL,
     amount_minor    INTEGER NOT NULL CHECK (amount_minor > 0),
+    -- Asked for as all that was left, without an amount.
+    is_rest         INTEGER NOT NULL CHECK (is_rest IN (0, 1)),
     currency        TEXT NOT NULL CHECK (length(currency) = 3),
     reason          TEXT NOT NULL,
     number          INTEGER NOT NULL CHECK (number > 0),

@@ -17,6 +17,8 @@ CREATE TABLE shipment (
     -- JSON: what is sent, and where it goes (personal, erased with its customer).
     lines              TEXT NOT NULL,
     address            TEXT,
+    -- Its customer is deleted: the address goes when the goods have left, or stay.
+    forget_address     INTEGER NOT NULL CHECK (forget_address IN (0, 1)),
     -- order.priced, reservation.made, order.confirmed, payment.captured was heard.
     priced             INTEGER NOT NULL CHECK (priced IN (0, 1)),
     reserved           INTEGER NOT NULL CHECK (reserved IN (0, 1)),
@@ -31,6 +33,7 @@ CREATE TABLE shipment (
     PRIMARY KEY (order_id),
     CHECK ((shipment_id IS NULL) = (state = 'unheard' OR state = 'ended' OR state = 'refused')),
     CHECK (address IS NULL OR (state <> 'ended' AND state <> 'refused' AND state <> 'released')),
+    CHECK (address IS NULL OR NOT forget_address OR (state <> 'dispatched' AND state <> 'delivered')),
     CHECK ((state <> 'ready' AND state <> 'dispatched' AND state <> 'delivered')
            OR (priced AND reserved AND confirmed AND captured))
 ) STRICT, WITHOUT ROWID;

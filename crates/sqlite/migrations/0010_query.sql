@@ -26,6 +26,8 @@ CREATE TABLE order_view (
     authorized_minor   INTEGER,
     captured_minor     INTEGER,
     captured_at        INTEGER,
+    -- The provider refused to capture.
+    capture_failed_at  INTEGER,
     -- The sum over its rows of refund_view.
     refunded_minor     INTEGER NOT NULL,
     shipment_id        ANY,
@@ -69,6 +71,8 @@ CREATE TABLE order_view (
 -- A customer's orders, and all orders in a status, by time.
 CREATE INDEX order_view_customer ON order_view (customer_id, began_at);
 CREATE INDEX order_view_status ON order_view (status, began_at);
+-- All orders of a span of time. They begin one after the other, so each is added at the end.
+CREATE INDEX order_view_time ON order_view (began_at);
 
 -- Money of an order that went back, whole or in part.
 CREATE TABLE refund_view (
@@ -86,18 +90,23 @@ CREATE TABLE refund_view (
 
 -- One row a day (UTC, as 2026-01-31) and currency: a sum over orders and refunds.
 CREATE TABLE sales_day (
-    day             TEXT NOT NULL CHECK (length(day) = 10),
-    currency        TEXT NOT NULL,
-    confirmed       INTEGER NOT NULL CHECK (confirmed >= 0),
-    completed       INTEGER NOT NULL CHECK (completed >= 0),
+    day                TEXT NOT NULL CHECK (length(day) = 10),
+    currency           TEXT NOT NULL,
+    confirmed          INTEGER NOT NULL CHECK (confirmed >= 0),
+    completed          INTEGER NOT NULL CHECK (completed >= 0),
     -- Cancelled on this day, having been confirmed on this or an earlier one.
-    cancelled       INTEGER NOT NULL CHECK (cancelled >= 0),
+    cancelled          INTEGER NOT NULL CHECK (cancelled >= 0),
     -- Totals of the orders that were confirmed on this day.
-    gross_minor     INTEGER NOT NULL,
-    refunded_minor  INTEGER NOT NULL,
-    since_segment   INTEGER NOT NULL,
-    version         INTEGER NOT NULL,
-    events          INTEGER NOT NULL,
+    gross_minor        INTEGER NOT NULL,
+    -- What was not kept: refunds of this day, and `uncollected_minor`.
+    refunded_minor     INTEGER NOT NULL,
+    -- Totals of orders whose money never came, as was known on this day.
+    uncollected_minor  INTEGER NOT NULL,
+    -- What was kept, up to now, of the orders that were confirmed on this day.
+    net_minor          INTEGER NOT NULL,
+    since_segment      INTEGER NOT NULL,
+    version            INTEGER NOT NULL,
+    events             INTEGER NOT NULL,
     PRIMARY KEY (day, currency)
 ) STRICT, WITHOUT ROWID;
 
@@ -113,8 +122,10 @@ CREATE TABLE product_view (
     attributes       TEXT NOT NULL,
     media            TEXT NOT NULL,
     variants         TEXT NOT NULL,
-    -- With spaces between, for search.
+    -- With spaces between.
     skus             TEXT NOT NULL,
+    -- Name, brand, description and SKUs as search compares them: words with one blank between.
+    words            TEXT NOT NULL,
     -- The range of its active variants in the currency of the first of them.
     currency         TEXT,
     price_min_minor  INTEGER,
@@ -141,20 +152,17 @@ CREATE INDEX product_view_status ON product_view (status, created_at);
 -- The text index of product_view: of every product, whatever its status. It keeps no copy of the text.
 CREATE TABLE product_view_fts_row (id INTEGER PRIMARY KEY, product_id ANY NOT NULL UNIQUE) STRICT;
 CREATE VIRTUAL TABLE product_view_fts USING fts5 (
-    name, brand, description, skus,
-    content = '', contentless_delete = 1, prefix = '2 3', tokenize = 'unicode61 remove_diacritics 2'
+    words, content = '', contentless_delete = 1, prefix = '2 3', tokenize = 'ascii'
 );
 CREATE TRIGGER product_view_fts_insert AFTER INSERT ON product_view BEGIN
     INSERT INTO product_view_fts_row (product_id) VALUES (new.product_id);
-    INSERT INTO product_view_fts (rowid, name, brand, description, skus)
-    SELECT id, new.name, new.brand, new.description, new.skus
-    FROM product_view_fts_row WHERE product_id = new.product_id;
+    INSERT INTO product_view_fts (rowid, words)
+    SELECT id, new.words FROM product_view_fts_row WHERE product_id = new.product_id;
 END;
 -- Most changes are of prices and stock: they leave the text alone.
 CREATE TRIGGER product_view_fts_update AFTER UPDATE ON product_view
-WHEN (old.name, old.brand, old.description, old.skus) IS NOT (new.name, new.brand, new.description, new.skus) BEGIN
-    UPDATE product_view_fts
-    SET name = new.name, brand = new.brand, description = new.description, skus = new.skus
+WHEN old.words IS NOT new.words BEGIN
+    UPDATE product_view_fts SET words = new.words
     WHERE rowid = (SELECT id FROM product_view_fts_row WHERE product_id = new.product_id);
 END;
 CREATE TRIGGER product_view_fts_delete AFTER DELETE ON product_view BEGIN
@@ -162,6 +170,20 @@ CREATE TRIGGER product_view_fts_delete AFTER DELETE ON product_view BEGIN
     WHERE rowid = (SELECT id FROM product_view_fts_row WHERE product_id = old.product_id);
     DELETE FROM product_view_fts_row WHERE product_id = old.product_id;
 END;
+
+-- What an active variant of a product costs.
+CREATE TABLE product_price (
+    product_id     ANY NOT NULL,
+    variant_id     ANY NOT NULL,
+    currency       TEXT NOT NULL,
+    amount_minor   INTEGER NOT NULL,
+    since_segment  INTEGER NOT NULL,
+    version        INTEGER NOT NULL,
+    events         INTEGER NOT NULL,
+    PRIMARY KEY (product_id, variant_id)
+) STRICT, WITHOUT ROWID;
+-- Which products have something in a range of prices.
+CREATE INDEX product_price_amount ON product_price (currency, amount_minor);
 
 -- A product is in a category.
 CREATE TABLE product_category (

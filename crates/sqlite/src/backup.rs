@@ -14,8 +14,11 @@ use rusqlite::{
 use tradewind_engine::ports::StoreError;
 
 use crate::{
-    SqliteReader, connection,
+    SqliteReader,
+    connection::{self, Access},
     error::{reason, store_error},
+    inode,
+    place::with_end,
 };
 
 /// Pages that are copied between two calls of the progress function: 8 MiB.
@@ -58,14 +61,23 @@ impl SqliteReader {
             return Err(BackupError::Exists { path: path.display().to_string() });
         }
         let partial = Partial::beside(to).map_err(|error| target(&error))?;
-        let source = connection::reader(self.pool.path()).map_err(|error| store_error(&error))?;
+        let source = self.pool.source.connect()?;
         let mut copy = Connection::open(&partial.0).map_err(|error| target(&error))?;
         // A copy that is broken off is deleted: no journal is needed, and one flush at the end.
         copy.execute_batch("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF").map_err(|error| target(&error))?;
-        copy_pages(&source, &mut copy, progress).map_err(|error| target(&error))?;
+        if connection::has_checksums(&source).map_err(|error| store_error(&error))? {
+            // Its first page says that the others have checksums, so it is written before them.
+            copy.execute_batch("PRAGMA user_version = 1").map_err(|error| target(&error))?;
+        }
+        copy_pages(&source, &mut copy, progress).map_err(|error| match store_error(&error) {
+            // What cannot be read is no fault of where it goes.
+            damaged @ StoreError::Corrupt(_) => damaged.into(),
+            _ => target(&error),
+        })?;
+        self.pool.source.check()?;
         copy.execute("UPDATE store_meta SET is_copy = 1", []).map_err(|error| target(&error))?;
         drop(copy);
-        let found = findings(&connection::reader(&partial.0).map_err(|error| target(&error))?);
+        let found = findings(&connection::reader(&partial.0, Access::Full).map_err(|error| target(&error))?);
         match found.map_err(|error| store_error(&error))?.first() {
             Some(finding) => Err(BackupError::NotWhole(finding.clone())),
             None => partial.rename(to).map_err(|error| target(&error)),
@@ -103,7 +115,9 @@ fn findings(connection: &Connection) -> rusqlite::Result<Vec<String>> {
     for finding in rows {
         match finding {
             // What cannot be read at all ends the check.
-            Err(error) if matches!(store_error(&error), StoreError::Corrupt(_)) => found.push(reason(&error)),
+            Err(error) if matches!(store_error(&error), StoreError::Corrupt(_) | StoreError::Rejected(_)) => {
+                found.push(reason(&error))
+            }
             finding => found.push(finding?),
         }
     }
@@ -113,11 +127,7 @@ fn findings(connection: &Connection) -> rusqlite::Result<Vec<String>> {
 
 /// The files that a store is made of.
 fn with_ends(store: &Path) -> [PathBuf; 3] {
-    ["", "-wal", "-shm"].map(|end| {
-        let mut name = store.as_os_str().to_owned();
-        name.push(end);
-        name.into()
-    })
+    ["", "-wal", "-shm"].map(|end| with_end(store, end))
 }
 
 /// A copy under construction, removed with what SQLite puts beside it unless it is given its name.
@@ -128,6 +138,7 @@ impl Partial {
         let name = to.file_name().ok_or(io::ErrorKind::InvalidFilename)?;
         let partial = Self(to.with_file_name(format!("{}.partial", name.display())));
         partial.remove();
+        inode::create(&partial.0)?;
         Ok(partial)
     }
 

@@ -1,6 +1,11 @@
 //! How connections are set, with the reason for every setting.
 
-use std::{path::Path, time::Duration};
+use std::{
+    ffi::OsString,
+    os::unix::ffi::{OsStrExt, OsStringExt},
+    path::Path,
+    time::Duration,
+};
 
 use rusqlite::{Connection, OpenFlags, Result, config::DbConfig};
 
@@ -25,9 +30,9 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Prepared statements that a connection keeps: three a table for the writer; loads and shapes of lists for a reader.
 const STATEMENTS_MAX: usize = 512;
 
-/// Opens the writer's connection, creating the file when there is none. Nothing is written to it yet.
+/// Opens the writer's connection. The file may be empty; nothing is written to it yet.
 pub(crate) fn writer(path: &Path) -> Result<Connection> {
-    let connection = open(path, OpenFlags::SQLITE_OPEN_CREATE)?;
+    let connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     // The size of pages is settled with the first one, so it comes before everything else.
     connection.pragma_update(None, "page_size", PAGE_BYTES)?;
     connection.pragma_update(None, "cache_size", -i64::from(WRITER_CACHE_KIB))?;
@@ -65,20 +70,54 @@ pub(crate) fn put_log_back(connection: &Connection) -> Result<()> {
     connection.busy_timeout(BUSY_TIMEOUT)
 }
 
+/// How a connection that only reads gets at the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// As one that may write: after a crash the first reader may have to recover the log.
+    Full,
+    /// Without the right to write to the file, or to the directory that it is in.
+    ReadOnly,
+    /// The same where no log is there, and none can be made: nothing is locked, so nothing may change.
+    Unchanging,
+}
+
 /// Opens a connection that only reads. The file must be there.
-pub(crate) fn reader(path: &Path) -> Result<Connection> {
-    // Not opened read-only: after a crash the first reader may have to recover the log.
-    let connection = open(path, OpenFlags::empty())?;
+pub(crate) fn reader(path: &Path, access: Access) -> Result<Connection> {
+    let connection = match access {
+        Access::Full => open(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?,
+        Access::ReadOnly => open(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?,
+        Access::Unchanging => {
+            open(unchanging(path).as_ref(), OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI)?
+        }
+    };
     connection.pragma_update(None, "query_only", true)?;
     connection.pragma_update(None, "cache_size", -i64::from(READER_CACHE_KIB))?;
     Ok(connection)
 }
 
+/// Whether the pages of the file have checksums. It has been read.
+pub(crate) fn has_checksums(connection: &Connection) -> Result<bool> {
+    connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
+    connection.query_row("PRAGMA page_checksums", [], |row| row.get::<_, String>(0)).map(|has| has == "1")
+}
+
+/// The URI of a file that does not change.
+fn unchanging(path: &Path) -> OsString {
+    let mut uri = b"file:".to_vec();
+    for byte in path.as_os_str().as_bytes() {
+        match byte {
+            b'?' | b'#' | b'%' => uri.extend(format!("%{byte:02X}").into_bytes()),
+            byte => uri.push(*byte),
+        }
+    }
+    uri.extend(b"?immutable=1");
+    OsString::from_vec(uri)
+}
+
 /// Memory mapping stays off: an error of the disk would be a signal that ends the process, not an error.
 fn open(path: &Path, flags: OpenFlags) -> Result<Connection> {
-    // Without URI names, so that a path is a path; without SQLite's own mutex, because a connection has one user.
-    let flags = flags | OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
+    // Without SQLite's own mutex, because a connection has one user.
+    let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     // The file may come from anywhere: what its schema calls is limited to what is harmless, and pages are checked.

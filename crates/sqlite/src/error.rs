@@ -1,13 +1,11 @@
 //! What can be wrong with a store, said so that its operator knows what to do.
 
-use std::{
-    fs::{self, File},
-    io::{self, Write},
-    path::Path,
-};
+use std::{fs, io, path::Path};
 
 use rusqlite::{ErrorCode, ffi};
-use tradewind_engine::ports::StoreError;
+use tradewind_engine::ports::{CommitError, StoreError};
+
+use crate::inode;
 
 /// Why a store was not opened. Nothing was changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -39,6 +37,13 @@ pub enum OpenError {
     NotOurs { store: String },
     #[error("there is no store at {store}: check the path, or start the server once to create it")]
     Missing { store: String },
+    #[error(
+        "{store} is one of several names of a store (a hard link or a mount), and what was committed last may be beside \
+         another one: use the name that the store was created under, or remove the others"
+    )]
+    OtherName { store: String },
+    #[error("{path} cannot be read ({reason}): run this as the user who owns it")]
+    Unreadable { path: String, reason: String },
     #[error("the directory {directory} does not exist: create it, or choose another path")]
     NoDirectory { directory: String },
     #[error(
@@ -61,7 +66,7 @@ pub enum OpenError {
 fn made_beside(store: &Path) -> io::Result<()> {
     let mut name = store.as_os_str().to_owned();
     name.push(".try");
-    let made = File::create(&name).and_then(|mut file| file.write_all(b"?"));
+    let made = inode::create(name.as_ref()).and_then(|()| fs::write(&name, b"?"));
     made.and(fs::remove_file(&name))
 }
 
@@ -80,9 +85,27 @@ impl OpenError {
             },
             _ => match store_error(error) {
                 StoreError::Full(reason) => Self::Full { store: path, reason },
-                StoreError::Corrupt(reason) => Self::Corrupt { store: path, reason },
+                // What stands in the rows that a start reads is not what we write.
+                StoreError::Corrupt(reason) | StoreError::Rejected(reason) => Self::Corrupt { store: path, reason },
                 StoreError::Unusable(reason) => Self::Unusable { store: path, reason },
             },
+        }
+    }
+
+    pub(crate) fn other_name(store: &Path) -> Self {
+        Self::OtherName { store: store.display().to_string() }
+    }
+
+    pub(crate) fn lost(store: &Path, error: &StoreError) -> Self {
+        Self::Unusable { store: store.display().to_string(), reason: error.to_string() }
+    }
+
+    pub(crate) fn unreadable(path: &Path, error: &io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::PermissionDenied => {
+                Self::Unreadable { path: path.display().to_string(), reason: error.to_string() }
+            }
+            _ => Self::io(path, error),
         }
     }
 
@@ -100,15 +123,26 @@ impl OpenError {
 pub(crate) fn store_error(error: &rusqlite::Error) -> StoreError {
     let reason = reason(error);
     match error {
-        // What stands in a row is not what we write: text that is not UTF-8, a float.
-        rusqlite::Error::Utf8Error(..) | rusqlite::Error::InvalidColumnType(..) => StoreError::Corrupt(reason),
+        _ if is_rejection(error) => StoreError::Rejected(reason),
         _ => match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => StoreError::Full(reason),
             // The index of the log beside it cannot grow.
             _ if error.sqlite_extended_error_code() == Some(ffi::SQLITE_IOERR_SHMSIZE) => StoreError::Full(reason),
+            // A page that does not match its checksum (`sealed.c`).
+            _ if error.sqlite_extended_error_code() == Some(ffi::SQLITE_IOERR_DATA) => {
+                StoreError::Corrupt(String::from("a page of it is not what was written"))
+            }
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StoreError::Corrupt(reason),
             _ => StoreError::Unusable(reason),
         },
+    }
+}
+
+/// What an error means for a batch that wrote to this table.
+pub(crate) fn commit_error(table: &str, error: &rusqlite::Error) -> CommitError {
+    match store_error(error) {
+        StoreError::Rejected(reason) => CommitError::Constraint { table: table.to_owned(), reason },
+        failed => failed.into(),
     }
 }
 
@@ -121,11 +155,25 @@ pub(crate) fn reason(error: &rusqlite::Error) -> String {
     }
 }
 
-/// The row is at fault, and not the store.
-pub(crate) fn is_constraint(error: &rusqlite::Error) -> bool {
-    matches!(error, rusqlite::Error::InvalidParameterCount(..))
-        || matches!(
-            error.sqlite_error_code(),
-            Some(ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch | ErrorCode::TooBig)
+/// The key or the row is at fault, and not the store: it answers every other question.
+pub(crate) fn is_rejection(error: &rusqlite::Error) -> bool {
+    use rusqlite::Error;
+    matches!(
+        error,
+        Error::InvalidParameterCount(..)
+            | Error::ToSqlConversionFailure(_)
+            | Error::FromSqlConversionFailure(..)
+            | Error::IntegralValueOutOfRange(..)
+            | Error::InvalidColumnType(..)
+            | Error::Utf8Error(..)
+            | Error::NulError(_)
+    ) || matches!(
+        error.sqlite_error_code(),
+        Some(
+            ErrorCode::ConstraintViolation
+                | ErrorCode::TypeMismatch
+                | ErrorCode::TooBig
+                | ErrorCode::ParameterOutOfRange
         )
+    )
 }

@@ -1,25 +1,33 @@
 //! The embedded store: one SQLite file, one writer, readers beside it.
 //!
-//! [`Sqlite::open`] makes this process the owner of a store: it holds a lock on a file beside it, brings the schema up
-//! to date and takes the next epoch, which every commit checks. [`Sqlite::open_reader`] only looks, whoever owns it.
+//! [`Sqlite::open`] makes this process the owner of a store: it locks the file, brings the schema up to date and takes the
+//! next epoch, which every commit checks. [`Sqlite::open_reader`] only looks, whoever owns it.
 //!
 //! **Invariant:** a commit is one transaction, on the disk when it returns, and nothing of a refused one is there.
 //!
-//! **Invariant:** nothing in this process opens the file of a store but SQLite: closing it would free SQLite's locks.
+//! **Invariant:** only SQLite and `inode.rs` open the file of a store: closing it frees SQLite's locks on it.
+//!
+//! **Invariant:** a commit is acknowledged only when it is in the files that the next start opens (`place.rs`).
+//!
+//! **Invariant:** each page of the file has a checksum, which is compared when the page is read (`sealed.c`).
 //!
 //! Nothing here knows a service: tables come as [`tradewind_engine::Table`], their SQL from `migrations/`.
 
 mod backup;
 mod connection;
 mod error;
+mod inode;
 mod list;
 mod lock;
 mod migrate;
 mod open;
+mod place;
 mod pool;
 mod reader;
+mod scrub;
 mod search;
 mod segments;
+mod source;
 mod sql;
 mod value;
 mod writer;
@@ -29,5 +37,4 @@ pub use connection::PAGE_BYTES;
 pub use error::OpenError;
 pub use open::{Meta, Opened, Options, READERS_MAX, Sqlite};
 pub use reader::SqliteReader;
-pub use search::SEARCH_WORDS_MAX;
 pub use writer::SqliteWriter;

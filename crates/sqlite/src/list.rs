@@ -23,9 +23,36 @@ struct Place<'a> {
     after: Option<Param<'a>>,
 }
 
-pub(crate) fn query(list: &List) -> Result<Query<'_>, StoreError> {
+/// So many rows of another table are few: the list is then found by them, and otherwise walked in its order and each of
+/// its rows looked up there.
+const FEW_ROWS: u32 = 1_000;
+
+/// How many rows of the other table fit, counted up to one more than [`FEW_ROWS`].
+pub(crate) fn count_having(having: &List) -> Result<Query<'_>, StoreError> {
     let mut params = Vec::new();
-    let mut wanted = conditions(list, "", &mut params)?;
+    let wanted = conditions(having, "", Having::Many, &mut params)?;
+    let table = quoted(having.table.name);
+    params.push(Param::Int(i64::from(FEW_ROWS) + 1));
+    let sql = format!("SELECT COUNT(*) FROM (SELECT 1 FROM {table} WHERE {} LIMIT ?)", all(&wanted));
+    Ok(Query { sql, params })
+}
+
+/// How the rows of which another table has one are found.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Having {
+    Few,
+    Many,
+}
+
+impl Having {
+    pub fn of(counted: i64) -> Self {
+        if counted <= i64::from(FEW_ROWS) { Self::Few } else { Self::Many }
+    }
+}
+
+pub(crate) fn query(list: &List, having: Having) -> Result<Query<'_>, StoreError> {
+    let mut params = Vec::new();
+    let mut wanted = conditions(list, "", having, &mut params)?;
     let order = order(list)?;
     if list.after.is_some() {
         wanted.push(beyond(&order, list.direction, &mut params));
@@ -46,7 +73,12 @@ pub(crate) fn query(list: &List) -> Result<Query<'_>, StoreError> {
 }
 
 /// Which rows, wherever the page begins. `of` stands before every column: `t.`.
-pub(crate) fn conditions<'a>(list: &'a List, of: &str, params: &mut Vec<Param<'a>>) -> Result<Vec<String>, StoreError> {
+pub(crate) fn conditions<'a>(
+    list: &'a List,
+    of: &str,
+    having: Having,
+    params: &mut Vec<Param<'a>>,
+) -> Result<Vec<String>, StoreError> {
     let equal = list.equal.iter().map(|filter| (filter, "="));
     let at_most = list.at_most.iter().filter(|bound| !is_passed(list, Direction::Descending, bound));
     let at_least = list.at_least.iter().filter(|bound| !is_passed(list, Direction::Ascending, bound));
@@ -57,7 +89,38 @@ pub(crate) fn conditions<'a>(list: &'a List, of: &str, params: &mut Vec<Param<'a
         // As SQL has it: `NULL` is equal to nothing, nor at most or at least anything.
         Ok(format!("{of}{} {compares} ?", quoted(column.name)))
     };
-    equal.chain(bounds).map(condition).collect()
+    let mut wanted: Vec<String> = equal.chain(bounds).map(condition).collect::<Result<_, _>>()?;
+    if let Some(other) = &list.having {
+        wanted.push(is_had(list, other, of, having, params)?);
+    }
+    Ok(wanted)
+}
+
+/// The other table has a row that fits, under a key that begins with that of this one.
+fn is_had<'a>(
+    list: &'a List,
+    other: &'a List,
+    of: &str,
+    having: Having,
+    params: &mut Vec<Param<'a>>,
+) -> Result<String, StoreError> {
+    let of = if of.is_empty() { format!("{}.", quoted(list.table.name)) } else { of.to_owned() };
+    for name in list.table.key {
+        column(other.table, name)?;
+    }
+    // A plus keeps SQLite from looking for them by their values, over and over for each row of the list.
+    let by_value = if having == Having::Few { "h." } else { "+h." };
+    let wanted = all(&conditions(other, by_value, having, params)?);
+    let from = format!("FROM {} AS h WHERE {wanted}", quoted(other.table.name));
+    let key = |of: &str| joined(list.table.key.iter().map(|name| format!("{of}{}", quoted(name))), ", ");
+    Ok(match having {
+        Having::Few => format!("({}) IN (SELECT {} {from})", key(&of), key("h.")),
+        Having::Many => format!("EXISTS (SELECT 1 {from} AND ({}) = ({}))", key("h."), key(&of)),
+    })
+}
+
+fn all(wanted: &[String]) -> String {
+    if wanted.is_empty() { String::from("TRUE") } else { wanted.join(" AND ") }
 }
 
 /// Whatever comes after the row that the page begins after keeps to this bound. Given both, SQLite may look for the
@@ -80,6 +143,11 @@ fn order(list: &List) -> Result<Vec<Place<'_>>, StoreError> {
         let column = column(list.table, name)?;
         let after = list.after.as_ref().map(|(value, _)| Param::Value(value).stored_as(column.kind));
         order.push(Place { column, after });
+    }
+    if let Some((_, key)) = &list.after
+        && key.parts().count() != list.table.key.len()
+    {
+        return Err(StoreError::Rejected(format!("{key} is no key of {}", list.table.name)));
     }
     let mut parts = list.after.as_ref().map(|(_, key)| key.parts());
     for name in list.table.key {
@@ -143,14 +211,19 @@ mod tests {
         tables::{DeadLetterRow, EffectRow, ParkedRow, TimerRow},
     };
     use tradewind_events::{Timestamp, row_key};
+    use tradewind_query::{ProductPrice, ProductView};
 
     use super::*;
 
     /// How SQLite goes about it.
     fn plan(list: &List) -> String {
+        plan_having(list, Having::Many)
+    }
+
+    fn plan_having(list: &List, having: Having) -> String {
         let connection = Connection::open_in_memory().unwrap();
         crate::migrate::apply(&connection, 0, Timestamp::default()).unwrap();
-        let query = query(list).unwrap();
+        let query = query(list, having).unwrap();
         let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {}", query.sql)).unwrap();
         let steps = statement.query_map(params_from_iter(&query.params), |row| row.get::<_, String>(3)).unwrap();
         steps.collect::<Result<Vec<_>, _>>().unwrap().join("; ")
@@ -158,6 +231,19 @@ mod tests {
 
     fn text(text: &str) -> Value {
         Value::Text(text.into())
+    }
+
+    #[test]
+    fn rows_of_another_table_are_looked_up_by_key_or_found_by_value_if_they_are_few() {
+        let priced =
+            List::of(ProductPrice::TABLE, 1).equal("currency", text("EUR")).at_most("amount_minor", Value::Int(9));
+        let list = List::of(ProductView::TABLE, 10).equal("status", text("published")).having(priced);
+        let list = list.order_by("created_at", Direction::Descending);
+        let many = plan_having(&list, Having::Many);
+        assert!(many.contains("product_view_status (status=?)") && !many.contains("TEMP B-TREE"), "{many}");
+        assert!(many.ends_with("USING PRIMARY KEY (product_id=?)"), "{many}");
+        let few = plan_having(&list, Having::Few);
+        assert!(few.contains("h USING INDEX product_price_amount (currency=? AND amount_minor<?)"), "{few}");
     }
 
     #[test]

@@ -10,7 +10,15 @@ use rusqlite::{Connection, TransactionBehavior, params};
 use tradewind_events::Timestamp;
 
 use crate::{
-    OpenError, SqliteReader, SqliteWriter, connection, lock::Ownership, migrate, pool::Pool, segments, value::unsigned,
+    OpenError, SqliteReader, SqliteWriter, connection,
+    inode::Inode,
+    lock::{Ownership, refuse_hard_link, refuse_mount},
+    migrate,
+    place::{Place, Watch, with_end},
+    pool::Pool,
+    segments,
+    source::Source,
+    value::unsigned,
 };
 
 /// The store, as a door.
@@ -42,6 +50,8 @@ pub struct Opened {
     /// The store was a backup until now. Its log goes on behind this number: those before it may have been used by the
     /// store that it is a copy of, and the ids of events, which are made of them, are given once.
     pub resumed_behind: Option<u64>,
+    /// Damage is found when it is read. Not so in a file that another program has made, as with `.recover` of `sqlite3`.
+    pub has_checksums: bool,
 }
 
 /// What a store says of itself.
@@ -85,6 +95,7 @@ impl Sqlite {
     pub fn open(path: &Path, options: &Options) -> Result<Opened, OpenError> {
         let path = resolved(path)?;
         let ownership = Ownership::take(&path)?;
+        let place = Place::new(path.clone(), ownership.inode.id);
         let crashed = bytes_of(&with_end(&path, "-wal")) > 0;
         let suspect = crashed && bytes_of(&path) <= CHECKED_AT_OPEN_BYTES_MAX;
         let mut connection = connection::writer(&path).map_err(|error| OpenError::sqlite(&path, &error))?;
@@ -97,9 +108,14 @@ impl Sqlite {
             connection::put_log_back(&connection).map_err(|error| OpenError::sqlite(&path, &error))?;
         }
         let (meta, resumed_behind) = become_owner(&mut connection, &path, options)?;
-        let readers = Arc::new(Pool::new(path, options.readers_max));
-        let writer = SqliteWriter::new(connection, Arc::clone(&readers), ownership);
-        Ok(Opened { writer, reader: SqliteReader::new(readers), meta, resumed_behind })
+        // SQLite opens a path, so it may have found another file there than the one that is locked.
+        place.check().map_err(|error| OpenError::lost(&path, &error))?;
+        let has_checksums = connection::has_checksums(&connection).map_err(|error| OpenError::sqlite(&path, &error))?;
+        let watch = Watch::new(place).map_err(|error| OpenError::io(&path, &error))?;
+        let source = Source::of_owner(path, Arc::clone(&ownership.inode));
+        let readers = Arc::new(Pool::new(source, options.readers_max));
+        let writer = SqliteWriter::new(connection, Arc::clone(&readers), watch, ownership);
+        Ok(Opened { writer, reader: SqliteReader::new(readers), meta, resumed_behind, has_checksums })
     }
 
     /// Opens a store for reading alone, beside whoever owns it.
@@ -109,8 +125,12 @@ impl Sqlite {
         if !path.exists() {
             return Err(OpenError::Missing { store });
         }
+        let inode = Inode::open(&path).map_err(|error| OpenError::unreadable(&path, &error))?;
+        refuse_hard_link(&path)?;
+        refuse_mount(&path, &inode)?;
+        let source = Source::of_reader(&path, inode)?;
         let sqlite = |error: &rusqlite::Error| OpenError::sqlite(&path, error);
-        let connection = connection::reader(&path).map_err(|error| sqlite(&error))?;
+        let connection = source.connect().map_err(|error| OpenError::lost(&path, &error))?;
         check_kind(&connection, &path)?;
         migrate::check(&connection, &path)?;
         let meta = read_meta(&connection).map_err(|error| sqlite(&error))?.ok_or(OpenError::Missing { store })?;
@@ -118,7 +138,8 @@ impl Sqlite {
             let store = path.display().to_string();
             return Err(OpenError::OlderVersion { store, theirs: meta.schema, ours: migrate::newest() });
         }
-        Ok((SqliteReader::new(Arc::new(Pool::new(path, READERS_MAX))), meta))
+        drop(connection);
+        Ok((SqliteReader::new(Arc::new(Pool::new(source, READERS_MAX))), meta))
     }
 }
 
@@ -132,12 +153,6 @@ fn resolved(path: &Path) -> Result<PathBuf, OpenError> {
         return Err(OpenError::NoDirectory { directory: parent.display().to_string() });
     };
     Ok(directory.join(name))
-}
-
-fn with_end(path: &Path, end: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(end);
-    name.into()
 }
 
 fn bytes_of(path: &Path) -> u64 {

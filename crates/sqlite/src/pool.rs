@@ -1,20 +1,20 @@
 //! A few connections that read. Each has one user at a time; who finds none waits.
 
-use std::{
-    path::PathBuf,
-    sync::{Condvar, Mutex, MutexGuard, PoisonError},
-};
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use rusqlite::{Connection, Result};
 use tradewind_engine::ports::StoreError;
 
-use crate::{connection, error::store_error};
+use crate::{error::store_error, source::Source};
 
 pub(crate) struct Pool {
-    path: PathBuf,
     connections_max: usize,
     state: Mutex<State>,
     returned: Condvar,
+    /// The first damage that a read has met.
+    damage: OnceLock<StoreError>,
+    /// Dropped after the connections.
+    pub source: Source,
 }
 
 #[derive(Default)]
@@ -26,24 +26,34 @@ struct State {
 }
 
 impl Pool {
-    pub fn new(path: PathBuf, connections_max: usize) -> Self {
-        let connections_max = connections_max.max(1);
-        Self { path, connections_max, state: Mutex::default(), returned: Condvar::new() }
-    }
-
-    pub fn path(&self) -> &std::path::Path {
-        &self.path
+    pub fn new(source: Source, connections_max: usize) -> Self {
+        let (connections_max, damage) = (connections_max.max(1), OnceLock::new());
+        Self { connections_max, state: Mutex::default(), returned: Condvar::new(), damage, source }
     }
 
     /// Runs a query on a connection of its own.
     pub fn read<T>(&self, query: impl FnOnce(&Connection) -> Result<T>) -> std::result::Result<T, StoreError> {
         let mut lease = self.lend();
         let connection = match lease.connection.take() {
-            Some(connection) => Ok(connection),
-            None => connection::reader(&self.path),
+            Some(connection) => connection,
+            None => self.source.connect()?,
         };
-        let answer = connection.and_then(|connection| query(lease.connection.insert(connection)));
-        answer.map_err(|error| store_error(&error))
+        let answer = query(lease.connection.insert(connection)).map_err(|error| store_error(&error));
+        self.source.check()?;
+        answer.map_err(|error| self.note(error))
+    }
+
+    /// Remembers damage.
+    pub fn note(&self, error: StoreError) -> StoreError {
+        if let StoreError::Corrupt(_) = &error {
+            self.damage.get_or_init(|| error.clone());
+        }
+        error
+    }
+
+    /// What is wrong with the store, as far as it is known: its file is not in its place, or a read has met damage.
+    pub fn fault(&self) -> Option<StoreError> {
+        self.source.is_in_place().err().or_else(|| self.damage.get().cloned())
     }
 
     /// The same, and everything that it reads is as of one commit.
@@ -65,6 +75,14 @@ impl Pool {
         let mut state = self.state();
         state.retired = true;
         state.idle.clear();
+    }
+
+    /// Leaves the connections open until the process ends. Closing them removes the log by its name, and under that name
+    /// may be the log of another store by now.
+    pub fn abandon(&self) {
+        let mut state = self.state();
+        state.retired = true;
+        state.idle.drain(..).for_each(std::mem::forget);
     }
 
     fn lend(&self) -> Lease<'_> {

@@ -8,13 +8,13 @@ use std::{
 use rusqlite::{CachedStatement, Connection, Result, params_from_iter};
 use tradewind_engine::{
     StoredRow, Table,
-    ports::{List, Reader, StoreError},
+    ports::{List, Phrase, Reader, StoreError},
     segment::Segment,
 };
 use tradewind_events::Key;
 
 use crate::{
-    list,
+    list::{self, Having},
     pool::Pool,
     search, segments, sql,
     value::{Param, bind_key, key_kinds, read_row},
@@ -31,6 +31,13 @@ pub struct SqliteReader {
 impl SqliteReader {
     pub(crate) fn new(pool: Arc<Pool>) -> Self {
         Self { pool, loads: Arc::default() }
+    }
+
+    fn count(&self, having: &List) -> std::result::Result<i64, StoreError> {
+        let query = list::count_having(having)?;
+        self.pool.read(|connection| {
+            connection.prepare_cached(&query.sql)?.query_row(params_from_iter(&query.params), |row| row.get(0))
+        })
     }
 
     fn load_sql(&self, table: &'static Table) -> Arc<str> {
@@ -64,13 +71,17 @@ impl Reader for SqliteReader {
     }
 
     fn list(&self, list: &List) -> std::result::Result<Vec<StoredRow>, StoreError> {
-        let query = list::query(list)?;
+        let having = match &list.having {
+            Some(having) => Having::of(self.count(having)?),
+            None => Having::Many,
+        };
+        let query = list::query(list, having)?;
         self.pool.read(|connection| rows(connection.prepare_cached(&query.sql)?, &query.params, list.table))
     }
 
-    fn search(&self, list: &List, text: &str, offset: u32) -> std::result::Result<Vec<StoredRow>, StoreError> {
-        let Some(words) = search::expression(text) else { return Ok(Vec::new()) };
-        let query = search::query(list, &words, offset)?;
+    fn search(&self, list: &List, phrases: &[Phrase], offset: u32) -> std::result::Result<Vec<StoredRow>, StoreError> {
+        let Some(wanted) = search::expression(phrases) else { return Ok(Vec::new()) };
+        let query = search::query(list, &wanted, offset)?;
         self.pool.read(|connection| rows(connection.prepare_cached(&query.sql)?, &query.params, list.table))
     }
 
@@ -84,6 +95,14 @@ impl Reader for SqliteReader {
 
     fn is_near(&self) -> bool {
         true
+    }
+
+    fn scrub(&self, from: u64) -> std::result::Result<Option<u64>, StoreError> {
+        self.scrub_part(from)
+    }
+
+    fn fault(&self) -> Option<StoreError> {
+        self.pool.fault()
     }
 }
 

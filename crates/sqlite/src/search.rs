@@ -1,26 +1,22 @@
-//! Text search with FTS5. What a person typed never reaches its query language: every word is a quoted string.
+//! Text search with FTS5. What a person typed never reaches its query language: every phrase is a quoted string.
 
-use tradewind_engine::ports::{List, StoreError};
+use tradewind_engine::ports::{List, Phrase, StoreError};
 
 use crate::{
-    list::{Query, conditions},
+    list::{Having, Query, conditions},
     sql::{columns, joined, quoted},
     value::Param,
 };
 
-/// Words of a search beyond this many are not looked at.
-pub const SEARCH_WORDS_MAX: usize = 16;
-
-/// All words must be there; the last one may be the beginning of a word. `None` when there is nothing to look for.
-pub(crate) fn expression(text: &str) -> Option<String> {
-    let words = text
-        .split(|letter: char| letter.is_whitespace() || letter.is_control())
-        // What has neither letter nor digit is nothing to the tokenizer.
-        .filter(|word| word.chars().any(char::is_alphanumeric))
-        .take(SEARCH_WORDS_MAX)
-        .map(|word| format!("\"{}\"", word.replace('"', "\"\"")));
-    let words = joined(words, " ");
-    (!words.is_empty()).then(|| words + "*")
+/// All phrases must be there. `None` when there is none.
+pub(crate) fn expression(phrases: &[Phrase]) -> Option<String> {
+    let quoted = |phrase: &Phrase| {
+        // A zero would end the query for SQLite.
+        let words = phrase.words.replace('"', "\"\"").replace('\0', " ");
+        format!("\"{words}\"{}", if phrase.is_prefix { "*" } else { "" })
+    };
+    let phrases = joined(phrases.iter().map(quoted), " ");
+    (!phrases.is_empty()).then_some(phrases)
 }
 
 /// `migrations/README.md` says what a text index looks like.
@@ -32,7 +28,7 @@ pub(crate) fn query<'a>(list: &'a List, expression: &'a str, offset: u32) -> Res
     let then_by = joined(table.key.iter().map(|name| format!("t.{}", quoted(name))), ", ");
     let mut params = vec![Param::Text(expression)];
     let mut wanted = vec![format!("{index} MATCH ?")];
-    wanted.extend(conditions(list, "t.", &mut params)?);
+    wanted.extend(conditions(list, "t.", Having::Many, &mut params)?);
     params.extend([Param::Int(list.limit.into()), Param::Int(offset.into())]);
     let sql = format!(
         "SELECT {} FROM {index} AS f JOIN {numbers} AS n ON n.rowid = f.rowid JOIN {rows} AS t USING ({key})
@@ -45,19 +41,18 @@ pub(crate) fn query<'a>(list: &'a List, expression: &'a str, offset: u32) -> Res
 
 #[cfg(test)]
 mod tests {
-    use super::expression;
+    use super::*;
 
     #[test]
-    fn every_word_is_quoted_and_the_last_may_be_a_beginning() {
+    fn every_phrase_is_quoted_and_may_end_in_a_beginning() {
+        let phrase = |words: &str, is_prefix| Phrase { words: words.to_owned(), is_prefix };
         let cases = [
-            ("red shoe", Some(r#""red" "shoe"*"#)),
-            ("  red\tshoe\0s ", Some(r#""red" "shoe" "s"*"#)),
-            (r#"name:x OR "y" NEAR(a*) -z"#, Some(r#""name:x" "OR" """y""" "NEAR(a*)" "-z"*"#)),
-            ("-- ' \" *", None),
-            ("", None),
+            (vec![phrase("red", false), phrase("hot shoe", true)], Some(r#""red" "hot shoe"*"#)),
+            (vec![phrase(r#"name:x OR "y" NEAR(a*)"#, false)], Some(r#""name:x OR ""y"" NEAR(a*)""#)),
+            (vec![], None),
         ];
-        for (text, wanted) in cases {
-            assert_eq!(expression(text).as_deref(), wanted, "{text:?}");
+        for (phrases, wanted) in cases {
+            assert_eq!(expression(&phrases).as_deref(), wanted, "{phrases:?}");
         }
     }
 }

@@ -6,7 +6,7 @@ use tradewind_engine::{ports::CommitError, segment::Segment};
 use tradewind_events::Timestamp;
 
 use crate::{
-    error::store_error,
+    error::commit_error,
     value::{signed, unsigned},
 };
 
@@ -15,7 +15,7 @@ type Period = i64;
 
 /// Appends a segment, inside the transaction of its commit.
 pub(crate) fn append(connection: &Connection, segment: &Segment) -> std::result::Result<(), CommitError> {
-    let failed = |error: rusqlite::Error| CommitError::Store(store_error(&error));
+    let failed = |error: rusqlite::Error| commit_error("segment", &error);
     let newest = newest_period(connection).map_err(failed)?;
     let last = match newest {
         Some(period) => last_in(connection, period).map_err(failed)?,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rusqlite::{
     Error, Result, Row, Statement,
-    types::{ToSql, ToSqlOutput, Type, ValueRef},
+    types::{ToSql, ToSqlOutput, ValueRef},
 };
 use tradewind_engine::{StoredRow, Table};
 use tradewind_events::{ColumnKind, Key, Value};
@@ -102,15 +102,17 @@ fn read_value(row: &Row<'_>, nth: usize, kind: ColumnKind) -> Result<Value> {
     Ok(match row.get_ref(nth)? {
         ValueRef::Null => Value::Null,
         ValueRef::Integer(integer) => Value::Int(integer),
+        // What is no text of ours is left to the entity of the row, which refuses bytes: one row is no reason to refuse
+        // the others of a list.
         ValueRef::Text(text) => {
-            Value::Text(std::str::from_utf8(text).map_err(|error| Error::Utf8Error(nth, error))?.into())
+            std::str::from_utf8(text).map_or_else(|_| Value::Bytes(text.into()), |text| Value::Text(text.into()))
         }
         ValueRef::Blob(bytes) => match <[u8; 16]>::try_from(bytes) {
             Ok(uuid) if kind == ColumnKind::Id => Value::Text(unpacked(uuid)),
             _ => Value::Bytes(bytes.into()),
         },
         // No table of ours has such a column.
-        ValueRef::Real(_) => return Err(Error::InvalidColumnType(nth, String::from("a float"), Type::Real)),
+        ValueRef::Real(float) => Value::Bytes(float.to_be_bytes().as_slice().into()),
     })
 }
 

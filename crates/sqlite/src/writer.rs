@@ -13,8 +13,9 @@ use tradewind_engine::{
 use tradewind_events::ColumnKind;
 
 use crate::{
-    error::{is_constraint, reason, store_error},
+    error::{commit_error, is_rejection, reason, store_error},
     lock::Ownership,
+    place::Watch,
     pool::Pool,
     segments, sql,
     value::{Param, bind_key, key_kinds, signed, unsigned},
@@ -27,6 +28,9 @@ pub struct SqliteWriter {
     /// Why it refuses to go on: after a failed write only a restart knows what is on the disk.
     failed: Option<StoreError>,
     readers: Arc<Pool>,
+    watch: Watch,
+    /// The files of the store are not where they were.
+    lost: bool,
     /// Dropped last.
     _ownership: Ownership,
 }
@@ -34,7 +38,11 @@ pub struct SqliteWriter {
 /// A store without an owner is one file, whoever still holds a reader.
 impl Drop for SqliteWriter {
     fn drop(&mut self) {
-        self.readers.retire();
+        if self.lost || self.watch.after().is_err() {
+            self.abandon();
+        } else {
+            self.readers.retire();
+        }
     }
 }
 
@@ -58,7 +66,8 @@ impl Writer for SqliteWriter {
         if let Some(failed) = &self.failed {
             return Err(failed.clone().into());
         }
-        let applied = self.apply(commit);
+        let applied = self.in_place(|watch| watch.before()).and_then(|()| self.apply(commit));
+        let applied = applied.and_then(|()| self.in_place(Watch::after));
         if let Err(error) = &applied {
             self.roll_back(error);
         }
@@ -67,8 +76,25 @@ impl Writer for SqliteWriter {
 }
 
 impl SqliteWriter {
-    pub(crate) fn new(connection: Connection, readers: Arc<Pool>, ownership: Ownership) -> Self {
-        Self { connection, statements: HashMap::new(), failed: None, readers, _ownership: ownership }
+    pub(crate) fn new(connection: Connection, readers: Arc<Pool>, watch: Watch, ownership: Ownership) -> Self {
+        let (statements, failed, lost) = (HashMap::new(), None, false);
+        Self { connection, statements, failed, readers, watch, lost, _ownership: ownership }
+    }
+
+    fn in_place(&mut self, look: impl FnOnce(&mut Watch) -> Result<(), StoreError>) -> Result<(), CommitError> {
+        let looked = look(&mut self.watch);
+        self.lost |= looked.is_err();
+        looked.map_err(CommitError::from)
+    }
+
+    /// As [`Pool::abandon`].
+    fn abandon(&mut self) {
+        self.readers.abandon();
+        if let Ok(none) = Connection::open_in_memory() {
+            // Its statements go first: they hold the connection.
+            self.connection.flush_prepared_statement_cache();
+            std::mem::forget(std::mem::replace(&mut self.connection, none));
+        }
     }
 
     fn apply(&mut self, commit: &Commit) -> Result<(), CommitError> {
@@ -89,7 +115,7 @@ impl SqliteWriter {
 
     fn run(&self, sql: &str) -> Result<(), CommitError> {
         let done = self.connection.prepare_cached(sql).and_then(|mut statement| statement.execute([]));
-        done.map(|_| ()).map_err(|error| store_error(&error).into())
+        done.map(|_| ()).map_err(|error| commit_error("a table", &error))
     }
 
     fn check_epoch(&self, ours: u64) -> Result<(), CommitError> {
@@ -112,10 +138,10 @@ impl SqliteWriter {
             match bind(&mut statement, change, kinds).and_then(|()| statement.raw_execute()) {
                 Ok(1) => {}
                 Ok(_) => return Err(self.not_as_expected(change)),
-                Err(error) if is_constraint(&error) => {
+                Err(error) if is_rejection(&error) => {
                     return Err(refused(change, &reason(&error)));
                 }
-                Err(error) => return Err(store_error(&error).into()),
+                Err(error) => return Err(commit_error(change.table.name, &error)),
             }
         }
         Ok(())
@@ -133,7 +159,7 @@ impl SqliteWriter {
         match version {
             Ok(Some(version)) => refused(change, &format!("it is at version {}, not {expected}", unsigned(version))),
             Ok(None) => refused(change, &format!("version {expected} was expected, and there is none")),
-            Err(error) => store_error(&error).into(),
+            Err(error) => commit_error(change.table.name, &error),
         }
     }
 

@@ -11,7 +11,7 @@ use tradewind_engine::{
 };
 use tradewind_events::{AsKey, Registry, id};
 
-use crate::{CountedIds, ManualClock, MemoryBroker, MemoryStore};
+use crate::{CountedIds, ManualClock, MemoryBroker, MemoryStore, cache};
 
 /// A test that waits longer than this has failed.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -64,7 +64,7 @@ impl Plan {
             reader: Arc::new(self.store.clone()),
             clock: EngineTime::new(Arc::new(self.clock)),
             ids: Box::new(CountedIds::new(&format!("{}{epoch}", self.name))),
-            limits: self.limits,
+            limits: cache::limits(self.limits),
             observer: Arc::new(()),
             log_heard: true,
         };

@@ -17,6 +17,8 @@ use tradewind_engine::{
 use tradewind_events::{AnyEvent, AsKey, Envelope, Event, Id, KeyText, Registry, Subject, Timestamp, id};
 use tradewind_memory::{CountedIds, ManualClock, MemoryStore, MemoryWriter};
 
+use crate::cache;
+
 /// Services in one store, and what was seen of them.
 pub struct Stage {
     core: Core,
@@ -59,7 +61,7 @@ impl Stage {
             reader: Arc::new(store.clone()),
             clock: EngineTime::new(Arc::new(clock.clone())),
             ids: Box::new(CountedIds::new(&format!("id{epoch}"))),
-            limits,
+            limits: cache::limits(limits),
             observer: Arc::new(()),
             log_heard: true,
         })

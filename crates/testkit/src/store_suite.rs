@@ -7,6 +7,7 @@ mod ids;
 mod lists;
 mod log;
 mod owners;
+mod related;
 mod rows;
 mod tables;
 
@@ -23,6 +24,7 @@ pub use ids::*;
 pub use lists::*;
 pub use log::*;
 pub use owners::*;
+pub use related::*;
 pub use rows::*;
 pub use tables::TABLES;
 
@@ -50,6 +52,7 @@ macro_rules! store_suite {
             a_batch_is_there_whole_or_not_at_all,
             a_store_goes_on_after_a_refusal,
             a_refusal_names_the_table,
+            a_key_that_does_not_fit_is_no_fault_of_the_store,
             keys_may_have_several_parts_and_odd_characters,
             values_come_back_as_they_were,
             rows_come_in_the_order_of_their_keys,
@@ -59,7 +62,9 @@ macro_rules! store_suite {
             pages_join_to_the_whole_list,
             a_list_names_an_unknown_column,
             an_id_is_found_and_comes_back_as_it_is_spelt,
-            pages_over_ids_of_any_sort_are_complete_and_without_doubles,
+            pages_over_ids_of_any_sort_are_complete_and_in_one_order_in_every_store,
+            a_list_has_the_rows_of_which_another_table_has_one_that_fits,
+            a_search_finds_phrases_and_beginnings,
             segments_come_in_order_without_a_gap,
             segments_run_through_the_months_even_if_the_clock_goes_back,
             a_segment_out_of_line_is_refused,

@@ -1,11 +1,15 @@
 //! What shoppers ask of carts.
 
-use tradewind_engine::{Answer, Command, OrRefuse, Problem, Stop, Uow};
-use tradewind_events::{CartSnapshot, Id, Line};
+use tradewind_engine::{Answer, Command, OrRefuse, Outcome, Problem, Stop, Uow};
+use tradewind_events::{CartSnapshot, Currency, Id, Line};
 
 use crate::{
     Cart, CartOrder, CartOrderState, CartState, Carts, Customer, EXPIRE, KnownProduct, KnownSku, Who,
-    model::{CART_CHANGED, CART_NOT_FOUND, CART_SIGNING_UNAVAILABLE, CARTS_NOT_MERGEABLE, NOT_FOR_SALE, unit_price},
+    model::{
+        CART_CHANGED, CART_CURRENCY_CHANGED, CART_NOT_FOUND, CART_SIGNING_UNAVAILABLE, CARTS_NOT_MERGEABLE,
+        NOT_FOR_SALE, unit_price,
+    },
+    reactions::let_go,
 };
 
 /// Opens an empty cart.
@@ -45,6 +49,14 @@ pub struct RemoveLine {
     pub sku: Id,
 }
 
+/// Deletes an open cart with what is in it: the customer's own, or an anonymous one.
+#[derive(Debug, Clone, Command)]
+#[command(owner = Carts, name = "delete_cart", key = cart_id)]
+pub struct DeleteCart {
+    pub cart_id: Id,
+    pub who: Who,
+}
+
 /// Moves what is in an anonymous cart into a customer's: they have signed in.
 #[derive(Debug, Clone, Command)]
 #[command(owner = Carts, name = "merge_carts", answer = Cart, key = into_cart_id)]
@@ -78,8 +90,7 @@ pub fn create_cart(uow: &mut Uow<Carts>, create: &CreateCart) -> Answer<Cart> {
 }
 
 pub fn add_line(uow: &mut Uow<Carts>, add: &AddLine) -> Answer<Cart> {
-    let mut cart = cart(uow, &add.cart_id, &add.who)?;
-    cart.editable()?;
+    let mut cart = changeable(uow, &add.cart_id, &add.who)?;
     let (product_id, unit_price_minor) = price(uow, &cart, &add.sku)?;
     cart.add(&Line {
         product_id,
@@ -93,17 +104,25 @@ pub fn add_line(uow: &mut Uow<Carts>, add: &AddLine) -> Answer<Cart> {
 }
 
 pub fn set_quantity(uow: &mut Uow<Carts>, set: &SetQuantity) -> Answer<Cart> {
-    let mut cart = cart(uow, &set.cart_id, &set.who)?;
-    cart.editable()?;
+    let mut cart = changeable(uow, &set.cart_id, &set.who)?;
     let (_, unit_price_minor) = price(uow, &cart, &set.sku)?;
     cart.set_quantity(&set.sku, set.quantity, unit_price_minor)?;
     Ok(keep(uow, cart))
 }
 
 pub fn remove_line(uow: &mut Uow<Carts>, remove: &RemoveLine) -> Answer<Cart> {
-    let mut cart = cart(uow, &remove.cart_id, &remove.who)?;
+    let mut cart = changeable(uow, &remove.cart_id, &remove.who)?;
     cart.remove(&remove.sku)?;
     Ok(keep(uow, cart))
+}
+
+pub fn delete_cart(uow: &mut Uow<Carts>, delete: &DeleteCart) -> Answer<()> {
+    let mut cart = cart(uow, &delete.cart_id, &delete.who)?;
+    let deleted = cart.delete()?;
+    let_go(uow, &cart)?;
+    uow.put(cart);
+    uow.emit(deleted);
+    Ok(())
 }
 
 pub fn merge_carts(uow: &mut Uow<Carts>, merge: &MergeCarts) -> Answer<Cart> {
@@ -112,6 +131,8 @@ pub fn merge_carts(uow: &mut Uow<Carts>, merge: &MergeCarts) -> Answer<Cart> {
     }
     let mut merged = cart(uow, &merge.cart_id, &merge.who)?;
     let mut into = cart(uow, &merge.into_cart_id, &merge.who)?;
+    follow_currency(uow, &mut merged)?;
+    follow_currency(uow, &mut into)?;
     into.merge(&mut merged)?;
     uow.cancel_timer(&EXPIRE, &merged.cart_id);
     uow.put(merged);
@@ -130,6 +151,11 @@ pub fn checkout(uow: &mut Uow<Carts>, checkout: &Checkout) -> Answer<CartSnapsho
     }
     if !is_ordered(uow, &cart)? {
         cart.editable()?;
+        let ours = uow.settings().currency;
+        if cart.currency != ours {
+            let detail = format!("the cart is in {}, and the shop sells in {ours} now: change a line", cart.currency);
+            return Err(CART_CURRENCY_CHANGED.because(detail).into());
+        }
         let prices_minor = prices(uow, &cart)?;
         cart.reprice(&prices_minor);
     }
@@ -147,6 +173,26 @@ pub fn checkout(uow: &mut Uow<Carts>, checkout: &Checkout) -> Answer<CartSnapsho
 fn cart(uow: &mut Uow<Carts>, cart_id: &Id, who: &Who) -> Result<Cart, Stop> {
     let known = uow.get::<Cart>(cart_id)?.filter(|cart| cart.is_open_to(who));
     known.or_refuse(|| CART_NOT_FOUND.because(format!("there is no cart {cart_id}")))
+}
+
+/// An open cart that they may change, in the currency of the shop.
+fn changeable(uow: &mut Uow<Carts>, cart_id: &Id, who: &Who) -> Result<Cart, Stop> {
+    let mut cart = cart(uow, cart_id, who)?;
+    cart.editable()?;
+    follow_currency(uow, &mut cart)?;
+    Ok(cart)
+}
+
+/// Moves an open cart into the currency of the shop, which may have changed since it was opened. Checkout does not: the
+/// customer is to see the new prices first.
+fn follow_currency(uow: &mut Uow<Carts>, cart: &mut Cart) -> Outcome {
+    let ours = uow.settings().currency;
+    if cart.currency == ours || cart.state != CartState::Open {
+        return Ok(());
+    }
+    let prices_minor: Vec<_> = offers(uow, cart, ours)?.into_iter().map(Result::ok).collect();
+    cart.move_to(ours, &prices_minor);
+    Ok(())
 }
 
 /// Writes an open cart that was touched: it is kept for its whole time again.
@@ -180,16 +226,22 @@ fn price(uow: &mut Uow<Carts>, cart: &Cart, sku: &Id) -> Result<(Id, i64), Stop>
 
 /// The prices of now of all lines, in their order.
 fn prices(uow: &mut Uow<Carts>, cart: &Cart) -> Result<Vec<i64>, Stop> {
-    let skus = uow.get_all::<KnownSku>(cart.lines.iter().map(|line| &line.sku));
-    let products = uow.get_all::<KnownProduct>(cart.lines.iter().map(|line| &line.product_id));
-    let (skus, products, now) = (skus?, products?, uow.now());
     let mut prices_minor = Vec::with_capacity(cart.lines.len());
-    for (nth, (sku, product)) in skus.iter().zip(&products).enumerate() {
+    for (nth, price) in offers(uow, cart, cart.currency)?.into_iter().enumerate() {
         let why = |problem: Problem| {
             let detail = format!("{}: {}", cart.lines[nth].sku, problem.detail);
             NOT_FOR_SALE.because(detail).at(format!("lines[{nth}]"))
         };
-        prices_minor.push(unit_price(sku.as_ref(), product.as_ref(), cart.currency, now).map_err(why)?);
+        prices_minor.push(price.map_err(why)?);
     }
     Ok(prices_minor)
+}
+
+/// What each line costs now in this currency, or why it cannot be had in it.
+fn offers(uow: &mut Uow<Carts>, cart: &Cart, currency: Currency) -> Result<Vec<Result<i64, Problem>>, Stop> {
+    let skus = uow.get_all::<KnownSku>(cart.lines.iter().map(|line| &line.sku));
+    let products = uow.get_all::<KnownProduct>(cart.lines.iter().map(|line| &line.product_id));
+    let (skus, products, now) = (skus?, products?, uow.now());
+    let both = skus.iter().zip(&products);
+    Ok(both.map(|(sku, product)| unit_price(sku.as_ref(), product.as_ref(), currency, now)).collect())
 }

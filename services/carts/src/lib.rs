@@ -47,6 +47,7 @@ pub const PROBLEMS: &[Refusal] = &[
     model::CART_ANONYMOUS,
     model::CART_CHANGED,
     model::CART_CLOSED,
+    model::CART_CURRENCY_CHANGED,
     model::CART_CUSTOMER_DELETED,
     model::CART_EMPTY,
     model::CART_FULL,
@@ -73,6 +74,7 @@ pub fn service(settings: Carts) -> Service<Carts> {
         .command(commands::add_line)
         .command(commands::set_quantity)
         .command(commands::remove_line)
+        .command(commands::delete_cart)
         .command(commands::merge_carts)
         .command(commands::checkout)
         .on(reactions::know_created) // product.created

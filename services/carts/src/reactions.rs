@@ -182,7 +182,7 @@ fn cart_of(uow: &mut Uow<Carts>, cart_id: Option<&Id>, customer_id: &Id) -> Resu
 }
 
 /// The cart is not open any more: nothing is left to expire, and its customer may open another.
-fn let_go(uow: &mut Uow<Carts>, cart: &Cart) -> Outcome {
+pub(crate) fn let_go(uow: &mut Uow<Carts>, cart: &Cart) -> Outcome {
     uow.cancel_timer(&EXPIRE, &cart.cart_id);
     if let Some(customer_id) = &cart.customer_id
         && let Some(mut customer) = uow.get::<Customer>(customer_id)?

@@ -1,6 +1,6 @@
 //! What catalog does when it hears of orders and of stock, and when a moment comes.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use tradewind_engine::{Outcome, Stop, Uow};
 use tradewind_events::{
@@ -51,7 +51,7 @@ pub fn take_effect(uow: &mut Uow<Catalog>, sku: &Id) -> Outcome {
     if product.status == ProductStatus::Archived {
         variant.scheduled = Arc::default();
     } else {
-        let said = variant.take_effect(&product, uow.now());
+        let said = variant.take_effect(&product, uow.now(), uow.settings().currency);
         uow.emit_all(said);
     }
     // Another price may wait, or this one may have been moved after the timer was set.
@@ -104,14 +104,27 @@ fn tax_bp(uow: &mut Uow<Catalog>, product: &Product) -> Result<u32, Stop> {
     if category_tax_bp.is_empty() {
         return Ok(*tax_bp);
     }
+    let mut stop = None;
     for category_id in product.category_ids.iter() {
-        let mut next = Some(category_id.clone());
-        while let Some(category_id) = next {
-            if let Some(rate_bp) = category_tax_bp.get(&category_id) {
-                return Ok(*rate_bp);
-            }
-            next = uow.get::<Category>(&category_id)?.and_then(|category| category.parent_id);
+        // After one that is missing the answer is open, but the others are asked for too: so all categories are loaded
+        // level by level, and not each after the one before it.
+        match rate_above(uow, category_tax_bp, category_id) {
+            Ok(Some(rate_bp)) if stop.is_none() => return Ok(rate_bp),
+            Ok(_) => {}
+            Err(missing) => stop = Some(missing),
         }
     }
-    Ok(*tax_bp)
+    stop.map_or(Ok(*tax_bp), Err)
+}
+
+/// The rate of a category, or of the nearest one above it that has one.
+fn rate_above(uow: &mut Uow<Catalog>, rates_bp: &BTreeMap<Id, u32>, category_id: &Id) -> Result<Option<u32>, Stop> {
+    let mut next = Some(category_id.clone());
+    while let Some(category_id) = next {
+        if let Some(rate_bp) = rates_bp.get(&category_id) {
+            return Ok(Some(*rate_bp));
+        }
+        next = uow.get::<Category>(&category_id)?.and_then(|category| category.parent_id);
+    }
+    Ok(None)
 }

@@ -35,9 +35,7 @@ pub fn erase_contact(uow: &mut Uow<'_, Notifications>, user: &UserDeleted) -> Ou
     let mut contact = contact(uow, &user.user_id)?;
     let waited = contact.erase(sequence(uow));
     uow.put(contact);
-    for notification_id in waited.iter() {
-        uow.cancel_timer(&GIVE_UP, notification_id);
-        let notification = uow.load::<Notification>(notification_id)?;
+    for notification in waiting(uow, &waited)? {
         fail(uow, notification, CONTACT_ERASED, 0);
     }
     Ok(())
@@ -120,15 +118,22 @@ fn reach(uow: &mut Uow<'_, Notifications>, user_id: &Id, email: &Personal<String
     let mut contact = contact(uow, user_id)?;
     let waited = contact.reach(email, sequence(uow));
     uow.put(contact);
-    for notification_id in waited.iter() {
-        uow.cancel_timer(&GIVE_UP, notification_id);
-        let mut notification = uow.load::<Notification>(notification_id)?;
+    for mut notification in waiting(uow, &waited)? {
         if let Some(text) = notification.take_text() {
             send(uow, &notification, email, &text);
             uow.put(notification);
         }
     }
     Ok(())
+}
+
+/// What has waited for a contact waits no longer. All rows are asked for before the first that is missing stops the
+/// handler.
+fn waiting(uow: &mut Uow<'_, Notifications>, waited: &[Id]) -> Result<Vec<Notification>, Stop> {
+    for notification_id in waited {
+        uow.cancel_timer(&GIVE_UP, notification_id);
+    }
+    uow.load_all(waited)
 }
 
 fn tell_customer(

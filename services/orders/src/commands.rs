@@ -1,15 +1,15 @@
 //! What somebody may ask of orders.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use tradewind_engine::{Answer, Command, OrRefuse, Problem, Uow};
+use tradewind_engine::{Answer, Command, OrRefuse, Outcome, Problem, Uow};
 use tradewind_events::{Address, CancelledBy, CartSnapshot, Currency, Id, Lines, PaymentMethod, Timestamp};
 
 use crate::{
     Customer, DEADLINE, Order, OrderState, Orders,
     model::{
-        CANCEL_REASON_CHARS_MAX, CUSTOMER_DELETED, INVALID_CANCEL_REASON, INVALID_SIGNED_CART, NewOrder, ORDER_EXISTS,
-        ORDER_NOT_FOUND, SIGNED_CART_EXPIRED,
+        CANCEL_REASON_CHARS_MAX, CUSTOMER_DELETED, INVALID_CANCEL_REASON, INVALID_RESERVATION_TTL, INVALID_SIGNED_CART,
+        NewOrder, ORDER_EXISTS, ORDER_NOT_FOUND, SIGNED_CART_EXPIRED, TOO_MANY_UNPAID_ORDERS,
     },
     reactions,
 };
@@ -17,14 +17,24 @@ use crate::{
 /// Somebody wants to buy.
 #[derive(Debug, Clone)]
 pub struct PlaceOrder {
+    pub by: PlacedBy,
     /// Whose order it is. A signed cart must be theirs.
     pub customer_id: Id,
     pub basket: Basket,
     pub payment_method: PaymentMethod,
     pub shipping_address: Option<Arc<Address>>,
     pub billing_address: Option<Arc<Address>>,
-    /// How long stock is held unpaid; absent: as configured.
+    /// How long stock is held unpaid; absent: as configured. A customer can ask for less, not for more.
     pub reservation_ttl_seconds: Option<u32>,
+}
+
+/// Who sends a request for an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PlacedBy {
+    /// The customer: how long and how often stock is held unpaid has a bound.
+    Customer,
+    /// Staff or a service client, for the customer.
+    Shop,
 }
 
 /// What somebody wants to buy.
@@ -94,8 +104,11 @@ pub fn place_order(uow: &mut Uow<Orders>, place: &PlaceOrder) -> Answer<OrderAcc
     let (early, customer) = (uow.get::<Order>(&new.order_id), uow.get::<Customer>(&new.customer_id));
     let (early, customer) = (early?, customer?);
     if let Some(order) = early.as_ref().filter(|order| order.state != OrderState::Unheard) {
-        let order = order.is_the_same(&new).then_some(order).or_refuse(|| ORDER_EXISTS.problem())?;
-        return Ok(accepted(order, false));
+        return match order.is_the_same(&new) {
+            Some(true) => Ok(accepted(order, false)),
+            Some(false) => Err(ORDER_EXISTS.problem().into()),
+            None => Err(ORDER_EXISTS.because("Its personal data were erased: no request can be compared.").into()),
+        };
     }
     if let Basket::Cart(cart) = &place.basket
         && cart.is_expired(uow.now())
@@ -105,13 +118,7 @@ pub fn place_order(uow: &mut Uow<Orders>, place: &PlaceOrder) -> Answer<OrderAcc
     if customer.as_ref().is_some_and(|customer| customer.deleted_at.is_some()) {
         return Err(CUSTOMER_DELETED.problem().into());
     }
-    if new.is_personal() {
-        let mut customer = customer.unwrap_or_else(|| Customer::new(&new.customer_id));
-        if let Some(full) = customer.add(&new.order_id) {
-            uow.put(full);
-        }
-        uow.put(customer);
-    }
+    note_customer(uow, place.by, customer, &new)?;
     let (order, said) = Order::place(early, new, uow.settings(), uow.now());
     uow.emit_all(said);
     if order.state.is_open() {
@@ -120,6 +127,36 @@ pub fn place_order(uow: &mut Uow<Orders>, place: &PlaceOrder) -> Answer<OrderAcc
     let answer = accepted(&order, true);
     uow.put(order);
     Ok(answer)
+}
+
+/// Lists the order with its customer if it holds something personal or waits to be paid. Refuses one unpaid order too
+/// many of those that the customer places.
+fn note_customer(uow: &mut Uow<Orders>, by: PlacedBy, known: Option<Customer>, new: &NewOrder) -> Outcome {
+    let counts = by == PlacedBy::Customer && new.waits_for_payment();
+    if !counts && !new.is_personal() {
+        return Ok(());
+    }
+    let mut customer = known.unwrap_or_else(|| Customer::new(&new.customer_id));
+    if counts {
+        let unpaid_max = uow.settings().unpaid_orders_max;
+        if customer.unpaid.len() >= unpaid_max {
+            // Only now is it looked up which of them are still unpaid: in between each order costs nothing.
+            let orders = uow.get_all::<Order>(customer.unpaid.iter())?.into_iter().flatten();
+            customer.unpaid = orders.filter(Order::is_unpaid).map(|order| order.order_id).collect();
+        }
+        if customer.unpaid.len() >= unpaid_max {
+            let detail = format!("{unpaid_max} orders of the customer are not paid yet: pay or cancel one of them.");
+            return Err(TOO_MANY_UNPAID_ORDERS.because(detail).into());
+        }
+        customer.add_unpaid(&new.order_id);
+    }
+    if new.is_personal()
+        && let Some(full) = customer.add(&new.order_id)
+    {
+        uow.put(full);
+    }
+    uow.put(customer);
+    Ok(())
 }
 
 /// What the basket says, checked.
@@ -136,6 +173,14 @@ fn wanted(place: &PlaceOrder, order_id: Id, settings: &Orders) -> Result<NewOrde
             (cart.currency, cart.lines.clone(), Some((cart.cart_id.clone(), cart.version)))
         }
     };
+    if place.by == PlacedBy::Customer
+        && let Some(seconds) = place.reservation_ttl_seconds
+        && Duration::from_secs(seconds.into()) > settings.reservation_ttl
+    {
+        let most = settings.reservation_ttl.as_secs();
+        let detail = format!("`reservation_ttl_seconds` of a customer's order must be at most {most}, not {seconds}.");
+        return Err(INVALID_RESERVATION_TTL.because(detail).at("reservation_ttl_seconds"));
+    }
     let new = NewOrder {
         order_id,
         customer_id: place.customer_id.clone(),

@@ -13,13 +13,13 @@ use std::{sync::Arc, time::Duration};
 use tradewind_engine::{Refusal, Service, Settings, Timer};
 use tradewind_events::Currency;
 
-pub use commands::{Basket, CancelAccepted, CancelOrder, OrderAccepted, PlaceOrder};
+pub use commands::{Basket, CancelAccepted, CancelOrder, OrderAccepted, PlaceOrder, PlacedBy};
 pub use model::{
     ADDRESS_FIELD_CHARS_MAX, ALREADY_DISPATCHED, CANCEL_REASON_CHARS_MAX, CANNOT_RECALL, CONTRACT_CANNOT_CARRY,
     CURRENCY_NOT_SOLD, CUSTOMER_DELETED, Customer, CustomerPiece, EMPTY_ORDER, INVALID_ADDRESS, INVALID_CANCEL_REASON,
     INVALID_ORDER_LINES, INVALID_RESERVATION_TTL, INVALID_SIGNED_CART, Lost, ORDER_EXISTS, ORDER_FINAL,
     ORDER_NOT_FOUND, ORDERS_A_PIECE_MAX, Order, OrderState, RESERVATION_TTL_SECONDS_MAX, Refund, SIGNED_CART_EXPIRED,
-    Step, owed_step,
+    Step, TOO_MANY_UNPAID_ORDERS, owed_step,
 };
 
 /// How orders is configured.
@@ -31,6 +31,9 @@ pub struct Orders {
     pub order_deadline: Duration,
     /// How long inventory holds stock unpaid, where an order does not say it.
     pub reservation_ttl: Duration,
+    /// So many orders that a customer placed may wait for somebody outside to pay them, at the same time.
+    /// At most [`UNPAID_ORDERS_MAX_MAX`].
+    pub unpaid_orders_max: usize,
     /// What carts signs with. Empty: no signed cart is taken.
     pub cart_secret: Arc<[u8]>,
     /// Whether shipping answers a request to stop a confirmed order. Not where it is another system whose contract
@@ -50,6 +53,7 @@ impl Default for Orders {
             currency: "EUR".parse().expect("EUR is a currency"),
             order_deadline: Duration::from_mins(30),
             reservation_ttl: Duration::from_mins(15),
+            unpaid_orders_max: 20,
             cart_secret: Arc::from([]),
             shipping_can_recall: true,
             amount_minor_max: i64::MAX,
@@ -65,10 +69,13 @@ impl Orders {
     }
 }
 
+/// The most that [`Orders::unpaid_orders_max`] can be: an order that is placed may look at so many others.
+pub const UNPAID_ORDERS_MAX_MAX: usize = 100;
+
 /// Ends what is not confirmed in time; by order.
 const DEADLINE: Timer<Orders> = Timer::new("deadline");
 
-/// Erases further orders of a deleted customer; by customer.
+/// Lets further orders of a deleted customer go; by customer.
 const ERASE: Timer<Orders> = Timer::new("erase");
 
 /// Every reason for which a command is refused here.
@@ -88,6 +95,7 @@ pub const PROBLEMS: &[Refusal] = &[
     ORDER_FINAL,
     ORDER_NOT_FOUND,
     SIGNED_CART_EXPIRED,
+    TOO_MANY_UNPAID_ORDERS,
 ];
 
 pub fn service(settings: Orders) -> Service<Orders> {

@@ -43,6 +43,8 @@ pub struct Order {
     pub reservation_ttl_seconds: Option<u32>,
     /// Of the signed cart that it was placed from.
     pub cart_version: Option<u64>,
+    /// Of the request that placed it; none: it was not placed yet, or what is personal in it was erased.
+    pub fingerprint: Option<Arc<str>>,
     pub placed_at: Timestamp,
     pub deadline_at: Timestamp,
 
@@ -158,6 +160,7 @@ impl Order {
             billing_address: None,
             reservation_ttl_seconds: None,
             cart_version: None,
+            fingerprint: None,
             placed_at: now,
             deadline_at: now,
             quoted_at: None,
@@ -228,6 +231,8 @@ pub const INVALID_SIGNED_CART: Refusal =
 pub const SIGNED_CART_EXPIRED: Refusal =
     Refusal::conflict("signed_cart_expired", "The signed cart is too old to be placed.");
 pub const ORDER_EXISTS: Refusal = Refusal::conflict("order_exists", "Another order was placed under this id.");
+pub const TOO_MANY_UNPAID_ORDERS: Refusal =
+    Refusal::conflict("too_many_unpaid_orders", "The customer has as many unpaid orders as there can be.");
 pub const CUSTOMER_DELETED: Refusal = Refusal::conflict("customer_deleted", "This customer's account was deleted.");
 pub const INVALID_CANCEL_REASON: Refusal =
     Refusal::invalid("invalid_cancel_reason", "The reason is empty or too long.");

@@ -147,42 +147,48 @@ pub fn note_refund_failed(uow: &mut Uow<Orders>, failed: &PaymentRefundFailed) -
     if failed.reference.is_some() { Ok(()) } else { hear(uow, &failed.order, &Fact::RefundFailed) }
 }
 
-/// A customer is gone: their latest orders are erased now, the others piece by piece.
+/// A customer is deleted: the latest orders are let go now, the others piece by piece.
 pub fn forget_customer(uow: &mut Uow<Orders>, deleted: &UserDeleted) -> Outcome {
     let mut customer = uow.get::<Customer>(&deleted.user_id)?.unwrap_or_else(|| Customer::new(&deleted.user_id));
     let Some(order_ids) = customer.delete(uow.now()) else { return Ok(()) };
-    erase(uow, &order_ids)?;
-    if customer.pieces > 0 {
-        uow.set_timer(&ERASE, &customer.customer_id, uow.now());
-    }
-    uow.put(customer);
+    let_go(uow, &order_ids)?;
+    forget_rest(uow, customer);
     Ok(())
 }
 
 pub fn forget_more(uow: &mut Uow<Orders>, customer_id: &Id) -> Outcome {
     let mut customer = uow.load::<Customer>(customer_id)?;
-    if customer.pieces == 0 {
-        return Ok(());
-    }
-    let piece = uow.load::<CustomerPiece>((customer_id, customer.last_piece()))?;
-    erase(uow, &piece.order_ids)?;
-    uow.delete(&piece);
-    customer.pieces -= 1;
     if customer.pieces > 0 {
-        uow.set_timer(&ERASE, customer_id, uow.now());
+        let piece = uow.load::<CustomerPiece>((customer_id, customer.last_piece()))?;
+        let_go(uow, &piece.order_ids)?;
+        uow.delete(&piece);
+        customer.pieces -= 1;
+    } else {
+        let_go(uow, &customer.take_unpaid())?;
     }
-    uow.put(customer);
+    forget_rest(uow, customer);
     Ok(())
 }
 
-/// Erases what is personal in these orders, at most a piece of them.
-fn erase(uow: &mut Uow<Orders>, order_ids: &[Id]) -> Outcome {
+/// The rest is for the timer, a piece at a time.
+fn forget_rest(uow: &mut Uow<Orders>, customer: Customer) {
+    if customer.has_more() {
+        uow.set_timer(&ERASE, &customer.customer_id, uow.now());
+    }
+    uow.put(customer);
+}
+
+/// Erases what is personal in these orders, at most a piece of them, and ends those whose goods have not left.
+fn let_go(uow: &mut Uow<Orders>, order_ids: &[Id]) -> Outcome {
     // All are asked for before the first is missed, so that one look-up loads them.
     let orders: Vec<_> = order_ids.iter().map(|order_id| uow.load::<Order>(order_id)).collect();
     for order in orders {
         let mut order = order?;
-        if order.erase() {
-            uow.put(order);
+        let before = order.state;
+        let is_erased = order.erase();
+        let said = order.abandon(uow.settings(), uow.now());
+        if is_erased || said.is_some() {
+            save(uow, before, order, said.unwrap_or_default());
         }
     }
     Ok(())

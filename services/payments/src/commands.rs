@@ -10,7 +10,7 @@ pub use callback::{ProviderCallback, provider_callback};
 pub use credit::{CREDIT_MINOR_MAX, CreditAccount, credit_account};
 pub use external::{AuthorizeExternal, ExternalAuthorization, FailExternal, Via, authorize_external, fail_external};
 pub use operator::{CapturePayment, RefundPayment, capture_payment, refund_payment};
-pub use owed::{Owed, RetryOwed, SettleOwed, retry_owed, settle_owed};
+pub use owed::{Owed, RetryOwed, SettleOwed, SettlePayable, retry_owed, settle_owed, settle_payable};
 
 use tradewind_engine::{OrRefuse, Stop, Uow};
 use tradewind_events::Id;

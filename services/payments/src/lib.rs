@@ -19,6 +19,8 @@ pub struct Payments {
     pub currency: Currency,
     /// The payment provider's name, as the books call it.
     pub provider: Arc<str>,
+    /// Money is credited also to a customer who never registered here: customers of another system.
+    pub foreign_customers: bool,
     /// Whether shipping can take a shipment back. Where it cannot, a confirmed order is refunded, not cancelled.
     pub shipping_recalls: bool,
     /// How soon a provider who has not decided is asked again, at the soonest and at the latest. Between the two it
@@ -36,6 +38,7 @@ impl Default for Payments {
         Self {
             currency: "EUR".parse().expect("EUR is a currency"),
             provider: "simulator".into(),
+            foreign_customers: true,
             shipping_recalls: true,
             undecided_wait_min: Duration::from_secs(30),
             undecided_wait_max: Duration::from_hours(1),
@@ -60,6 +63,7 @@ pub fn service(settings: Payments) -> Service<Payments> {
         .command(commands::refund_payment)
         .command(commands::retry_owed)
         .command(commands::settle_owed)
+        .command(commands::settle_payable)
         .on(reactions::open_account) // user.registered
         .on(reactions::close_accounts) // user.deleted
         .on(reactions::hold) // order.validated

@@ -42,8 +42,11 @@ pub const REFUND_TOO_LARGE: Refusal =
 pub const REFUND_UNDER_WAY: Refusal =
     Refusal::conflict("refund_under_way", "Another refund of the order is under way: one goes after the other.");
 pub const REFUND_ID_TAKEN: Refusal =
-    Refusal::conflict("refund_id_taken", "The refund id was used for another amount of this order.");
+    Refusal::conflict("refund_id_taken", "The refund id was used for another refund of this order.");
 pub const NOTHING_OWED: Refusal = Refusal::conflict("nothing_owed", "Nothing of this kind is owed.");
+pub const SETTLEMENT_TOO_LARGE: Refusal =
+    Refusal::invalid("settlement_too_large", "More would be settled than is owed.");
+pub const CUSTOMER_NOT_FOUND: Refusal = Refusal::not_found("customer_not_found", "There is no such customer.");
 pub const TEXT_LENGTH: Refusal = Refusal::invalid("text_length", "A text is missing or too long.");
 
 /// Every refusal of payments.
@@ -63,6 +66,8 @@ pub const PROBLEMS: &[Refusal] = &[
     REFUND_UNDER_WAY,
     REFUND_ID_TAKEN,
     NOTHING_OWED,
+    SETTLEMENT_TOO_LARGE,
+    CUSTOMER_NOT_FOUND,
     TEXT_LENGTH,
 ];
 

@@ -4,10 +4,12 @@
 mod model;
 mod reactions;
 pub mod rebuild;
+pub mod words;
 
 pub use model::{
     ADDRESSES_MAX, Addresses, Availability, CategoryView, Ending, OrderStatus, OrderView, PaymentState,
-    ProductCategory, ProductView, RefundView, ReservationState, SalesDay, ShipmentState, StockView, VariantMark,
+    ProductCategory, ProductPrice, ProductView, RefundView, ReservationState, SalesDay, ShipmentState, StockView,
+    VariantMark,
 };
 pub use reactions::order_of;
 
@@ -40,6 +42,7 @@ pub const WITHOUT_READ_MODEL: &[(&str, &str)] = &[
     ("product.back_in_stock", "availability is read from stock events, which say more"),
     ("account.opened", "accounts are looked up where they are kept, in payments"),
     ("account.closed", "accounts are looked up where they are kept, in payments"),
+    ("cart.deleted", "a cart that became no order is looked up where it is kept, in carts"),
     ("cart.expired", "a cart that became no order is looked up where it is kept, in carts"),
 ];
 
@@ -49,6 +52,7 @@ pub fn service(settings: Query) -> Service<Query> {
         .owns::<RefundView>()
         .owns::<SalesDay>()
         .owns::<ProductView>()
+        .owns::<ProductPrice>()
         .owns::<ProductCategory>()
         .owns::<CategoryView>()
         .owns::<StockView>()

@@ -13,7 +13,7 @@ mod stock;
 
 pub use addresses::{ADDRESSES_MAX, Addresses};
 pub use order::{End, OrderView, RefundView};
-pub use product::{CategoryView, ProductCategory, ProductView, VariantMark};
+pub use product::{CategoryView, ProductCategory, ProductPrice, ProductView, VariantMark};
 pub use sales::{SalesDay, Sold, Sums};
 pub use states::{Availability, Ending, OrderStatus, PaymentState, ReservationState, ShipmentState};
 pub use stock::StockView;

@@ -18,11 +18,7 @@ pub type Rows = BTreeMap<Key, Vec<Value>>;
 
 /// The key of a row as a store keeps it.
 pub fn key_of(table: &Table, row: &[Value]) -> Result<Key, InvalidKey> {
-    // What is no text is no part of a key, and refused like an empty one.
-    Key::checked(table.key.iter().map(|column| match table.position(column).and_then(|place| row.get(place)) {
-        Some(Value::Text(text)) => &**text,
-        _ => "",
-    }))
+    table.key_of(row)
 }
 
 /// The read models as the events of a log make them, all in memory. A log that is too large for that is heard again by

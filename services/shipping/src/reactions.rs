@@ -24,8 +24,8 @@ const COUNTRY_NOT_SERVED: &str = "country_not_served";
 pub fn plan(uow: &mut Uow<Shipping>, priced: &OrderPriced) -> Outcome {
     let mut shipment = shipment_of(uow, &priced.order)?;
     if shipment.wants_plan() {
-        let address = keep_address(uow, priced)?;
-        shipment.plan(priced, address);
+        note_address(uow, &mut shipment, priced)?;
+        shipment.plan(priced);
     }
     advance(uow, shipment);
     Ok(())
@@ -80,7 +80,7 @@ pub fn release_cancelled(uow: &mut Uow<Shipping>, cancelled: &OrderCancelled) ->
     end(uow, &cancelled.order, "order_cancelled")
 }
 
-/// A customer is deleted: their addresses are erased, and none is kept of an order that is heard of later.
+/// A customer is deleted: their addresses are erased, those of goods that may still leave when they have left.
 pub fn forget_customer(uow: &mut Uow<Shipping>, deleted: &UserDeleted) -> Outcome {
     let known = uow.get::<Customer>(&deleted.user_id)?;
     let mut customer = known.unwrap_or_else(|| Customer::new(deleted.user_id.clone()));
@@ -141,25 +141,29 @@ fn end(uow: &mut Uow<Shipping>, order: &Arc<OrderSummary>, reason: &str) -> Outc
     Ok(())
 }
 
-/// The address that the shipment keeps: none of a deleted customer. It is noted with the customer, to be found again.
-fn keep_address(uow: &mut Uow<Shipping>, priced: &OrderPriced) -> Result<Option<Arc<Address>>, Stop> {
-    let Some(address) = &priced.shipping_address else { return Ok(None) };
+/// Notes the order with its customer, so that its address is found again. That of a deleted customer is kept only as long
+/// as the goods may leave.
+fn note_address(uow: &mut Uow<Shipping>, shipment: &mut Shipment, priced: &OrderPriced) -> Outcome {
+    if priced.shipping_address.is_none() {
+        return Ok(());
+    }
     let OrderSummary { customer_id, order_id, .. } = &*priced.order;
     let known = uow.get::<Customer>(customer_id)?;
     let mut customer = known.unwrap_or_else(|| Customer::new(customer_id.clone()));
     if customer.deleted {
-        return Ok(None);
+        shipment.forget_address = true;
+        return Ok(());
     }
     if let Some(full) = customer.add(order_id.clone()) {
         uow.put(full);
     }
     uow.put(customer);
-    Ok(Some(Arc::clone(address)))
+    Ok(())
 }
 
 fn erase_addresses(uow: &mut Uow<Shipping>, orders: &[Id]) -> Outcome {
     for mut shipment in uow.get_all::<Shipment>(orders)?.into_iter().flatten() {
-        if shipment.address.take().is_some() {
+        if shipment.forget() {
             uow.put(shipment);
         }
     }

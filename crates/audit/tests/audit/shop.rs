@@ -7,7 +7,7 @@ use tradewind_catalog::commands::{CreateProduct, NewVariant, PublishProduct};
 use tradewind_engine::AnyService;
 use tradewind_events::{AdjustmentType, Attributes, Currency, Id, Line, PaymentMethod, id};
 use tradewind_inventory::AdjustStock;
-use tradewind_orders::{Basket, Order, PlaceOrder};
+use tradewind_orders::{Basket, Order, PlaceOrder, PlacedBy};
 use tradewind_payments::commands::CreditAccount;
 use tradewind_testkit::Stage;
 
@@ -89,6 +89,7 @@ impl Shop {
         };
         let basket = Basket::Lines { order_id: None, currency: None, lines: [line].into_iter().collect() };
         let order = PlaceOrder {
+            by: PlacedBy::Customer,
             customer_id: id(customer),
             basket,
             payment_method,

@@ -7,40 +7,32 @@ use std::{
     time::Duration,
 };
 
-use tradewind_events::{AsKey, Key, KeyText};
+use tradewind_events::{AsKey, KeyText};
 
 use super::{
     Core, Forming,
     task::{Delivery, Lane, Merged, Note, Speaker, Success, Task, TaskKind, Verdict, Via},
 };
 use crate::{
-    AnyAnswer, Cause, Entity, Handled, MessageKind, OrRefuse, Problem, Stop, Table,
+    AnyAnswer, Cause, Entity, Handled, MessageKind, OrRefuse, Problem, Stop, injected,
     observe::Stopwatch,
     operator::{Done, IDEMPOTENCY_KEY_REUSED, INTERNAL, SERVICE_ELSEWHERE},
+    reruns::{Missing, Reruns},
     tables::{CounterRow, DeadLetterRow, DeadLetterState, IdempotencyRow, InboxRow, ParkedRow},
-    uow::LOADS_MAX,
     work::{CommandMessage, Heard, Message, Target},
 };
-
-type Missing = Vec<(&'static Table, Key)>;
 
 impl Core {
     /// Runs a task until it succeeds, is refused or fails for good. Gives it back with the rows that it lacks.
     pub(super) fn run(&mut self, forming: &mut Forming, mut task: Task) -> Option<(Task, Missing)> {
         loop {
             let watch = Stopwatch::start();
+            self.work.begin_run();
             let outcome = self.attempt(forming, &task);
-            let missing = self.work.take_missing();
-            let outcome = if missing.is_empty() {
-                outcome
-            } else if task.loads < LOADS_MAX {
-                self.work.discard();
-                task.loads += 1;
-                self.trace_stop(&mut task);
-                return Some((task, missing));
-            } else {
-                let (table, key) = &missing[0];
-                Err(Stop::Broken(format!("it asks for other rows each time it runs, last for {} {key}", table.name)))
+            let outcome = match self.lacking(&mut task) {
+                Ok(missing) if missing.is_empty() => outcome,
+                Ok(missing) => return Some((task, missing)),
+                Err(stop) => Err(stop),
             };
             let merged = outcome.and_then(|success| Ok((success, self.merge()?)));
             match merged {
@@ -63,14 +55,33 @@ impl Core {
                         forming.answers.push((task.item, Err(problem)));
                         return None;
                     }
-                    // Going on would lose the message; the process ends, and a restart finds it where it was.
-                    let buried = matches!(task.verdict, Some(Verdict::Dead(_)));
-                    assert!(!buried, "a dead letter cannot be written: {stop:?}");
+                    if let Some(Verdict::Dead(reason)) = &task.verdict {
+                        let reason = format!("{reason}; its dead letter could not be written as it should: {stop}");
+                        self.observe(forming, &task, watch.read(), Handled::Dead);
+                        self.trace_end(forming, &task, Handled::Dead);
+                        self.bury_alone(forming, &task, &reason);
+                        return None;
+                    }
                     task.verdict = Some(Self::verdict(&task, stop));
                     task.loads = 0;
+                    task.reruns = Reruns::default();
                 }
             }
         }
+    }
+
+    /// The rows that the task has to wait for before it runs again; an error when it never would finish.
+    fn lacking(&mut self, task: &mut Task) -> Result<Missing, Stop> {
+        let missing = self.work.missing_rows(&mut task.reruns)?;
+        if !missing.is_empty() {
+            if injected("cold-rows-fail") && task.loads >= 2 {
+                return Err(Stop::Broken("it waits for rows too often".to_owned()));
+            }
+            self.work.discard();
+            task.loads = task.loads.saturating_add(1);
+            self.trace_stop(task);
+        }
+        Ok(missing)
     }
 
     fn observe(&self, forming: &Forming, task: &Task, took: Duration, how: Handled) {

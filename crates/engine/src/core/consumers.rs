@@ -4,7 +4,8 @@ use tradewind_events::{AsKey, Key, KeyText, TextEnum, Value};
 
 use super::{ConsumerState, Core, Parked};
 use crate::{
-    Entity,
+    Entity, StoredRow,
+    entity::readable,
     ports::{List, StoreError},
     tables::{ConsumerRow, ParkedReason, ParkedRow},
     work::{Item, Message},
@@ -13,16 +14,25 @@ use crate::{
 /// How many parked messages of a resumed consumer go into one batch.
 const DRAIN_ROWS_MAX: u32 = 500;
 
+fn key_of(row: &StoredRow) -> Result<Key, StoreError> {
+    let key = ParkedRow::TABLE.key_of(&row.values);
+    key.map_err(|error| StoreError::Corrupt(format!("a parked message has no key: {error}")))
+}
+
 impl Core {
     pub(super) fn read_parked(&mut self) -> Result<(), StoreError> {
         self.parked = Parked::default();
         let mut after = None;
         loop {
             let rows = self.reader.list(&List { after, ..List::of(ParkedRow::TABLE, 1_000) })?;
-            let rows: Vec<_> = rows.iter().filter_map(|row| ParkedRow::from_row(&row.values).ok()).collect();
             let Some(last) = rows.last() else { return Ok(()) };
-            after = Some((Value::Null, last.key()));
-            for row in rows {
+            after = Some((Value::Null, key_of(last)?));
+            for row in &rows {
+                let Some(row) = readable::<ParkedRow>(row) else {
+                    // It is parked all the same.
+                    self.parked.count += 1;
+                    continue;
+                };
                 let consumer = self.consumers.iter_mut().find(|(name, _)| ***name == *row.consumer);
                 if let (ParkedReason::Paused, Some((_, state @ ConsumerState::Running))) = (row.reason, consumer) {
                     *state = ConsumerState::Draining;
@@ -37,7 +47,8 @@ impl Core {
         let keys: Vec<Key> = names.iter().map(|name| KeyText::literal(name).as_key()).collect();
         let rows = self.reader.load(ConsumerRow::TABLE, &keys)?;
         for (name, row) in names.into_iter().zip(rows) {
-            let row = row.and_then(|row| ConsumerRow::from_row(&row.values).ok());
+            let row = row.map(|row| ConsumerRow::from_row(&row.values)).transpose();
+            let row = row.map_err(|error| StoreError::Corrupt(format!("consumer {name} cannot be read: {error}")))?;
             let paused = row.is_some_and(|row| row.paused);
             self.consumers.insert(name, if paused { ConsumerState::Paused } else { ConsumerState::Running });
         }
@@ -60,10 +71,12 @@ impl Core {
                 .equal("consumer", Value::Text(consumer.into()))
                 .equal("reason", Value::Text(ParkedReason::Paused.as_str().into()));
             let rows = self.reader.list(&list)?;
+            let rows: Vec<ParkedRow> = rows.iter().filter_map(readable).collect();
+            // Rows that cannot be read stay parked, and hold nobody back.
             if rows.is_empty() {
                 self.consumers.insert(consumer, ConsumerState::Running);
             }
-            for row in rows.iter().filter_map(|row| ParkedRow::from_row(&row.values).ok()) {
+            for row in rows {
                 self.intake.push_back(Item::new(Message::Unpark(row.id)));
             }
         }

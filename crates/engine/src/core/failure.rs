@@ -6,15 +6,15 @@ use tradewind_events::{AsKey, Id, Key, KeyText, RawEnvelope};
 
 use super::{
     Core, Forming,
+    causes::FailureCause,
     housework::PARKED_TIMER_SERVICE,
-    task::{Delivery, Note, Success, TaskKind, Verdict, Via},
+    task::{Delivery, Note, Success, Task, TaskKind, Verdict, Via},
 };
 use crate::{
     Address, Backoff, Entity, Stop,
-    operator::{Action, Operator},
     ports::Incoming,
     tables::{DeadLetterKind, DeadLetterRow, DeadLetterState, EffectRow, InboxRow, ParkedReason, ParkedRow, TimerRow},
-    work::{CommandMessage, Context, Heard, Message, TryOutcome},
+    work::{Heard, Message, TryOutcome},
 };
 
 impl Core {
@@ -122,7 +122,8 @@ impl Core {
 
     /// Makes a dead letter of an event that one service could not handle.
     pub(super) fn bury(&mut self, delivery: &Delivery, reason: &str) -> Result<Success, Stop> {
-        let mut success = Success::note(Note::Died { service: delivery.service });
+        let mut success =
+            Success::note(Note::Died { service: delivery.service, cause: FailureCause::of(&delivery.envelope) });
         let dead = match &delivery.via {
             Via::Redriven(row) => DeadLetterRow {
                 reason: reason.into(),
@@ -192,11 +193,26 @@ impl Core {
 
     fn bury_parked(&mut self, row: &ParkedRow, reason: &str) -> Result<Success, Stop> {
         self.forget_parked(row);
-        if let Ok(envelope) = RawEnvelope::from_json(row.message.as_bytes()) {
-            self.count_of(&row.consumer, &envelope.source, |counter| {
+        let mut cause = FailureCause::key(&row.message_key);
+        // A message that cannot be read still has the name of its event, and that one producer.
+        let source = match RawEnvelope::from_json(row.message.as_bytes()) {
+            Ok(envelope) => {
+                let source = envelope.source.clone();
+                if let Ok(envelope) = envelope.decode(&self.registry) {
+                    cause = FailureCause::of(&envelope);
+                }
+                Some(source)
+            }
+            Err(_) => self.registry.get(&row.event).map(|kind| KeyText::literal(kind.source)),
+        };
+        match source {
+            Some(source) => self.count_of(&row.consumer, &source, |counter| {
                 counter.parked = counter.parked.saturating_sub(1);
                 counter.dead += 1;
-            })?;
+            })?,
+            None => {
+                tracing::error!(parked = %row.id, event = &*row.event, "no service produces this event: not counted");
+            }
         }
         let dead = DeadLetterRow {
             event_id: Some(row.event_id.clone()),
@@ -215,7 +231,7 @@ impl Core {
         self.work.put(dead);
         let mut success = Success::note(Note::Unparked(Arc::new(row.clone())));
         let service = self.services.iter().position(|service| service.name == &*row.consumer);
-        success.notes.extend(service.map(|service| Note::Died { service }));
+        success.notes.extend(service.map(|service| Note::Died { service, cause }));
         Ok(success)
     }
 
@@ -238,6 +254,37 @@ impl Core {
         };
         self.work.put(dead);
         Success::default()
+    }
+
+    /// A row that belongs to a dead letter cannot be read (the message's inbox, a counter, what is parked). What came from
+    /// outside or from a service is kept without that row. What has a row of its own stays where it is.
+    pub(super) fn bury_alone(&mut self, forming: &mut Forming, task: &Task, reason: &str) {
+        tracing::error!(reason, "a dead letter could not be written as it should");
+        let (envelope, services, address) = match (&task.kind, &forming.items[task.item].message) {
+            (TaskKind::Deliver(Delivery { service, envelope, address, via: Via::Local | Via::Heard }), _) => {
+                (envelope, vec![*service], *address)
+            }
+            (TaskKind::Root, Message::Heard(heard)) => {
+                let routes = self.routes.get(heard.envelope.event.name()).cloned().unwrap_or_default();
+                (&heard.envelope, routes.iter().map(|route| route.service).collect(), None)
+            }
+            (TaskKind::Root, Message::Tried(tried)) => return forming.tried.push(tried.id.clone()),
+            _ => return,
+        };
+        let envelope = Arc::clone(envelope);
+        for service in services {
+            let delivery = Delivery { service, envelope: Arc::clone(&envelope), address, via: Via::Heard };
+            let consumer = self.names[service].clone();
+            // Its id is new, so no row has to be read.
+            match self.new_dead(&consumer, &delivery, reason) {
+                Ok(dead) => self.work.put(dead),
+                Err(stop) => tracing::error!(event = %envelope.id, %stop, "an event cannot be kept as a dead letter"),
+            }
+            self.note_dead_letter(service, FailureCause::of(&envelope));
+        }
+        // Going on would lose the message; the process ends, and a restart finds it where it was.
+        let merged = self.work.merge();
+        assert!(merged.is_ok(), "a dead letter cannot be written: {merged:?}");
     }
 
     /// A root message that failed for good. What is logged of it stands at `here`.
@@ -265,7 +312,9 @@ impl Core {
                     };
                     self.work.put(dead);
                     let service = self.services.iter().position(|service| service.name == &*timer.service);
-                    return Ok(service.map_or_else(Success::default, |service| Success::note(Note::Died { service })));
+                    let cause = FailureCause::timer(&timer.service, &timer.name);
+                    let died = service.zip(cause).map(|(service, cause)| Note::Died { service, cause });
+                    return Ok(Success { notes: died.into_iter().collect(), ..Success::default() });
                 }
             }
             Message::Tried(tried) => {
@@ -343,32 +392,8 @@ impl Core {
             Note::Resumed { consumer } => {
                 self.consumers.insert(consumer, super::ConsumerState::Draining);
             }
-            Note::Died { service } => self.note_death(service),
+            Note::Died { service, cause } => self.note_dead_letter(service, cause),
         }
-    }
-
-    /// A consumer with too many dead letters is paused: most likely it is the consumer, not the messages.
-    fn note_death(&mut self, service: usize) {
-        let (name, now) = (self.services[service].name, self.work.now);
-        let deaths = self.deaths.entry(name).or_default();
-        if now.since(deaths.since) >= DEATHS_WINDOW {
-            *deaths = super::Deaths { since: now, count: 0 };
-        }
-        deaths.count += 1;
-        if deaths.count != self.limits.dead_letters_a_minute_max + 1 || !self.is_running(name) {
-            return;
-        }
-        tracing::error!(consumer = name, "too many dead letters: the consumer is paused");
-        let Ok(consumer) = Id::new(name) else { return };
-        let reason = format!("more than {} dead letters a minute", self.limits.dead_letters_a_minute_max);
-        let action = Action::Pause { consumer: consumer.clone(), reason: reason.into() };
-        let context = Context { request_id: consumer.clone(), correlation_id: consumer, traceparent: None };
-        let pause = Operator { actor: "engine".into(), action };
-        self.intake.push_front(crate::work::Item::new(Message::Command(CommandMessage::operator(
-            pause,
-            context,
-            |_| crate::StoredAnswer::default(),
-        ))));
     }
 }
 
@@ -401,9 +426,6 @@ struct Headline<'a> {
     message_key: &'a str,
     reason: &'a str,
 }
-
-/// Dead letters are counted over this time.
-const DEATHS_WINDOW: std::time::Duration = std::time::Duration::from_mins(1);
 
 /// The consumer of what could not be decoded.
 pub(super) const BROKER: KeyText = KeyText::literal("broker");

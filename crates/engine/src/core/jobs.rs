@@ -1,6 +1,6 @@
 //! Jobs that are due. Each kind has a line and a bound of its own: one whose calls hang takes nothing from the others.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use rustc_hash::FxHashMap;
 use tradewind_events::{Id, Key, TextEnum, Timestamp, Value};
@@ -9,6 +9,7 @@ use super::Core;
 use crate::{
     AnyService, Entity,
     due::DueWindow,
+    entity::readable,
     ports::StoreError,
     tables::{EffectRow, EffectState},
 };
@@ -69,7 +70,7 @@ impl JobLine {
         let equal =
             vec![("state", Value::Text(EffectState::Waiting.as_str().into())), ("kind", Value::Text(kind.into()))];
         let waiting = DueWindow::new::<EffectRow>(equal, |row| {
-            let row = EffectRow::from_row(&row.values).ok()?;
+            let row = readable::<EffectRow>(row)?;
             Some((row.due_at, row.key(), Arc::new(row)))
         });
         Self { waiting, running: FxHashMap::default() }
@@ -80,6 +81,9 @@ impl JobLine {
         self.waiting.insert(job.due_at, job.key(), job);
     }
 }
+
+/// A job whose row the store rejects is looked at again after this.
+const REJECTED_WAIT: Duration = Duration::from_secs(5);
 
 impl Core {
     /// Jobs that are due, to be tried now; each is out until its [`crate::Message::Tried`] is committed.
@@ -102,11 +106,19 @@ impl Core {
         }
         // Since it came into the window it may have been settled, or put off.
         let keys: Vec<Key> = due.iter().map(|job| job.key()).collect();
-        let rows = if keys.is_empty() { Vec::new() } else { self.reader.load(EffectRow::TABLE, &keys)? };
+        let rows = if keys.is_empty() { Vec::new() } else { self.load_of(EffectRow::TABLE, &keys)? };
         let mut jobs = Vec::with_capacity(due.len());
         for (job, row) in due.into_iter().zip(rows) {
-            let row = row.and_then(|row| EffectRow::from_row(&row.values).ok());
-            let Some((row, line)) = row.zip(self.jobs.lines.get_mut(&*job.kind)) else { continue };
+            let Some(line) = self.jobs.lines.get_mut(&*job.kind) else { continue };
+            let row = match row {
+                Ok(row) => row.and_then(|row| readable::<EffectRow>(&row)),
+                Err(reason) => {
+                    tracing::error!(job = %job.id, reason, "the store rejects the row of a job that is due");
+                    line.waiting.insert(now.plus(REJECTED_WAIT), job.key(), job);
+                    continue;
+                }
+            };
+            let Some(row) = row else { continue };
             if row == *job {
                 line.running.insert(job.id.clone(), None);
                 jobs.push(job);

@@ -1,11 +1,15 @@
 //! What happens to a batch after its handlers: it is sealed, committed by whoever drives the core, and then settled:
 //! answers go out, its events go on. Or it failed, and the one bad message is looked for.
 
-use std::sync::Arc;
+use std::{
+    error::Error,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
 
 use tradewind_events::{Id, Key, Timestamp};
 
-use super::{Core, Formed, Forming, Logged};
+use super::{Core, Formed, Forming, Logged, panic_text};
 use crate::{
     AnyEntity, Entity, Problem, RowRef, StoredRow, Table,
     cache::Slot,
@@ -86,16 +90,26 @@ impl Committed {
 }
 
 impl Sealed {
-    /// Rows and events in the form that stores take.
-    pub fn encode(&self) -> Result<Commit, StoreError> {
+    /// Rows and events in the form that stores take. What cannot be encoded is the fault of the message that it comes
+    /// from: the batch is refused like one with a row that breaks a rule.
+    pub fn encode(&self) -> Result<Commit, CommitError> {
+        catch_unwind(AssertUnwindSafe(|| self.encode_unguarded())).unwrap_or_else(|panic| {
+            Err(CommitError::Constraint { table: "a batch".to_owned(), reason: panic_text(&*panic).to_owned() })
+        })
+    }
+
+    fn encode_unguarded(&self) -> Result<Commit, CommitError> {
         let rows = self.rows.iter().map(PendingRow::encode).collect();
-        let failed = |what: &str, error| StoreError::Unusable(format!("{what} cannot be encoded: {error}"));
+        let failed = |what: &str, error: Box<dyn Error>| CommitError::Constraint {
+            table: "segment".to_owned(),
+            reason: format!("{what} cannot be encoded: {error}"),
+        };
         let mut segment = SegmentBuilder::default();
         for event in self.events.iter() {
             let pushed = segment.push(&event.envelope, event.heard);
-            pushed.map_err(|error| failed(event.envelope.event.name(), error))?;
+            pushed.map_err(|error| failed(event.envelope.event.name(), error.into()))?;
         }
-        let segment = segment.finish(self.segment, self.at).map_err(|error| failed("a segment", error))?;
+        let segment = segment.finish(self.segment, self.at).map_err(|error| failed("a segment", error.into()))?;
         Ok(Commit { epoch: self.epoch, at: self.at, rows, segment })
     }
 
@@ -243,7 +257,11 @@ impl Core {
     /// The oldest batch was not applied, and so none of those after it. What to do depends on why: a bad message is
     /// looked for by halving the batch; any other error is given back, and the engine must stop.
     pub fn failed(&mut self, error: CommitError) -> Result<(), CommitError> {
-        let CommitError::Constraint { table, reason } = error else { return Err(error) };
+        let (table, reason) = match error {
+            CommitError::Constraint { table, reason } => (table, reason),
+            CommitError::Store(StoreError::Rejected(reason)) => ("a table".to_owned(), reason),
+            other => return Err(other),
+        };
         let mut batches = std::mem::take(&mut self.in_flight).into_iter();
         let Some(failed) = batches.next() else { return Ok(()) };
         tracing::warn!(table, reason, messages = failed.items.len(), "the store refused a batch");

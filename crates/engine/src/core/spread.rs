@@ -23,7 +23,7 @@ impl Core {
             self.log(forming, envelope, true)
         });
         let (depth, item) = (task.depth + 1, task.item);
-        let next = |kind: TaskKind| Task { kind, verdict: None, depth, item, loads: 0, stopped_at: 0 };
+        let next = |kind: TaskKind| Task { kind, depth, item, ..Task::default() };
         for mut kind in success.then {
             if let (TaskKind::Deliver(delivery), Some(address)) = (&mut kind, heard_at) {
                 delivery.address = Some(address);

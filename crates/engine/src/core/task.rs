@@ -5,13 +5,16 @@ use std::{collections::VecDeque, sync::Arc};
 use rustc_hash::FxHashMap;
 use tradewind_events::{Envelope, Id, KeyText};
 
+use super::causes::FailureCause;
 use crate::{
-    Address, AnyAnswer, StoredAnswer,
+    Address, AnyAnswer, RowRef, StoredAnswer,
+    reruns::Reruns,
     tables::{DeadLetterRow, ParkedRow},
     uow::Said,
 };
 
 /// Something to do in the batch that is forming.
+#[derive(Default)]
 pub(super) struct Task {
     pub kind: TaskKind,
     /// Set when it has failed: what becomes of it now.
@@ -22,11 +25,14 @@ pub(super) struct Task {
     pub item: usize,
     /// How often it has waited for rows.
     pub loads: u16,
+    pub reruns: Reruns,
     /// Since when it waits for rows, if it is traced; otherwise zero.
     pub stopped_at: u64,
 }
 
+#[derive(Default)]
 pub(super) enum TaskKind {
+    #[default]
     Root,
     Deliver(Delivery),
     Unpark(Id),
@@ -53,6 +59,11 @@ pub(super) struct Backlog {
 impl Backlog {
     pub fn is_empty(&self) -> bool {
         self.tasks.is_empty()
+    }
+
+    /// The rows that these tasks wait for or have waited for.
+    pub fn rows(&self) -> impl Iterator<Item = &RowRef> {
+        self.tasks.iter().flat_map(|(_, task)| task.reruns.rows())
     }
 
     /// Whether a task of this lane has to go behind what is here.
@@ -131,6 +142,7 @@ pub(super) enum Note {
     /// A service has a new dead letter.
     Died {
         service: usize,
+        cause: FailureCause,
     },
     Paused {
         consumer: &'static str,

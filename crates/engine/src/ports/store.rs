@@ -15,15 +15,18 @@ pub trait Writer: Send {
 
 /// Reads what is committed. Used beside the writer, from several threads.
 pub trait Reader: Send + Sync {
-    /// The rows of these keys, in their order; `None` where there is none.
+    /// The rows of these keys, in their order; `None` where there is none. When one key is at fault the answer is
+    /// [`StoreError::Rejected`] for all of them, and the same keys one by one tell which. What stands in a row is no
+    /// matter of the reader: a value that is not of its column's kind comes as bytes, and the entity refuses it.
     fn load(&self, table: &'static Table, keys: &[Key]) -> Result<Vec<Option<StoredRow>>, StoreError>;
 
     /// A page of rows.
     fn list(&self, list: &List) -> Result<Vec<StoredRow>, StoreError>;
 
-    /// Rows of a list that hold all words of `text`, best first: only for tables that the store keeps a text index of.
-    /// The list says which rows and how many; it has no order of its own and begins nowhere.
-    fn search(&self, list: &List, text: &str, offset: u32) -> Result<Vec<StoredRow>, StoreError>;
+    /// Rows of a list whose column [`WORDS`] holds every phrase, best first; none when there is no phrase. Only for tables
+    /// that the store keeps a text index of. The list says which rows and how many; it has no order of its own and begins
+    /// nowhere.
+    fn search(&self, list: &List, phrases: &[Phrase], offset: u32) -> Result<Vec<StoredRow>, StoreError>;
 
     /// Segments from number `from` on, at most `limit`, in order. The numbers have no gap but where a restored backup
     /// goes on: there stands a segment without events, behind all numbers that its original may have used.
@@ -36,6 +39,31 @@ pub trait Reader: Send + Sync {
     fn is_near(&self) -> bool {
         false
     }
+
+    /// Looks for damage in the part of what is kept that begins here; the first one begins at zero. Returns where the next
+    /// one begins, until all was looked at.
+    fn scrub(&self, _from: u64) -> Result<Option<u64>, StoreError> {
+        Ok(None)
+    }
+
+    /// What is known to be wrong with the store: it is not where it was, or a read has met damage. It is quick.
+    fn fault(&self) -> Option<StoreError> {
+        None
+    }
+}
+
+/// The column that is searched: words with one blank between. What a word is, and how it is spelt, is for the service to
+/// say that owns the table, of the column as of a [`Phrase`]; no store folds or splits a text itself.
+pub const WORDS: &str = "words";
+
+/// Words that follow each other in the column [`WORDS`]. A word has letters, digits and marks only; ASCII letters are
+/// small.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Phrase {
+    /// With one blank between.
+    pub words: String,
+    /// The last word may be the beginning of one.
+    pub is_prefix: bool,
 }
 
 /// One batch: everything that it changes, in one transaction.
@@ -75,6 +103,9 @@ pub struct List {
     pub at_most: Vec<(&'static str, Value)>,
     /// Rows whose columns are at least this.
     pub at_least: Vec<(&'static str, Value)>,
+    /// Rows of which another table has one that fits the filters of this list, under a key that begins with theirs. The
+    /// columns of the key have the same names in both; order, place and limit of this list mean nothing.
+    pub having: Option<Box<List>>,
     /// Sorted by this column, then by key; by key alone when `None`.
     pub order_by: Option<&'static str>,
     pub direction: Direction,
@@ -98,6 +129,7 @@ impl List {
             equal: Vec::new(),
             at_most: Vec::new(),
             at_least: Vec::new(),
+            having: None,
             order_by: None,
             direction: Direction::Ascending,
             after: None,
@@ -120,6 +152,12 @@ impl List {
     #[must_use]
     pub fn at_least(mut self, column: &'static str, value: Value) -> Self {
         self.at_least.push((column, value));
+        self
+    }
+
+    #[must_use]
+    pub fn having(mut self, other: Self) -> Self {
+        self.having = Some(Box::new(other));
         self
     }
 
@@ -150,13 +188,17 @@ pub enum CommitError {
     Store(#[from] StoreError),
 }
 
-/// The store does not answer as it should: full, corrupt, unreachable. The engine stops taking messages in.
+/// The store did not do what it was asked for. Except for [`StoreError::Rejected`] it does not answer as it should (full,
+/// corrupt, unreachable), and the engine stops taking messages in.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     #[error("the store is full ({0}): free space on its disk, or raise its limit, and start again")]
     Full(String),
     #[error("the store is damaged ({0}): keep it aside, and restore the last backup in its place")]
     Corrupt(String),
+    /// One key or row is at fault, and not the store: it answers every other question. What asked for it fails.
+    #[error("the store rejects a key or a row ({0})")]
+    Rejected(String),
     #[error("the store cannot be used ({0}): remove the cause, most often with its disk, and start again")]
     Unusable(String),
 }

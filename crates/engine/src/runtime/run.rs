@@ -39,7 +39,10 @@ pub(super) fn start(setup: Setup, mut parts: Parts) -> Result<Handle, StoreError
     let mut core = Core::new(setup)?;
     let relay_row =
         reader.load(RelayRow::TABLE, &[tradewind_events::AsKey::as_key(&RelayRow::BROKER)])?.pop().flatten();
-    let mark = relay_row.and_then(|row| RelayRow::from_row(&row.values).ok()).map_or(0, |row| row.segment);
+    // Without its mark the relay would publish everything again.
+    let relay_row = relay_row.map(|row| RelayRow::from_row(&row.values)).transpose();
+    let relay_row = relay_row.map_err(|error| StoreError::Corrupt(format!("the mark of the relay: {error}")))?;
+    let mark = relay_row.map_or(0, |row| row.segment);
     let shared = Arc::new(Shared {
         input,
         segment: AtomicU64::new(reader.last_segment()?),
@@ -126,10 +129,8 @@ impl Shared {
 fn write(shared: &Arc<Shared>, mut writer: Box<dyn Writer>, batches: &mpsc::Receiver<Sealed>) {
     while let Ok(sealed) = batches.recv() {
         let watch = Stopwatch::start();
-        let written = catch_unwind(AssertUnwindSafe(|| {
-            sealed.encode().map_err(CommitError::from).and_then(|commit| writer.commit(&commit))
-        }))
-        .unwrap_or_else(|_| Err(StoreError::Unusable("the writer has panicked".to_owned()).into()));
+        let written = catch_unwind(AssertUnwindSafe(|| sealed.encode().and_then(|commit| writer.commit(&commit))))
+            .unwrap_or_else(|_| Err(StoreError::Unusable("the writer has panicked".to_owned()).into()));
         shared.tell(Input::Wrote(written.map(|()| watch.read())));
     }
 }

@@ -8,6 +8,7 @@ use tradewind_events::{Key, Timestamp, Value};
 use super::Shared;
 use crate::{
     Entity, Prune, Table,
+    entity::readable,
     ports::List,
     tables::{IdempotencyRow, InboxRow},
 };
@@ -64,9 +65,9 @@ fn old<E: Entity>(shared: &Shared, after: &mut Option<Key>, is_old: impl Fn(&E) 
             return Vec::new();
         }
     };
-    let entities: Vec<E> = rows.iter().filter_map(|row| E::from_row(&row.values).ok()).collect();
     if rows.len() >= usize::try_from(PAGE_ROWS).unwrap_or(usize::MAX) {
-        *after = entities.last().map(Entity::key);
+        *after = rows.last().and_then(|row| table.key_of(&row.values).ok());
     }
+    let entities: Vec<E> = rows.iter().filter_map(readable).collect();
     entities.iter().filter(|row| is_old(row)).map(Entity::key).collect()
 }

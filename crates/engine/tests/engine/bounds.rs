@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use tradewind_engine::{
-    Answer, AnyService, Command, CommandMessage, Context, Core, EngineTime, Entity, Formed, Gate, Handling, Limits,
-    Message, Outcome, Service, Settings, Setup, StoredAnswer, Uow, ports::Writer,
+    Answer, AnyService, Command, CommandMessage, Context, Core, EVENT_BYTES_MAX, EngineTime, Entity, Formed, Gate,
+    Handling, Limits, Message, Outcome, Service, Settings, Setup, StoredAnswer, Uow, ports::Writer,
 };
 use tradewind_events::{Event, EventKind, Id, Registry, id};
 use tradewind_testkit::{CountedIds, ManualClock, MemoryStore, Stage};
@@ -176,14 +176,14 @@ fn a_batch_takes_no_further_message_beyond_its_time_but_finishes_its_cascade() {
 fn a_command_whose_event_would_be_too_large_is_refused_and_changes_nothing() {
     let mut stage = Stage::with([crier()], registry(), Limits::default());
     let around = r#"{"name":"a","text":""}"#.len();
-    let fits = "x".repeat(256 * 1024 - around);
+    let fits = "x".repeat(EVENT_BYTES_MAX - around);
     stage.ask(cry("a", &fits)).unwrap();
     assert_eq!(stage.said::<Cried>().len(), 1);
     // Escaped, a control character takes six bytes.
-    for too_large in [format!("{fits}x"), "\u{1}".repeat(44_000)] {
+    for too_large in [format!("{fits}x"), "\u{1}".repeat(EVENT_BYTES_MAX / 6)] {
         let problem = stage.ask(cry("b", &too_large)).unwrap_err();
         assert_eq!(problem.code(), "event_too_large");
-        assert!(problem.detail.starts_with("voice.cried has 26"), "{}", problem.detail);
+        assert!(problem.detail.starts_with("voice.cried has 9830"), "{}", problem.detail);
     }
     assert_eq!((stage.row::<Voice>(id("b")), stage.said::<Cried>().len()), (None, 1));
 }
@@ -191,11 +191,11 @@ fn a_command_whose_event_would_be_too_large_is_refused_and_changes_nothing() {
 #[test]
 fn a_reaction_whose_event_would_be_too_large_is_a_dead_letter_and_leaves_no_trace() {
     let mut stage = stage();
-    stage.ask(cry("a", &"x".repeat(300))).unwrap();
+    stage.ask(cry("a", &"x".repeat(1_000))).unwrap();
     assert_eq!((stage.said_names(), stage.row::<Banner>(id("a"))), (vec!["voice.cried"], None));
     let [dead] = &stage.dead_letters()[..] else { panic!("one dead letter") };
     assert_eq!((&*dead.consumer, &*dead.name), ("herald", "voice.cried"));
-    assert!(dead.reason.contains("event_too_large: banner.shown has 300"), "{}", dead.reason);
+    assert!(dead.reason.contains("event_too_large: banner.shown has 1000"), "{}", dead.reason);
     stage.ask(cry("b", "short")).unwrap();
     assert_eq!(stage.row::<Banner>(id("b")), Some(Banner { name: id("b") }));
 }

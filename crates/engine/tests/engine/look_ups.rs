@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use tradewind_engine::{
     Answer, Command, CommandMessage, Context, Core, EngineTime, Entity, Formed, Limits, Message, Outcome, Service,
     Settings, Setup, StoredAnswer, StoredRow, Table, Uow,
-    ports::{List, Reader, StoreError, Writer},
+    ports::{List, Phrase, Reader, StoreError, Writer},
     segment::Segment,
 };
 use tradewind_events::{Event, EventKind, Id, Key, Registry, id};
@@ -78,8 +78,8 @@ impl Reader for Watched {
         self.store.list(list)
     }
 
-    fn search(&self, list: &List, text: &str, offset: u32) -> Result<Vec<StoredRow>, StoreError> {
-        self.store.search(list, text, offset)
+    fn search(&self, list: &List, phrases: &[Phrase], offset: u32) -> Result<Vec<StoredRow>, StoreError> {
+        self.store.search(list, phrases, offset)
     }
 
     fn segments(&self, from: u64, limit: u32) -> Result<Vec<Segment>, StoreError> {

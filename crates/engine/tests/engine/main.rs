@@ -1,7 +1,9 @@
 //! The engine through its doors: commands, events, timers and jobs go in, rows and events come out.
 
 mod bounds;
+mod causes;
 mod clocks;
+mod cold;
 mod commands;
 mod failures;
 mod handlers;
@@ -9,6 +11,7 @@ mod jobs;
 mod look_ups;
 mod open_batch;
 mod operators;
+mod rejections;
 mod running;
 mod segments;
 mod timers;

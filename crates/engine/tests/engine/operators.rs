@@ -39,7 +39,7 @@ fn a_consumer_with_too_many_dead_letters_is_paused() {
     let limits = Limits { dead_letters_a_minute_max: 3, ..Limits::default() };
     let mut stage = Stage::with(toy::services(), toy::registry(), limits);
     for nth in 0..6 {
-        stage.hear(Happened { name: id("nowhere"), after: None });
+        stage.hear(Happened { name: id(&format!("nowhere-{nth}")), after: None });
         assert_eq!(stage.dead_letters().len(), (nth + 1).min(4), "after {nth}");
     }
     assert_eq!(stage.parked().len(), 2);

@@ -1,11 +1,9 @@
 //! Samples of what identity says, and carts and notifications.
 
-use std::sync::Arc;
-
 use super::{Sample, samples};
 use crate::{
-    Change, Personal, Subject,
-    carts::{CartCheckedOut, CartExpired},
+    Change, FreeJson, Personal, Subject,
+    carts::{CartCheckedOut, CartDeleted, CartExpired},
     id,
     identity::{
         SigningKeyPublished, SigningKeyRetired, UserDeleted, UserEmailChanged, UserEmailVerified, UserProfileUpdated,
@@ -19,8 +17,8 @@ fn personal(text: &str) -> Personal<String> {
     Personal::new(text.to_owned())
 }
 
-fn jwk() -> Arc<serde_json::Value> {
-    Arc::new(serde_json::json!({ "kty": "OKP", "crv": "Ed25519", "kid": "key-1", "x": "c2FtcGxl" }))
+fn jwk() -> FreeJson {
+    FreeJson::parse(r#"{"crv":"Ed25519","kid":"key-1","kty":"OKP","x":"c2FtcGxl"}"#).expect("a key is JSON")
 }
 
 fn order() -> Subject {
@@ -62,6 +60,7 @@ samples! {
     SigningKeyRetired { kid: id("key-1"), public_jwk: jwk() }
 
     CartCheckedOut { cart_id: id("cart-1"), order_id: id("order-1"), customer_id: id("user-1") }
+    CartDeleted { cart_id: id("cart-1") }
     CartExpired { cart_id: id("cart-1") }
 
     NotificationQueued {

@@ -2,8 +2,8 @@
 
 use super::{Sample, samples};
 use crate::{
-    Address, Attributes, Change, Check, Currency, Line, Lines, Media, OrderSummary, PaymentMethod, Price, Product,
-    ProductStatus, StockLevel, Timestamp, Variant, VariantStatus, id,
+    Address, Attributes, Change, Check, Currency, FreeJson, Line, Lines, Media, OrderSummary, PaymentMethod, Price,
+    Product, ProductStatus, StockLevel, Timestamp, Variant, VariantStatus, id,
 };
 
 /// 2026-01-31T12:00:00Z, and so many minutes.
@@ -81,7 +81,7 @@ samples! {
     }
     Change {
         field: "attributes.origin".into(),
-        old_value: serde_json::Value::Null,
+        old_value: FreeJson::default(),
         new_value: "Shizuoka".into(),
     }
     StockLevel {

@@ -8,9 +8,14 @@ use std::{
 };
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{MapAccess, Visitor},
+};
 
-use crate::{Currency, Id, JSON_COLUMN_WEIGHT, TextEnum, Timestamp, column::json_columns};
+use crate::{
+    Currency, FreeJson, Id, JSON_COLUMN_WEIGHT, TextEnum, Timestamp, column::json_columns, free_json::once_each,
+};
 
 /// A product with all its variants.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -68,9 +73,9 @@ pub struct Media {
 }
 
 /// Free properties of a product or variant (`"colour": "blue"`), shared: a clone costs a counter.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, JsonSchema)]
 #[serde(transparent)]
-pub struct Attributes(Arc<BTreeMap<String, serde_json::Value>>);
+pub struct Attributes(Arc<BTreeMap<String, FreeJson>>);
 
 /// The life of a product.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, TextEnum)]
@@ -99,15 +104,17 @@ pub enum VariantStatus {
 pub struct Change {
     /// A path: `attributes.organic`.
     pub field: Arc<str>,
-    pub old_value: serde_json::Value,
-    pub new_value: serde_json::Value,
+    pub old_value: FreeJson,
+    pub new_value: FreeJson,
 }
 
 impl Change {
     /// What changed of a field; `None` when nothing did.
+    ///
+    /// # Panics
+    /// When JSON cannot hold a value.
     pub fn of<T: Serialize + PartialEq + ?Sized>(field: &str, old: &T, new: &T) -> Option<Self> {
-        // Our wire types have string keys and no failing serializer: there is nothing that JSON cannot hold.
-        let value = |side: &T| serde_json::to_value(side).unwrap_or_default();
+        let value = |side: &T| FreeJson::of(side).expect("a wire type is JSON, and what is free in it was checked");
         (old != new).then(|| Self { field: field.into(), old_value: value(old), new_value: value(new) })
     }
 }
@@ -129,21 +136,44 @@ impl Attributes {
 }
 
 impl Deref for Attributes {
-    type Target = BTreeMap<String, serde_json::Value>;
+    type Target = BTreeMap<String, FreeJson>;
     fn deref(&self) -> &Self::Target {
         &self.0
     }
 }
 
-impl From<BTreeMap<String, serde_json::Value>> for Attributes {
-    fn from(attributes: BTreeMap<String, serde_json::Value>) -> Self {
+impl From<BTreeMap<String, FreeJson>> for Attributes {
+    fn from(attributes: BTreeMap<String, FreeJson>) -> Self {
         Self(Arc::new(attributes))
     }
 }
 
+/// Refuses an attribute that stands twice.
+impl<'de> Deserialize<'de> for Attributes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Each;
+        impl<'de> Visitor<'de> for Each {
+            type Value = Attributes;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a map")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Attributes, A::Error> {
+                once_each(map).map(|attributes| Attributes(Arc::new(attributes)))
+            }
+        }
+        deserializer.deserialize_map(Each)
+    }
+}
+
+/// For values that are made in code.
+///
+/// # Panics
+///
+/// When a value is nested deeper than [`crate::FREE_JSON_DEPTH_MAX`].
 impl<K: Into<String>, V: Into<serde_json::Value>> FromIterator<(K, V)> for Attributes {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(attributes: I) -> Self {
-        Self(Arc::new(attributes.into_iter().map(|(name, value)| (name.into(), value.into())).collect()))
+        let free = |value: V| FreeJson::of(&value.into()).expect("a value that is made in code is not that deep");
+        Self(Arc::new(attributes.into_iter().map(|(name, value)| (name.into(), free(value))).collect()))
     }
 }
 

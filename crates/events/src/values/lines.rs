@@ -10,6 +10,10 @@ use crate::{Column, ColumnError, ColumnKind, Id, Value, json_from_value, json_to
 /// The most lines that an order has, after lines of one SKU are merged.
 pub const LINES_MAX: usize = 500;
 
+/// The most pieces in which the goods of one order are held, each a line of its own from one location. No SKU is stocked at
+/// so many locations, so an order of one line can have whatever there is.
+pub const ORDER_PIECES_MAX: usize = 1_000;
+
 /// The largest quantity of one line; the smallest is 1.
 pub const QUANTITY_MAX: u32 = 1_000_000;
 

@@ -22,14 +22,14 @@ use super::{
     desk::{Desk, encoded},
     say,
     screen::{self, DIM},
-    shop::{FIRST_ADMIN_TOKEN, PASSWORD, TOKEN, variable},
+    shop::{FIRST_ADMIN_TOKEN, PASSWORD, TOKEN, Trusted, variable},
     store::StoreArgs,
     table::{Cell, Table},
 };
 use crate::{
     app::AppError,
     backroom::Backroom,
-    client::{Client, ShopUrl},
+    client::ShopUrl,
     config::Config,
     identity::Passwords,
     secret::{digest_of, drawn_text},
@@ -68,6 +68,8 @@ struct Create {
     /// Where the shop listens, if a server runs. Default: as configured
     #[arg(long)]
     url: Option<ShopUrl>,
+    #[command(flatten)]
+    trusted: Trusted,
 }
 
 /// List the admins of a shop, from its store, running or not
@@ -98,7 +100,7 @@ impl Create {
         let backroom = match Backroom::open(&config) {
             Err(AppError::Open(OpenError::Locked { .. })) => {
                 let url = ShopUrl::new(&config.listen.ip().to_string(), config.listen.port());
-                return self.over_http(url).await;
+                return self.over_http(if config.tls_certificate.is_some() { url.secure() } else { url }).await;
             }
             opened => opened?,
         };
@@ -135,13 +137,14 @@ impl Create {
             )?,
         };
         let body = json!({ "token": token.trim(), "email": self.email, "password": password()? });
-        let admin: Value = Client::new(url).write(Method::POST, "/v1/first-admin", &body, &drawn_text()).await?;
+        let admin: Value =
+            self.trusted.client(url)?.write(Method::POST, "/v1/first-admin", &body, &drawn_text()).await?;
         Ok(user_id(&admin))
     }
 
     /// By an admin.
     async fn further(&self, url: ShopUrl) -> Result<String, CliError> {
-        let mut desk = Desk::open(ShopArgs::at(&url)).await?;
+        let mut desk = Desk::open(ShopArgs::at(&url, &self.trusted)).await?;
         let body = json!({ "email": self.email, "password": password()? });
         let user: Value = desk.post("/v1/users", &body).await?;
         let user_id = user_id(&user);

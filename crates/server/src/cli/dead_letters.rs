@@ -13,7 +13,7 @@ use hyper::body::Bytes;
 use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};
 use tradewind_engine::ports::{Clock, SystemClock};
-use tradewind_events::{Envelope, Id, Timestamp, mask};
+use tradewind_events::{Envelope, FreeJson, Id, Timestamp, mask};
 
 use super::{
     CliError, ShopArgs,
@@ -292,8 +292,9 @@ impl Edit {
             fs::read_to_string(&self.message).map(|file| text = file)
         };
         read.map_err(|error| CliError::Other(format!("{shown} cannot be read: {error}")))?;
-        let message: Value =
-            serde_json::from_str(&text).map_err(|error| CliError::Other(format!("{shown} is no JSON: {error}")))?;
+        // Read by the rule of the shop: what it would change is refused here, too.
+        let message =
+            FreeJson::parse(&text).map_err(|error| CliError::Other(format!("{shown} cannot be sent: {error}")))?;
         let path = format!("{PATH}/{}", encoded(self.id.as_str()));
         let before: Letter = desk.get(&path).await?;
         let _done: Value = desk.post(&format!("{path}/edit"), &json!({ "message": message })).await?;

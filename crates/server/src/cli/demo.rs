@@ -5,11 +5,11 @@ mod kinds;
 mod report;
 mod street;
 
-use std::{path::PathBuf, process, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use tokio::{runtime::Builder, signal::ctrl_c};
 
-use super::{CliError, say};
+use super::{CliError, say, store::private_directory};
 use crate::{
     app::{App, AppError},
     config::{Config, Flags, Layers},
@@ -98,8 +98,6 @@ impl Demo {
 
 /// A place for a store that nobody has used.
 fn fresh_store() -> Result<PathBuf, AppError> {
-    let directory = std::env::temp_dir().join(format!("tradewind-demo-{}", process::id()));
-    let listen = |error| AppError::Prepare(tradewind_engine::operator::UNAVAILABLE.because(error));
-    std::fs::create_dir_all(&directory).map_err(listen)?;
-    Ok(directory.join("shop.db"))
+    let failed = |error| AppError::Prepare(tradewind_engine::operator::UNAVAILABLE.because(error));
+    Ok(private_directory("demo").map_err(failed)?.join("shop.db"))
 }

@@ -9,7 +9,7 @@ use tradewind_engine::{
 use tradewind_events::RawEnvelope;
 
 use super::{
-    CliError, say,
+    CliError, say_on,
     screen::{self, DIM, HEAD, styled},
     shop::at_least_one,
     store::StoreArgs,
@@ -158,25 +158,25 @@ impl Page {
     fn show(&mut self, event: &LogEvent<RawEnvelope>) -> Result<(), CliError> {
         let envelope = &event.envelope;
         if self.json {
-            return say(format_args!("{}\n", serde_json::to_string(envelope)?));
+            return say_on(format_args!("{}\n", serde_json::to_string(envelope)?));
         }
         let time = envelope.time.to_string();
         let (name, subject, id) = (clean(&envelope.name), clean(&envelope.subject), &envelope.id);
         let heard = if event.heard { " (heard)" } else { "" };
         if self.width.is_none_or(|width| width >= WIDE) {
             let (time, id) = (styled(DIM, &time), styled(DIM, id.as_str()));
-            return say(format_args!("{time}  {name:<28}{subject:<56}{id}{heard}\n"));
+            return say_on(format_args!("{time}  {name:<28}{subject:<56}{id}{heard}\n"));
         }
         // On a narrow screen the day stands above its events, the name of an event says what it is about, and the rest is
         // left to --json.
         let subject = subject.split_once('/').map_or(&*subject, |(_, id)| id);
         let (day, clock) = time.split_at(DAY_CHARS);
         if self.day != day {
-            say(format_args!("{}\n", styled(HEAD, day)))?;
+            say_on(format_args!("{}\n", styled(HEAD, day)))?;
             day.clone_into(&mut self.day);
         }
         let clock = styled(DIM, clock.trim_matches(['T', 'Z']));
-        say(format_args!("{clock}  {name:<24}{subject}{heard}\n"))
+        say_on(format_args!("{clock}  {name:<24}{subject}{heard}\n"))
     }
 }
 

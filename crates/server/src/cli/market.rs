@@ -1,11 +1,16 @@
 //! A market to buy on, made over the API like anybody would: products with stock, customers with money.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use hyper::Method;
 use serde_json::{Value, json};
 
-use crate::client::{Client, ClientError};
+use tradewind_payments::model::CUSTOMER_NOT_FOUND;
+
+use crate::{
+    client::{Client, ClientError},
+    http::refusals::RATE_LIMITED,
+};
 
 /// What every product of the market costs, in minor units. It ends in no digits to which the provider's simulator
 /// gives a meaning.
@@ -67,12 +72,14 @@ impl Market {
         for number in 0..wanted {
             sold_out.push(stock(staff, &new_good(&format!("load-{run}-e{number}"))).await?);
         }
+        let mut without_money = Vec::new();
         for number in 0..mix.customers {
-            let customer = format!("load-{run}-c{number}");
-            credit(staff, &customer, CREDIT_MINOR).await?;
-            customers.push(customer);
+            customers.push(customer(staff, &format!("load-{run}-c{number}"), CREDIT_MINOR).await?);
+            // Nobody has less than one minor unit, which buys nothing.
+            if mix.declined_percent > 0 {
+                without_money.push(customer(staff, &format!("load-{run}-p{number}"), 1).await?);
+            }
         }
-        let without_money: Vec<_> = (0..mix.customers).map(|number| format!("load-{run}-p{number}")).collect();
         Ok(Self {
             mix,
             goods: goods.into(),
@@ -141,6 +148,32 @@ pub async fn stock(staff: &mut Client, new: &NewGood<'_>) -> Result<Good, Client
     Ok(Good { product_id, sku: (*sku).to_owned() })
 }
 
+/// A customer with so much money. Where customers of other systems are not taken, one who registers, which takes longer:
+/// a password is hashed, and few may try that at once.
+#[expect(clippy::disallowed_methods, reason = "the shop wants the next try to come later")]
+async fn customer(staff: &mut Client, name: &str, amount_minor: i64) -> Result<String, ClientError> {
+    match credit(staff, name, amount_minor).await {
+        Err(ClientError::Refused { code, .. }) if code == CUSTOMER_NOT_FOUND.code => {}
+        done => return done.map(|()| name.to_owned()),
+    }
+    let password = format!("{:016x}", drawn());
+    let body = json!({ "email": format!("{name}@example.org"), "password": password });
+    let registered: Value = loop {
+        match staff.write(Method::POST, "/v1/users", &body, &format!("user-{name}")).await {
+            Err(ClientError::Refused { code, .. }) if code == RATE_LIMITED.refusal.code => {
+                tokio::time::sleep(RATE_WAIT).await;
+            }
+            done => break done?,
+        }
+    };
+    let user_id = registered["user_id"].as_str().unwrap_or_default().to_owned();
+    credit(staff, &user_id, amount_minor).await?;
+    Ok(user_id)
+}
+
+/// How long to wait where too many have tried to register.
+const RATE_WAIT: Duration = Duration::from_millis(250);
+
 /// Puts money into a customer's account.
 pub async fn credit(staff: &mut Client, customer: &str, amount_minor: i64) -> Result<(), ClientError> {
     let path = format!("/v1/users/{customer}/accounts/EUR/credits");
@@ -154,8 +187,12 @@ const CREDIT_MINOR: i64 = 100_000_000_000;
 
 /// Names of one run must not be those of another.
 pub fn uuid_like() -> String {
+    format!("{:08x}", drawn() >> 32)
+}
+
+fn drawn() -> u64 {
     use std::hash::{BuildHasher, RandomState};
-    format!("{:08x}", RandomState::new().hash_one(std::process::id()) >> 32)
+    RandomState::new().hash_one(std::process::id())
 }
 
 #[cfg(test)]

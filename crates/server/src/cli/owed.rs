@@ -6,7 +6,7 @@ use clap::Subcommand;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tradewind_engine::ports::{Clock, SystemClock};
-use tradewind_events::{Currency, Id, Timestamp};
+use tradewind_events::{Currency, FreeJson, Id, Timestamp};
 
 use super::{
     CliError, ShopArgs,
@@ -19,16 +19,18 @@ use super::{
 use crate::words::{money, span};
 
 const OWED: &str = "/v1/operations/owed";
+/// What is owed to deleted customers.
+const PAYABLES: &str = "/v1/operations/owed/payables";
 const JOBS: &str = "/v1/operations/jobs";
 
-/// The three lists of money that is owed.
+/// The lists of money that is owed for orders.
 const DEBTS: [(&str, &str); 3] = [("hold", "holds"), ("refund", "refunds"), ("surplus", "surplus")];
 
 /// See what the shop could not bring to an end by itself, and bring it there.
 ///
 /// Money that must go back and was refused for good, and jobs (calls of the payment provider, mails) that have used up
-/// their attempts: whether they were done is not known. Ask once more, or say how it ended. What is owed makes
-/// `tradewind verify` fail.
+/// their attempts: whether they were done is not known. Ask once more, or say how it ended. These make `tradewind verify`
+/// fail. Money of deleted customers, which has to be paid out by other means, is listed and settled here too.
 #[derive(clap::Args)]
 #[command(arg_required_else_help = true)]
 pub struct Owed {
@@ -41,12 +43,13 @@ enum Command {
     List(List),
     Retry(Retry),
     Settle(Settle),
+    PayOut(PayOut),
 }
 
 /// List what is owed, the oldest first
 ///
-/// Money: holds that could not be let go, refunds that were refused, and surplus that could not be sent back. Jobs: those
-/// whose attempts are used up. -n counts for each kind.
+/// Money: holds that could not be let go, refunds that were refused, surplus that could not be sent back, and what is owed
+/// to deleted customers. Jobs: those whose attempts are used up. -n counts for each kind.
 #[derive(clap::Args)]
 struct List {
     #[command(flatten)]
@@ -86,6 +89,21 @@ struct Settle {
     shop: ShopArgs,
 }
 
+/// Record that a deleted customer was paid by other means
+///
+/// `tradewind owed list` shows what is owed to whom. The amount is in minor units: all that is owed, or a part of it.
+#[derive(clap::Args)]
+struct PayOut {
+    /// The deleted customer
+    customer: Id,
+    /// In which currency
+    currency: Currency,
+    /// How much was paid out, in minor units
+    amount_minor: i64,
+    #[command(flatten)]
+    shop: ShopArgs,
+}
+
 /// Which debt: the hold of an order, unless a refund or a surplus is named; or a job.
 #[derive(clap::Args)]
 struct Debt {
@@ -115,6 +133,14 @@ struct MoneyOwed {
 }
 
 #[derive(Deserialize)]
+struct Payable {
+    customer_id: Id,
+    currency: Currency,
+    amount_minor: i64,
+    owed_since: Option<Timestamp>,
+}
+
+#[derive(Deserialize)]
 struct Job {
     id: Id,
     service: String,
@@ -136,6 +162,7 @@ impl Owed {
             Command::List(list) => ask(list.shop.clone(), async |desk| list.run(desk).await),
             Command::Retry(retry) => ask(retry.shop.clone(), async |desk| retry.run(desk).await),
             Command::Settle(settle) => ask(settle.shop.clone(), async |desk| settle.run(desk).await),
+            Command::PayOut(paid) => ask(paid.shop.clone(), async |desk| paid.run(desk).await),
         }
     }
 }
@@ -146,20 +173,26 @@ impl List {
         for (kind, list) in DEBTS {
             found.push((kind, desk.list(&format!("{OWED}/{list}"), &[], self.most.limit).await?));
         }
+        let payables = desk.list(PAYABLES, &[], self.most.limit).await?;
         let jobs = desk.list(JOBS, &[("state", "exhausted")], self.most.limit).await?;
         if self.json {
+            found.push(("payable", payables));
             found.push(("job", jobs));
             return found.into_iter().try_for_each(|(kind, rows)| say(named(kind, rows)));
         }
         let mut money = Table::new(&["KIND", "ORDER", "AMOUNT", "SINCE", "WHICH", "REASON"]).right(2);
         let now = SystemClock.wall();
-        let (mut debts, mut more) = (0, jobs.more);
+        let (mut debts, mut more) = (0, jobs.more || payables.more);
         for (kind, rows) in &found {
             more |= rows.more;
             for owed in rows.typed::<MoneyOwed>(OWED)? {
                 debts += 1;
                 money.row(owed.cells(kind, now));
             }
+        }
+        for payable in payables.typed::<Payable>(PAYABLES)? {
+            debts += 1;
+            money.row(payable.cells(now));
         }
         if debts == 0 && jobs.rows.is_empty() {
             return say("Nothing is owed.\n");
@@ -179,7 +212,8 @@ impl List {
             say("There are more: --limit shows them.\n")?;
         }
         say(screen::paragraph(
-            "Ask once more with `tradewind owed retry`, or say with `tradewind owed settle` that it has come to an end.",
+            "Ask once more with `tradewind owed retry`, or say with `tradewind owed settle` that it has come to an end. \
+             Record what was paid to a deleted customer with `tradewind owed pay-out`.",
         ))
     }
 }
@@ -228,6 +262,30 @@ impl MoneyOwed {
     }
 }
 
+impl Payable {
+    fn cells(&self, now: Timestamp) -> [Cell; 6] {
+        let since = self.owed_since.map_or_else(|| String::from("-"), |since| span(now.since(since)));
+        [
+            Cell::from("payable"),
+            Cell::from("-"),
+            Cell::from(money(self.amount_minor, self.currency)),
+            Cell::from(since).style(DIM),
+            Cell::from(self.customer_id.as_str()),
+            Cell::from("customer deleted"),
+        ]
+    }
+}
+
+impl PayOut {
+    async fn run(self, desk: &mut Desk) -> Result<(), CliError> {
+        let path = format!("{PAYABLES}/{}/settlement", encoded(self.customer.as_str()));
+        let paid = json!({ "currency": self.currency, "amount_minor": self.amount_minor });
+        let left: Payable = desk.post(&path, &paid).await?;
+        let (customer_id, left) = (left.customer_id, money(left.amount_minor, left.currency));
+        say(format_args!("{left} are still owed to {customer_id}.\n"))
+    }
+}
+
 impl Debt {
     fn body(&self) -> Value {
         json!({ "refund_id": self.refund, "reference": self.reference })
@@ -254,7 +312,7 @@ impl Settle {
         };
         let broken = |error: &dyn std::fmt::Display| CliError::Other(format!("{}: {error}", file.display()));
         let text = fs::read_to_string(file).map_err(|error| broken(&error))?;
-        let reply: Value = serde_json::from_str(&text).map_err(|error| broken(&error))?;
+        let reply = FreeJson::parse(&text).map_err(|error| broken(&error))?;
         let path = format!("{JOBS}/{}/settlement", encoded(job.as_str()));
         let _done: Value = desk.post(&path, &json!({ "reply": reply, "reason": reason })).await?;
         say(format_args!("{job} is settled.\n"))

@@ -26,19 +26,19 @@ impl Serve {
             let mut terminate = signal(SignalKind::terminate())?;
             let app = App::start(config).await?;
             let address = app.address();
-            say(format_args!("The shop is open: {scheme}://{address}  (reference: {scheme}://{address}/docs)\n"))?;
+            tell(format_args!("The shop is open: {scheme}://{address}  (reference: {scheme}://{address}/docs)\n"));
             if let Some(token) = app.first_admin_token() {
-                say(format_args!(
+                tell(format_args!(
                     "There is no admin yet. Whoever shows this token once becomes the first:\n  {token}\n"
-                ))?;
+                ));
             }
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-                () = app.shop().engine_stopped() => {}
-            }
+            let lost = tokio::select! {
+                _ = interrupt.recv() => None,
+                _ = terminate.recv() => None,
+                why = app.shop().engine_stopped() => why,
+            };
             tracing::info!("the shop is stopping: what it has accepted is finished");
-            match app.stop().await {
+            match app.stop().await.or(lost) {
                 None => {
                     tracing::info!("the shop is closed");
                     Ok(())
@@ -46,5 +46,12 @@ impl Serve {
                 Some(reason) => Err(CliError::Stopped(reason)),
             }
         })
+    }
+}
+
+/// Says it to whoever has started the shop. A shop serves, whether that can be printed or not.
+fn tell(text: impl std::fmt::Display) {
+    if let Err(error) = say(text) {
+        tracing::warn!(%error, "the start could not be told on standard output");
     }
 }

@@ -1,25 +1,55 @@
 //! Which running shop a command talks to, and in whose name.
 
+use std::path::PathBuf;
+
 use serde_json::{Value, json};
 
 use super::CliError;
-use crate::client::{Client, ClientError, Extra, ShopUrl};
+use crate::client::{Client, ClientError, Extra, ShopUrl, Trust};
 
 const URL_DEFAULT: &str = "http://127.0.0.1:8080";
 const URL: &str = "TRADEWIND_URL";
+const CA_FILE: &str = "TRADEWIND_CA_FILE";
 pub const TOKEN: &str = "TRADEWIND_TOKEN";
 const EMAIL: &str = "TRADEWIND_EMAIL";
 pub const PASSWORD: &str = "TRADEWIND_PASSWORD";
 pub const FIRST_ADMIN_TOKEN: &str = "TRADEWIND_FIRST_ADMIN_TOKEN";
 
 /// Names in the environment that say which shop is meant and who asks. They are no settings of a shop.
-pub const VARIABLES: [&str; 5] = [URL, TOKEN, EMAIL, PASSWORD, FIRST_ADMIN_TOKEN];
+pub const VARIABLES: [&str; 6] = [URL, CA_FILE, TOKEN, EMAIL, PASSWORD, FIRST_ADMIN_TOKEN];
 
 /// Arguments of every command that talks to a running shop.
 #[derive(Debug, Clone, clap::Args)]
 pub struct ShopArgs {
     #[arg(long, help = "Where the shop listens. Default: TRADEWIND_URL, or http://127.0.0.1:8080")]
     url: Option<ShopUrl>,
+    #[command(flatten)]
+    trusted: Trusted,
+}
+
+/// Which certificates are trusted, beside those of the system.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct Trusted {
+    #[arg(
+        long,
+        value_name = "FILE",
+        help = "Certificates (PEM) that an https shop may show, beside those that the system trusts. Default: \
+                TRADEWIND_CA_FILE"
+    )]
+    ca_file: Option<PathBuf>,
+}
+
+impl Trusted {
+    /// A client of this shop.
+    pub fn client(&self, url: ShopUrl) -> Result<Client, ClientError> {
+        let file = self.ca_file.clone().or_else(|| variable(CA_FILE).map(PathBuf::from));
+        let client = Client::new(url);
+        // A file that cannot be used is an error, also where it is not needed.
+        Ok(match file {
+            Some(file) => client.trusting(Trust::new(Some(&file))?),
+            None => client,
+        })
+    }
 }
 
 /// How many rows of a list are shown.
@@ -37,8 +67,8 @@ pub fn at_least_one(text: &str) -> Result<usize, String> {
 
 impl ShopArgs {
     /// The shop at this address.
-    pub fn at(url: &ShopUrl) -> Self {
-        Self { url: Some(url.clone()) }
+    pub fn at(url: &ShopUrl, trusted: &Trusted) -> Self {
+        Self { url: Some(url.clone()), trusted: trusted.clone() }
     }
 
     pub fn url(&self) -> Result<ShopUrl, CliError> {
@@ -57,16 +87,16 @@ impl ShopArgs {
 
     /// The same, with the path of the session, if this has opened one.
     pub async fn enter(&self) -> Result<(Client, Option<String>), CliError> {
-        let url = self.url()?;
+        let client = self.trusted.client(self.url()?)?;
         if let Some(token) = variable(TOKEN) {
-            return Ok((Client::new(url).with_token(&token), None));
+            return Ok((client.with_token(&token), None));
         }
         let (Some(email), Some(password)) = (variable(EMAIL), variable(PASSWORD)) else {
             return Err(CliError::Usage(format!(
                 "who are you? Set {TOKEN}, or {EMAIL} and {PASSWORD}, in the environment"
             )));
         };
-        let (client, session) = enter(Client::new(url), &email, &password).await?;
+        let (client, session) = enter(client, &email, &password).await?;
         Ok((client, Some(session)))
     }
 }

@@ -3,6 +3,8 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
+    fs::{self, OpenOptions},
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 
@@ -11,12 +13,12 @@ use tradewind_audit::{Audit, Charge, Charges, INVARIANTS, Report, StoreView};
 use tradewind_engine::ports::{Clock, Reader, SystemClock};
 use tradewind_events::{Id, Timestamp};
 use tradewind_sqlite::Sqlite;
-use tradewind_workers::provider::{self, ChargeState, ProviderRecords, ProviderSimulator};
+use tradewind_workers::provider::{self, ChargeState, ProviderRecords, ProviderSimulator, SimulatorError};
 
 use super::{
     CliError, interrupt, say,
     screen::{self, BAD, GOOD},
-    store::StoreArgs,
+    store::{StoreArgs, private_directory},
     table::{Cell, Table},
 };
 use crate::{
@@ -31,7 +33,8 @@ use crate::{
 /// It looks at a copy as of one commit, so a shop that runs is not disturbed. The exit status is 1 when an invariant is
 /// violated or an operator owes something.
 ///
-/// The copy takes as much of the disk as the store, beside it, until the audit has ended. Memory grows with the orders:
+/// The copy takes as much of the disk as the store until the audit has ended: beside it, or in the directory for temporary
+/// files where nothing can be written beside it. Memory grows with the orders:
 /// about 1.6 GB for each million.
 #[derive(clap::Args)]
 pub struct Verify {
@@ -44,10 +47,12 @@ pub struct Verify {
 
 impl Verify {
     pub fn run(self) -> Result<(), CliError> {
-        let config = self.store.configured()?;
+        let config = self.store.configured_to_read()?;
         let provider = config.provider_store.clone().unwrap_or_else(|| ProviderSimulator::file_beside(&config.store));
-        let copy = copy_of(&config.store);
-        let audited = interrupt::removing(&copy, move || audit(&config.store, &provider))?;
+        let copy = Copy::place(&config.store)?;
+        let file = copy.file.clone();
+        let audited = interrupt::removing(&copy.file, move || audit_by(&file, &config.store, &provider))?;
+        drop(copy);
         if self.json {
             say(format_args!("{}\n", audited.as_json()))?;
         } else {
@@ -57,10 +62,15 @@ impl Verify {
     }
 }
 
+/// Of the copy, until SQLite writes it.
+const FILE_MODE: u32 = 0o600;
+
 /// A store that was audited.
 pub struct Audited {
     pub report: Report,
     store: PathBuf,
+    /// Why the books of the provider were not compared: they may be closed to who may read the store.
+    unread: Option<String>,
     /// Where the log ended.
     last_segment: u64,
     at: Timestamp,
@@ -68,19 +78,35 @@ pub struct Audited {
 
 /// Audits a copy of a store as of one commit, and compares it with the payment provider's charges if it has any.
 pub fn audit(store: &Path, provider: &Path) -> Result<Audited, CliError> {
+    let copy = Copy::place(store)?;
+    audit_by(&copy.file, store, provider)
+}
+
+/// The same with the copy in this file.
+fn audit_by(copy: &Path, store: &Path, provider: &Path) -> Result<Audited, CliError> {
     let (live, _) = Sqlite::open_reader(store).map_err(AppError::from)?;
-    let copy = Copy(copy_of(store));
-    let before = charges(provider)?;
-    live.back_up(&copy.0, &mut |_| {})?;
-    let charges = settled(before, charges(provider)?);
-    let (reader, meta) = Sqlite::open_reader(&copy.0).map_err(AppError::from)?;
+    let before = books(provider)?;
+    live.back_up(copy, &mut |_| {})?;
+    let (charges, unread) = match before {
+        Ok(before) => (Some(settled(before, charges(provider)?)), None),
+        Err(unread) => (None, Some(unread)),
+    };
+    let (reader, meta) = Sqlite::open_reader(copy).map_err(AppError::from)?;
     // Which events a service hears does not depend on how it is configured.
     let services = services::all(&Config::load(&Layers::default())?);
     let stores = [StoreView::new(&meta.name, &reader, &services)];
     let (registry, at) = (tradewind_events::registry(), SystemClock.wall());
-    let report = Audit { stores: &stores, registry: &registry, charges: Some(&charges), now: at }.run()?;
+    let report = Audit { stores: &stores, registry: &registry, charges: charges.as_ref(), now: at }.run()?;
     let last_segment = reader.last_segment().map_err(AppError::from)?;
-    Ok(Audited { report, store: store.to_owned(), last_segment, at })
+    Ok(Audited { report, store: store.to_owned(), unread, last_segment, at })
+}
+
+/// The provider's charges now, or why this user cannot read them.
+fn books(provider: &Path) -> Result<Result<BTreeMap<(Id, Id), Charge>, String>, CliError> {
+    match charges(provider) {
+        Err(CliError::Provider(error @ SimulatorError::Unreadable { .. })) => Ok(Err(error.to_string())),
+        read => Ok(Ok(read?)),
+    }
 }
 
 /// The provider's charges now, by order and reference.
@@ -124,24 +150,41 @@ fn settled(before: BTreeMap<(Id, Id), Charge>, mut after: BTreeMap<(Id, Id), Cha
 }
 
 /// The copy that is audited, gone when the audit is done.
-struct Copy(PathBuf);
+struct Copy {
+    file: PathBuf,
+    /// Made for it, where there is no room beside the store.
+    directory: Option<PathBuf>,
+}
 
-/// Where the copy of a store is made that this process audits.
-fn copy_of(store: &Path) -> PathBuf {
-    let name = store.file_name().unwrap_or_default();
-    store.with_file_name(format!("{}.audit-{}", name.display(), std::process::id()))
+impl Copy {
+    /// Beside the store, or among temporary files where its directory cannot be written.
+    fn place(store: &Path) -> Result<Self, CliError> {
+        let name = store.file_name().unwrap_or_default();
+        let beside = store.with_file_name(format!("{}.audit-{}", name.display(), std::process::id()));
+        let made = OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(&beside);
+        if made.and_then(|_| fs::remove_file(&beside)).is_ok() {
+            return Ok(Self { file: beside, directory: None });
+        }
+        let directory = private_directory("verify")?;
+        Ok(Self { file: directory.join("copy.db"), directory: Some(directory) })
+    }
 }
 
 impl Drop for Copy {
     fn drop(&mut self) {
-        interrupt::remove(&self.0);
+        interrupt::remove(&self.file);
+        if let Some(directory) = &self.directory
+            && let Err(error) = fs::remove_dir_all(directory)
+        {
+            tracing::warn!(path = %directory.display(), %error, "a copy is left over");
+        }
     }
 }
 
 /// As people read it.
 impl fmt::Display for Audited {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { report, store, last_segment, at } = self;
+        let Self { report, store, unread, last_segment, at } = self;
         writeln!(f, "Audit of {} at {at}, up to segment {last_segment} of its log", store.display())?;
         let mut table = Table::new(&["", "", "", ""]).right(0).right(2);
         for (number, (check, says)) in (1..).zip(report.checks.iter().zip(INVARIANTS)) {
@@ -168,6 +211,9 @@ impl fmt::Display for Audited {
         f.write_str(&screen::paragraph(&format!(
             "Set aside, because something is in flight, parked, dead or owed: {aside}"
         )))?;
+        if let Some(unread) = unread {
+            f.write_str(&screen::paragraph(&format!("Not compared with the books of the payment provider: {unread}")))?;
+        }
         if report.frozen > 0 {
             writeln!(f, "Not compared, because their events are no longer in the log: {} rows", report.frozen)?;
         }
@@ -186,7 +232,7 @@ impl fmt::Display for Audited {
 
 impl Audited {
     fn as_json(&self) -> serde_json::Value {
-        let Self { report, last_segment, at, .. } = self;
+        let Self { report, unread, last_segment, at, .. } = self;
         let checks = (1..).zip(report.checks.iter().zip(INVARIANTS)).map(|(number, (check, says))| {
             let violations: Vec<_> = check
                 .violations
@@ -202,7 +248,7 @@ impl Audited {
             report.owed.iter().map(|owed| json!({ "kind": owed.kind, "id": owed.id, "detail": owed.detail })).collect();
         json!({
             "at": at, "last_segment": last_segment, "clean": report.is_clean(), "set_aside": report.set_aside,
-            "frozen": report.frozen, "owed": owed, "checks": checks.collect::<Vec<_>>(),
+            "frozen": report.frozen, "provider_unread": unread, "owed": owed, "checks": checks.collect::<Vec<_>>(),
         })
     }
 }

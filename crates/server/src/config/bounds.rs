@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tradewind_orders::UNPAID_ORDERS_MAX_MAX;
+
 use super::{Config, ConfigError, SETTINGS};
 
 /// A value beyond a bound: the setting's name, and what it must be.
@@ -37,6 +39,7 @@ impl Config {
             ("intake_max", self.intake_max),
             ("jobs_running_max", self.jobs_running_max),
             ("readers_max", self.readers_max),
+            ("unpaid_orders_max", self.unpaid_orders_max),
             ("traces_queue_max", self.traces_queue_max),
             ("password_passes", self.password_passes as usize),
             ("sign_in_failures_max", self.sign_in_failures_max as usize),
@@ -53,6 +56,12 @@ impl Config {
         }
         if self.amount_minor_max < 1 {
             found.push(("amount_minor_max", String::from("at least 1")));
+        }
+        if self.unpaid_orders_max > UNPAID_ORDERS_MAX_MAX {
+            found.push((
+                "unpaid_orders_max",
+                format!("at most {UNPAID_ORDERS_MAX_MAX}: a placed order may look at all of them"),
+            ));
         }
         if self.password_memory.0 < 8 * 1024 {
             found.push(("password_memory", String::from("at least 8KiB")));

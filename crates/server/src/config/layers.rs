@@ -22,6 +22,7 @@ const PREFIX: &str = "TRADEWIND_";
 pub struct Flags {
     config: Option<String>,
     given: BTreeMap<&'static str, String>,
+    without_secrets: bool,
 }
 
 /// All places where settings come from.
@@ -43,13 +44,20 @@ struct File {
 impl Flags {
     /// Flags that a program gives itself.
     pub fn of(given: impl IntoIterator<Item = (&'static str, String)>) -> Self {
-        Self { config: None, given: given.into_iter().collect() }
+        Self { given: given.into_iter().collect(), ..Self::default() }
     }
 
     /// The same with a file of settings.
     #[must_use]
     pub fn with_config(mut self, file: Option<&Path>) -> Self {
         self.config = file.map(|file| file.display().to_string());
+        self
+    }
+
+    /// The same without the file of secrets: for a command that needs none, and may be run by who cannot read it.
+    #[must_use]
+    pub fn without_secrets(mut self) -> Self {
+        self.without_secrets = true;
         self
     }
 
@@ -75,7 +83,7 @@ impl Layers {
             layers.file = Some(File::read(Path::new(&path), |_| true)?);
         }
         let secrets = secrets_path(&layers);
-        if secrets.exists() {
+        if secrets.exists() && !layers.flags.without_secrets {
             layers.secrets = Some(File::read(&secrets, |setting| setting.secret)?);
         }
         Ok(layers)
@@ -209,7 +217,7 @@ impl clap::FromArgMatches for Flags {
         };
         let plain = SETTINGS.iter().filter(|setting| !setting.secret);
         let given = plain.filter_map(|setting| Some((setting.name, text(setting.name)?))).collect();
-        Ok(Self { config: text("config"), given })
+        Ok(Self { config: text("config"), given, without_secrets: false })
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {

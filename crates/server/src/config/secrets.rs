@@ -59,9 +59,13 @@ impl Config {
     /// The file of secrets, when others than its owner can read it.
     pub fn exposed_secrets_file(&self) -> Option<PathBuf> {
         let path = self.secrets_file.clone().unwrap_or_else(|| format!("{}.secrets", self.store.display()).into());
-        let mode = fs::metadata(&path).ok()?.permissions().mode();
-        (mode & 0o077 != 0).then_some(path)
+        is_exposed(&path).then_some(path)
     }
+}
+
+/// Whether others than its owner have a right to a file.
+pub fn is_exposed(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|file| file.permissions().mode() & 0o077 != 0)
 }
 
 /// The whole file is written anew and put in its place, so that a crash leaves the one or the other.

@@ -63,8 +63,8 @@ pub struct Sent<A> {
 }
 
 fn json(body: &impl Serialize) -> Vec<u8> {
-    // Our answers have string keys and no failing serializer: there is nothing that JSON cannot hold.
-    serde_json::to_vec(body).unwrap_or_default()
+    // Our answers have string keys and no failing serializer. One that had would fail its request, and not answer empty.
+    serde_json::to_vec(body).unwrap_or_else(|error| panic!("an answer cannot be written as JSON: {error}"))
 }
 
 impl<T: Serialize + JsonSchema + Send + 'static> Answer for Okay<T> {

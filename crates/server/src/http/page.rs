@@ -49,6 +49,11 @@ pub struct PageOf<T> {
 }
 
 impl Page {
+    /// The first page of a list that is shown with something else.
+    pub const fn first(limit: u32) -> Self {
+        Self { limit, cursor: None }
+    }
+
     /// The row after which the page begins. `list` names the list with its filters, so that a cursor of another is refused.
     pub fn after(&self, shop: &Shop, list: &str) -> Result<Option<(Value, Key)>, Failure> {
         let Some(cursor) = &self.cursor else { return Ok(None) };
@@ -62,6 +67,12 @@ impl Page {
     }
 }
 
+/// Which rows a list has, as its cursors name it.
+pub(super) fn filters(list: &List) -> String {
+    let having = list.having.as_ref().map(|other| filters(other));
+    format!("{} {:?} {:?} {:?} {having:?}", list.table.name, list.equal, list.at_most, list.at_least)
+}
+
 impl Call {
     /// A page of rows, each as `view` shows it.
     pub async fn page<E: Entity, V>(
@@ -70,10 +81,7 @@ impl Call {
         mut list: List,
         view: impl Fn(E) -> V,
     ) -> Result<Okay<PageOf<V>>, Failure> {
-        let name = format!(
-            "{} {:?} {:?} {:?} {:?} {:?}",
-            list.table.name, list.order_by, list.direction, list.equal, list.at_most, list.at_least
-        );
+        let name = format!("{:?} {:?} {}", list.order_by, list.direction, filters(&list));
         list.after = page.after(self, &name)?;
         // One more than asked for tells whether there is a next page.
         list.limit = page.limit + 1;

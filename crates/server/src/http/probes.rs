@@ -44,7 +44,7 @@ pub async fn healthy() -> Okay<Health> {
     Okay(Health { status: "alive" })
 }
 
-/// It can do its work: nothing has stopped, nothing is paused, no deadline is held.
+/// It can do its work: nothing has stopped, nothing is paused, no deadline is held, and no damage is known.
 pub async fn ready(call: Call) -> Result<Okay<Health>, Failure> {
     let status = call.engine.status();
     let owed = call.read(Owed::read).await?;
@@ -53,6 +53,7 @@ pub async fn ready(call: Call) -> Result<Okay<Health>, Failure> {
         reasons.push(String::from("the shop is stopping"));
     }
     reasons.extend(status.stopped.map(|why| format!("the engine has stopped: {why}")));
+    reasons.extend(call.engine.reader().fault().map(|fault| fault.to_string()));
     reasons.extend(status.deadlines_held.map(|why| format!("deadlines are held: {why}")));
     reasons.extend(owed.paused.iter().map(|service| format!("{service} is paused")));
     if reasons.is_empty() { Ok(Okay(Health { status: "ready" })) } else { Err(NOT_READY.because(reasons.join("; "))) }

@@ -1,12 +1,15 @@
 //! Pages of a text search.
 
-use tradewind_engine::{Entity, ports::List};
+use tradewind_engine::{
+    Entity,
+    ports::{List, Phrase},
+};
 use tradewind_events::{AsKey, KeyText, Value};
 
 use super::{
     answer::Okay,
     call::Call,
-    page::{Page, PageOf},
+    page::{Page, PageOf, filters},
     problem::Failure,
 };
 
@@ -14,24 +17,23 @@ use super::{
 const PLACE: KeyText = KeyText::literal("place");
 
 impl Call {
-    /// A page of rows that hold all words of a text, best first, each as `view` shows it. How well a row fits depends
+    /// A page of rows that hold all phrases, best first, each as `view` shows it. How well a row fits depends
     /// on all others, so a cursor counts rows: what changes between two pages may be missed, or come twice.
     pub async fn search<E: Entity, V>(
         &self,
         page: &Page,
         mut list: List,
-        text: String,
+        phrases: Vec<Phrase>,
         view: impl Fn(E) -> V,
     ) -> Result<Okay<PageOf<V>>, Failure> {
-        let name =
-            format!("search {} {text:?} {:?} {:?} {:?}", list.table.name, list.equal, list.at_most, list.at_least);
+        let name = format!("search {phrases:?} {}", filters(&list));
         let offset = match page.after(self, &name)? {
             Some((Value::Int(offset), _)) => u32::try_from(offset).unwrap_or(u32::MAX),
             _ => 0,
         };
         // One more than asked for tells whether there is a next page.
         list.limit = page.limit + 1;
-        let mut rows = self.read(move |reader| reader.search(&list, &text, offset)).await?;
+        let mut rows = self.read(move |reader| reader.search(&list, &phrases, offset)).await?;
         let more = rows.len() > page.limit as usize;
         rows.truncate(page.limit as usize);
         let next = Value::Int(i64::from(offset) + i64::from(page.limit));

@@ -142,6 +142,7 @@ fn carts() -> Vec<Route> {
         post("/v1/carts", Anyone, carts::create, "Open a cart: yours, or an anonymous one. Without a token the Idempotency-Key counts for your address: make it as hard to guess as the cart."),
         get("/v1/users/{user_id}/carts", Owner, carts::list, "The open carts of a customer."),
         get("/v1/carts/{cart_id}", Anyone, carts::read, "A cart."),
+        delete("/v1/carts/{cart_id}", Anyone, carts::remove, "Delete an open cart with what is in it."),
         post("/v1/carts/{cart_id}/lines", Anyone, carts::add_line, "Put so many more of a SKU into a cart."),
         put("/v1/carts/{cart_id}/lines/{sku}", Anyone, carts::set_quantity, "Say how many of a SKU there are in a cart."),
         delete("/v1/carts/{cart_id}/lines/{sku}", Anyone, carts::remove_line, "Take a SKU out of a cart."),
@@ -159,6 +160,7 @@ fn orders() -> Vec<Route> {
         post("/v1/orders", Owner, orders::place, "Place an order. It is answered at once, or how it went."),
         get("/v1/orders", Owner, orders::list, "Your orders; all of them for staff. The newest first.").of("query"),
         get("/v1/orders/{order_id}", Owner, orders::read, "An order.").of("query"),
+        get("/v1/orders/{order_id}/refunds", Owner, orders::refunds, "List the money of an order that went back.").of("query"),
         get("/v1/orders/{order_id}/events", Owner, timelines::read, "What happened to an order; with `Accept: text/event-stream`, as it happens.").of("query"),
         post("/v1/orders/{order_id}/cancellation", Owner, orders::cancel, "Stop an order, unless its goods have left."),
     ]
@@ -167,6 +169,8 @@ fn orders() -> Vec<Route> {
 fn payments() -> Vec<Route> {
     vec![
         get("/v1/orders/{order_id}/payment", Owner, payments::read, "The payment of an order."),
+        get("/v1/orders/{order_id}/payment/refunds", Owner, payments::refunds, "List the refunds of a payment, also those under way."),
+        get("/v1/orders/{order_id}/payment/surpluses", Owner, payments::surpluses, "List the money that came for no reason."),
         post("/v1/orders/{order_id}/payment/authorization", Service, payments::authorize, "You hold the money of an order that is paid outside."),
         post("/v1/orders/{order_id}/payment/failure", Service, payments::fail, "Nobody will hold the money of an order that is paid outside."),
         post("/v1/orders/{order_id}/payment/capture", Staff, payments::capture, "Start a refused capture once more."),
@@ -201,6 +205,8 @@ fn operations() -> Vec<Route> {
         get("/v1/operations/owed/holds", Staff, owed::list_holds, "Holds that could not be let go.").of("payments"),
         get("/v1/operations/owed/refunds", Staff, owed::list_refunds, "Refunds that were refused.").of("payments"),
         get("/v1/operations/owed/surplus", Staff, owed::list_surplus, "Money that came for no reason and could not be returned.").of("payments"),
+        get("/v1/operations/owed/payables", Staff, owed::list_payables, "List what is owed to deleted customers.").of("payments"),
+        post("/v1/operations/owed/payables/{customer_id}/settlement", Staff, owed::settle_payable, "Record that a deleted customer was paid by other means.").of("payments"),
         post("/v1/operations/owed/{order_id}/retry", Staff, owed::retry, "Ask the provider once more.").of("payments"),
         post("/v1/operations/owed/{order_id}/settlement", Staff, owed::settle, "The money went back by other means.").of("payments"),
         get("/v1/operations/jobs", Staff, jobs::list, "Calls of the provider and mails that are not done."),

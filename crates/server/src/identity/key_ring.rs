@@ -128,7 +128,7 @@ impl KeyRing {
 
     /// The public keys that are good (RFC 7517).
     pub fn jwks(&self) -> Vec<Jwk> {
-        self.read().good.values().map(|key| Arc::clone(&key.jwk)).collect()
+        self.read().good.values().map(|key| key.jwk.clone()).collect()
     }
 
     /// To be called with the events of every commit.
@@ -148,7 +148,7 @@ impl KeyRing {
     fn reload(&self) -> Result<(), StoreError> {
         let mut ring = Ring::default();
         for jwk in self.elsewhere.keys() {
-            let kid = jwk.get("kid").and_then(serde_json::Value::as_str).and_then(|kid| Id::new(kid).ok());
+            let kid = jwk.member_text("kid").and_then(|kid| Id::new(kid).ok());
             if let Some((kid, point)) = kid.zip(point(&jwk)) {
                 ring.good.insert(kid, Good { jwk, point });
             }
@@ -156,8 +156,17 @@ impl KeyRing {
         for state in [KeyState::Active, KeyState::Verifying] {
             let list = List::of(SigningKey::TABLE, KEYS_MAX).equal("state", Value::Text(state.as_str().into()));
             for row in self.reader.list(&list)? {
-                let Ok(key) = SigningKey::from_row(&row.values) else { continue };
-                let Some(point) = point(&key.public_jwk) else { continue };
+                let key = match SigningKey::from_row(&row.values) {
+                    Ok(key) => key,
+                    Err(error) => {
+                        tracing::error!(%error, "a signing key cannot be read: its tokens are refused");
+                        continue;
+                    }
+                };
+                let Some(point) = point(&key.public_jwk) else {
+                    tracing::error!(kid = %key.kid, "a signing key has no public key: its tokens are refused");
+                    continue;
+                };
                 if state == KeyState::Active {
                     ring.active = Some(key.kid.clone());
                     ring.signer = self.opened(&key);
@@ -259,12 +268,13 @@ fn public(point: &[u8]) -> (Id, Jwk) {
     let canonical = format!(r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#);
     let thumbprint = encoded(digest::digest(&digest::SHA256, canonical.as_bytes()).as_ref());
     let jwk = json!({"kty": "EC", "crv": "P-256", "x": x, "y": y, "kid": thumbprint, "alg": "ES256", "use": "sig"});
-    (Id::new(thumbprint).expect("a thumbprint is an id"), Arc::new(jwk))
+    let jwk = Jwk::of(&jwk).expect("a flat object of texts is free-form JSON");
+    (Id::new(thumbprint).expect("a thumbprint is an id"), jwk)
 }
 
 /// The reverse: the point of a public key.
 fn point(jwk: &Jwk) -> Option<Arc<[u8]>> {
-    let part = |name: &str| jwk.get(name).and_then(serde_json::Value::as_str).and_then(decoded);
+    let part = |name: &str| jwk.member_text(name).as_deref().and_then(decoded);
     let point = [&[4], part("x")?.as_slice(), part("y")?.as_slice()].concat();
     (point.len() == 65).then(|| point.into())
 }

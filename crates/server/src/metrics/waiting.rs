@@ -4,7 +4,7 @@ use std::sync::atomic::AtomicU64;
 
 use prometheus_client::metrics::{family::Family, gauge::Gauge};
 use tradewind_engine::{
-    Entity, Status,
+    Entity, Status, StoredRow,
     ports::{Direction, List, Reader, StoreError},
     tables::{ConsumerRow, DeadLetterRow, DeadLetterState, EffectRow, EffectState, ParkedRow, TimerRow},
 };
@@ -25,6 +25,7 @@ pub struct WaitingFigures {
     unpublished: Gauge,
     held: Gauge,
     stopped: Gauge,
+    damaged: Gauge,
     dead: Gauge,
     jobs_waiting: Gauge,
     jobs_owed: Gauge,
@@ -46,6 +47,8 @@ pub struct Owed {
 pub struct Waiting {
     owed: Owed,
     jobs: usize,
+    /// A read has met damage, or the file is gone.
+    damaged: bool,
     /// Since when the oldest waits, of each kind.
     lag: Vec<(&'static str, f64)>,
 }
@@ -61,6 +64,7 @@ impl WaitingFigures {
             (&figures.unpublished, "unpublished_segments", "Segments that no broker has acknowledged yet"),
             (&figures.held, "deadlines_held", "1 when deadlines are held"),
             (&figures.stopped, "stopped", "1 when the engine has stopped by itself"),
+            (&figures.damaged, "store_damaged", "1 when a read has met damage in the store, or its file is gone"),
             (&figures.dead, "dead_letters", "Dead letters that nobody has decided on; counted up to 1000"),
             (&figures.jobs_waiting, "jobs_waiting", "Jobs that are done or tried again later; counted up to 1000"),
             (&figures.jobs_owed, "jobs_owed", "Jobs whose attempts are used up; counted up to 1000"),
@@ -84,6 +88,7 @@ impl WaitingFigures {
             (&self.unpublished, number(status.segment.saturating_sub(status.published_segment))),
             (&self.held, i64::from(status.deadlines_held.is_some())),
             (&self.stopped, i64::from(status.stopped.is_some())),
+            (&self.damaged, i64::from(waiting.damaged)),
             (&self.dead, count(waiting.owed.dead_letters)),
             (&self.jobs_waiting, count(waiting.jobs)),
             (&self.jobs_owed, count(waiting.owed.jobs)),
@@ -100,7 +105,8 @@ impl WaitingFigures {
 impl Owed {
     pub fn read(reader: &dyn Reader) -> Result<Self, StoreError> {
         let paused = List::of(ConsumerRow::TABLE, COUNTED_MAX).equal("paused", Value::Int(1));
-        let names = reader.list(&paused)?.into_iter().filter_map(|row| ConsumerRow::from_row(&row.values).ok());
+        let rows = reader.list(&paused)?;
+        let names = rows.iter().map(|row| read::<ConsumerRow>(row)).collect::<Result<Vec<_>, _>>()?.into_iter();
         Ok(Self {
             dead_letters: reader.list(&dead(COUNTED_MAX))?.len(),
             jobs: reader.list(&jobs(EffectState::Exhausted, COUNTED_MAX))?.len(),
@@ -121,6 +127,7 @@ impl Waiting {
         Ok(Self {
             owed: Owed::read(reader)?,
             jobs: reader.list(&jobs(EffectState::Waiting, COUNTED_MAX))?.len(),
+            damaged: reader.fault().is_some(),
             lag: vec![
                 ("publishing", since(unpublished)),
                 ("parked", since(parked)),
@@ -148,5 +155,11 @@ fn first<E: Entity>(
     at: impl Fn(E) -> Timestamp,
 ) -> Result<Option<Timestamp>, StoreError> {
     let rows = reader.list(&list.order_by(column, Direction::Ascending))?;
-    Ok(rows.first().and_then(|row| E::from_row(&row.values).ok()).map(at))
+    Ok(rows.first().map(read::<E>).transpose()?.map(at))
+}
+
+/// A figure of rows that cannot be read would be a wrong one: the reason is logged in its place.
+fn read<E: Entity>(row: &StoredRow) -> Result<E, StoreError> {
+    let named = |error| StoreError::Rejected(format!("a row of {} cannot be read: {error}", E::TABLE.name));
+    E::from_row(&row.values).map_err(named)
 }

@@ -27,6 +27,8 @@ pub struct AccountView {
     balance_minor: i64,
     /// Set aside for orders; it is not part of the balance.
     held_minor: i64,
+    /// Owed to the customer, who was deleted.
+    payable_minor: i64,
     opened_at: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
     closed_at: Option<Timestamp>,
@@ -108,6 +110,7 @@ impl From<&Account> for AccountView {
             state: account.state,
             balance_minor: account.balance_minor(),
             held_minor: account.held_minor,
+            payable_minor: account.payable_minor,
             opened_at: account.opened_at,
             closed_at: account.closed_at,
         }

@@ -5,12 +5,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tradewind_carts::{
     CART_NOT_FOUND, Cart, CartState, Customer, Who,
-    commands::{AddLine, Checkout, CreateCart, MergeCarts, RemoveLine, SetQuantity},
+    commands::{AddLine, Checkout, CreateCart, DeleteCart, MergeCarts, RemoveLine, SetQuantity},
 };
 use tradewind_events::{CartSnapshot, Currency, Id, Line, Timestamp, plus, times};
 use tradewind_identity::model::Role;
 
-use crate::http::{Call, Created, Failure, Json, Okay, Path, Sent, location};
+use crate::http::{Call, Created, Done, Failure, Json, Okay, Path, Sent, location};
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -101,6 +101,10 @@ pub async fn list(call: Call, Path(user_id): Path<Id>) -> Result<Okay<OpenCarts>
 pub async fn read(call: Call, Path(cart_id): Path<Id>) -> Result<Okay<CartView>, Failure> {
     let cart = call.load::<Cart>(&cart_id).await?.filter(|cart| cart.is_open_to(&who(&call)));
     Ok(Okay(CartView::from(&cart.ok_or_else(|| CART_NOT_FOUND.problem())?)))
+}
+
+pub async fn remove(call: Call, Path(cart_id): Path<Id>) -> Result<Sent<Done>, Failure> {
+    call.submit(DeleteCart { cart_id, who: who(&call) }, |()| Done).await
 }
 
 pub async fn add_line(

@@ -1,6 +1,9 @@
 //! Categories: the tree in which customers look, and the products of one. A deleted category is gone for everybody.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -145,11 +148,10 @@ async fn known(call: &Call, category_id: &Id) -> Result<query::CategoryView, Fai
 
 /// The tree. A category whose parent is not there is a root, so that none is missing.
 fn grown(categories: Vec<query::CategoryView>) -> Vec<CategoryBranch> {
-    let ids: Vec<Id> = categories.iter().map(|category| category.category_id.clone()).collect();
+    let ids: BTreeSet<Id> = categories.iter().map(|category| category.category_id.clone()).collect();
     let mut children: BTreeMap<Option<Id>, Vec<query::CategoryView>> = BTreeMap::new();
     for category in categories {
-        // They come by id.
-        let parent_id = category.parent_id.clone().filter(|parent_id| ids.binary_search(parent_id).is_ok());
+        let parent_id = category.parent_id.clone().filter(|parent_id| ids.contains(parent_id));
         children.entry(parent_id).or_default().push(category);
     }
     below(&mut children, None)

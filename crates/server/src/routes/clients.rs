@@ -99,9 +99,11 @@ fn secret_for(call: &Call) -> String {
 
 fn with_secret(body: &[u8], secret: String) -> Vec<u8> {
     // A body of ours can be read again.
-    let mut view: serde_json::Map<_, _> = serde_json::from_slice(body).unwrap_or_default();
+    let view = serde_json::from_slice(body);
+    let mut view: serde_json::Map<_, _> =
+        view.unwrap_or_else(|error| panic!("an answer of ours is no object: {error}"));
     view.insert("client_secret".into(), secret.into());
-    serde_json::to_vec(&view).unwrap_or_default()
+    serde_json::Value::Object(view).to_string().into_bytes()
 }
 
 impl From<&Client> for ClientView {

@@ -4,7 +4,7 @@
 mod outcome;
 mod view;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -15,21 +15,25 @@ use tradewind_engine::{
 use tradewind_events::{
     Address, CartSnapshot, Currency, Id, Line, Lines, PaymentMethod, Personal, TextEnum, Timestamp, Value,
 };
-use tradewind_identity::model::Role;
+use tradewind_identity::model::{Role, User};
 use tradewind_orders::{
-    Basket, CancelAccepted, CancelOrder, ORDER_NOT_FOUND, Order, OrderAccepted, OrderState, PlaceOrder,
+    Basket, CancelAccepted, CancelOrder, ORDER_NOT_FOUND, Order, OrderAccepted, OrderState, PlaceOrder, PlacedBy,
 };
+use tradewind_payments::model::CUSTOMER_NOT_FOUND;
 use tradewind_query::{OrderStatus, OrderView, RefundView};
 
 use crate::http::{
     Call, Failure, Json, Okay, OnItsWay, Page, PageOf, Path, Query, Sent, There, Wait, location,
-    refusals::{BODY_INVALID, NOT_ALLOWED},
+    refusals::{BODY_INVALID, NOT_ALLOWED, QUERY_INVALID},
 };
 
 use outcome::OutcomeView;
-pub use view::{OrderDetails, OrderItem};
+pub use view::{OrderDetails, OrderItem, RefundPart};
 
-/// Refunds that are shown with an order.
+/// From the first moment of a day to its last.
+const DAY: Duration = Duration::from_millis(24 * 60 * 60 * 1_000 - 1);
+
+/// Refunds that are shown with an order; the others follow on pages of their own.
 const REFUNDS_SHOWN_MAX: u32 = 100;
 
 /// What somebody wants to buy: `lines`, or a `cart` as its checkout has signed it.
@@ -54,7 +58,7 @@ pub struct NewOrder {
     shipping_address: Option<PostalAddress>,
     #[serde(default)]
     billing_address: Option<PostalAddress>,
-    /// How long stock is held unpaid; absent: as configured.
+    /// How long stock is held unpaid; absent: as configured. Only staff and service clients may ask for more than that.
     #[serde(default)]
     reservation_ttl_seconds: Option<u32>,
 }
@@ -123,10 +127,17 @@ pub struct Filter {
     /// In this status.
     #[serde(default)]
     status: Option<OrderStatus>,
+    /// That began at this moment or later; a day counts from its beginning (UTC).
+    #[serde(default)]
+    from: Option<String>,
+    /// That began at this moment or earlier; a day counts to its end (UTC).
+    #[serde(default)]
+    to: Option<String>,
 }
 
 pub async fn place(call: Call, wait: Wait, Json(new): Json<NewOrder>) -> Result<Sent<There<Acceptance>>, Failure> {
     let place = wanted(&call, new)?;
+    known(&call, &place.customer_id).await?;
     let sent = call.submit(place, accepted).await?;
     outcome::add(&call, wait, sent, |order| !order.state.is_open()).await
 }
@@ -158,7 +169,9 @@ fn wanted(call: &Call, new: NewOrder) -> Result<PlaceOrder, Failure> {
         },
         _ => return Err(BODY_INVALID.because("An order has either lines or a signed cart.").at("lines")),
     };
+    let by = if who.role == Role::Customer { PlacedBy::Customer } else { PlacedBy::Shop };
     Ok(PlaceOrder {
+        by,
         customer_id,
         basket,
         payment_method: new.payment_method,
@@ -166,6 +179,16 @@ fn wanted(call: &Call, new: NewOrder) -> Result<PlaceOrder, Failure> {
         billing_address: new.billing_address.map(|address| Arc::new(address.into())),
         reservation_ttl_seconds: new.reservation_ttl_seconds,
     })
+}
+
+/// Whoever orders for somebody else must have the id right. Their own is right, and customers who are kept elsewhere are
+/// not known here.
+async fn known(call: &Call, customer_id: &Id) -> Result<(), Failure> {
+    let kept_elsewhere = call.config.foreign_customers || !call.services.contains(&"identity");
+    if kept_elsewhere || call.user_id()? == customer_id || call.load::<User>(customer_id).await?.is_some() {
+        return Ok(());
+    }
+    Err(CUSTOMER_NOT_FOUND.because(format!("No customer {customer_id} is registered.")).at("customer_id").into())
 }
 
 fn accepted(told: &OrderAccepted) -> There<Acceptance> {
@@ -192,15 +215,27 @@ pub async fn read(call: Call, Path(order_id): Path<Id>) -> Result<Okay<OrderDeta
     let unknown = || ORDER_NOT_FOUND.because(format!("There is no order {order_id}."));
     let mut details = details.ok_or_else(unknown)?;
     call.owned_by(details.customer_id(), ORDER_NOT_FOUND)?;
-    let refunds = List::of(RefundView::TABLE, REFUNDS_SHOWN_MAX).equal("order_id", Value::Text(order_id.shared()));
-    details.add_refunds(call.list(refunds).await?);
+    details.add_refunds(refunds_of(&call, &order_id, &Page::first(REFUNDS_SHOWN_MAX)).await?);
     if let Some(order) = order.filter(|_| call.sees_personal(details.customer_id())) {
         details.add_addresses(&order);
     }
     Ok(Okay(details))
 }
 
-/// The newest first: of a customer or in a status by time, all of them by id (ours are in the order of time).
+/// All of them, a page at a time.
+pub async fn refunds(call: Call, Path(order_id): Path<Id>, page: Page) -> Result<Okay<PageOf<RefundPart>>, Failure> {
+    let unknown = || ORDER_NOT_FOUND.because(format!("There is no order {order_id}."));
+    let order = call.load::<OrderView>(&order_id).await?.ok_or_else(unknown)?;
+    call.owned_by(order.customer_id.as_ref().ok_or_else(unknown)?, ORDER_NOT_FOUND)?;
+    refunds_of(&call, &order_id, &page).await.map(Okay)
+}
+
+async fn refunds_of(call: &Call, order_id: &Id, page: &Page) -> Result<PageOf<RefundPart>, Failure> {
+    let list = List::of(RefundView::TABLE, page.limit).equal("order_id", Value::Text(order_id.shared()));
+    call.page(page, list, RefundPart::of).await.map(|Okay(page)| page)
+}
+
+/// The newest first, whatever sort of id they have.
 pub async fn list(call: Call, Query(filter): Query<Filter>, page: Page) -> Result<Okay<PageOf<OrderItem>>, Failure> {
     let who = call.user()?;
     let customer_id = match filter.customer_id {
@@ -208,18 +243,31 @@ pub async fn list(call: Call, Query(filter): Query<Filter>, page: Page) -> Resul
         wanted => wanted,
     };
     call.owned_by(customer_id.as_ref().unwrap_or(&who.id), NOT_ALLOWED.refusal)?;
-    let mut list = List::of(OrderView::TABLE, page.limit);
-    list.direction = Direction::Descending;
+    let mut list = List::of(OrderView::TABLE, page.limit).order_by("began_at", Direction::Descending);
     if let Some(status) = filter.status {
-        list = list.equal("status", Value::Text(status.as_str().into())).order_by("began_at", Direction::Descending);
+        list = list.equal("status", Value::Text(status.as_str().into()));
     } else {
         // One that only others have spoken of was never placed: it has no status.
         list = list.at_least("status", Value::Text("".into()));
     }
+    for (time, field) in [(&filter.from, "from"), (&filter.to, "to")] {
+        let Some(time) = time else { continue };
+        let at = Value::Int(moment(time, field)?.as_millis());
+        list = if field == "from" { list.at_least("began_at", at) } else { list.at_most("began_at", at) };
+    }
     if let Some(customer_id) = customer_id {
-        list = list.equal("customer_id", Value::Text(customer_id.shared())).order_by("began_at", Direction::Descending);
+        list = list.equal("customer_id", Value::Text(customer_id.shared()));
     }
     call.page(&page, list, OrderItem::of).await
+}
+
+/// A moment, or a day: as `from` its first moment, as `to` its last.
+fn moment(text: &str, field: &'static str) -> Result<Timestamp, Failure> {
+    let day = || format!("{text}T00:00:00Z").parse::<Timestamp>().ok().filter(|at| at.day() == text);
+    let last = |day: Timestamp| if field == "to" { day.plus(DAY) } else { day };
+    let at = text.parse().ok().or_else(|| day().map(last));
+    let detail = "It must be a moment such as 2026-01-31T12:00:00Z, or a day such as 2026-01-31.";
+    at.ok_or_else(|| QUERY_INVALID.because(detail).at(field))
 }
 
 pub async fn cancel(

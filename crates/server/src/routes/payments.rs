@@ -12,9 +12,9 @@ use tradewind_payments::{
     model::{PAYMENT_NOT_FOUND, PaymentState, RefundState, SurplusState},
 };
 
-use crate::http::{Call, Failure, Json, Okay, OnItsWay, Path, Sent};
+use crate::http::{Call, Failure, Json, Okay, OnItsWay, Page, PageOf, Path, Sent};
 
-/// Refunds, and as many rows of surplus, that are shown with a payment.
+/// Refunds, and as many rows of surplus, that are shown with a payment; the others follow on pages of their own.
 const PARTS_SHOWN_MAX: u32 = 100;
 
 /// The payment of an order. Amounts are in minor units of `currency`.
@@ -51,8 +51,14 @@ pub struct PaymentDetails {
     #[serde(flatten)]
     payment: PaymentView,
     refunds: Vec<RefundDetails>,
+    /// There are more refunds: the cursor for `/v1/orders/{order_id}/payment/refunds`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refunds_cursor: Option<String>,
     /// Money that came for no reason. It is no part of the payment, and goes back.
     surpluses: Vec<SurplusDetails>,
+    /// There is more: the cursor for `/v1/orders/{order_id}/payment/surpluses`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    surpluses_cursor: Option<String>,
 }
 
 /// A part or all of what was taken goes back.
@@ -125,18 +131,52 @@ pub struct NewRefund {
 }
 
 pub async fn read(call: Call, Path(order_id): Path<Id>) -> Result<Okay<PaymentDetails>, Failure> {
-    let payment = call.load::<Payment>(&order_id).await?;
+    let payment = payment_of(&call, &order_id).await?;
+    let first = Page::first(PARTS_SHOWN_MAX);
+    let (refunds, surpluses) =
+        (refunds_of(&call, &order_id, &first).await?, surpluses_of(&call, &order_id, &first).await?);
+    Ok(Okay(PaymentDetails {
+        payment: PaymentView::from(&payment),
+        refunds: refunds.items,
+        refunds_cursor: refunds.next_cursor,
+        surpluses: surpluses.items,
+        surpluses_cursor: surpluses.next_cursor,
+    }))
+}
+
+/// All of them, a page at a time.
+pub async fn refunds(call: Call, Path(order_id): Path<Id>, page: Page) -> Result<Okay<PageOf<RefundDetails>>, Failure> {
+    payment_of(&call, &order_id).await?;
+    refunds_of(&call, &order_id, &page).await.map(Okay)
+}
+
+/// All of it, a page at a time.
+pub async fn surpluses(
+    call: Call,
+    Path(order_id): Path<Id>,
+    page: Page,
+) -> Result<Okay<PageOf<SurplusDetails>>, Failure> {
+    payment_of(&call, &order_id).await?;
+    surpluses_of(&call, &order_id, &page).await.map(Okay)
+}
+
+/// The payment of an order that they may see.
+async fn payment_of(call: &Call, order_id: &Id) -> Result<Payment, Failure> {
+    let payment = call.load::<Payment>(order_id).await?;
     let payment = payment.filter(|payment| payment.state != PaymentState::Unheard);
     let payment = payment.ok_or_else(|| PAYMENT_NOT_FOUND.problem())?;
     call.owned_by(&payment.order.customer_id, PAYMENT_NOT_FOUND)?;
-    let of_order = |table| List::of(table, PARTS_SHOWN_MAX).equal("order_id", Value::Text(order_id.shared()));
-    let refunds: Vec<Refund> = call.list(of_order(Refund::TABLE)).await?;
-    let surpluses: Vec<Surplus> = call.list(of_order(Surplus::TABLE)).await?;
-    Ok(Okay(PaymentDetails {
-        payment: PaymentView::from(&payment),
-        refunds: refunds.iter().map(RefundDetails::from).collect(),
-        surpluses: surpluses.iter().map(SurplusDetails::from).collect(),
-    }))
+    Ok(payment)
+}
+
+async fn refunds_of(call: &Call, order_id: &Id, page: &Page) -> Result<PageOf<RefundDetails>, Failure> {
+    let list = List::of(Refund::TABLE, page.limit).equal("order_id", Value::Text(order_id.shared()));
+    call.page(page, list, |refund: Refund| RefundDetails::from(&refund)).await.map(|Okay(page)| page)
+}
+
+async fn surpluses_of(call: &Call, order_id: &Id, page: &Page) -> Result<PageOf<SurplusDetails>, Failure> {
+    let list = List::of(Surplus::TABLE, page.limit).equal("order_id", Value::Text(order_id.shared()));
+    call.page(page, list, |surplus: Surplus| SurplusDetails::from(&surplus)).await.map(|Okay(page)| page)
 }
 
 pub async fn authorize(

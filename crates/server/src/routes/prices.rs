@@ -42,7 +42,7 @@ pub async fn list(call: Call, Path(sku): Path<Id>) -> Result<Okay<Prices>, Failu
     // A price holds from its moment on, also when it was not told yet.
     let now = call.clock().now();
     let later = variant.scheduled.iter().filter(|scheduled| scheduled.price.effective_at > now);
-    Ok(Okay(Prices { price: variant.price_at(now), scheduled: later.cloned().collect(), sku }))
+    Ok(Okay(Prices { price: variant.price_at(now, call.config.currency), scheduled: later.cloned().collect(), sku }))
 }
 
 pub async fn set(call: Call, Path(sku): Path<Id>, Json(new): Json<NewPrice>) -> Result<Sent<Okay<Price>>, Failure> {

@@ -17,7 +17,7 @@ use tradewind_engine::{
     ports::{Direction, List},
 };
 use tradewind_events::{Attributes, Column, Currency, Id, Media, Product, ProductStatus, Timestamp, Value};
-use tradewind_query::{self as query, Availability};
+use tradewind_query::{self as query, Availability, ProductPrice};
 
 use super::variants::NewVariant;
 use crate::http::{
@@ -128,19 +128,24 @@ pub struct ProductCard {
 #[derive(Deserialize, JsonSchema)]
 pub struct ProductQuery {
     /// Words that all stand in the name, the brand, the description or the SKUs; of the last one the beginning is
-    /// enough. What fits best comes first; without words, what is newest.
+    /// enough. Case and accents do not count, and in Chinese, Japanese, Korean and Thai a word is found inside a text. What
+    /// fits best comes first; without words, what is newest.
     #[serde(default)]
     q: Option<String>,
     #[serde(default)]
     brand: Option<Arc<str>>,
     #[serde(default)]
     availability: Option<Availability>,
-    /// Products that have something for so much or more.
+    /// Products of which an active variant costs so much or more, and not more than `price_to_minor`.
     #[serde(default)]
     price_from_minor: Option<i64>,
-    /// Products that have something for so much or less.
+    /// Products of which an active variant costs so much or less, and not less than `price_from_minor`.
     #[serde(default)]
     price_to_minor: Option<i64>,
+    /// Products of which an active variant is priced in this currency, within the two bounds; of those, the currency of the
+    /// shop when this is absent.
+    #[serde(default)]
+    currency: Option<Currency>,
     /// Only staff asks for anything else than what is published.
     #[serde(default)]
     status: Option<ProductStatus>,
@@ -181,22 +186,33 @@ pub async fn list(
     page: Page,
 ) -> Result<Okay<PageOf<ProductCard>>, Failure> {
     let mut list = visible(&call, List::of(query::ProductView::TABLE, page.limit), wanted.status)?;
+    if let Some(priced) = wanted.priced(call.config.currency) {
+        list = list.having(priced);
+    }
     if let Some(brand) = wanted.brand {
         list = list.equal("brand", Value::Text(brand));
     }
     if let Some(availability) = wanted.availability {
         list = list.equal("availability", availability.to_value());
     }
-    if let Some(from) = wanted.price_from_minor {
-        list = list.at_least("price_max_minor", Value::Int(from));
-    }
-    if let Some(to) = wanted.price_to_minor {
-        list = list.at_most("price_min_minor", Value::Int(to));
-    }
     let card = |product: query::ProductView| ProductCard::from(&product);
     match wanted.q.filter(|words| !words.trim().is_empty()) {
-        Some(words) => call.search(&page, list, words, card).await,
+        Some(words) => call.search(&page, list, query::words::phrases(&words), card).await,
         None => call.page(&page, list.order_by("created_at", Direction::Descending), card).await,
+    }
+}
+
+impl ProductQuery {
+    /// The price that a product must have, if any is asked for.
+    fn priced(&self, ours: Currency) -> Option<List> {
+        let bounds = [self.price_from_minor, self.price_to_minor];
+        if self.currency.is_none() && bounds == [None, None] {
+            return None;
+        }
+        let list = List::of(ProductPrice::TABLE, 1).equal("currency", self.currency.unwrap_or(ours).to_value());
+        let [from, to] = bounds.map(|bound| bound.map(Value::Int));
+        let list = from.into_iter().fold(list, |list, from| list.at_least("amount_minor", from));
+        Some(to.into_iter().fold(list, |list, to| list.at_most("amount_minor", to)))
     }
 }
 

@@ -37,8 +37,13 @@ pub struct SalesDayView {
     cancelled: i64,
     /// The totals of the orders that were confirmed on the day, in minor units.
     gross_minor: i64,
-    /// What went back on the day, in minor units.
+    /// What was not kept, in minor units: refunds of the day, and `uncollected_minor`.
     refunded_minor: i64,
+    /// The totals of confirmed orders whose money never came, as was known on the day: they were cancelled, or their
+    /// capture was refused. In minor units.
+    uncollected_minor: i64,
+    /// What was kept, up to now, of the orders that were confirmed on the day, in minor units.
+    net_minor: i64,
 }
 
 /// A day on which nothing was sold is not in the list.
@@ -74,6 +79,8 @@ impl From<&SalesDay> for SalesDayView {
             cancelled: sales.cancelled,
             gross_minor: sales.gross_minor,
             refunded_minor: sales.refunded_minor,
+            uncollected_minor: sales.uncollected_minor,
+            net_minor: sales.net_minor,
         }
     }
 }

@@ -185,3 +185,78 @@ async fn a_customer_has_few_open_carts_and_none_after_leaving() {
     ada.client.post(&leave, json!({"password": PASSWORD})).await.expect(204);
     ada.client.request("POST", "/v1/carts").send().await.refused(409, "cart_customer_deleted");
 }
+
+#[tokio::test]
+async fn a_customer_deletes_a_cart_and_whoever_knows_it_an_anonymous_one() {
+    let (shelf, ada) = with_tea().await;
+    let (bob, anonymous) = (shelf.world.person("bob").await.client, shelf.world.anonymous());
+    let carts: Vec<String> = vec![open(&ada.client).await, open(&anonymous).await, open(&anonymous).await];
+    for cart in &carts {
+        add(&ada.client, cart, "TEA-1", 2).await;
+    }
+    for stranger in [&bob, &anonymous] {
+        stranger.delete(&carts[0]).await.refused(404, "cart_not_found");
+    }
+    for (client, cart) in [(&ada.client, &carts[0]), (&anonymous, &carts[1]), (&bob, &carts[2])] {
+        client.delete(cart).await.expect(204);
+        client.get(cart).await.refused(404, "cart_not_found");
+        client.post(&format!("{cart}/lines"), line("TEA-1", 1)).await.refused(404, "cart_not_found");
+        client.delete(cart).await.refused(404, "cart_not_found");
+    }
+    let path = format!("/v1/users/{}/carts", ada.user_id);
+    assert_eq!(ada.client.get(&path).await.expect(200).json()["items"], json!([]));
+    assert_eq!(shelf.staff.get("/v1/operations/timers").await.expect(200).json()["items"], json!([]), "none expires");
+    ada.client.delete("/v1/carts/none").await.refused(404, "cart_not_found");
+    // What was ordered stays.
+    let ordered = open(&ada.client).await;
+    shelf.receive("TEA-1", 10).await;
+    add(&ada.client, &ordered, "TEA-1", 1).await;
+    let signed = ada.client.post(&format!("{ordered}/checkout"), json!({})).await.expect(200).json();
+    let address = json!({"street": "Dock 1", "city": "Hamburg", "zip": "20457", "country": "DE"});
+    let order = json!({"cart": signed, "payment_method": "external", "shipping_address": address});
+    ada.client.post("/v1/orders", order).await.expect(201);
+    ada.client.delete(&ordered).await.refused(409, "cart_closed");
+}
+
+#[tokio::test]
+async fn a_cart_follows_the_currency_of_the_shop_when_it_is_changed_and_signs_nothing_before() {
+    let (shelf, ada) = with_tea().await;
+    let anonymous = shelf.world.anonymous();
+    let (cart, nobodys) = (open(&ada.client).await, open(&anonymous).await);
+    for (client, cart) in [(&ada.client, &cart), (&anonymous, &nobodys)] {
+        add(client, cart, "TEA-1", 2).await;
+        add(client, cart, "TEA-2", 1).await;
+    }
+    // A price in the old currency waits for its moment.
+    let later = json!({"amount_minor": 700, "currency": "EUR", "effective_at": "2026-02-01T12:00:00Z"});
+    shelf.staff.post("/v1/variants/TEA-1/prices", later).await.expect(200);
+
+    let world = shelf.world.restarted(&[("rate_per_second", "0"), ("currency", "USD")]).await;
+    let (ada, staff) = (world.signed_in(&ada.email).await.client, world.signed_in("staff@example.org").await.client);
+    let checkout = async || ada.post(&format!("{cart}/checkout"), json!({})).await;
+    checkout().await.refused(409, "cart_currency_changed");
+    let usd = |amount_minor: i64| json!({"amount_minor": amount_minor, "currency": "USD"});
+    staff.post("/v1/variants/TEA-1/prices", usd(1_200)).await.expect(200);
+    assert_eq!(ada.get(&cart).await.expect(200).field("currency"), "EUR", "it is moved when it is changed");
+
+    let set = ada.put(&format!("{cart}/lines/TEA-1"), json!({"quantity": 2})).await.expect(200).json();
+    assert_eq!((&set["currency"], &set["lines"][0]["unit_price_minor"]), (&json!("USD"), &json!(1_200)));
+    assert_eq!((set["lines"][1].get("unit_price_minor"), set.get("items_total_minor")), (None, None));
+    assert_eq!(checkout().await.refused(409, "not_for_sale").field("field"), "lines[1]");
+    ada.delete(&format!("{cart}/lines/TEA-2")).await.expect(200);
+    let signed = checkout().await.expect(200).json();
+    assert_eq!((&signed["currency"], &signed["lines"][0]["unit_price_minor"]), (&json!("USD"), &json!(1_200)));
+
+    let into = json!({"into_cart_id": cart.rsplit('/').next().unwrap()});
+    let merged = ada.post(&format!("{nobodys}/merging"), into).await.expect(200).json();
+    assert_eq!((&merged["lines"][0]["quantity"], &merged["lines"][0]["unit_price_minor"]), (&json!(4), &json!(1_200)));
+    assert_eq!(merged["lines"][1].get("unit_price_minor"), None, "no price of the old currency comes in");
+
+    world.clock.advance(Duration::from_hours(25));
+    let staff = world.signed_in("staff@example.org").await.client;
+    let prices = async || staff.get("/v1/variants/TEA-1/prices").await.expect(200).json();
+    while prices().await["scheduled"] != json!([]) {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(prices().await["price"]["amount_minor"], 1_200, "a price in a currency that was left never holds");
+}

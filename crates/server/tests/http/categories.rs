@@ -101,3 +101,27 @@ async fn a_tree_of_too_many_categories_is_read_in_pages() {
     anonymous.get("/v1/category-tree").await.refused(409, "category_tree_too_large");
     anonymous.get("/v1/categories?limit=100").await.expect(200);
 }
+
+#[tokio::test]
+async fn ids_of_every_sort_have_their_place_in_lists_and_in_the_tree() {
+    const UUIDS: [&str; 2] = ["0199c2f4-7d3e-7a51-8c6b-2f90d1e4a7b3", "550e8400-e29b-41d4-a716-446655440000"];
+    let shelf = Shelf::new().await;
+    shelf.category(UUIDS[1], None).await;
+    shelf.category("a", Some(UUIDS[1])).await;
+    shelf.category("0", Some(UUIDS[1])).await;
+    shelf.category(UUIDS[0], Some("a")).await;
+    shelf.category("z", Some(UUIDS[0])).await;
+    let anonymous = shelf.world.anonymous();
+    let all = pages(&anonymous, "/v1/categories", 2).await;
+    assert_eq!(column(&all, "category_id"), ["0", "a", "z", UUIDS[0], UUIDS[1]], "UUIDs after all others");
+    let tree = anonymous.get("/v1/category-tree").await.expect(200).json();
+    let leaf = |id: &str, children: Value| json!({"category_id": id, "name": id.to_uppercase(), "children": children});
+    let under_a = leaf(UUIDS[0], json!([leaf("z", json!([]))]));
+    let root = leaf(UUIDS[1], json!([leaf("0", json!([])), leaf("a", json!([under_a]))]));
+    assert_eq!(tree, json!({"items": [root]}));
+    for id in ["tea", "0199c2f4-7d3e-7a51-8c6b-2f90d1e4a7b4", "Tea"] {
+        shelf.sells(id, &[&format!("SKU-{id}")], json!({"category_ids": ["a"]})).await;
+    }
+    let products = pages(&anonymous, "/v1/categories/a/products", 1).await;
+    assert_eq!(column(&products, "product_id"), ["Tea", "tea", "0199c2f4-7d3e-7a51-8c6b-2f90d1e4a7b4"]);
+}

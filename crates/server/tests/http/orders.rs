@@ -1,9 +1,14 @@
 //! Orders through the door: what may be placed and by whom, what is answered and answered again, who sees what.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use tradewind_engine::tables::IdempotencyRow;
 
-use crate::town::{Placed, Town, checked_out, named, order_of};
+use crate::{
+    shelf::{column, pages},
+    town::{Placed, Town, checked_out, named, order_of},
+};
 
 #[tokio::test]
 async fn an_order_goes_from_its_placing_to_its_delivery() {
@@ -254,4 +259,103 @@ async fn who_has_left_orders_nothing_more() {
     let more = named("more", &ada, order_of("tea", 1, "balance"));
     town.staff.post("/v1/orders", more).await.refused(409, "customer_deleted");
     assert_eq!(town.staff.get(&order.path()).await.json()["shipping_address"], json!(null));
+}
+
+#[tokio::test]
+async fn orders_of_every_sort_of_id_come_newest_first_on_every_page() {
+    let town = Town::new().await;
+    town.stocks("tea", 100).await;
+    let ada = town.buyer("ada", 50_000).await;
+    let mut placed = Vec::new();
+    for foreign in
+        [Some("zz-1"), None, Some("00-2"), None, Some("550e8400-e29b-41d4-a716-446655440000"), None, Some("~")]
+    {
+        let mut order = order_of("tea", 1, "balance");
+        order["customer_id"] = json!(ada.user_id);
+        if let Some(order_id) = foreign {
+            order["order_id"] = json!(order_id);
+        }
+        placed.push(town.staff.post("/v1/orders", order).await.expect(201).field("order_id"));
+        town.clock.advance(Duration::from_secs(1));
+    }
+    placed.reverse();
+    for limit in [1, 2, 100] {
+        assert_eq!(column(&pages(&town.staff, "/v1/orders", limit).await, "order_id"), placed);
+        assert_eq!(column(&pages(&ada.client, "/v1/orders", limit).await, "order_id"), placed);
+    }
+}
+
+#[tokio::test]
+async fn orders_are_listed_by_the_time_at_which_they_began() {
+    let town = Town::new().await;
+    town.stocks("tea", 9).await;
+    let ada = town.buyer("ada", 9_000).await;
+    let mut placed = Vec::new();
+    for day in 0..3 {
+        // Two at the same moment.
+        for _ in 0..2 {
+            let order = town.settles_order(&ada, order_of("tea", 1, "balance")).await;
+            placed.push((order.seen().await["placed_at"].as_str().unwrap().to_owned(), order.order_id));
+        }
+        if day < 2 {
+            town.advance(Duration::from_hours(24)).await;
+        }
+    }
+    let ids = |rows: Vec<serde_json::Value>| column(&rows, "order_id");
+    let newest_first = |from: usize, to: usize| {
+        let mut ids: Vec<String> = placed[from..to].iter().map(|(_, id)| id.clone()).collect();
+        ids.reverse();
+        ids
+    };
+    let (first, last) = (&placed[0].0, &placed[5].0);
+    let day = |at: &str| at[..10].to_owned();
+    for (query, expected) in [
+        (format!("from={first}"), newest_first(0, 6)),
+        (format!("to={first}"), newest_first(0, 2)),
+        (format!("from={last}"), newest_first(4, 6)),
+        (format!("from={}&to={}", day(&placed[2].0), day(&placed[3].0)), newest_first(2, 4)),
+        (format!("to={}&status=confirmed", day(&placed[3].0)), newest_first(0, 4)),
+        (format!("from={last}&customer_id={}", ada.user_id), newest_first(4, 6)),
+        ("to=2001-01-01".to_owned(), Vec::new()),
+    ] {
+        assert_eq!(ids(pages(&town.staff, &format!("/v1/orders?{query}"), 1).await), expected, "{query}");
+        assert_eq!(ids(pages(&ada.client, &format!("/v1/orders?{query}"), 3).await), expected, "{query}");
+    }
+    for (query, field) in [("from=yesterday", "from"), ("to=2026-02-30", "to")] {
+        let refused = town.staff.get(&format!("/v1/orders?{query}")).await.refused(400, "query_invalid");
+        assert_eq!(refused.field("field"), field);
+    }
+}
+
+#[tokio::test]
+async fn all_refunds_of_an_order_can_be_read() {
+    let town = Town::new().await;
+    town.stocks("tea", 9).await;
+    let ada = town.buyer("ada", 5_000).await;
+    let order = town.settles_order(&ada, order_of("tea", 1, "balance")).await;
+    order.dispatches().await.expect(200);
+    order.delivers().await.expect(200);
+    town.settles().await;
+    for _ in 0..105 {
+        order.refunds(json!({"amount_minor": 1, "reason": "bit by bit"})).await.expect(200);
+    }
+    town.settles().await;
+    let (seen, payment) = (order.seen().await, order.payment().await);
+    for (what, view, path) in [
+        ("order", seen, format!("{}/refunds", order.path())),
+        ("payment", payment, format!("{}/payment/refunds", order.path())),
+    ] {
+        assert_eq!(view["refunds"].as_array().unwrap().len(), 100, "{what}");
+        let cursor = view["refunds_cursor"].as_str().unwrap();
+        let rest = ada.client.get(&format!("{path}?cursor={cursor}")).await.expect(200).json();
+        assert_eq!((rest["items"].as_array().unwrap().len(), &rest["next_cursor"]), (5, &json!(null)), "{what}");
+        assert_eq!(pages(&ada.client, &path, 40).await.len(), 105, "{what}");
+        let bob = town.buyer(&format!("bob-{what}"), 0).await;
+        assert_eq!(bob.client.get(&path).await.status, 404, "{what}");
+    }
+    // Each is an event of several services, and the timeline has them all.
+    let events = pages(&ada.client, &format!("{}/events", order.path()), 100).await;
+    let refunded = events.iter().filter(|event| event["name"] == "payment.refunded").count();
+    assert_eq!(refunded, 105);
+    town.is_clean().await;
 }

@@ -226,3 +226,35 @@ async fn the_list_is_filtered_and_read_page_by_page() {
     let elsewhere = anonymous.get(&format!("/v1/products?limit=1&brand=Even&cursor={cursor}")).await;
     elsewhere.refused(400, "cursor_invalid");
 }
+
+#[tokio::test]
+async fn the_largest_product_goes_through_its_whole_life() {
+    let shelf = Shelf::new().await;
+    // Quotation marks, which are longest in JSON, up to the bound of all attributes together.
+    let attributes: serde_json::Map<String, Value> =
+        (0..19).map(|nth| (format!("name-{nth:02}"), "\"".repeat(100).into())).collect();
+    let variants: Vec<Value> = (0..100)
+        .map(|nth| {
+            let sku = format!("{nth:03}{}", "\"".repeat(61));
+            json!({"sku": sku, "attributes": attributes, "amount_minor": 1_000, "currency": "EUR"})
+        })
+        .collect();
+    let media: Vec<Value> = (0..20)
+        .map(|nth| json!({"url": format!("https://media.example.org/{}", "x".repeat(990)), "sort_order": nth}))
+        .collect();
+    let product = json!({"product_id": "large", "name": "Large", "description": "\"".repeat(16 * 1024),
+        "attributes": attributes, "media": media, "variants": variants});
+    shelf.staff.post("/v1/products", product).await.expect(201);
+    shelf.publish("large").await;
+    let change = json!({"description": "\\".repeat(16 * 1024), "media": [], "attributes": {}});
+    patch(&shelf.staff, "/v1/products/large", change).await.expect(200);
+    shelf.staff.delete("/v1/products/large/publication").await.expect(200);
+    let dead = shelf.admin.client.get("/v1/operations/dead-letters").await.expect(200).json();
+    assert_eq!(dead["items"], json!([]));
+    let more = json!({"attributes": {"much": "x".repeat(100)}, "name": "Larger"});
+    patch(&shelf.staff, "/v1/products/large", more).await.expect(200);
+    let many: serde_json::Map<String, Value> =
+        (0..20).map(|nth| (format!("name-{nth:02}"), "\"".repeat(100).into())).collect();
+    let refused = patch(&shelf.staff, "/v1/products/large", json!({"attributes": many})).await;
+    refused.refused(422, "invalid_product");
+}

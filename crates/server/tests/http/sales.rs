@@ -24,7 +24,7 @@ async fn sales_are_summed_by_day_and_read_in_pages() {
     let days = pages(&shelf.staff, "/v1/sales?from=2026-01-31&to=2026-02-28", 2).await;
     assert_eq!(column(&days, "day"), ["2026-01-31", "2026-02-01", "2026-02-02"]);
     let second = json!({"day": "2026-02-01", "currency": "EUR", "confirmed": 2, "completed": 0, "cancelled": 0,
-        "gross_minor": 4_000, "refunded_minor": 0});
+        "gross_minor": 4_000, "refunded_minor": 0, "uncollected_minor": 0, "net_minor": 4_000});
     assert_eq!(days[1], second);
     assert_eq!(pages(&shelf.staff, "/v1/sales?from=2026-02-01&to=2026-02-01", 2).await, [second]);
 }

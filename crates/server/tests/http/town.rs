@@ -22,7 +22,7 @@ use tradewind_engine::{
     tables::{EffectRow, TimerRow},
 };
 use tradewind_events::{AsKey, TextEnum, Value as Column, id, row_key};
-use tradewind_testkit::{ManualClock, MemoryBroker};
+use tradewind_testkit::{ManualClock, MemoryBroker, cache_forgets};
 use tradewind_workers::provider::{ChargeState, Forced, ProviderSimulator};
 
 use crate::{
@@ -48,6 +48,7 @@ pub struct Town {
     pub clock: ManualClock,
     pub broker: MemoryBroker,
     provider: Option<Arc<ProviderSimulator>>,
+    pub admin: Client,
     pub staff: Client,
     pub service: Client,
     addresses: Arc<Mutex<Addresses>>,
@@ -103,7 +104,8 @@ impl Town {
         let staff = anonymous.person_as(&admin, "staff", "staff").await.client;
         let service = anonymous.service(&admin).await;
         let (clock, broker) = (plan.clock.clone(), plan.broker.clone());
-        Self { doors, clock, broker, provider, staff, service, addresses, plan }
+        let admin = admin.client;
+        Self { doors, clock, broker, provider, admin, staff, service, addresses, plan }
     }
 
     /// Stops one of the doors with its store, whatever it does, and opens it again.
@@ -420,7 +422,8 @@ impl Plan {
             hear: hear.collect(),
         });
         let part = Part { services: services.to_vec(), broker, identity };
-        let options = Options { clock: Arc::new(self.clock.clone()), hire, part, ..Options::default() };
+        let cache_forgets = cache_forgets();
+        let options = Options { clock: Arc::new(self.clock.clone()), hire, part, cache_forgets, ..Options::default() };
         let app = App::start_with(self.configured(number), options).await.unwrap();
         let hired = slot.lock().unwrap().take().filter(|_| services.contains(&"payments"));
         (Door { app, services, group }, hired)

@@ -20,7 +20,7 @@ use tradewind_events::{
     Id, id,
     jobs::{IdentityMail, MailReceipt},
 };
-use tradewind_testkit::ManualClock;
+use tradewind_testkit::{ManualClock, cache_forgets};
 use tradewind_workers::{
     mail::{MailOptions, mail_workers},
     provider::{ProviderSimulator, ProviderWorker},
@@ -68,15 +68,22 @@ impl World {
 
     /// Stops, and starts again on the same store.
     pub async fn restarted(self, settings: &[(&'static str, &str)]) -> Self {
+        self.damaged(|| (), settings).await
+    }
+
+    /// The same, while something happens to its files.
+    pub async fn damaged(self, damage: impl FnOnce(), settings: &[(&'static str, &str)]) -> Self {
         let Self { app, clock, mails, provider, directory } = self;
         assert_eq!(app.stop().await, None);
         drop(provider);
+        damage();
         Self::open(directory, clock, mails, settings).await
     }
 
     async fn open(directory: Directory, clock: ManualClock, mails: Mails, settings: &[(&'static str, &str)]) -> Self {
         let (hired, hire) = hiring(mails.clone());
-        let options = Options { clock: Arc::new(clock.clone()), hire, ..Options::default() };
+        let options =
+            Options { clock: Arc::new(clock.clone()), hire, cache_forgets: cache_forgets(), ..Options::default() };
         let app = App::start_with(config(&directory, settings), options).await.unwrap();
         let provider = hired.lock().unwrap().take().unwrap();
         Self { app, clock, mails, provider, directory }

@@ -1,10 +1,19 @@
 //! What a crash or a bad disk leaves behind: a prefix of the commits, or a clear word.
 
-use std::fs::{self, OpenOptions};
+use std::{
+    fs::{self, OpenOptions},
+    path::Path,
+    thread,
+};
 
-use rusqlite::Connection;
-use tradewind_engine::ports::{CommitError, Reader, StoreError};
-use tradewind_sqlite::{OpenError, Sqlite};
+use rusqlite::{Connection, OpenFlags};
+use tradewind_engine::{
+    Entity, StoredRow,
+    ports::{CommitError, List, Reader, StoreError},
+    segment::Segment,
+    tables::AuditRow,
+};
+use tradewind_sqlite::{BackupError, OpenError, Sqlite};
 
 use crate::scratch::{Scratch, commit, commits, exists, options};
 
@@ -148,4 +157,151 @@ fn a_torn_log_leaves_the_first_commits() {
     fs::write(scratch.file("noise.db-wal"), log).unwrap();
     let survivor = Sqlite::open(&copy, &options()).expect("a store after a crash");
     assert!((1..8).contains(&commits(&survivor.reader)));
+}
+
+/// All that the store says, or the first error.
+fn read_all(store: &Path) -> Result<(Vec<StoredRow>, Vec<Segment>), StoreError> {
+    let opened = Sqlite::open_reader(store);
+    let (reader, _) = opened.map_err(|refused| match refused {
+        OpenError::Corrupt { reason, .. } => StoreError::Corrupt(reason),
+        other => StoreError::Corrupt(format!("refused: {other}")),
+    })?;
+    let rows = reader.list(&List::of(AuditRow::TABLE, u32::MAX))?;
+    Ok((rows, reader.segments(1, u32::MAX)?))
+}
+
+/// The pages of a store that is whole match, however often they are written meanwhile.
+#[test]
+fn a_scrub_finds_nothing_wrong_with_a_store_that_is_written() {
+    let scratch = Scratch::new();
+    let mut opened = scratch.open().expect("a store");
+    let reader = opened.reader.clone();
+    thread::scope(|scope| {
+        let writing = scope.spawn(move || {
+            for nth in 1..=400 {
+                commit(&mut opened, nth).expect("it owns the store");
+                if nth % 20 == 0 {
+                    scratch.tampers("PRAGMA wal_checkpoint(PASSIVE)");
+                }
+            }
+            (scratch, opened)
+        });
+        let mut parts = 0;
+        while !writing.is_finished() || parts == 0 {
+            let mut next = Some(0);
+            while let Some(from) = next {
+                next = reader.scrub(from).expect("no damage");
+                parts += 1;
+            }
+        }
+        let (_scratch, opened) = writing.join().expect("it does not panic");
+        assert_eq!(opened.reader.scrub(0), Ok(Some(1024 * 1024)), "there is more than one part");
+        assert_eq!(opened.reader.fault(), None);
+    });
+}
+
+/// After a clean stop, wherever it is: in a row, in an index, in the log, between them.
+#[test]
+fn one_byte_that_the_disk_has_changed_is_never_part_of_an_answer() {
+    let scratch = Scratch::new();
+    let mut opened = scratch.open().expect("a store");
+    assert!(opened.has_checksums);
+    for nth in 1..=60 {
+        commit(&mut opened, nth).expect("it owns the store");
+    }
+    drop(opened);
+    let right = read_all(&scratch.store()).expect("it is whole");
+    let bytes = fs::read(scratch.store()).unwrap();
+    let (copy, page) = (scratch.file("copy.db"), 4_096);
+    let mut found = 0;
+    for (nth, start) in (0..bytes.len()).step_by(page).enumerate() {
+        // Another place in each page: its head, its cells, its checksum.
+        for at in [start + nth * 61 % page, start + page - 1 - nth * 7 % page, start + page - 1] {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 0x10;
+            fs::write(&copy, damaged).unwrap();
+            match read_all(&copy) {
+                Ok(read) => assert!(read == right, "byte {at} is part of a wrong answer"),
+                Err(StoreError::Corrupt(_)) => found += 1,
+                Err(other) => panic!("byte {at}: {other}"),
+            }
+        }
+    }
+    assert!(found > 100, "most pages are read: {found}");
+}
+
+#[test]
+fn damage_that_a_read_has_met_is_remembered_and_not_copied() {
+    let scratch = Scratch::new();
+    let mut opened = scratch.open().expect("a store");
+    for nth in 1..=60 {
+        commit(&mut opened, nth).expect("it owns the store");
+    }
+    drop(opened);
+    // In the middle of a segment: SQLite itself sees nothing wrong with it.
+    let mut bytes = fs::read(scratch.store()).unwrap();
+    let segment = 30_u64.to_le_bytes().repeat(4);
+    let at = bytes.windows(segment.len()).position(|window| window == segment).expect("it is in the file");
+    bytes[at] ^= 1;
+    fs::write(scratch.store(), bytes).unwrap();
+    let opened = scratch.open().expect("a start does not read everything");
+    assert_eq!(opened.reader.fault(), None);
+    let (looked, _) = Sqlite::open_reader(&scratch.store()).expect("a reader");
+    assert!(matches!(looked.scrub(0), Err(StoreError::Corrupt(_))), "it is found before anything is read");
+    assert!(matches!(looked.fault(), Some(StoreError::Corrupt(_))));
+    assert_eq!(opened.reader.segments(1, 10).expect("other pages").len(), 10);
+    assert!(matches!(opened.reader.segments(20, 20), Err(StoreError::Corrupt(_))));
+    assert!(matches!(opened.reader.fault(), Some(StoreError::Corrupt(_))));
+    let copied = opened.reader.back_up(&scratch.file("copy.db"), &mut |_| {});
+    assert_eq!(
+        copied,
+        Err(BackupError::Store(StoreError::Corrupt(String::from("a page of it is not what was written"))))
+    );
+    assert!(!exists(&scratch.file("copy.db"), "") && !exists(&scratch.file("copy.db"), ".partial"));
+}
+
+#[test]
+fn a_page_in_the_place_of_another_is_found() {
+    let scratch = Scratch::new();
+    let mut opened = scratch.open().expect("a store");
+    for nth in 1..=60 {
+        commit(&mut opened, nth).expect("it owns the store");
+    }
+    drop(opened);
+    let mut bytes = fs::read(scratch.store()).unwrap();
+    let place = |bytes: &[u8], nth: u64| {
+        let segment = nth.to_le_bytes().repeat(400);
+        bytes.windows(segment.len()).position(|window| window == segment).expect("it is in the file") / 4_096 * 4_096
+    };
+    let (one, other) = (place(&bytes, 30), place(&bytes, 31));
+    bytes.copy_within(one..one + 4_096, other);
+    fs::write(scratch.store(), bytes).unwrap();
+    assert!(matches!(read_all(&scratch.store()), Err(StoreError::Corrupt(_))));
+}
+
+/// As `sqlite3` on a command line does, which knows nothing of the checksums.
+fn without_checksums(scratch: &Scratch) -> Connection {
+    Connection::open_with_flags_and_vfs(scratch.store(), OpenFlags::SQLITE_OPEN_READ_WRITE, "unix").expect("a database")
+}
+
+#[test]
+fn another_program_that_puts_a_log_back_does_no_harm_and_one_that_edits_is_found() {
+    let scratch = Scratch::new();
+    let mut opened = scratch.open().expect("a store");
+    for nth in 1..=20 {
+        commit(&mut opened, nth).expect("it owns the store");
+    }
+    let crashed = Scratch::new();
+    for end in ["", "-wal"] {
+        fs::copy(scratch.file(&format!("store.db{end}")), crashed.file(&format!("store.db{end}"))).unwrap();
+    }
+    let rows: u32 = without_checksums(&crashed).query_row("SELECT count(*) FROM audit", [], |row| row.get(0)).unwrap();
+    assert_eq!(rows, 20);
+    assert!(!exists(&crashed.store(), "-wal"), "the other program has put the log back");
+    let mut survivor = crashed.open().expect("a store");
+    assert_eq!(commits(&survivor.reader), 20);
+    commit(&mut survivor, 21).expect("it goes on");
+    drop(survivor);
+    without_checksums(&crashed).execute("UPDATE audit SET detail = 'edited' WHERE id = 'audit-000003'", []).unwrap();
+    assert!(matches!(read_all(&crashed.store()), Err(StoreError::Corrupt(_))));
 }

@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 use tradewind_engine::{
     ColumnDef, Entity, StoredRow, Table,
-    ports::{Commit, CommitError, Reader, RowChange, RowWrite, Writer},
+    ports::{Commit, CommitError, List, Reader, RowChange, RowWrite, Writer},
     tables::{ConsumerRow, CounterRow},
 };
 use tradewind_events::{ColumnKind, KeyText, Timestamp, Value, row_key};
@@ -72,6 +72,25 @@ fn a_refusal_says_which_row_and_which_rule() {
     assert_eq!(refusal(&mut opened, consumer(|_| {})), "consumer: query: UNIQUE constraint failed: consumer.name");
     let late = RowChange { write: RowWrite::Delete { expected_version: 2 }, ..consumer(|_| {}) };
     assert_eq!(refusal(&mut opened, late), "consumer: query: it is at version 1, not 2");
+}
+
+#[test]
+fn a_value_that_is_not_of_its_column_spoils_its_own_row_only() {
+    let scratch = Scratch::new();
+    let mut opened = scratch.open().expect("a store");
+    let named = |name: &str| {
+        let name = KeyText::new(name).expect("a name");
+        insert(&ConsumerRow { name, paused: true, reason: Some("why".into()), since: Timestamp::from_millis(0) })
+    };
+    commit(&mut opened, ["a", "b", "c"].map(named).into()).expect("good rows");
+    scratch.tampers("UPDATE consumer SET reason = CAST(x'ff' AS TEXT) WHERE name = 'b'");
+    let keys = ["a", "b", "c"].map(|name| row_key(&[name]));
+    let loaded = opened.reader.load(ConsumerRow::TABLE, &keys).expect("a store that answers");
+    let listed = opened.reader.list(&List::of(ConsumerRow::TABLE, 10)).expect("a store that answers");
+    assert_eq!(loaded.into_iter().flatten().collect::<Vec<_>>(), listed);
+    let read: Vec<_> = listed.iter().map(|row| ConsumerRow::from_row(&row.values)).collect();
+    assert!(read[0].is_ok() && read[2].is_ok());
+    assert_eq!(read[1].clone().unwrap_err().0, "column reason: text was expected, not bytes");
 }
 
 static SEAT: Table = Table {

@@ -6,7 +6,10 @@ use proptest::{
     prelude::*,
     test_runner::{Config, TestRunner},
 };
-use tradewind_engine::{StoredRow, ports::RowChange};
+use tradewind_engine::{
+    StoredRow,
+    ports::{RowChange, StoreError},
+};
 use tradewind_events::{Key, Value, row_key};
 
 use super::{
@@ -86,6 +89,22 @@ pub fn a_refusal_names_the_table(store: &dyn StoreUnderTest) {
     let refused = owner.writes(vec![insert(&ITEM, &item("new", 1)), insert(&ITEM, &item("there", 1))]);
     assert_eq!(refused_table(refused), "suite_item");
     assert_eq!(refused_table(owner.writes(vec![delete(&TRIPLE, 1, &row_key(&["x", "y", "z"]))])), "suite_triple");
+}
+
+pub fn a_key_that_does_not_fit_is_no_fault_of_the_store(store: &dyn StoreUnderTest) {
+    let mut owner = store.own();
+    let there = [item("a", 1), item("b", 2)];
+    owner.writes(there.iter().map(|row| insert(&ITEM, row)).collect()).expect("rows that are new");
+    let (good, bad) = (row_key(&["a"]), row_key(&["a", "b"]));
+    for keys in [vec![bad.clone()], vec![good.clone(), bad.clone(), row_key(&["b"])], vec![bad.clone(), good.clone()]] {
+        let loaded = owner.reader.load(&ITEM, &keys);
+        assert!(matches!(loaded, Err(StoreError::Rejected(_))), "{loaded:?}");
+        // The others are there, as before.
+        let rows = keys.iter().filter(|key| **key != bad).map(|key| owner.loads(&ITEM, key));
+        assert!(rows.into_iter().all(|row| row.is_some()));
+    }
+    assert_eq!(refused_table(owner.writes(vec![delete(&ITEM, 1, &bad)])), "suite_item");
+    owner.writes(vec![delete(&ITEM, 1, &good)]).expect("a store that goes on");
 }
 
 pub fn keys_may_have_several_parts_and_odd_characters(store: &dyn StoreUnderTest) {

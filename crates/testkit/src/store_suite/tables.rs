@@ -6,7 +6,7 @@ use tradewind_events::{ColumnKind, Key, Value, row_key};
 use super::text;
 
 /// What an adapter's tests must create beside its migrations.
-pub const TABLES: &[&Table] = &[&ITEM, &PAIR, &TRIPLE, &LINK];
+pub const TABLES: &[&Table] = &[&ITEM, &PAIR, &TRIPLE, &LINK, &TEXT];
 
 /// Every kind of column.
 pub(super) static ITEM: Table = Table {
@@ -62,6 +62,20 @@ pub(super) static LINK: Table = Table {
     cached: true,
 };
 
+/// Several rows for one of [`LINK`], with an amount and with words, of which the adapter keeps a text index.
+pub(super) static TEXT: Table = Table {
+    name: "suite_text",
+    key: &["from_id", "to_id", "nth"],
+    columns: &[
+        column("from_id", ColumnKind::Id, false),
+        column("to_id", ColumnKind::Id, false),
+        column("nth", ColumnKind::Text, false),
+        column("amount", ColumnKind::Integer, false),
+        column("words", ColumnKind::Text, false),
+    ],
+    cached: false,
+};
+
 const fn column(name: &'static str, kind: ColumnKind, nullable: bool) -> ColumnDef {
     ColumnDef { name, kind, nullable }
 }
@@ -88,6 +102,10 @@ pub(super) fn pair(left: &str, right: &str, amount: Value, tag: &str) -> StoredR
 
 pub(super) fn triple([a, b, c]: [&str; 3], amount: i64) -> StoredRow {
     StoredRow { values: vec![Value::Int(amount), text(c), text(a), text(b)], version: 1, events: 0 }
+}
+
+pub(super) fn worded([from, to, nth]: [&str; 3], amount: i64, words: &str) -> StoredRow {
+    StoredRow { values: vec![text(from), text(to), text(nth), Value::Int(amount), text(words)], version: 1, events: 0 }
 }
 
 pub(super) fn link(from: &str, to: &str, via: Option<&str>) -> StoredRow {

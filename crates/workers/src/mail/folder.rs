@@ -3,7 +3,7 @@
 use std::{
     fs,
     io::{self, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::PathBuf,
 };
 
@@ -23,6 +23,9 @@ impl Folder {
     pub fn open(path: PathBuf) -> Result<Self, MailError> {
         let made = fs::DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(&path);
         made.map_err(|error| MailError::Folder { path: path.display().to_string(), reason: error.to_string() })?;
+        if fs::metadata(&path).is_ok_and(|folder| folder.permissions().mode() & !FOLDER_MODE & 0o777 != 0) {
+            tracing::warn!(path = %path.display(), "the folder of mails can be read by others than its owner: chmod 700");
+        }
         Ok(Self(path))
     }
 
@@ -30,7 +33,13 @@ impl Folder {
     pub fn put(&self, letter: &Letter) -> io::Result<()> {
         let name = name_of(&letter.message_id);
         let (new, file) = (self.0.join(format!(".{name}.new")), self.0.join(format!("{name}.eml")));
-        let mut written = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(FILE_MODE).open(&new)?;
+        // One that a crash has left may have other rights.
+        if let Err(error) = fs::remove_file(&new)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            return Err(error);
+        }
+        let mut written = fs::OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(&new)?;
         written.write_all(&letter.bytes)?;
         fs::rename(new, file)
     }

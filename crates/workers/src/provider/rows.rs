@@ -1,8 +1,8 @@
 //! The simulator's store: its rows, read and written in one transaction.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{fs, io, os::unix::fs::OpenOptionsExt, path::Path, sync::Arc, time::Duration};
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension, Result, Row, Transaction, params, types::Type};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Result, Row, Transaction, params, types::Type};
 use tradewind_events::{
     Id, TextEnum, Timestamp,
     jobs::{ProviderAction, ProviderAnswer, ProviderCall},
@@ -15,6 +15,9 @@ const SCHEMA_VERSION: u32 = 1;
 
 /// Marks the file as ours: "twps".
 const APPLICATION_ID: u32 = 0x7477_7073;
+
+/// It holds what customers pay: it is for its owner alone.
+const FILE_MODE: u32 = 0o600;
 
 /// How long another process that uses the file is waited for.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -48,10 +51,10 @@ pub(super) fn open(file: Option<&Path>) -> std::result::Result<Connection, Simul
     let store = file.map_or_else(|| "in memory".to_owned(), |file| file.display().to_string());
     let failed = |error: rusqlite::Error| SimulatorError::Store { store: store.clone(), reason: error.to_string() };
     let mut connection = match file {
-        Some(file) => Connection::open_with_flags(
-            file,
-            OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
-        ),
+        Some(file) => {
+            create(file).map_err(|error| SimulatorError::Store { store: store.clone(), reason: error.to_string() })?;
+            Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+        }
         None => Connection::open_in_memory(),
     }
     .map_err(failed)?;
@@ -63,12 +66,54 @@ pub(super) fn open(file: Option<&Path>) -> std::result::Result<Connection, Simul
 pub(super) fn open_reader(file: &Path) -> std::result::Result<Connection, SimulatorError> {
     let store = file.display().to_string();
     let failed = |error: rusqlite::Error| SimulatorError::Store { store: store.clone(), reason: error.to_string() };
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(file, flags).map_err(failed)?;
-    connection.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
-    connection.pragma_update(None, "query_only", true).map_err(failed)?;
-    check(&connection, &store).map_err(failed)??;
+    let read = |uri: Option<String>| {
+        let flags = if uri.is_some() {
+            OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI
+        } else {
+            OpenFlags::SQLITE_OPEN_READ_WRITE
+        };
+        let path = uri.as_deref().map_or(file, Path::new);
+        let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        connection.busy_timeout(BUSY_TIMEOUT)?;
+        connection.pragma_update(None, "query_only", true)?;
+        let checked = check(&connection, &store)?;
+        Ok((connection, checked))
+    };
+    let (connection, checked) = match read(None) {
+        // It cannot be written, nor anything beside it. Where there is no log, nothing is written to it either.
+        Err(error) if is_forbidden(&error) && !has_log(file) => read(Some(unchanging(file))),
+        read => read,
+    }
+    .map_err(|error| {
+        if is_forbidden(&error) { SimulatorError::Unreadable { store: store.clone() } } else { failed(error) }
+    })?;
+    checked?;
     Ok(connection)
+}
+
+/// Makes an empty file that its owner alone may read, unless there is one.
+fn create(file: &Path) -> io::Result<()> {
+    match fs::OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(file) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn is_forbidden(error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error_code();
+    matches!(code, Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied))
+}
+
+fn has_log(file: &Path) -> bool {
+    let mut log = file.as_os_str().to_owned();
+    log.push("-wal");
+    fs::metadata(log).is_ok_and(|log| log.len() > 0)
+}
+
+/// The URI of a file that does not change.
+fn unchanging(file: &Path) -> String {
+    let path = file.display().to_string().replace('%', "%25").replace('?', "%3F").replace('#', "%23");
+    format!("file:{path}?immutable=1")
 }
 
 fn prepare(connection: &mut Connection, store: &str) -> Result<std::result::Result<(), SimulatorError>> {

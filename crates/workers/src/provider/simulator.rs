@@ -45,6 +45,8 @@ pub enum SimulatorError {
     OtherVersion { store: String, theirs: u32, ours: u32 },
     #[error("the provider simulator's store {store} cannot be used ({reason})")]
     Store { store: String, reason: String },
+    #[error("the provider simulator's store {store} cannot be read by this user")]
+    Unreadable { store: String },
     #[error("the provider simulator cannot call back at {url:?}: give an http URL, it speaks no TLS")]
     CallbackUrl { url: String },
     #[error("no thread can be started for callbacks ({reason})")]

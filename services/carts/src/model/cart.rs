@@ -1,4 +1,4 @@
-//! A cart: `open → checked_out | expired | merged`; `checked_out → open` when its order is rejected.
+//! A cart: `open → checked_out | expired | merged | deleted`; `checked_out → open` when its order is rejected.
 //!
 //! Checking out leaves the cart open: it mints an order id for this revision and signs what is in it. The cart is
 //! checked out when its order is heard of. One order id stands for one content: whatever changes a line (also a new
@@ -9,7 +9,7 @@ use std::{sync::Arc, time::Duration};
 use tradewind_engine::{Entity, Problem, Refusal, RefusalKind};
 use tradewind_events::{
     CartSnapshot, Currency, Id, LINES_MAX, Line, Lines, QUANTITY_MAX, TextEnum, Timestamp,
-    carts::{CartCheckedOut, CartExpired},
+    carts::{CartCheckedOut, CartDeleted, CartExpired},
 };
 
 use crate::Carts;
@@ -17,6 +17,8 @@ use crate::Carts;
 pub const CART_NOT_FOUND: Refusal = Refusal::not_found("cart_not_found", "There is no such cart.");
 pub const CART_CLOSED: Refusal = Refusal::conflict("cart_closed", "The cart cannot be changed any more.");
 pub const CART_CHANGED: Refusal = Refusal::conflict("cart_changed", "The cart has changed since it was read.");
+pub const CART_CURRENCY_CHANGED: Refusal =
+    Refusal::conflict("cart_currency_changed", "The shop sells in another currency than that of the cart.");
 pub const CART_EMPTY: Refusal = Refusal::conflict("cart_empty", "There is nothing in the cart.");
 pub const CART_FULL: Refusal = Refusal::conflict("cart_full", "The cart has as many lines as it can have.");
 pub const CART_QUANTITY: Refusal = Refusal::invalid("cart_quantity", "The quantity of a line is out of bounds.");
@@ -65,6 +67,9 @@ pub enum CartState {
     Expired,
     #[text("merged")]
     Merged,
+    /// As if it were not there; the row stays for orders that were placed from it.
+    #[text("deleted")]
+    Deleted,
 }
 
 /// On whose behalf a command comes.
@@ -97,6 +102,9 @@ impl Cart {
 
     /// Whether they may know of this cart.
     pub fn is_open_to(&self, who: &Who) -> bool {
+        if self.state == CartState::Deleted {
+            return false;
+        }
         match (who, &self.customer_id) {
             (Who::Staff, _) | (Who::Customer(_) | Who::Anyone, None) => true,
             (Who::Customer(customer_id), Some(owner_id)) => customer_id == owner_id,
@@ -228,6 +236,23 @@ impl Cart {
             self.revise(lines);
         }
         reopened
+    }
+
+    /// Moves an open cart into another currency, with the prices of its lines in it, in their order. A line without a
+    /// price in that currency stays, unpriced: checkout names it.
+    pub fn move_to(&mut self, currency: Currency, prices_minor: &[Option<i64>]) {
+        let priced = self.lines.iter().zip(prices_minor);
+        let lines: Vec<_> = priced.map(|(line, price)| Line { unit_price_minor: *price, ..line.clone() }).collect();
+        self.currency = currency;
+        self.revise(lines);
+    }
+
+    /// Whoever may use it wants it gone, with what is in it.
+    pub fn delete(&mut self) -> Result<CartDeleted, Problem> {
+        self.editable()?;
+        self.state = CartState::Deleted;
+        self.revise(Lines::default());
+        Ok(CartDeleted { cart_id: self.cart_id.clone() })
     }
 
     /// Nobody needs it any more. `None` when it has ended.

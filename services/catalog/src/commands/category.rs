@@ -68,9 +68,11 @@ pub fn update_category(uow: &mut Uow<Catalog>, update: &UpdateCategory) -> Answe
     let old_parent_id = category.parent_id.clone();
     let new_parent_id = update.parent_id.apply(old_parent_id.clone());
     if new_parent_id != old_parent_id {
+        // Both ways up are asked for before the first row that is missing stops the handler.
+        let old_ancestors = ancestors(uow, old_parent_id.as_ref());
         let new_ancestors = ancestors(uow, new_parent_id.as_ref())?;
         changed |= category.relocate(&new_ancestors)?;
-        for (level, mut left) in ancestors(uow, old_parent_id.as_ref())?.into_iter().enumerate() {
+        for (level, mut left) in old_ancestors?.into_iter().enumerate() {
             left.disown(level, &category);
             uow.put(left);
         }

@@ -60,7 +60,7 @@ pub fn set_price(uow: &mut Uow<Catalog>, set: &SetPrice) -> Answer<Price> {
 pub fn cancel_price(uow: &mut Uow<Catalog>, cancel: &CancelPrice) -> Answer<()> {
     let (product, mut variant) = both(uow, &cancel.sku)?;
     // What has come due is not taken back, even if its timer is late.
-    let said = variant.take_effect(&product, uow.now());
+    let said = variant.take_effect(&product, uow.now(), uow.settings().currency);
     uow.emit_all(said);
     let rescheduled = variant.cancel_price(&cancel.price_id)?;
     if let Some(updated) = rescheduled {

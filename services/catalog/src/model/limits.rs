@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use tradewind_engine::Problem;
-use tradewind_events::{Attributes, Currency};
+use tradewind_events::{Attributes, Column, Currency, FreeJson, JsonKind, Value};
 
 use super::{Details, INVALID_CATEGORY, INVALID_PRICE, INVALID_PRODUCT};
 
@@ -18,8 +18,10 @@ pub const URL_BYTES_MAX: usize = 1_024;
 /// Of one product or variant.
 pub const ATTRIBUTES_MAX: usize = 32;
 pub const ATTRIBUTE_NAME_BYTES_MAX: usize = 64;
-/// Of one attribute's text.
+/// Of one attribute: of its text, or of the digits of its number.
 pub const ATTRIBUTE_BYTES_MAX: usize = 100;
+/// Of all attributes of one product or variant, as JSON.
+pub const ATTRIBUTES_BYTES_MAX: usize = 4 * 1024;
 /// The highest price, in minor units.
 pub const PRICE_MINOR_MAX: i64 = 1_000_000_000_000;
 
@@ -33,6 +35,10 @@ pub fn details(details: &Details) -> Result<(), Problem> {
     }
     if details.description.len() > DESCRIPTION_BYTES_MAX {
         return Err(invalid("description", &format!("it has at most {DESCRIPTION_BYTES_MAX} bytes")));
+    }
+    // Other control characters mean nothing in a text, and each takes six bytes in JSON.
+    if details.description.chars().any(|char| char.is_control() && !matches!(char, '\n' | '\r' | '\t')) {
+        return Err(invalid("description", "it has no control characters but line breaks and tabs"));
     }
     let categories: BTreeSet<_> = details.category_ids.iter().collect();
     if categories.len() > CATEGORIES_PER_PRODUCT_MAX || categories.len() < details.category_ids.len() {
@@ -62,12 +68,17 @@ pub fn attributes(attributes: &Attributes, prefix: &str) -> Result<(), Problem> 
         let detail = format!("at most {ATTRIBUTES_MAX} attributes, not {}", attributes.len());
         return Err(INVALID_PRODUCT.because(detail).at(format!("{prefix}attributes")));
     }
+    // A product carries those of all its variants in one event.
+    let bytes = json_bytes(attributes);
+    if bytes > ATTRIBUTES_BYTES_MAX {
+        let detail = format!("attributes have at most {ATTRIBUTES_BYTES_MAX} bytes as JSON, all together, not {bytes}");
+        return Err(INVALID_PRODUCT.because(detail).at(format!("{prefix}attributes")));
+    }
     for (name, value) in attributes.iter() {
         let named = line(name, ATTRIBUTE_NAME_BYTES_MAX).is_ok();
-        let short = value.as_str().is_none_or(|text| text.len() <= ATTRIBUTE_BYTES_MAX);
-        if !named || !short || value.is_object() || value.is_array() || value.is_null() {
+        if !named || !fits(value) {
             let detail = format!(
-                "an attribute has a name of at most {ATTRIBUTE_NAME_BYTES_MAX} bytes and is a number, true, false, or a \
+                "an attribute has a name of at most {ATTRIBUTE_NAME_BYTES_MAX} bytes and is true, false, or a number or \
                  text of at most {ATTRIBUTE_BYTES_MAX} bytes"
             );
             // A name out of bounds is not repeated.
@@ -76,6 +87,22 @@ pub fn attributes(attributes: &Attributes, prefix: &str) -> Result<(), Problem> 
         }
     }
     Ok(())
+}
+
+fn fits(value: &FreeJson) -> bool {
+    match value.kind() {
+        JsonKind::Boolean => true,
+        JsonKind::Number => value.get().len() <= ATTRIBUTE_BYTES_MAX,
+        JsonKind::Text => value.as_text().is_some_and(|text| text.len() <= ATTRIBUTE_BYTES_MAX),
+        JsonKind::Null | JsonKind::List | JsonKind::Object => false,
+    }
+}
+
+fn json_bytes(attributes: &Attributes) -> usize {
+    match attributes.to_value() {
+        Value::Text(json) => json.len(),
+        Value::Null | Value::Int(_) | Value::Bytes(_) => 0,
+    }
 }
 
 /// `prefix` is where the price stands in the request: `variants[2].`.

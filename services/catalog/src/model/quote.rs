@@ -151,7 +151,7 @@ fn price(
         (ProductStatus::Draft | ProductStatus::Unpublished, _) => return Err("unpublished"),
         (ProductStatus::Archived, _) => return Err("archived"),
     }
-    let price = offer.variant.price_at(now);
+    let price = offer.variant.price_at(now, ours);
     // Shipping is in our currency: an order in another cannot be added up, even if its prices could.
     if price.currency == asked && asked == ours { Ok((price.amount_minor, offer.tax_bp)) } else { Err("currency") }
 }

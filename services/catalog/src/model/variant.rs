@@ -85,9 +85,11 @@ impl Variant {
         }
     }
 
-    /// What it costs at a moment that is not past: the latest price whose moment has come, told or not.
-    pub fn price_at(&self, now: Timestamp) -> Price {
-        let come = self.scheduled.iter().rev().find(|scheduled| scheduled.price.effective_at <= now);
+    /// What it costs at a moment that is not past: the latest price whose moment has come, told or not. A scheduled price
+    /// in another currency than `ours` never takes effect: the shop has changed its currency since.
+    pub fn price_at(&self, now: Timestamp, ours: Currency) -> Price {
+        let takes_effect = |price: &Price| price.effective_at <= now && price.currency == ours;
+        let come = self.scheduled.iter().rev().find(|scheduled| takes_effect(&scheduled.price));
         come.map_or_else(|| self.price(), |scheduled| scheduled.price.clone())
     }
 
@@ -125,8 +127,9 @@ impl Variant {
         })
     }
 
-    /// What has come due takes effect, in its order. A price that is what it costs already says nothing.
-    pub fn take_effect(&mut self, product: &Product, now: Timestamp) -> Events {
+    /// What has come due takes effect, in its order. A price that is what it costs already says nothing; one in another
+    /// currency than `ours` is taken back, as in [`Variant::price_at`].
+    pub fn take_effect(&mut self, product: &Product, now: Timestamp, ours: Currency) -> Events {
         let mut said = Events::new();
         let (due, later): (Vec<_>, Vec<_>) =
             self.scheduled.iter().cloned().partition(|scheduled| scheduled.price.effective_at <= now);
@@ -134,6 +137,11 @@ impl Variant {
             return said;
         }
         self.scheduled = later.into();
+        let (due, foreign): (Vec<_>, Vec<_>) = due.into_iter().partition(|scheduled| scheduled.price.currency == ours);
+        if !foreign.is_empty() {
+            let taken_back = Change::of("scheduled_prices", &*foreign, &[]);
+            said.extend(self.updated(taken_back.into_iter().collect()).map(Events::from).unwrap_or_default());
+        }
         for ScheduledPrice { price, reason } in due {
             said.extend(self.reprice(product, price, reason));
         }
@@ -143,7 +151,7 @@ impl Variant {
     /// A price from now on. What was due before is told before.
     pub fn set_price(&mut self, product: &Product, price: Price, reason: Option<Arc<str>>) -> Result<Events, Problem> {
         self.sellable()?;
-        let mut said = self.take_effect(product, price.effective_at);
+        let mut said = self.take_effect(product, price.effective_at, price.currency);
         said.extend(self.reprice(product, price, reason));
         Ok(said)
     }
@@ -211,11 +219,15 @@ mod tests {
 
     use super::*;
 
+    fn eur() -> Currency {
+        "EUR".parse().unwrap()
+    }
+
     fn price(amount_minor: i64, effective_at: i64) -> Price {
         Price {
             price_id: id(&format!("price-{amount_minor}")),
             amount_minor,
-            currency: "EUR".parse().unwrap(),
+            currency: eur(),
             effective_at: Timestamp::from_millis(effective_at),
         }
     }
@@ -243,9 +255,22 @@ mod tests {
     #[test]
     fn a_price_holds_from_its_moment_on_also_before_its_timer_fires() {
         let (_, variant) = scheduled();
-        let at = |now| variant.price_at(Timestamp::from_millis(now)).amount_minor;
+        let at = |now| variant.price_at(Timestamp::from_millis(now), eur()).amount_minor;
         assert_eq!((at(49), at(50), at(51)), (100, 80, 80));
         assert_eq!(variant.told().price.amount_minor, 100, "it is told by price.changed only");
+    }
+
+    #[test]
+    fn a_scheduled_price_in_a_currency_that_the_shop_has_left_never_takes_effect() {
+        let (product, mut variant) = scheduled();
+        let usd: Currency = "USD".parse().unwrap();
+        variant.set_price(&product, Price { currency: usd, ..price(90, 20) }, None).unwrap();
+        let later = Timestamp::from_millis(60);
+        assert_eq!((variant.price_at(later, usd).amount_minor, variant.price_at(later, usd).currency), (90, usd));
+        let said = variant.take_effect(&product, later, usd);
+        let told = said.iter().next().unwrap().as_any().downcast_ref::<VariantUpdated>().unwrap();
+        assert_eq!((&*told.changes[0].field, told.changes[0].new_value.get()), ("scheduled_prices", "[]"));
+        assert_eq!((said.iter().count(), variant.price().currency, variant.next_price_at()), (1, usd, None));
     }
 
     #[test]

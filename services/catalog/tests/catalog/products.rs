@@ -1,8 +1,9 @@
 //! Products: described, published, taken off the shelf, archived.
 
 use tradewind_catalog::{
-    ATTRIBUTE_BYTES_MAX, ATTRIBUTE_NAME_BYTES_MAX, ATTRIBUTES_MAX, BRAND_BYTES_MAX, CATEGORIES_PER_PRODUCT_MAX,
-    DESCRIPTION_BYTES_MAX, MEDIA_MAX, NAME_BYTES_MAX, Product, REASON_BYTES_MAX, URL_BYTES_MAX, VARIANTS_MAX,
+    ATTRIBUTE_BYTES_MAX, ATTRIBUTE_NAME_BYTES_MAX, ATTRIBUTES_BYTES_MAX, ATTRIBUTES_MAX, BRAND_BYTES_MAX,
+    CATEGORIES_PER_PRODUCT_MAX, DESCRIPTION_BYTES_MAX, MEDIA_MAX, NAME_BYTES_MAX, Product, REASON_BYTES_MAX,
+    URL_BYTES_MAX, VARIANTS_MAX,
     commands::{
         ArchiveProduct, CreateProduct, DiscontinueVariant, NewMedia, Patch, PublishProduct, UnpublishProduct,
         UpdateProduct, UpdateVariant,
@@ -145,7 +146,7 @@ fn an_update_says_what_changed_and_nothing_when_nothing_did() {
     let fields: Vec<&str> = changes.iter().map(|change| &*change.field).collect();
     assert_eq!(fields, ["name", "brand", "attributes.organic"]);
     assert_eq!((&changes[0].old_value, &changes[0].new_value), (&"Tea".into(), &"Green tea".into()));
-    assert!(changes[1].old_value.is_null());
+    assert_eq!(changes[1].old_value.get(), "null");
     assert_eq!(&*product.name, "Green tea");
     assert_eq!(skus(product), [id("SKU-1")]);
     stage.clear();
@@ -185,6 +186,14 @@ fn each_bound_of_a_product_is_held_and_names_its_field() {
     let many = |count: usize| (0..count).map(|nth| id(&format!("category-{nth}"))).collect();
     let attributes = |count: usize| (0..count).map(|nth| (format!("name-{nth}"), nth)).collect();
     let attribute = |name: &str, value: &str| Attributes::from_iter([(name, value)]);
+    // A quotation mark is one byte, and two in JSON.
+    let quoted = |count: usize, text: usize| {
+        (0..count).map(|nth| (format!("name-{nth:02}"), "\"".repeat(text))).collect::<Attributes>()
+    };
+    // Of each `"name-00":"…",` in braces, and none of the last comma.
+    let in_json = |count: usize, text: usize| count * (13 + 2 * text) + 1;
+    assert!(in_json(19, 100) <= ATTRIBUTES_BYTES_MAX && in_json(20, 100) > ATTRIBUTES_BYTES_MAX);
+    let (most, too_much) = (quoted(19, 100), quoted(20, 100));
     let pictures = |count: usize| vec![picture("https://media.example.org/tea.jpg"); count];
     let twice = vec![NewMedia { media_id: Some(id("media-1")), ..picture("https://media.example.org/tea.jpg") }; 2];
     let refused = [
@@ -193,6 +202,7 @@ fn each_bound_of_a_product_is_held_and_names_its_field() {
         (CreateProduct { name: "two\nlines".into(), ..product() }, "name"),
         (CreateProduct { brand: Some(long(BRAND_BYTES_MAX)), ..product() }, "brand"),
         (CreateProduct { description: long(DESCRIPTION_BYTES_MAX), ..product() }, "description"),
+        (CreateProduct { description: "a bell\u{7}".into(), ..product() }, "description"),
         (CreateProduct { category_ids: many(CATEGORIES_PER_PRODUCT_MAX + 1), ..product() }, "category_ids"),
         (CreateProduct { category_ids: [id("category-1"), id("category-1")].into(), ..product() }, "category_ids"),
         (CreateProduct { media: pictures(MEDIA_MAX + 1), ..product() }, "media"),
@@ -209,6 +219,7 @@ fn each_bound_of_a_product_is_held_and_names_its_field() {
             "attributes.a",
         ),
         (CreateProduct { attributes: Attributes::from_iter([("a", vec![1])]), ..product() }, "attributes.a"),
+        (CreateProduct { attributes: too_much, ..product() }, "attributes"),
     ];
     let mut stage = stage();
     for (create, field) in refused {
@@ -217,12 +228,13 @@ fn each_bound_of_a_product_is_held_and_names_its_field() {
     let widest = CreateProduct {
         name: "x".repeat(NAME_BYTES_MAX).into(),
         brand: Some("x".repeat(BRAND_BYTES_MAX).into()),
-        description: "x".repeat(DESCRIPTION_BYTES_MAX).into(),
+        description: "\t\r\n\"".repeat(DESCRIPTION_BYTES_MAX / 4).into(),
         media: vec![picture(&web(URL_BYTES_MAX)); MEDIA_MAX],
         attributes: attributes(ATTRIBUTES_MAX),
         ..product()
     };
     stage.follow(widest);
+    stage.follow(CreateProduct { attributes: most, ..new_product("product-2", vec![]) });
     let reason = "x".repeat(REASON_BYTES_MAX + 1).into();
     assert_eq!(stage.refusal(ArchiveProduct { reason, ..archive("product-1") }), "invalid_product at reason");
 }

@@ -3,9 +3,10 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use tradewind_catalog::{
-    PRICE_MINOR_MAX, Quote, QuoteState,
+    CATEGORIES_PER_PRODUCT_MAX, CATEGORY_DEPTH_MAX, PRICE_MINOR_MAX, Quote, QuoteState,
     commands::{ArchiveProduct, CreateCategory, CreateProduct, DiscontinueVariant, SetPrice, UnpublishProduct},
 };
+use tradewind_engine::Limits;
 use tradewind_events::{
     Line, Lines, PaymentMethod, QUANTITY_MAX,
     catalog::{ChangedPrice, QuoteIssued, QuoteRefused},
@@ -220,4 +221,41 @@ fn an_order_whose_sum_cannot_be_carried_is_refused() {
     stage.hear(placed("order-1", lines));
     assert_eq!(unavailable(&stage)[0].1, "amount_too_large");
     stage.is_clean();
+}
+
+/// A product in as many categories as it may be in, each as deep as can be. Only the last one's root has a rate.
+fn deep_product(stage: &mut Stage) {
+    let mut leaves = Vec::new();
+    for branch in 0..CATEGORIES_PER_PRODUCT_MAX {
+        let mut parent_id = None;
+        for level in 0..CATEGORY_DEPTH_MAX {
+            let category_id = Some(id(&format!("category-{branch}-{level}")));
+            stage.follow(CreateCategory { category_id: category_id.clone(), name: "deep".into(), parent_id });
+            parent_id = category_id;
+        }
+        leaves.extend(parent_id);
+    }
+    let variants = vec![new_variant("DEEP", 1_000)];
+    stage.follow(CreateProduct { category_ids: leaves.into(), ..new_product("deep", variants) });
+    stage.follow(PublishProduct { product_id: id("deep") });
+}
+
+#[test]
+fn an_order_is_quoted_though_none_of_its_many_categories_is_in_memory() {
+    let last = format!("category-{}-0", CATEGORIES_PER_PRODUCT_MAX - 1);
+    let settings =
+        || Catalog { tax_bp: 1_900, category_tax_bp: BTreeMap::from([(id(&last), 700)]), ..Catalog::default() };
+    for forgets in [false, true] {
+        let mut stage = stage_with(settings());
+        deep_product(&mut stage);
+        let limits = Limits { cache_forgets: forgets, ..Limits::default() };
+        let mut stage =
+            Stage::over(stage.store().clone(), [service(settings()).into()], tradewind_events::registry(), limits);
+        for order_id in ["order-1", "order-2"] {
+            stage.hear(placed(order_id, vec![line("deep", "DEEP", 1, None)]));
+        }
+        let taxes: Vec<_> = stage.said::<QuoteIssued>().into_iter().map(|quote| quote.order.tax_minor).collect();
+        assert_eq!(taxes, [Some(70), Some(70)]);
+        stage.is_clean();
+    }
 }

@@ -88,9 +88,8 @@ pub(super) fn end_sessions(uow: &mut Uow<'_, Identity>, user_id: &Id, keep: Opti
     if ending.is_empty() {
         return Ok(());
     }
-    for session_id in &ending {
-        let session = uow.load::<Session>(session_id)?;
-        open.remove(session_id);
+    for session in uow.load_all::<Session>(&ending)? {
+        open.remove(&session.session_id);
         end_session(uow, &session);
     }
     uow.put(open);

@@ -82,11 +82,10 @@ pub fn sign_in_failed(uow: &mut Uow<'_, Identity>, failed: &SignInFailed) -> Ans
 fn make_room(uow: &mut Uow<'_, Identity>, user_id: &Id) -> Result<UserSessions, Stop> {
     let now = uow.now();
     let mut open = sessions_of(uow, user_id)?;
-    for session_id in Arc::clone(&open.session_ids).iter() {
-        let session = uow.load::<Session>(session_id)?;
+    for session in uow.load_all::<Session>(Arc::clone(&open.session_ids).iter())? {
         if session.expires_at <= now {
             uow.delete(&session);
-            open.remove(session_id);
+            open.remove(&session.session_id);
         }
     }
     let too_many = (open.session_ids.len() + 1).saturating_sub(uow.settings().sessions_max.max(1));

@@ -43,12 +43,8 @@ pub fn publish_signing_key(uow: &mut Uow<'_, Identity>, publish: &PublishSigning
         uow.put(before);
         uow.set_timer(&RETIRE_KEY, kid, retires_at);
     }
-    let (key, published) = SigningKey::publish(
-        publish.kid.clone(),
-        Arc::clone(&publish.public_jwk),
-        Arc::clone(&publish.private_key),
-        now,
-    );
+    let (key, published) =
+        SigningKey::publish(publish.kid.clone(), publish.public_jwk.clone(), Arc::clone(&publish.private_key), now);
     realm.active_kid = Some(publish.kid.clone());
     uow.put(realm);
     uow.put(key);

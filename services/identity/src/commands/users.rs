@@ -1,7 +1,5 @@
 //! What users change about themselves, what admins change about users, and leaving.
 
-use std::sync::Arc;
-
 use tradewind_engine::{Answer, Command, Stop, Uow};
 use tradewind_events::{Id, Personal, jobs::IdentityMailKind};
 
@@ -107,9 +105,8 @@ pub fn delete_user(uow: &mut Uow<'_, Identity>, delete: &DeleteUser) -> Answer<(
     uow.delete(&credential);
     forget_tokens(uow, &user.user_id)?;
     let open = sessions_of(uow, &user.user_id)?;
-    for session_id in Arc::clone(&open.session_ids).iter() {
+    for session in uow.load_all::<Session>(open.session_ids.iter())? {
         // `user.deleted` says that they have ended.
-        let session = uow.load::<Session>(session_id)?;
         uow.delete(&session);
     }
     uow.delete(&open);

@@ -45,7 +45,7 @@ pub enum KeyState {
 
 impl SigningKey {
     pub fn publish(kid: Id, public_jwk: Jwk, private_key: Arc<[u8]>, now: Timestamp) -> (Self, SigningKeyPublished) {
-        let said = SigningKeyPublished { kid: kid.clone(), public_jwk: Arc::clone(&public_jwk) };
+        let said = SigningKeyPublished { kid: kid.clone(), public_jwk: public_jwk.clone() };
         let key = Self {
             kid,
             state: KeyState::Active,
@@ -74,6 +74,6 @@ impl SigningKey {
         self.state = KeyState::Retired;
         self.private_key = None;
         self.retires_at = Some(now);
-        Some(SigningKeyRetired { kid: self.kid.clone(), public_jwk: Arc::clone(&self.public_jwk) })
+        Some(SigningKeyRetired { kid: self.kid.clone(), public_jwk: self.public_jwk.clone() })
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tradewind_engine::{Entity, Problem, Refusal};
 use tradewind_events::{
-    Change, Id, KeyText, Personal, TextEnum, Timestamp,
+    Change, FreeJson, Id, KeyText, Personal, TextEnum, Timestamp,
     identity::{UserDeleted, UserEmailChanged, UserEmailVerified, UserProfileUpdated, UserRegistered},
 };
 
@@ -168,7 +168,9 @@ impl User {
                 Field::Set(typed) => Some(check(typed)?),
             };
             if *value != wanted {
-                let plain = |value: &Option<Personal<String>>| value.as_ref().map(|text| text.expose().clone()).into();
+                let plain = |value: &Option<Personal<String>>| {
+                    value.as_ref().map(|text| FreeJson::from(&**text.expose())).unwrap_or_default()
+                };
                 changes.push(Change { field: field.into(), old_value: plain(value), new_value: plain(&wanted) });
                 *value = wanted;
             }
@@ -264,7 +266,7 @@ mod tests {
         let updated = user.change_profile(&change).unwrap().unwrap();
         let changes: Vec<_> = updated.changes.expose().iter().map(|change| &*change.field).collect();
         assert_eq!(changes, ["first_name", "last_name"]);
-        assert_eq!(updated.changes.expose()[1].new_value, "King");
+        assert_eq!(updated.changes.expose()[1].new_value, "King".into());
         assert_eq!(user.change_profile(&change).unwrap(), None);
         assert_eq!(user.change_profile(&ProfileChange::default()).unwrap(), None);
     }

@@ -19,7 +19,7 @@ use super::{code, expect_quiet, stage};
 fn publish(kid: &str, replaces: Option<&str>) -> PublishSigningKey {
     PublishSigningKey {
         kid: id(kid),
-        public_jwk: Arc::new(kid.into()),
+        public_jwk: kid.into(),
         private_key: Arc::from(*b"ciphertext"),
         replaces: replaces.map(id),
     }

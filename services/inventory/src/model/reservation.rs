@@ -1,10 +1,10 @@
-//! One order's claim on stock, and from where it is served.
+//! One order's claim on stock.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use tradewind_engine::{Entity, injected};
 use tradewind_events::{
-    Id, Line, Lines, OrderSummary, TextEnum, Timestamp,
+    Id, Lines, OrderSummary, TextEnum, Timestamp,
     inventory::{
         Insufficient, ReservationCommitRefused, ReservationCommitted, ReservationExpired, ReservationMade,
         ReservationRefusal, ReservationRefused, ReservationReleased, ReservationRestocked,
@@ -12,11 +12,7 @@ use tradewind_events::{
     orders::OrderPriced,
 };
 
-use super::Stock;
 use crate::Inventory;
-
-/// From so many locations one line is served at most: it bounds what one order can touch and say.
-pub const LINE_PIECES_MAX: usize = 10;
 
 /// One order's claim on stock: all of its lines or none.
 ///
@@ -81,10 +77,6 @@ pub enum Ended {
     Released(ReservationReleased),
     Restocked(ReservationRestocked),
 }
-
-/// The stock of a SKU at every location, in the order in which they serve.
-#[derive(Debug, Clone)]
-pub struct Shelves(Vec<Stock>);
 
 impl Reservation {
     /// An order of which nothing was known.
@@ -218,52 +210,7 @@ impl Reservation {
     }
 }
 
-impl Shelves {
-    /// The location with the lowest priority first; among equals the one that stocked the SKU first.
-    pub fn new(mut stocks: Vec<Stock>, priorities: &BTreeMap<Id, u32>) -> Self {
-        stocks.sort_by_key(|stock| priorities.get(&stock.location_id).copied());
-        Self(stocks)
-    }
-
-    /// Where the line is taken from, the best location first, so many pieces at most. A line that comes in pieces
-    /// has an id for each of them. Refuses with what could be had.
-    pub fn pick(&self, line: &Line, mut new_id: impl FnMut() -> Id) -> Result<Vec<Line>, Insufficient> {
-        let mut open = i64::from(line.quantity);
-        let mut picked = Vec::with_capacity(1);
-        let free = |stock: &Stock| if injected("sold-twice") { stock.on_hand } else { stock.available() };
-        for stock in self.0.iter().filter(|stock| free(stock) > 0).take(LINE_PIECES_MAX) {
-            let taken = free(stock).min(open);
-            open -= taken;
-            picked.push((stock.location_id.clone(), u32::try_from(taken).unwrap_or(line.quantity)));
-            if open == 0 {
-                break;
-            }
-        }
-        if open > 0 {
-            return Err(Insufficient { available: Some(i64::from(line.quantity) - open), ..insufficient(line) });
-        }
-        let in_pieces = picked.len() > 1;
-        let piece = |(location_id, quantity)| Line {
-            quantity,
-            location_id: Some(location_id),
-            reservation_id: in_pieces.then(&mut new_id),
-            ..line.clone()
-        };
-        Ok(picked.into_iter().map(piece).collect())
-    }
-}
-
 /// How long an order's stock is held unpaid.
 pub fn ttl_of(wanted_seconds: Option<u32>, configured: Duration) -> Duration {
     wanted_seconds.map_or(configured, |seconds| Duration::from_secs(u64::from(seconds)))
-}
-
-/// A line that cannot be served; how much of it could is not known.
-pub fn insufficient(line: &Line) -> Insufficient {
-    Insufficient {
-        sku: line.sku.clone(),
-        product_id: line.product_id.clone(),
-        requested: Some(line.quantity),
-        available: None,
-    }
 }

@@ -10,7 +10,7 @@ use tradewind_events::{
 
 use crate::{
     Inventory,
-    model::{ArchivedProduct, Location, Shelves, Stock, StockItem, insufficient},
+    model::{ArchivedProduct, Bounds, Location, Shelves, Stock, StockItem, allocate, insufficient},
 };
 
 /// Why nothing can be held, and which lines are to blame.
@@ -29,14 +29,8 @@ pub fn pick(uow: &mut Uow<Inventory>, lines: &Lines) -> Result<Result<Lines, Ref
     if !unknown.is_empty() {
         return invalid(unknown);
     }
-    let (mut pieces, mut short) = (Vec::with_capacity(lines.len()), Vec::new());
-    for line in &lines {
-        match shelves[&line.sku].pick(line, || uow.new_id()) {
-            Ok(picked) => pieces.extend(picked),
-            Err(insufficient) => short.push(insufficient),
-        }
-    }
-    Ok(if short.is_empty() { Ok(pieces.into()) } else { Err((ReservationRefusal::Insufficient, short)) })
+    let allocated = allocate(&lines, &shelves, Bounds::default(), || uow.new_id());
+    Ok(allocated.map(Lines::from).map_err(|short| (ReservationRefusal::Insufficient, short)))
 }
 
 /// The shelves of each SKU that may be sold; a SKU that is unknown or closed has none.

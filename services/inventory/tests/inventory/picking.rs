@@ -1,13 +1,13 @@
 //! From where the lines of an order are taken: all of them, or none and why.
 
 use tradewind_events::{
-    LINES_MAX, Line, Lines, QUANTITY_MAX, id,
+    LINES_MAX, Line, Lines, ORDER_PIECES_MAX, QUANTITY_MAX, id,
     inventory::{Insufficient, ReservationMade, ReservationRefusal, ReservationRefused, StockChanged},
     orders::OrderPriced,
     row_key,
 };
 use tradewind_inventory::{
-    LINE_PIECES_MAX, Reservation,
+    LINE_PIECES_MAX, LOCATIONS_PER_SKU_MAX, Reservation,
     ReservationState::{Active, Refused},
     UpdateLocation,
 };
@@ -120,18 +120,64 @@ fn a_changed_priority_counts_from_the_next_claim_on() {
 }
 
 #[test]
-fn a_line_comes_from_a_bounded_number_of_locations() {
+fn whatever_is_available_of_a_sku_can_be_sold_however_many_locations_have_it() {
+    let mut world = World::with(&[("SKU-1", 1)]);
+    for nth in 1..LOCATIONS_PER_SKU_MAX {
+        world.has_location(&format!("location-{nth}"), 1);
+        world.receives("SKU-1", &format!("location-{nth}"), 1);
+    }
+    let all = u32::try_from(LOCATIONS_PER_SKU_MAX).unwrap();
+    world.prices("order-1", &[("SKU-1", all + 1)]);
+    let refused = world.stage.said::<ReservationRefused>().remove(0);
+    assert_eq!(refused.insufficient[0].available, Some(i64::from(all)));
+    world.prices("order-2", &[("SKU-1", all)]);
+    assert_eq!(world.stage.row::<Reservation>(id("order-2")).unwrap().lines.len(), LOCATIONS_PER_SKU_MAX);
+    world.cancels("order-2");
+    world.audit();
+}
+
+#[test]
+fn where_priority_would_take_too_many_locations_the_largest_serve() {
     let mut world = World::with(&[("SKU-1", 1)]);
     for nth in 1..=LINE_PIECES_MAX {
         world.has_location(&format!("location-{nth}"), 1);
         world.receives("SKU-1", &format!("location-{nth}"), 1);
     }
-    let most = u32::try_from(LINE_PIECES_MAX).unwrap();
-    world.prices("order-1", &[("SKU-1", most + 1)]);
+    world.has_location("far", 999);
+    world.receives("SKU-1", "far", 50);
+    world.stage.clear();
+    let first = u32::try_from(LINE_PIECES_MAX).unwrap();
+    world.prices("order-1", &[("SKU-1", first)]);
+    let made = world.stage.said::<ReservationMade>().remove(0);
+    assert_eq!(made.lines.len(), LINE_PIECES_MAX);
+    assert!(pieces(&made.lines).iter().all(|(_, location, _)| location != "far"));
+    world.cancels("order-1");
+    world.stage.clear();
+    world.prices("order-2", &[("SKU-1", first + 30)]);
+    assert_eq!(pieces(&world.stage.said::<ReservationMade>()[0].lines), [("SKU-1".into(), "far".into(), first + 30)]);
+    world.audit();
+}
+
+#[test]
+fn an_order_comes_from_a_bounded_number_of_locations_and_is_told_what_one_order_can_get() {
+    let locations = 3;
+    let skus: Vec<String> = (0..LINES_MAX).map(|nth| format!("SKU-{nth}")).collect();
+    let mut world = World::with(&skus.iter().map(|sku| (sku.as_str(), 1)).collect::<Vec<_>>());
+    for nth in 1..locations {
+        world.has_location(&format!("location-{nth}"), 1);
+        for sku in &skus {
+            world.receives(sku, &format!("location-{nth}"), 1);
+        }
+    }
+    world.stage.clear();
+    let wanted = |quantity| skus.iter().map(|sku| (sku.as_str(), quantity)).collect::<Vec<_>>();
+    world.prices("order-1", &wanted(3));
     let refused = world.stage.said::<ReservationRefused>().remove(0);
-    assert_eq!(refused.insufficient[0].available, Some(i64::from(most)));
-    world.prices("order-2", &[("SKU-1", most)]);
-    assert_eq!(world.state("order-2"), Some(Active));
+    assert_eq!((refused.reason, refused.insufficient.len()), (ReservationRefusal::Insufficient, LINES_MAX));
+    assert!(refused.insufficient.iter().all(|short| short.available == Some(2)), "{:?}", refused.insufficient[0]);
+    world.prices("order-2", &wanted(2));
+    assert_eq!(world.stage.row::<Reservation>(id("order-2")).unwrap().lines.len(), ORDER_PIECES_MAX);
+    world.cancels("order-2");
     world.audit();
 }
 

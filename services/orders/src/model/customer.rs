@@ -1,4 +1,5 @@
-//! Which orders of a customer hold something personal, for the day when that must go. In pieces of bounded size.
+//! Which orders of a customer hold something personal, for the day when that must go, and which are unpaid. In pieces
+//! of bounded size.
 
 use std::sync::Arc;
 
@@ -19,6 +20,9 @@ pub struct Customer {
     pub order_ids: Arc<[Id]>,
     /// How many full pieces there are, numbered from 1.
     pub pieces: u32,
+    /// Orders that the customer placed and that somebody outside has to pay; some may be paid or ended by now.
+    #[column(json)]
+    pub unpaid: Arc<[Id]>,
     /// Nothing personal of theirs is kept, and they place nothing, from then on.
     pub deleted_at: Option<Timestamp>,
 }
@@ -36,7 +40,13 @@ pub struct CustomerPiece {
 
 impl Customer {
     pub fn new(customer_id: &Id) -> Self {
-        Self { customer_id: customer_id.clone(), order_ids: Arc::from([]), pieces: 0, deleted_at: None }
+        Self {
+            customer_id: customer_id.clone(),
+            order_ids: Arc::from([]),
+            pieces: 0,
+            unpaid: Arc::from([]),
+            deleted_at: None,
+        }
     }
 
     /// Lists one more order. When the list is full, what it held becomes a piece.
@@ -57,6 +67,24 @@ impl Customer {
         }
         self.deleted_at = Some(now);
         Some(std::mem::replace(&mut self.order_ids, Arc::from([])))
+    }
+
+    /// Lists one more order that is to be paid.
+    pub fn add_unpaid(&mut self, order_id: &Id) {
+        self.unpaid = self.unpaid.iter().chain([order_id]).cloned().collect();
+    }
+
+    /// Takes some of the unpaid orders off their list, at most a piece of them.
+    pub fn take_unpaid(&mut self) -> Arc<[Id]> {
+        let (first, rest) = self.unpaid.split_at(self.unpaid.len().min(ORDERS_A_PIECE_MAX));
+        let (first, rest) = (first.into(), rest.into());
+        self.unpaid = rest;
+        first
+    }
+
+    /// Orders are listed, and those of a deleted customer are to be let go.
+    pub fn has_more(&self) -> bool {
+        self.pieces > 0 || !self.unpaid.is_empty()
     }
 
     /// The number of the last full piece.

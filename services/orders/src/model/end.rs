@@ -9,7 +9,9 @@ use tradewind_events::{
     plus,
 };
 
-use super::{ALREADY_DISPATCHED, CANNOT_RECALL, Lost, ORDER_FINAL, Order, OrderState, Step, owed_step};
+use super::{
+    ALREADY_DISPATCHED, CANNOT_RECALL, CUSTOMER_DELETED, Lost, ORDER_FINAL, Order, OrderState, Step, owed_step,
+};
 use crate::Orders;
 
 /// Who ends an order, and why.
@@ -35,6 +37,18 @@ impl Order {
         };
         self.watch(owed, now);
         Ok(said)
+    }
+
+    /// Its customer is deleted: it ends unless its goods have left, as by a wish. Where shipping takes nothing back, a
+    /// confirmed order goes on. `None` when nothing follows.
+    pub fn abandon(&mut self, settings: &Orders, now: Timestamp) -> Option<Events> {
+        let wish = (CancelledBy::System, CUSTOMER_DELETED.code.into());
+        self.cancel(wish, settings, now).ok().filter(|said| !said.is_empty())
+    }
+
+    /// Whether it holds stock and waits for its money.
+    pub fn is_unpaid(&self) -> bool {
+        self.state.is_open() && self.authorized_at.is_none()
     }
 
     /// Its deadline has come. What is not confirmed ends, and says which step was owed and by whom.

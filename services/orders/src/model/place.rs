@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use tradewind_engine::{AMOUNT_TOO_LARGE, Events, Problem};
 use tradewind_events::{
-    Address, Currency, Id, InvalidLines, Line, Lines, OrderSummary, PaymentMethod, Timestamp, orders::OrderPlaced,
-    plus, times,
+    Address, Currency, Fingerprint, Id, InvalidLines, Line, Lines, OrderSummary, PaymentMethod, TextEnum, Timestamp,
+    orders::OrderPlaced, plus, times,
 };
 
 use super::{
@@ -39,6 +39,36 @@ impl NewOrder {
     /// It holds something that must go when its customer is deleted.
     pub fn is_personal(&self) -> bool {
         self.shipping_address.is_some() || self.billing_address.is_some()
+    }
+
+    /// Nothing but the payment of somebody outside ends the time for which it holds stock.
+    pub fn waits_for_payment(&self) -> bool {
+        self.payment_method != PaymentMethod::Balance
+    }
+
+    /// The same for the same request, with all that the customer wants.
+    pub fn fingerprint(&self) -> Arc<str> {
+        let mut fingerprint = Fingerprint::default();
+        fingerprint.text(self.customer_id.as_str());
+        fingerprint.text(self.currency.as_str());
+        fingerprint.text(self.payment_method.as_str());
+        fingerprint.number(self.lines.len() as u64);
+        for line in &self.lines {
+            fingerprint.text(line.product_id.as_str());
+            fingerprint.text(line.sku.as_str());
+            fingerprint.number(line.quantity.into());
+            let price_minor = line.unit_price_minor.map(i64::cast_unsigned);
+            fingerprint.option(price_minor, Fingerprint::number);
+        }
+        fingerprint.option(self.cart.as_ref(), |fingerprint, (cart_id, version)| {
+            fingerprint.text(cart_id.as_str());
+            fingerprint.number(*version);
+        });
+        for address in [&self.shipping_address, &self.billing_address] {
+            fingerprint.option(address.as_deref(), add_address);
+        }
+        fingerprint.option(self.reservation_ttl_seconds, |fingerprint, seconds| fingerprint.number(seconds.into()));
+        fingerprint.finish()
     }
 
     /// The same with one line a SKU, or what is wrong with it. Where stock is taken from is not the customer's to say.
@@ -118,9 +148,18 @@ fn check_address(address: Option<&Address>, field: &str) -> Result<(), Problem> 
     Ok(())
 }
 
+fn add_address(fingerprint: &mut Fingerprint, address: &Address) {
+    let Address { street, city, state, zip, country } = address;
+    for text in [street, city, zip, country] {
+        fingerprint.text(text.expose());
+    }
+    fingerprint.option(state.as_ref(), |fingerprint, state| fingerprint.text(state.expose()));
+}
+
 impl Order {
     /// The order is there. What was heard of it before counts from now on.
     pub fn place(early: Option<Self>, new: NewOrder, settings: &Orders, now: Timestamp) -> (Self, Events) {
+        let fingerprint = Some(new.fingerprint());
         let (cart_id, cart_version) = new.cart.unzip();
         let summary = Arc::new(OrderSummary {
             order_id: new.order_id.clone(),
@@ -144,6 +183,7 @@ impl Order {
             billing_address: new.billing_address,
             reservation_ttl_seconds: new.reservation_ttl_seconds,
             cart_version,
+            fingerprint,
             placed_at: now,
             deadline_at: now.plus(settings.deadline(new.reservation_ttl_seconds)),
             ..early
@@ -171,21 +211,18 @@ impl Order {
         }
     }
 
-    /// Whether it is what somebody wants to buy under its id: then they asked twice.
-    pub fn is_the_same(&self, new: &NewOrder) -> bool {
-        let same_lines = self.lines.len() == new.lines.len()
-            && self.lines.iter().zip(&new.lines).all(|(line, other)| {
-                line.sku == other.sku && line.product_id == other.product_id && line.quantity == other.quantity
-            });
-        self.summary.customer_id == new.customer_id
-            && self.summary.cart_id.as_ref() == new.cart.as_ref().map(|(cart_id, _)| cart_id)
-            && self.cart_version == new.cart.as_ref().map(|(_, version)| *version)
-            && same_lines
+    /// Whether the order was placed by this very request: then it was sent twice. `None`: its fingerprint was erased.
+    pub fn is_the_same(&self, new: &NewOrder) -> Option<bool> {
+        self.fingerprint.as_ref().map(|fingerprint| *fingerprint == new.fingerprint())
     }
 
-    /// Erases what is about a person. `false` when there was nothing.
+    /// Erases what is about a person, and the fingerprint that was made of it. `false` when there was nothing.
     pub fn erase(&mut self) -> bool {
         let shipping = self.shipping_address.take();
-        shipping.or(self.billing_address.take()).is_some()
+        let erased = shipping.or(self.billing_address.take()).is_some();
+        if erased {
+            self.fingerprint = None;
+        }
+        erased
     }
 }

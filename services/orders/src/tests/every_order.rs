@@ -13,6 +13,8 @@ enum Deed {
     Place,
     Hear(Fact),
     Cancel(CancelledBy),
+    /// The customer is deleted.
+    Abandon,
     Expire,
     Refund,
 }
@@ -35,6 +37,7 @@ fn deeds() -> Vec<Deed> {
         Deed::Place,
         Deed::Cancel(CancelledBy::Customer),
         Deed::Cancel(CancelledBy::Operator),
+        Deed::Abandon,
         Deed::Expire,
         Deed::Refund,
     ];
@@ -51,8 +54,9 @@ fn act(order: &Order, deed: &Deed, settings: &Orders) -> Option<(Order, Vec<&'st
         }
         Deed::Place => None,
         Deed::Hear(fact) => order.hear(fact, settings, NOW),
-        Deed::Cancel(_) if order.state == OrderState::Unheard => None,
+        Deed::Cancel(_) | Deed::Abandon if order.state == OrderState::Unheard => None,
         Deed::Cancel(by) => order.cancel((*by, "wish".into()), settings, NOW).ok(),
+        Deed::Abandon => order.abandon(settings, NOW),
         Deed::Expire => order.expire(NOW).map(Events::from),
         // A second one of the same id is dropped before it gets here.
         Deed::Refund if order.refunded_at.is_some() => None,
@@ -169,6 +173,11 @@ fn check_ways_out(order: &Order, settings: &Orders) {
     if order.state.is_open() {
         let (after, _) = act(order, &Deed::Expire, settings).expect("time ends what is open");
         assert_eq!(after.state, OrderState::Cancelled);
+    }
+    let goes_on = order.has_left() || (order.state.stands() && !settings.shipping_can_recall);
+    if !order.state.is_final() && !goes_on && order.state != OrderState::Unheard {
+        let after = act(order, &Deed::Abandon, settings).map_or(order.state, |(after, _)| after.state);
+        assert!(matches!(after, OrderState::Cancelling | OrderState::Cancelled), "{order:#?}");
     }
     if order.state == OrderState::Cancelling {
         let (after, _) = act(order, &Deed::Hear(lost(Lost::ShipmentReleased)), settings).expect("that is an answer");

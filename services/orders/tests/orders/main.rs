@@ -6,4 +6,5 @@ mod deadlines;
 mod losses;
 mod money;
 mod placing;
+mod requests;
 mod world;

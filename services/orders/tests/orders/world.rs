@@ -25,7 +25,7 @@ use tradewind_events::{
     },
 };
 use tradewind_orders::{
-    Basket, CancelAccepted, CancelOrder, Order, OrderAccepted, OrderState, Orders, PlaceOrder, service,
+    Basket, CancelAccepted, CancelOrder, Order, OrderAccepted, OrderState, Orders, PlaceOrder, PlacedBy, service,
 };
 use tradewind_testkit::Stage;
 
@@ -183,6 +183,7 @@ pub fn address(city: &str) -> Arc<Address> {
 /// An order of `user-1` for these lines.
 pub fn order_of(lines: Lines) -> PlaceOrder {
     PlaceOrder {
+        by: PlacedBy::Shop,
         customer_id: id("user-1"),
         basket: Basket::Lines { order_id: None, currency: None, lines },
         payment_method: PaymentMethod::Card,

@@ -7,14 +7,15 @@ use tradewind_events::{Currency, Id, plus};
 
 use crate::{
     Payments,
-    model::{Account, check_amount, check_text, house},
+    model::{Account, AccountHolder, CUSTOMER_NOT_FOUND, check_amount, check_text, house},
     reactions::{Move, Party, open, transfer},
 };
 
 /// The most that one credit brings, in minor units: far from where totals overflow.
 pub const CREDIT_MINOR_MAX: i64 = 1_000_000_000_000;
 
-/// Money came for a customer, or is given. The first credit in a currency opens the account.
+/// Money came for a customer, or is given. The first credit in a currency opens the account. A customer who registers has
+/// a holder's row: unless customers of other systems are taken, who has none does not exist.
 #[derive(Debug, Clone, PartialEq, Eq, Command)]
 #[command(owner = Payments, name = "credit_account", answer = Account, key = customer_id)]
 pub struct CreditAccount {
@@ -39,7 +40,11 @@ pub fn credit_account(uow: &mut Uow<Payments>, credit: &CreditAccount) -> Answer
     }
     check_text(&credit.cause, "cause")?;
     credit.reference.as_ref().map_or(Ok(()), |reference| check_text(reference, "reference"))?;
-    let mut account = open(uow, &credit.customer_id, credit.currency)?;
+    let CreditAccount { customer_id, currency, .. } = credit;
+    if !uow.settings().foreign_customers && uow.get::<AccountHolder>(customer_id)?.is_none() {
+        return Err(CUSTOMER_NOT_FOUND.because(format!("No customer {customer_id} is registered.")).into());
+    }
+    let mut account = open(uow, customer_id, *currency)?;
     plus(account.credits_minor, credit.amount_minor)?;
     let what = Move {
         amount_minor: credit.amount_minor,

@@ -62,6 +62,14 @@ pub fn authorize_external(uow: &mut Uow<Payments>, told: &AuthorizeExternal) -> 
         let detail = format!("the order costs {asked} {order}, not {amount_minor} {currency}");
         return Err(PAYMENT_AMOUNT_DIFFERS.because(detail).at("amount_minor").into());
     }
+    if told.via == Via::Api
+        && let Some(before) = surplus_of(uow, &payment, &charge.reference)?
+        && (before.amount_minor, before.currency) != (charge.amount_minor, charge.currency)
+    {
+        let (amount_minor, currency) = (before.amount_minor, before.currency);
+        let detail = format!("{} was reported before, with {amount_minor} {currency}.", charge.reference);
+        return Err(PAYMENT_AMOUNT_DIFFERS.because(detail).at("amount_minor").into());
+    }
     held(uow, &mut payment, &charge, Holder::External)?;
     let surplus = surplus_of(uow, &payment, &charge.reference)?;
     Ok(ExternalAuthorization { payment, surplus })

@@ -60,8 +60,9 @@ pub fn refund_payment(uow: &mut Uow<Payments>, wish: &RefundPayment) -> Answer<R
         None => None,
     };
     if let Some(before) = before {
-        if wish.amount_minor.is_some_and(|amount| amount != before.amount_minor) {
-            let detail = format!("refund {} is of {}", before.refund_id, before.amount_minor);
+        if !before.is_the_same(wish.amount_minor, &wish.reason) {
+            let detail =
+                format!("Refund {} of {} was asked for by another request.", before.refund_id, before.amount_minor);
             return Err(REFUND_ID_TAKEN.because(detail).at("refund_id").into());
         }
         return Ok(before);
@@ -70,6 +71,7 @@ pub fn refund_payment(uow: &mut Uow<Payments>, wish: &RefundPayment) -> Answer<R
     let refund_id = wish.refund_id.clone().unwrap_or_else(|| uow.new_id());
     let mut wished = Refund::new(&mut payment, refund_id, amount_minor, wish.reason.clone(), uow.now());
     wished.requested_by = Some(wish.actor.clone());
+    wished.is_rest = wish.amount_minor.is_none();
     let refund = refund(uow, &mut payment, wished)?;
     go_on(uow, &mut payment)?;
     Ok(refund)

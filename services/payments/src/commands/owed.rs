@@ -1,16 +1,20 @@
 //! What is owed: money that must go back and was refused for good. An operator has it tried once more, or gives it back
-//! by other means. A call that ran out of attempts is owed too: it is asked again under its key.
+//! by other means. A call that ran out of attempts is owed too: it is asked again under its key. So is what a deleted
+//! customer had, or gets back: an operator pays it out.
 
 use std::sync::Arc;
 
 use tradewind_engine::{Answer, Command, OrRefuse, Problem, Uow};
-use tradewind_events::Id;
+use tradewind_events::{Currency, Id};
 
 use super::payment_of;
 use crate::{
     Payments,
-    model::{NOTHING_OWED, Payment, PaymentState, REFUND_UNDER_WAY, Refund, RefundState, Surplus, SurplusState},
-    reactions::{ask, go_on, refund, refund_done, surplus_done},
+    model::{
+        Account, NOTHING_OWED, Payment, PaymentState, REFUND_UNDER_WAY, Refund, RefundState, SETTLEMENT_TOO_LARGE,
+        Surplus, SurplusState, cause, check_amount, house,
+    },
+    reactions::{Move, Party, ask, go_on, refund, refund_done, surplus_done, transfer},
 };
 
 /// Which debt of an order.
@@ -41,6 +45,42 @@ pub struct SettleOwed {
     pub order_id: Id,
     pub owed: Owed,
     pub actor: Arc<str>,
+}
+
+/// What a deleted customer had in an account, or got back later, was paid out by other means, whole or in part.
+#[derive(Debug, Clone, PartialEq, Eq, Command)]
+#[command(owner = Payments, name = "settle_payable", answer = Account, key = customer_id)]
+pub struct SettlePayable {
+    pub customer_id: Id,
+    pub currency: Currency,
+    /// 1 to what is owed.
+    pub amount_minor: i64,
+    pub actor: Arc<str>,
+}
+
+pub fn settle_payable(uow: &mut Uow<Payments>, settle: &SettlePayable) -> Answer<Account> {
+    let SettlePayable { customer_id, currency, amount_minor, actor } = settle;
+    check_amount(*amount_minor)?;
+    let account = uow.get::<Account>((customer_id, *currency))?.filter(|account| account.payable_minor > 0);
+    let mut account = account.or_refuse(|| {
+        NOTHING_OWED.because(format!("Nothing in {currency} is owed to a deleted customer {customer_id}."))
+    })?;
+    if *amount_minor > account.payable_minor {
+        let detail = format!("`amount_minor` must be at most {}: no more is owed.", account.payable_minor);
+        return Err(SETTLEMENT_TOO_LARGE.because(detail).at("amount_minor").into());
+    }
+    let what = Move {
+        amount_minor: *amount_minor,
+        currency: *currency,
+        cause: cause::SETTLE,
+        order_id: None,
+        reference: Some(customer_id.shared()),
+        actor: Some(Arc::clone(actor)),
+    };
+    transfer(uow, Party::House(&house::PAYABLE), Party::House(&house::SETTLEMENT), what)?;
+    account.paid_out(*amount_minor);
+    uow.put(account.clone());
+    Ok(account)
 }
 
 pub fn retry_owed(uow: &mut Uow<Payments>, retry: &RetryOwed) -> Answer<Payment> {

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use tradewind_engine::{Entity, injected};
 use tradewind_events::{
-    Column, ColumnError, ColumnKind, Currency, Id, TextEnum, Timestamp, Value,
+    AmountOverflow, Column, ColumnError, ColumnKind, Currency, Id, TextEnum, Timestamp, Value,
     payments::{AccountClosed, AccountCredited, AccountDebited, AccountOpened},
+    plus,
 };
 
 use super::{
@@ -38,6 +39,13 @@ pub struct Account {
     pub held_minor: i64,
     /// Orders that money is held for.
     pub holds: u32,
+    /// What is owed to its customer, who is deleted: an operator pays it out by other means. It stands in
+    /// [`house::PAYABLE`].
+    ///
+    /// [`house::PAYABLE`]: super::house::PAYABLE
+    pub payable_minor: i64,
+    /// Since when something is.
+    pub owed_since: Option<Timestamp>,
     pub opened_at: Timestamp,
     pub closed_at: Option<Timestamp>,
 }
@@ -83,6 +91,8 @@ impl Account {
             entries: 0,
             held_minor: 0,
             holds: 0,
+            payable_minor: 0,
+            owed_since: None,
             opened_at: now,
             closed_at: None,
         };
@@ -150,6 +160,21 @@ impl Account {
     /// Whether nothing keeps it from closing any more.
     pub fn can_close(&self) -> bool {
         self.state == AccountState::Closing && self.holds == 0
+    }
+
+    /// Money for its customer is set aside that cannot come into the account any more.
+    pub fn owe(&mut self, amount_minor: i64, now: Timestamp) -> Result<(), AmountOverflow> {
+        self.payable_minor = plus(self.payable_minor, amount_minor)?;
+        self.owed_since.get_or_insert(now);
+        Ok(())
+    }
+
+    /// An operator has paid out a part or all of what is owed: the caller has looked.
+    pub fn paid_out(&mut self, amount_minor: i64) {
+        self.payable_minor -= amount_minor;
+        if self.payable_minor == 0 {
+            self.owed_since = None;
+        }
     }
 
     /// It is empty by now; `left_minor` was in it.

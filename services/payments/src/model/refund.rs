@@ -16,6 +16,8 @@ pub struct Refund {
     pub payment_id: Id,
     pub state: RefundState,
     pub amount_minor: i64,
+    /// It was asked for as all that was left, without an amount.
+    pub is_rest: bool,
     pub currency: Currency,
     pub reason: Arc<str>,
     /// Which of its payment's refunds it is, from 1.
@@ -55,6 +57,7 @@ impl Refund {
             payment_id: payment.payment_id.clone(),
             state: RefundState::Refunding,
             amount_minor,
+            is_rest: false,
             currency: payment.order.currency,
             reason,
             number: payment.reserve_refund(amount_minor),
@@ -66,6 +69,12 @@ impl Refund {
             requested_at: now,
             refunded_at: None,
         }
+    }
+
+    /// Whether an operator asked for it by this very request: then it was sent twice.
+    pub fn is_the_same(&self, amount_minor: Option<i64>, reason: &str) -> bool {
+        let same_amount = amount_minor.map_or(self.is_rest, |amount| !self.is_rest && amount == self.amount_minor);
+        self.requested_by.is_some() && same_amount && *self.reason == *reason
     }
 
     /// The provider is asked, under a new key: under an old one it would only repeat its refusal.

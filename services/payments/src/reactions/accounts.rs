@@ -33,8 +33,8 @@ pub fn close_accounts(uow: &mut Uow<Payments>, deleted: &UserDeleted) -> Outcome
         return Ok(());
     }
     holder.deleted = true;
-    for currency in holder.currencies.iter() {
-        let mut account = uow.load::<Account>((&deleted.user_id, currency))?;
+    let keys = holder.currencies.iter().map(|currency| (deleted.user_id.clone(), currency));
+    for mut account in uow.load_all::<Account>(keys)? {
         account.customer_deleted();
         books::close_if_due(uow, &mut account)?;
         uow.put(account);

@@ -151,7 +151,10 @@ fn refund_to_account(uow: &mut Uow<Payments>, payment: &Payment, what: Move<'_>)
     let mut account = account_of(uow, payment)?;
     let revenue = Party::House(&house::REVENUE);
     if account.state == AccountState::Closed {
+        let amount_minor = what.amount_minor;
         transfer(uow, revenue, Party::House(&house::PAYABLE), what)?;
+        account.owe(amount_minor, uow.now()).map_err(Stop::broken)?;
+        uow.put(account);
         return Ok(());
     }
     let posting = transfer(uow, revenue, Party::Customer(&mut account), what)?;
@@ -171,6 +174,7 @@ pub(super) fn close_if_due(uow: &mut Uow<Payments>, account: &mut Account) -> Ou
         let what =
             Move { amount_minor: left_minor, currency, cause: cause::CLOSE, order_id: None, reference, actor: None };
         transfer(uow, Party::Customer(account), Party::House(&house::PAYABLE), what)?;
+        account.owe(left_minor, uow.now()).map_err(Stop::broken)?;
     }
     let closed = account.close(left_minor, uow.now());
     uow.emit(closed);

@@ -9,7 +9,7 @@ use tradewind_events::Id;
 use super::books;
 use crate::{
     Payments,
-    model::{Ask, AskProvider, Charge, Held, Holder, Payment, PaymentState, Refund, Step, Surplus},
+    model::{Ask, AskProvider, Charge, Held, Holder, Payment, PaymentState, Refund, Step, Surplus, TEXT_CHARS_MAX},
 };
 
 /// Asks the provider. Asking again what it was asked already gives a call that ran out of attempts new ones.
@@ -164,7 +164,12 @@ pub(crate) fn undo_done(uow: &mut Uow<Payments>, payment: &mut Payment, told: Op
 /// Why money goes back where the order's end did not say it.
 const ORDER_ENDED_REASON: &str = "order_ended";
 
-/// The reason that somebody outside gave, or what happened in one word.
+/// The reason that somebody outside gave, or what happened in one word. Its length is not theirs to decide: what is too
+/// much is cut off.
 pub(crate) fn told_reason(given: Option<&Arc<str>>, else_word: &str) -> Arc<str> {
-    given.filter(|reason| !reason.trim().is_empty()).map_or_else(|| else_word.into(), Arc::clone)
+    let Some(reason) = given.filter(|reason| !reason.trim().is_empty()) else { return else_word.into() };
+    match reason.char_indices().nth(TEXT_CHARS_MAX) {
+        Some((end, _)) => reason[..end].into(),
+        None => Arc::clone(reason),
+    }
 }

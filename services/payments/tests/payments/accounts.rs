@@ -1,12 +1,13 @@
 //! Accounts: how they open, fill and close.
 
+use tradewind_engine::Problem;
 use tradewind_events::{
     id,
     payments::{AccountClosed, AccountCredited, AccountOpened},
 };
 use tradewind_payments::{
-    Account, AccountHolder, HouseAccount, Posting,
-    commands::{CREDIT_MINOR_MAX, CreditAccount},
+    Account, AccountHolder, HouseAccount, Payments, Posting,
+    commands::{CREDIT_MINOR_MAX, CreditAccount, SettlePayable},
     model::{ACCOUNT_CURRENCIES_MAX, AccountState, TEXT_CHARS_MAX, house},
 };
 
@@ -99,7 +100,7 @@ fn the_accounts_of_a_deleted_customer_close_and_what_is_left_is_payable() {
     let closed = AccountClosed { customer_id: id(CUSTOMER), currency: eur(), balance_minor: 700 };
     assert_eq!(world.stage.said::<AccountClosed>(), [closed]);
     assert_eq!((world.account().state, world.account().balance_minor()), (AccountState::Closed, 0));
-    assert_eq!(world.house(&house::PAYABLE), 700);
+    assert_eq!((world.house(&house::PAYABLE), world.account().payable_minor), (700, 700));
     world.stage.clear();
     world.registers(CUSTOMER);
     assert_eq!(world.credits(CUSTOMER, 1).unwrap_err().code(), "account_closed");
@@ -155,5 +156,50 @@ fn a_refund_to_a_closed_account_is_payable() {
     world.cancels(&Order::balance());
     assert_eq!(world.said(), ["payment.refunded"]);
     assert_eq!((world.house(&house::PAYABLE), world.house(&house::REVENUE)), (TOTAL, 0));
+    world.audit();
+}
+
+fn settles(world: &mut World, amount_minor: i64) -> Result<Account, Problem> {
+    let (customer_id, currency, actor) = (id(CUSTOMER), eur(), "operator-1".into());
+    world.stage.ask(SettlePayable { customer_id, currency, amount_minor, actor })
+}
+
+#[test]
+fn what_is_owed_to_a_deleted_customer_adds_up_and_is_settled_in_parts_and_never_twice() {
+    let mut world = World::with_balance(TOTAL + 700);
+    world.validates(&Order::balance());
+    world.confirms(&Order::balance());
+    assert_eq!(settles(&mut world, 1).unwrap_err().code(), "nothing_owed");
+    world.deletes(CUSTOMER);
+    world.cancels(&Order::balance());
+    let account = world.account();
+    assert_eq!((account.payable_minor, account.owed_since.is_some()), (TOTAL + 700, true));
+    let refused = settles(&mut world, TOTAL + 701).unwrap_err();
+    assert_eq!((refused.code(), refused.field.as_deref()), ("settlement_too_large", Some("amount_minor")));
+    assert_eq!(settles(&mut world, 0).unwrap_err().code(), "amount_not_positive");
+    let account = settles(&mut world, 700).unwrap();
+    assert_eq!((account.payable_minor, account.owed_since.is_some()), (TOTAL, true));
+    let account = settles(&mut world, TOTAL).unwrap();
+    assert_eq!((account.payable_minor, account.owed_since), (0, None));
+    assert_eq!(settles(&mut world, 1).unwrap_err().code(), "nothing_owed");
+    assert_eq!((world.house(&house::PAYABLE), world.house(&house::SETTLEMENT)), (0, TOTAL + 700));
+    let postings = world.stage.rows::<Posting>();
+    let settled = postings.iter().filter(|posting| *posting.credit == *house::SETTLEMENT);
+    let trail: Vec<_> = settled.map(|posting| (posting.actor.as_deref(), posting.reference.as_deref())).collect();
+    assert_eq!(trail, [(Some("operator-1"), Some(CUSTOMER)); 2]);
+    world.audit();
+}
+
+#[test]
+fn money_is_credited_to_nobody_who_is_not_registered_unless_customers_are_kept_elsewhere() {
+    let mut world = World::with(Payments { foreign_customers: false, ..Payments::default() });
+    assert_eq!(world.credits("no-such-customer", 100).unwrap_err().code(), "customer_not_found");
+    assert_eq!(world.stage.rows::<Account>(), []);
+    world.registers(CUSTOMER);
+    world.credits(CUSTOMER, 100).unwrap();
+    let usd = "USD".parse().unwrap();
+    world.stage.ask(CreditAccount { currency: usd, ..credit(CUSTOMER, 100) }).unwrap();
+    world.deletes("customer-2");
+    assert_eq!(world.credits("customer-2", 1).unwrap_err().code(), "account_closed");
     world.audit();
 }

@@ -13,7 +13,7 @@ use tradewind_events::{
 };
 use tradewind_payments::{
     commands::ProviderCallback,
-    model::{PaymentState, SurplusState, house},
+    model::{PaymentState, SurplusState, TEXT_CHARS_MAX, house},
 };
 
 use crate::world::{Order, REFERENCE, TOTAL, World, answer, callback, eur};
@@ -88,6 +88,17 @@ fn a_declined_card_fails_the_payment_for_the_reason_that_the_provider_gave() {
     world.rejects(&Order::card());
     assert_eq!((world.state(), world.said()), (PaymentState::Failed, vec!["payment.failed"]));
     assert_eq!(world.calls(), []);
+    world.audit();
+}
+
+#[test]
+fn a_reason_of_the_provider_is_cut_off_where_a_text_ends_that_people_may_write() {
+    let mut world = authorizing();
+    let (job, call) = world.call();
+    let declined = answer(&call, ProviderState::Declined);
+    let long = "🛒".repeat(TEXT_CHARS_MAX + 1);
+    world.answers_call(&job, &ProviderAnswer { reason: Some(long.into()), ..declined });
+    assert_eq!(&*world.stage.said::<PaymentFailed>()[0].reason, "🛒".repeat(TEXT_CHARS_MAX));
     world.audit();
 }
 

@@ -178,3 +178,20 @@ fn only_a_payment_that_waits_for_somebody_outside_is_theirs() {
     assert_eq!(fails(&mut world).unwrap_err().code(), "payment_not_external");
     world.audit();
 }
+
+#[test]
+fn surplus_that_was_reported_is_not_reported_again_with_another_amount() {
+    let mut world = World::new();
+    // What an order costs that ended before its payment was asked for is not known.
+    world.cancels(&Order::external());
+    authorizes(&mut world, "their-1").unwrap();
+    let again = authorizes(&mut world, "their-1").unwrap().surplus.unwrap();
+    assert_eq!((again.amount_minor, again.state), (TOTAL, SurplusState::Returned));
+    for other in [
+        AuthorizeExternal { amount_minor: TOTAL + 1, ..authorize("their-1") },
+        AuthorizeExternal { currency: "USD".parse().unwrap(), ..authorize("their-1") },
+    ] {
+        assert_eq!(world.stage.ask(other).unwrap_err().code(), "payment_amount_differs");
+    }
+    world.audit();
+}

@@ -10,7 +10,7 @@ use tradewind_events::{
 };
 use tradewind_payments::{
     Account, HouseAccount, Payment,
-    commands::{AuthorizeExternal, CreditAccount, FailExternal, RefundPayment, Via},
+    commands::{AuthorizeExternal, CreditAccount, FailExternal, RefundPayment, SettlePayable, Via},
     model::{
         AccountState,
         PaymentState::{self, Authorized, Cancelled, Captured, Ended, Failed, Pending, Refunded, Unheard, Voided},
@@ -36,11 +36,31 @@ const RUNS: usize = 24;
 
 #[derive(Debug, Clone)]
 enum Happens {
-    Registers { customer: usize },
-    Deleted { customer: usize },
-    Credited { customer: usize, currency: usize, amount: i64 },
-    Tell { order: usize, fact: Fact },
-    Refund { order: usize, amount: i64 },
+    Registers {
+        customer: usize,
+    },
+    Deleted {
+        customer: usize,
+    },
+    Credited {
+        customer: usize,
+        currency: usize,
+        amount: i64,
+    },
+    Tell {
+        order: usize,
+        fact: Fact,
+    },
+    Refund {
+        order: usize,
+        amount: i64,
+    },
+    /// An operator pays out what is owed to a deleted customer.
+    PaidOut {
+        customer: usize,
+        currency: usize,
+        amount: i64,
+    },
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -68,6 +88,7 @@ struct Purse {
     holds: usize,
     deleted: bool,
     closed: bool,
+    payable: i64,
 }
 
 #[derive(Debug, Clone)]
@@ -97,6 +118,7 @@ impl Model {
         if purse.deleted && !purse.closed && purse.holds == 0 {
             let left = std::mem::take(&mut purse.balance);
             purse.closed = true;
+            purse.payable += left;
             self.house(&house::PAYABLE, key.1, left);
         }
     }
@@ -196,6 +218,7 @@ impl Model {
         if deal.method == PaymentMethod::Balance {
             let purse = self.purses.get_mut(&(deal.customer, deal.currency)).expect("an account");
             if purse.closed {
+                purse.payable += amount;
                 self.house(&house::PAYABLE, deal.currency, amount);
             } else {
                 purse.balance += amount;
@@ -208,6 +231,15 @@ impl Model {
         if paid.refunded == deal.total {
             paid.state = Refunded;
         }
+    }
+
+    /// Whether so much is owed.
+    fn pay_out(&mut self, key: (usize, usize), amount: i64) -> bool {
+        let Some(purse) = self.purses.get_mut(&key).filter(|purse| purse.payable >= amount) else { return false };
+        purse.payable -= amount;
+        self.house(&house::PAYABLE, key.1, -amount);
+        self.house(&house::SETTLEMENT, key.1, amount);
+        true
     }
 
     /// Whether the refund is taken.
@@ -267,6 +299,8 @@ fn happens() -> impl Strategy<Value = Happens> {
         6 => (0..CUSTOMERS.len(), 0..CURRENCIES.len(), 1_i64..100)
             .prop_map(|(customer, currency, amount)| Happens::Credited { customer, currency, amount }),
         16 => (0..ORDERS, fact).prop_map(|(order, fact)| Happens::Tell { order, fact }),
+        2 => (0..CUSTOMERS.len(), 0..CURRENCIES.len(), 1_i64..60)
+            .prop_map(|(customer, currency, amount)| Happens::PaidOut { customer, currency, amount }),
         3 => (0..ORDERS, 1_i64..40).prop_map(|(order, amount)| Happens::Refund { order, amount }),
     ]
 }
@@ -293,6 +327,11 @@ fn take(world: &mut World, model: &mut Model, deals: &[Deal], step: &Happens) {
                 model.purses.entry((*customer, *nth)).or_default().balance += amount;
                 model.house(&house::FUNDING, *nth, -amount);
             }
+        }
+        Happens::PaidOut { customer, currency: nth, amount } => {
+            let (customer_id, currency) = (id(CUSTOMERS[*customer]), currency(*nth));
+            let wish = SettlePayable { customer_id, currency, amount_minor: *amount, actor: "operator-1".into() };
+            assert_eq!(world.stage.ask(wish).is_ok(), model.pay_out((*customer, *nth), *amount));
         }
         Happens::Tell { order: nth, fact } => {
             let (deal, order) = (&deals[*nth], deals[*nth].order(*nth));
@@ -351,6 +390,7 @@ fn assert_equal(world: &World, model: &Model) {
             holds: usize::try_from(account.holds).unwrap(),
             deleted: account.state != AccountState::Open,
             closed: account.state == AccountState::Closed,
+            payable: account.payable_minor,
         };
         assert_eq!(seen, *purse, "{account:?}");
     }

@@ -221,6 +221,7 @@ impl World {
             }
         }
         let mut held: BTreeMap<String, i64> = BTreeMap::new();
+        let mut payable: BTreeMap<String, i64> = BTreeMap::new();
         let mut sums: BTreeMap<String, i64> = BTreeMap::new();
         let mut check = |name: String, currency: Currency, (debits, credits, entries): (i64, i64, u64)| {
             let booked = totals.remove(&(name.clone(), currency.to_string())).unwrap_or_default();
@@ -234,15 +235,21 @@ impl World {
             assert!(account.held_minor >= 0 && (account.holds > 0 || account.held_minor == 0), "{account:?}");
             assert!(account.state != AccountState::Closed || account.balance_minor() == 0, "{account:?}");
             *held.entry(account.currency.to_string()).or_default() += account.held_minor;
+            *payable.entry(account.currency.to_string()).or_default() += account.payable_minor;
+            assert_eq!(account.owed_since.is_some(), account.payable_minor > 0, "{account:?}");
         }
         for house in self.stage.rows::<HouseAccount>() {
             if &*house.name == "house/held" {
                 assert_eq!(held.remove(house.currency.as_str()), Some(house.balance_minor()));
             }
+            if &*house.name == "house/payable" {
+                assert_eq!(payable.remove(house.currency.as_str()), Some(house.balance_minor()));
+            }
             check(house.name.to_string(), house.currency, (house.debits_minor, house.credits_minor, house.entries));
         }
         assert!(totals.is_empty(), "entries of accounts that are not there: {totals:?}");
         assert!(held.values().all(|held| *held == 0), "money is held nowhere: {held:?}");
+        assert!(payable.values().all(|payable| *payable == 0), "money is owed nowhere: {payable:?}");
         assert!(sums.values().all(|sum| *sum == 0), "the books are not balanced: {sums:?}");
     }
 

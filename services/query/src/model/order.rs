@@ -41,6 +41,8 @@ pub struct OrderView {
     pub authorized_minor: Option<i64>,
     pub captured_minor: Option<i64>,
     pub captured_at: Option<Timestamp>,
+    /// When the provider first refused to capture.
+    pub capture_failed_at: Option<Timestamp>,
     /// The sum of its [`RefundView`]s.
     pub refunded_minor: i64,
     pub shipment_id: Option<Id>,
@@ -130,6 +132,7 @@ impl OrderView {
             authorized_minor: None,
             captured_minor: None,
             captured_at: None,
+            capture_failed_at: None,
             refunded_minor: 0,
             shipment_id: None,
             shipment_state: None,

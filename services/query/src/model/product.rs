@@ -12,9 +12,9 @@ use tradewind_events::{
 };
 
 use super::{Availability, earliest};
-use crate::Query;
+use crate::{Query, words};
 
-/// A product with its variants. `name`, `description`, `brand` and `skus` are searched.
+/// A product with its variants. `words` are searched.
 #[derive(Debug, Clone, PartialEq, Eq, Entity)]
 #[entity(owner = Query, table = "product_view", key = product_id)]
 pub struct ProductView {
@@ -34,6 +34,8 @@ pub struct ProductView {
     pub variants: Arc<[Variant]>,
     /// Of all variants, with spaces between.
     pub skus: Arc<str>,
+    /// Name, brand, description and SKUs, as [`crate::words`] prepares them for search.
+    pub words: Arc<str>,
     /// Of the price range. Active variants in another currency are only in `variants`.
     pub currency: Option<Currency>,
     pub price_min_minor: Option<i64>,
@@ -66,6 +68,18 @@ pub struct ProductCategory {
     pub since_segment: u64,
 }
 
+/// What an active variant of a product costs: to list products in a range of prices.
+#[derive(Debug, Clone, PartialEq, Eq, Entity)]
+#[entity(owner = Query, table = "product_price", key = (product_id, variant_id))]
+pub struct ProductPrice {
+    pub product_id: Id,
+    pub variant_id: Id,
+    pub currency: Currency,
+    /// In minor units.
+    pub amount_minor: i64,
+    pub since_segment: u64,
+}
+
 /// A category.
 #[derive(Debug, Clone, PartialEq, Eq, Entity)]
 #[entity(owner = Query, table = "category_view", key = category_id)]
@@ -93,6 +107,7 @@ impl ProductView {
             media: Arc::from([]),
             variants: Arc::from([]),
             skus: "".into(),
+            words: "".into(),
             currency: None,
             price_min_minor: None,
             price_max_minor: None,
@@ -186,6 +201,35 @@ impl ProductView {
             since_segment: self.since_segment,
         };
         self.category_ids.iter().map(|category_id| (category_id.clone(), row(category_id))).collect()
+    }
+
+    /// What is searched.
+    fn texts(&self) -> [&str; 4] {
+        [&self.name, self.brand.as_deref().unwrap_or_default(), &self.description, &self.skus]
+    }
+
+    /// Brings `words` up to date, if a text is not as it was.
+    pub fn index(&mut self, before: Option<&Self>) {
+        if before.is_none_or(|before| before.texts() != self.texts()) {
+            self.words = words::of(self.texts()).into();
+        }
+    }
+
+    /// The rows by which it is found in a range of prices.
+    pub fn prices(&self) -> impl Iterator<Item = ProductPrice> + '_ {
+        let active = self.variants.iter().filter(|variant| variant.status == VariantStatus::Active);
+        active.map(|variant| ProductPrice {
+            product_id: self.product_id.clone(),
+            variant_id: variant.variant_id.clone(),
+            currency: variant.price.currency,
+            amount_minor: variant.price.amount_minor,
+            since_segment: self.since_segment,
+        })
+    }
+
+    /// Its price rows are those of another state of it.
+    pub fn has_prices_of(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.variants, &other.variants) && self.since_segment == other.since_segment
     }
 
     fn put_variant(&mut self, told: &Variant, sequence: u64) {

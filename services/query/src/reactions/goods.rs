@@ -1,6 +1,6 @@
 //! What catalog says of products and categories.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use tradewind_engine::{Outcome, Uow};
 use tradewind_events::{
@@ -14,7 +14,7 @@ use tradewind_events::{
 use super::{Told, told};
 use crate::{
     Query,
-    model::{CategoryView, ProductView},
+    model::{CategoryView, ProductPrice, ProductView},
 };
 
 pub fn created(uow: &mut Uow<'_, Query>, created: &ProductCreated) -> Outcome {
@@ -110,8 +110,12 @@ fn change_product(uow: &mut Uow<'_, Query>, product_id: &Id, change: impl FnOnce
     Ok(())
 }
 
-/// Writes the row of a product, and those that list it by category, as far as they have changed.
-pub(super) fn put_product(uow: &mut Uow<'_, Query>, known: Option<&ProductView>, after: ProductView) {
+/// Writes the row of a product, and those that list it by category and by price, as far as they have changed.
+pub(super) fn put_product(uow: &mut Uow<'_, Query>, known: Option<&ProductView>, mut after: ProductView) {
+    after.index(known);
+    if known.is_none_or(|known| !known.has_prices_of(&after)) {
+        put_prices(uow, known, &after);
+    }
     let listed = known.map(ProductView::categories).unwrap_or_default();
     let lists = after.categories();
     for (category_id, row) in &listed {
@@ -126,5 +130,22 @@ pub(super) fn put_product(uow: &mut Uow<'_, Query>, known: Option<&ProductView>,
     }
     if known != Some(&after) {
         uow.put(after);
+    }
+}
+
+fn put_prices(uow: &mut Uow<'_, Query>, known: Option<&ProductView>, after: &ProductView) {
+    let by_variant = |product: &ProductView| -> BTreeMap<Id, ProductPrice> {
+        product.prices().map(|price| (price.variant_id.clone(), price)).collect()
+    };
+    let (before, after) = (known.map(by_variant).unwrap_or_default(), by_variant(after));
+    for (variant_id, row) in &before {
+        if !after.contains_key(variant_id) {
+            uow.delete(row);
+        }
+    }
+    for (variant_id, row) in after {
+        if before.get(&variant_id) != Some(&row) {
+            uow.put(row);
+        }
     }
 }

@@ -12,7 +12,7 @@ use tradewind_events::{
 use super::{change_order, move_sales, told};
 use crate::{
     Query,
-    model::{PaymentState, RefundView, Sums},
+    model::{PaymentState, RefundView, Sums, earliest},
 };
 
 pub fn requested(uow: &mut Uow<'_, Query>, requested: &PaymentRequested) -> Outcome {
@@ -38,7 +38,11 @@ pub fn captured(uow: &mut Uow<'_, Query>, captured: &PaymentCaptured) -> Outcome
 }
 
 pub fn capture_failed(uow: &mut Uow<'_, Query>, failed: &PaymentCaptureFailed) -> Outcome {
-    reach(uow, &failed.order.order_id, &failed.payment_id, PaymentState::CaptureFailed)
+    change_order(uow, &failed.order.order_id, |order, told| {
+        order.payment(&failed.payment_id, PaymentState::CaptureFailed);
+        earliest(&mut order.capture_failed_at, &told.at);
+        Ok(())
+    })
 }
 
 pub fn voided(uow: &mut Uow<'_, Query>, voided: &PaymentVoided) -> Outcome {

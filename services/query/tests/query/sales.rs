@@ -3,7 +3,7 @@
 use tradewind_events::{
     KeyText, id,
     orders::{OrderCancelled, OrderCompleted, OrderConfirmed, OrderRejected},
-    payments::PaymentRefunded,
+    payments::{PaymentCaptureFailed, PaymentCaptured, PaymentRefunded},
     row_key,
     samples::Sample,
 };
@@ -35,6 +35,7 @@ fn an_order_counts_on_the_day_of_its_confirmation_and_its_end_on_its_own_day() {
     assert_eq!((next.confirmed, next.gross_minor, next.cancelled, next.refunded_minor), (0, 0, 1, 5_936));
     let last = day(&world, "2026-02-02").unwrap();
     assert_eq!((last.completed, last.cancelled), (1, 0));
+    assert_eq!((sold.net_minor, next.net_minor, next.uncollected_minor), (5_936, 0, 0), "by the day of the sale");
     world.check();
 }
 
@@ -46,7 +47,43 @@ fn an_order_counts_once_whatever_is_told_again() {
         world.tell(PaymentRefunded { amount_minor: 100, ..Sample::sample() });
     }
     let sold = day(&world, "2026-01-31").unwrap();
-    assert_eq!((sold.confirmed, sold.cancelled, sold.gross_minor, sold.refunded_minor), (1, 1, 5_936, 100));
+    assert_eq!((sold.confirmed, sold.cancelled, sold.gross_minor), (1, 1, 5_936));
+    assert_eq!((sold.refunded_minor, sold.uncollected_minor, sold.net_minor), (5_936, 5_836, 0), "100 came and went");
+    world.check();
+}
+
+#[test]
+fn a_sale_whose_money_never_came_is_not_kept_and_one_whose_money_comes_late_is() {
+    let mut world = World::new();
+    world.tell(confirmed("order-1"));
+    world.tell(OrderCancelled { cancelled_at: NOON.plus(DAY), ..Sample::sample() });
+    let (sold, ended) = (day(&world, "2026-01-31").unwrap(), day(&world, "2026-02-01").unwrap());
+    assert_eq!((sold.gross_minor, sold.net_minor), (5_936, 0));
+    assert_eq!((ended.refunded_minor, ended.uncollected_minor, ended.net_minor), (5_936, 5_936, 0));
+    world.check();
+    // It did come, as it turns out, and goes back.
+    world.now = NOON.plus(DAY);
+    world.tell(PaymentCaptured { amount_minor: 5_936, ..Sample::sample() });
+    let (sold, ended) = (day(&world, "2026-01-31").unwrap(), day(&world, "2026-02-01").unwrap());
+    assert_eq!((sold.net_minor, ended.refunded_minor, ended.uncollected_minor), (5_936, 0, 0));
+    world.tell(PaymentRefunded { amount_minor: 5_936, ..Sample::sample() });
+    let (sold, ended) = (day(&world, "2026-01-31").unwrap(), day(&world, "2026-02-01").unwrap());
+    assert_eq!((sold.net_minor, ended.refunded_minor, ended.uncollected_minor), (0, 5_936, 0));
+    world.check();
+}
+
+#[test]
+fn a_sale_whose_capture_is_refused_after_the_goods_have_left_is_not_kept_until_it_is_captured_after_all() {
+    let mut world = World::new();
+    world.tell(confirmed("order-1")).tell(PaymentCaptureFailed::sample());
+    let sold = day(&world, "2026-01-31").unwrap();
+    assert_eq!(
+        (sold.gross_minor, sold.refunded_minor, sold.uncollected_minor, sold.net_minor),
+        (5_936, 5_936, 5_936, 0)
+    );
+    world.tell(PaymentCaptured { amount_minor: 5_936, ..Sample::sample() });
+    let sold = day(&world, "2026-01-31").unwrap();
+    assert_eq!((sold.gross_minor, sold.refunded_minor, sold.uncollected_minor, sold.net_minor), (5_936, 0, 0, 5_936));
     world.check();
 }
 

@@ -44,6 +44,8 @@ pub struct Shipment {
     pub lines: Lines,
     /// Where it goes. None: nobody said it, nothing is going there any more, or the customer is deleted.
     pub address: Option<Arc<Address>>,
+    /// The customer is deleted: the address is kept only until the goods have left, or stay for good.
+    pub forget_address: bool,
     /// `order.priced` has been heard.
     pub priced: bool,
     /// `reservation.made` has been heard.
@@ -93,6 +95,7 @@ impl Shipment {
             summary: Arc::clone(order),
             lines: Lines::default(),
             address: None,
+            forget_address: false,
             priced: false,
             reserved: false,
             confirmed: false,
@@ -109,13 +112,25 @@ impl Shipment {
     }
 
     /// The lines of the reservation say from where: they are better than those of the order, whichever came first.
-    pub fn plan(&mut self, priced: &OrderPriced, address: Option<Arc<Address>>) {
+    pub fn plan(&mut self, priced: &OrderPriced) {
         self.priced = true;
         self.summary = Arc::clone(&priced.order);
-        self.address = address;
+        self.address.clone_from(&priced.shipping_address);
         if self.lines.is_empty() {
             self.lines = priced.lines.clone();
         }
+    }
+
+    /// The customer is deleted. Goods that may still leave keep their address until they do: orders ends the order, but
+    /// until that is heard nobody must send them nowhere. `false` when nothing changes.
+    pub fn forget(&mut self) -> bool {
+        if self.address.is_none() {
+            return false;
+        }
+        if matches!(self.state, Unheard | Allocated | Ready) {
+            return !std::mem::replace(&mut self.forget_address, true);
+        }
+        self.address.take().is_some()
     }
 
     pub fn reserved(&mut self, made: &ReservationMade) {
@@ -229,11 +244,12 @@ impl Shipment {
         Err(refusal.because(format!("the shipment of order {} is {}", self.order_id, self.state)))
     }
 
-    /// Where nothing goes any more is not kept.
+    /// Where nothing goes any more is not kept, nor where the goods of a deleted customer went.
     fn enter(&mut self, state: ShipmentState, now: Timestamp) {
         self.state = state;
         self.changed_at = now;
-        if matches!(state, Ended | Refused | Released) {
+        let has_left = matches!(state, Dispatched | Delivered);
+        if matches!(state, Ended | Refused | Released) || (has_left && self.forget_address) {
             self.address = None;
         }
     }

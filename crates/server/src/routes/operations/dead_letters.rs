@@ -9,7 +9,7 @@ use tradewind_engine::{
     ports::{Direction, List},
     tables::{DeadLetterKind, DeadLetterRow, DeadLetterState},
 };
-use tradewind_events::{Id, TextEnum, Timestamp, Value};
+use tradewind_events::{FreeJson, Id, TextEnum, Timestamp, Value};
 
 use super::{ActionView, operate};
 use crate::http::{Call, Failure, Json, Okay, Page, PageOf, Path, Query, Sent};
@@ -70,8 +70,7 @@ pub struct DeadLetterDetail {
 #[serde(deny_unknown_fields)]
 pub struct Edit {
     /// The whole message: an envelope as CloudEvents JSON.
-    #[schemars(with = "serde_json::Value")]
-    message: Box<RawValue>,
+    message: FreeJson,
 }
 
 #[derive(Deserialize, JsonSchema)]

@@ -2,14 +2,13 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 use tradewind_engine::{
     Entity,
     operator::Action,
     ports::{Direction, List},
     tables::{EffectRow, EffectState},
 };
-use tradewind_events::{Id, TextEnum, Timestamp, Value};
+use tradewind_events::{FreeJson, Id, TextEnum, Timestamp, Value};
 
 use super::{ActionView, operate};
 use crate::http::{Call, Failure, Json, Okay, Page, PageOf, Path, Query, Sent};
@@ -41,8 +40,7 @@ pub struct JobView {
 #[serde(deny_unknown_fields)]
 pub struct Settlement {
     /// How the job ended, as its worker would have said it.
-    #[schemars(with = "serde_json::Value")]
-    reply: Box<RawValue>,
+    reply: FreeJson,
     /// For the audit trail; no personal data.
     reason: String,
 }

@@ -1,4 +1,5 @@
-//! Money that must go back and was refused for good, or whose call has used up its attempts.
+//! Money that must go back and was refused for good, or whose call has used up its attempts; and what is owed to deleted
+//! customers.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -8,8 +9,8 @@ use tradewind_engine::{
 };
 use tradewind_events::{Currency, Id, Timestamp, Value};
 use tradewind_payments::{
-    Payment, Refund, Surplus,
-    commands::{Owed, RetryOwed, SettleOwed},
+    Account, Payment, Refund, Surplus,
+    commands::{Owed, RetryOwed, SettleOwed, SettlePayable},
 };
 
 use crate::http::{Call, Failure, Json, Okay, Page, PageOf, Path, Sent};
@@ -49,6 +50,43 @@ pub struct PaymentState {
     order_id: Id,
     payment_id: Id,
     state: String,
+}
+
+/// What is owed to a deleted customer: the rest of an account, and what came back after it was closed.
+#[derive(Serialize, JsonSchema)]
+pub struct PayableView {
+    customer_id: Id,
+    currency: Currency,
+    /// In minor units.
+    amount_minor: i64,
+    /// Absent when nothing is owed any more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    owed_since: Option<Timestamp>,
+}
+
+/// What was paid out by other means.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PaidOut {
+    currency: Currency,
+    /// In minor units: all that is owed, or a part of it.
+    amount_minor: i64,
+}
+
+pub async fn list_payables(call: Call, page: Page) -> Result<Okay<PageOf<PayableView>>, Failure> {
+    call.page(&page, owed::<Account>(&page), |account| PayableView::from(&account)).await
+}
+
+/// The customer has the money.
+pub async fn settle_payable(
+    call: Call,
+    Path(customer_id): Path<Id>,
+    Json(paid): Json<PaidOut>,
+) -> Result<Sent<Okay<PayableView>>, Failure> {
+    let PaidOut { currency, amount_minor } = paid;
+    let actor = call.user_id()?.shared();
+    let settle = SettlePayable { customer_id, currency, amount_minor, actor };
+    call.submit(settle, |account| Okay(PayableView::from(account))).await
 }
 
 pub async fn list_holds(call: Call, page: Page) -> Result<Okay<PageOf<OwedView>>, Failure> {
@@ -124,6 +162,17 @@ impl Debt {
             (Some(refund_id), _) => Owed::Refund { refund_id },
             (None, Some(reference)) => Owed::Surplus { reference },
             (None, None) => Owed::Hold,
+        }
+    }
+}
+
+impl From<&Account> for PayableView {
+    fn from(account: &Account) -> Self {
+        Self {
+            customer_id: account.customer_id.clone(),
+            currency: account.currency,
+            amount_minor: account.payable_minor,
+            owed_since: account.owed_since,
         }
     }
 }

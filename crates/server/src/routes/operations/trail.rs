@@ -32,7 +32,7 @@ pub async fn list(call: Call, page: Page) -> Result<Okay<PageOf<AuditView>>, Fai
         actor: row.actor.to_string(),
         action: row.action.to_string(),
         target: row.target.to_string(),
-        detail: serde_json::from_str(&row.detail).unwrap_or_default(),
+        detail: serde_json::from_str(&row.detail).unwrap_or_else(|_| row.detail.to_string().into()),
     };
     call.page(&page, list, view).await
 }

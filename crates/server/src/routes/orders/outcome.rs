@@ -82,7 +82,8 @@ fn with_outcome(mut body: Vec<u8>, outcome: &OutcomeView) -> Vec<u8> {
     if body.pop() == Some(b'}') {
         body.extend_from_slice(br#","outcome":"#);
         // Texts and names: there is nothing that JSON cannot hold.
-        body.extend(serde_json::to_vec(outcome).unwrap_or_default());
+        let outcome = serde_json::to_vec(outcome);
+        body.extend(outcome.unwrap_or_else(|error| panic!("an outcome cannot be written as JSON: {error}")));
         body.push(b'}');
     }
     body

@@ -8,6 +8,8 @@ use tradewind_events::{Address, CancelledBy, Currency, Id, Lines, PaymentMethod,
 use tradewind_orders::{Order, owed_step};
 use tradewind_query::{OrderStatus, OrderView, PaymentState, RefundView, ReservationState, ShipmentState};
 
+use crate::http::PageOf;
+
 /// One order with all that was done for it. Amounts are in minor units of `currency`, and absent until it is quoted.
 #[derive(Serialize, JsonSchema)]
 pub struct OrderDetails {
@@ -35,6 +37,11 @@ pub struct OrderDetails {
     shipment: Option<ShipmentPart>,
     /// Money that went back, whole or in parts.
     refunds: Vec<RefundPart>,
+    /// There are more refunds: the cursor for `/v1/orders/{order_id}/refunds`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refunds_cursor: Option<String>,
+    /// It has more events than its timeline keeps: the latest are left out there.
+    timeline_full: bool,
     #[serde(flatten)]
     times: Times,
     /// Why it ended.
@@ -119,8 +126,9 @@ struct ShipmentPart {
     tracking: Option<Arc<str>>,
 }
 
+/// Money of an order that went back.
 #[derive(Serialize, JsonSchema)]
-struct RefundPart {
+pub struct RefundPart {
     refund_id: Id,
     amount_minor: i64,
     currency: Currency,
@@ -211,6 +219,8 @@ impl OrderDetails {
                 tracking: view.tracking,
             }),
             refunds: Vec::new(),
+            refunds_cursor: None,
+            timeline_full: view.timeline_full,
             times,
             reason: view.reason,
             step: view.owed_step,
@@ -244,6 +254,8 @@ impl OrderDetails {
             payment: None,
             shipment: None,
             refunds: Vec::new(),
+            refunds_cursor: None,
+            timeline_full: false,
             times: Times {
                 placed_at: Some(order.placed_at),
                 deadline_at: Some(order.deadline_at),
@@ -260,20 +272,21 @@ impl OrderDetails {
         &self.customer_id
     }
 
-    pub fn add_refunds(&mut self, refunds: Vec<RefundView>) {
-        self.refunds.extend(refunds.into_iter().map(|refund| RefundPart {
-            refund_id: refund.refund_id,
-            amount_minor: refund.amount_minor,
-            currency: refund.currency,
-            reason: refund.reason,
-            refunded_at: refund.refunded_at,
-        }));
+    pub fn add_refunds(&mut self, refunds: PageOf<RefundPart>) {
+        (self.refunds, self.refunds_cursor) = (refunds.items, refunds.next_cursor);
     }
 
     /// The read model holds nothing personal.
     pub fn add_addresses(&mut self, order: &Order) {
         self.shipping_address.clone_from(&order.shipping_address);
         self.billing_address.clone_from(&order.billing_address);
+    }
+}
+
+impl RefundPart {
+    pub fn of(refund: RefundView) -> Self {
+        let RefundView { refund_id, amount_minor, currency, reason, refunded_at, .. } = refund;
+        Self { refund_id, amount_minor, currency, reason, refunded_at }
     }
 }
 

@@ -1,0 +1,133 @@
+//! Why a service makes dead letters, as far as the engine can tell without knowing the domain: how many unrelated causes
+//! there are. Many of them within a minute mean that the service is broken, and it is paused. One order, one request or
+//! one customer whose messages fail again and again is one cause: it must not stop the service for all others.
+
+use std::{collections::HashSet, time::Duration};
+
+use tradewind_events::{Envelope, Id, Timestamp};
+
+use super::Core;
+use crate::{
+    StoredAnswer,
+    operator::{Action, Operator},
+    work::{CommandMessage, Context, Item, Message},
+};
+
+/// Causes are counted over this time.
+const CAUSES_WINDOW: Duration = Duration::from_mins(1);
+
+/// What tells a failure from unrelated ones.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct FailureCause {
+    /// On whose behalf: the party of the event, or its key where it names none.
+    party: Id,
+    /// The request that it follows from.
+    correlation_id: Option<Id>,
+}
+
+impl FailureCause {
+    /// An event could not be handled.
+    pub fn of(envelope: &Envelope) -> Self {
+        let party = envelope.event.party().unwrap_or(&envelope.key).clone();
+        Self { party, correlation_id: Some(envelope.correlation_id.clone()) }
+    }
+
+    /// An event could not be handled, and not even be read: only its key is known.
+    pub fn key(key: &Id) -> Self {
+        Self { party: key.clone(), correlation_id: None }
+    }
+
+    /// A timer could not fire. It does not say on whose behalf it was set, so all timers of one name are one cause.
+    pub fn timer(service: &str, name: &str) -> Option<Self> {
+        Some(Self { party: Id::new(format!("{service}.{name}")).ok()?, correlation_id: None })
+    }
+}
+
+/// The causes of the dead letters of one service within a minute.
+#[derive(Default)]
+pub(super) struct Causes {
+    since: Timestamp,
+    count: u32,
+    /// Parties and requests of the causes that were counted: two for each at most, so [`Self::count`] bounds them.
+    seen: HashSet<Id>,
+}
+
+impl Causes {
+    /// Counts a cause unless it has something in common with one that was counted. Whether more than `max` are counted:
+    /// then counting begins anew.
+    fn exceed(&mut self, cause: FailureCause, now: Timestamp, max: u32) -> bool {
+        if now.since(self.since) >= CAUSES_WINDOW {
+            *self = Self { since: now, ..Self::default() };
+        }
+        let FailureCause { party, correlation_id } = cause;
+        if self.seen.contains(&party) || correlation_id.as_ref().is_some_and(|id| self.seen.contains(id)) {
+            return false;
+        }
+        self.count += 1;
+        let exceeds = self.count > max;
+        if exceeds {
+            *self = Self::default();
+        } else {
+            self.seen.insert(party);
+            self.seen.extend(correlation_id);
+        }
+        exceeds
+    }
+}
+
+impl Core {
+    /// A service whose dead letters have too many unrelated causes is paused: most likely the service is broken, not the
+    /// messages.
+    pub(super) fn note_dead_letter(&mut self, service: usize, cause: FailureCause) {
+        let (name, now) = (self.services[service].name, self.work.now);
+        let max = self.limits.dead_letters_a_minute_max;
+        if !self.is_running(name) || !self.causes.entry(name).or_default().exceed(cause, now, max) {
+            return;
+        }
+        tracing::error!(consumer = name, "too many dead letters: the consumer is paused");
+        let consumer = tradewind_events::id(name);
+        let reason = format!("dead letters with more than {max} unrelated causes within a minute");
+        let action = Action::Pause { consumer: consumer.clone(), reason: reason.into() };
+        let context = Context { request_id: consumer.clone(), correlation_id: consumer, traceparent: None };
+        let pause = Operator { actor: "engine".into(), action };
+        let pause = CommandMessage::operator(pause, context, |_| StoredAnswer::default());
+        self.intake.push_front(Item::new(Message::Command(pause)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tradewind_events::id;
+
+    use super::*;
+
+    fn cause(party: &str, request: &str) -> FailureCause {
+        FailureCause { party: id(party), correlation_id: Some(id(request)) }
+    }
+
+    #[test]
+    fn causes_with_a_party_or_a_request_in_common_count_once_and_take_no_memory() {
+        let (mut causes, now) = (Causes::default(), Timestamp::from_millis(1_000_000));
+        for nth in 0..1_000 {
+            assert!(!causes.exceed(cause("ada", &format!("r{nth}")), now, 3));
+            assert!(!causes.exceed(cause(&format!("c{nth}"), "r0"), now, 3));
+        }
+        assert_eq!((causes.count, causes.seen.len()), (1, 2));
+        assert!(!causes.exceed(cause("bob", "r-bob"), now, 3));
+        assert!(!causes.exceed(cause("cyd", "r-cyd"), now, 3));
+        assert_eq!(causes.seen.len(), 6);
+        assert!(causes.exceed(cause("dan", "r-dan"), now, 3));
+        assert_eq!((causes.count, causes.seen.len()), (0, 0), "a service that is resumed starts anew");
+    }
+
+    #[test]
+    fn causes_are_forgotten_after_a_minute() {
+        let (mut causes, now) = (Causes::default(), Timestamp::from_millis(1_000_000));
+        for nth in 0..10 {
+            let now = now.plus(CAUSES_WINDOW * nth);
+            for party in ["ada", "bob", "cyd"] {
+                assert!(!causes.exceed(cause(party, &format!("{party}-{nth}")), now, 3));
+            }
+        }
+    }
+}

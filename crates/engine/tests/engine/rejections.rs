@@ -1,0 +1,285 @@
+//! A key or a row that the store rejects is the fault of the message that needs it, and of no other.
+
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex},
+};
+
+use serde::{Deserialize, Serialize, Serializer};
+use tradewind_engine::{
+    Answer, Command, CommandMessage, Committed, Context, Core, Effect, Entity, Formed, Heard, Limits, Message, Outcome,
+    Service, Settings, Setup, StoredAnswer, StoredRow, Table, Uow,
+    ports::{List, Reader, StoreError, Writer},
+    segment::Segment,
+    tables::{DeadLetterRow, EffectRow, InboxRow},
+};
+use tradewind_events::{Envelope, Event, EventKind, Id, Key, KeyText, Registry, Timestamp, Value, id, row_key};
+use tradewind_testkit::{CountedIds, ManualClock, MemoryStore};
+
+struct Shelf;
+
+impl Settings for Shelf {
+    const SERVICE: &'static str = "shelf";
+}
+
+#[derive(Debug, Clone, PartialEq, Entity)]
+#[entity(owner = Shelf, table = "box", key = box_id)]
+struct Crate {
+    box_id: Id,
+    filled: i64,
+}
+
+#[derive(Debug, Clone, Command)]
+#[command(owner = Shelf, name = "fill", answer = i64, key = box_id)]
+struct Fill {
+    box_id: Id,
+    /// Looks before it writes.
+    looks: bool,
+}
+
+fn fill(uow: &mut Uow<Shelf>, fill: &Fill) -> Answer<i64> {
+    let known = if fill.looks { uow.get::<Crate>(&fill.box_id)? } else { None };
+    let filled = known.map_or(0, |known| known.filled) + 1;
+    uow.put(Crate { box_id: fill.box_id.clone(), filled });
+    Ok(filled)
+}
+
+/// A parcel that has to be weighed elsewhere.
+#[derive(Deserialize)]
+struct Parcel {
+    /// JSON has no way to write it.
+    broken: bool,
+}
+
+impl Serialize for Parcel {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if self.broken { Err(serde::ser::Error::custom("it is broken")) } else { serializer.serialize_unit() }
+    }
+}
+
+struct Weigh;
+
+impl Effect for Weigh {
+    type Owner = Shelf;
+    type Request = Parcel;
+    type Reply = i64;
+    const NAME: &'static str = "weigh";
+}
+
+#[derive(Debug, Clone, Command)]
+#[command(owner = Shelf, name = "ship", key = box_id)]
+struct Ship {
+    box_id: Id,
+    broken: bool,
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "a command answers")]
+fn ship(uow: &mut Uow<Shelf>, ship: &Ship) -> Answer<()> {
+    uow.effect::<Weigh>(&ship.box_id, &Parcel { broken: ship.broken });
+    uow.put(Crate { box_id: ship.box_id.clone(), filled: 1 });
+    Ok(())
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, Event)]
+#[event("lid.closed", version = 1, about = lid(box_id), key = box_id)]
+struct Closed {
+    box_id: Id,
+}
+
+fn close(uow: &mut Uow<Shelf>, closed: &Closed) -> Outcome {
+    let known = uow.get::<Crate>(&closed.box_id)?;
+    uow.put(Crate { box_id: closed.box_id.clone(), filled: known.map_or(0, |known| known.filled) + 10 });
+    Ok(())
+}
+
+/// A store that rejects some keys.
+#[derive(Clone, Default)]
+struct Rejecting {
+    store: MemoryStore,
+    keys: Arc<Mutex<BTreeSet<(&'static str, String)>>>,
+}
+
+impl Reader for Rejecting {
+    fn load(&self, table: &'static Table, keys: &[Key]) -> Result<Vec<Option<StoredRow>>, StoreError> {
+        let rejected = self.keys.lock().expect("no test has panicked");
+        if keys.iter().any(|key| rejected.contains(&(table.name, key.as_str().to_owned()))) {
+            return Err(StoreError::Rejected("it cannot be bound".to_owned()));
+        }
+        self.store.load(table, keys)
+    }
+    fn list(&self, list: &List) -> Result<Vec<StoredRow>, StoreError> {
+        self.store.list(list)
+    }
+    fn search(&self, list: &List, text: &str, offset: u32) -> Result<Vec<StoredRow>, StoreError> {
+        self.store.search(list, text, offset)
+    }
+    fn segments(&self, from: u64, limit: u32) -> Result<Vec<Segment>, StoreError> {
+        self.store.segments(from, limit)
+    }
+    fn last_segment(&self) -> Result<u64, StoreError> {
+        self.store.last_segment()
+    }
+}
+
+struct Bench {
+    core: Core,
+    writer: Box<dyn Writer>,
+    reader: Rejecting,
+    told: Arc<Mutex<Vec<String>>>,
+}
+
+impl Bench {
+    fn new() -> Self {
+        Self::over(MemoryStore::new())
+    }
+
+    fn over(store: MemoryStore) -> Self {
+        let reader = Rejecting { store, ..Rejecting::default() };
+        let (epoch, writer) = reader.store.own();
+        let core = Core::new(Setup {
+            store_name: "shelf".into(),
+            epoch,
+            services: vec![Service::new(Shelf).owns::<Crate>().command(fill).command(ship).on(close).build()],
+            registry: Registry::new([EventKind::of::<Closed>("far")]),
+            reader: Arc::new(reader.clone()),
+            clock: Arc::new(ManualClock::default()),
+            ids: Box::new(CountedIds::new("id")),
+            limits: Limits::default(),
+            observer: Arc::new(()),
+            log_heard: false,
+        });
+        Self { core: core.expect("the store can be read"), writer: Box::new(writer), reader, told: Arc::default() }
+    }
+
+    fn rejects(&self, table: &'static str, key: &str) {
+        self.reader.keys.lock().expect("no test has panicked").insert((table, key.to_owned()));
+    }
+
+    fn asks(&mut self, box_id: &str, looks: bool) {
+        self.sends(box_id, Fill { box_id: id(box_id), looks });
+    }
+
+    fn sends<C: Command>(&mut self, box_id: &str, command: C) {
+        let context = Context { request_id: id("r"), correlation_id: id("r"), traceparent: None };
+        let (told, name) = (Arc::clone(&self.told), box_id.to_owned());
+        let message = CommandMessage::new(command, context, |_| StoredAnswer::default());
+        self.core.accept(Message::Command(message.reply(move |answer| {
+            let answer = answer.map_or_else(|problem| problem.code(), |_| "done");
+            told.lock().expect("no test has panicked").push(format!("{name} {answer}"));
+        })));
+    }
+
+    fn hears(&mut self, event_id: &str, box_id: &str) {
+        let event = Closed { box_id: id(box_id) };
+        let envelope = Envelope {
+            id: id(event_id),
+            source: KeyText::literal("far"),
+            subject: Event::subject(&event),
+            key: id(box_id),
+            time: Timestamp::default(),
+            sequence: 1,
+            correlation_id: id("r"),
+            causation_id: None,
+            traceparent: None,
+            event: Arc::new(event),
+        };
+        self.core.accept(Message::Heard(Heard { envelope: Arc::new(envelope), receipt: None }));
+    }
+
+    fn finishes(&mut self) {
+        while let Formed::Batch(sealed) = self.core.form().expect("a rejected row is no failed store") {
+            self.writer.commit(&sealed.encode().expect("it can be encoded")).expect("the store takes it");
+            self.core.committed().iter_mut().for_each(Committed::answer);
+        }
+        // What changed nothing is settled as well.
+        self.core.settled().iter_mut().for_each(Committed::answer);
+    }
+
+    fn told(&self) -> Vec<String> {
+        let mut told = std::mem::take(&mut *self.told.lock().expect("no test has panicked"));
+        told.sort();
+        told
+    }
+
+    fn rows<E: Entity>(&self) -> Vec<E> {
+        let rows = self.reader.store.rows(E::TABLE);
+        rows.iter().map(|row| E::from_row(&row.values).expect("a row")).collect()
+    }
+}
+
+#[test]
+fn only_the_command_that_needs_a_rejected_row_fails() {
+    let mut bench = Bench::new();
+    bench.rejects("box", "bad");
+    for (box_id, looks) in [("a", true), ("bad", true), ("b", true), ("bad", false), ("c", false)] {
+        bench.asks(box_id, looks);
+    }
+    bench.finishes();
+    assert_eq!(bench.told(), ["a done", "b done", "bad internal", "bad internal", "c done"]);
+    assert_eq!(bench.rows::<Crate>().len(), 3);
+    // It was rejected for the moment.
+    bench.reader.keys.lock().unwrap().clear();
+    bench.asks("bad", true);
+    bench.finishes();
+    assert_eq!(bench.told(), ["bad done"]);
+}
+
+#[test]
+fn an_event_that_needs_a_rejected_row_is_a_dead_letter() {
+    let mut bench = Bench::new();
+    bench.rejects("box", "bad");
+    bench.hears("far-1", "bad");
+    bench.hears("far-2", "good");
+    bench.finishes();
+    assert_eq!(bench.rows::<Crate>(), [Crate { box_id: id("good"), filled: 10 }]);
+    let dead = bench.rows::<DeadLetterRow>();
+    assert_eq!((dead.len(), dead[0].event_id.as_ref()), (1, Some(&id("far-1"))));
+    assert!(dead[0].reason.contains("box bad cannot be loaded: it cannot be bound"), "{}", dead[0].reason);
+    assert_eq!(bench.rows::<InboxRow>().len(), 2);
+}
+
+#[test]
+fn an_event_whose_own_rows_are_rejected_is_kept_all_the_same() {
+    for (table, key) in [("inbox", "far-1"), ("counter", "shelf\u{1f}far")] {
+        let mut bench = Bench::new();
+        bench.rejects(table, key);
+        bench.hears("far-1", "good");
+        bench.asks("a", true);
+        bench.finishes();
+        assert_eq!(bench.told(), ["a done"], "{table}");
+        let dead = bench.rows::<DeadLetterRow>();
+        assert_eq!((dead.len(), dead[0].event_id.as_ref()), (1, Some(&id("far-1"))), "{table}");
+        assert!(dead[0].reason.contains("cannot be loaded"), "{}", dead[0].reason);
+        assert!(!dead[0].message.is_empty(), "what came is kept");
+    }
+}
+
+#[test]
+fn a_job_that_cannot_be_written_or_looked_up_fails_its_handler() {
+    let mut bench = Bench::new();
+    bench.rejects("effect", "b");
+    for (box_id, broken) in [("a", true), ("b", false), ("c", false)] {
+        bench.sends(box_id, Ship { box_id: id(box_id), broken });
+    }
+    bench.finishes();
+    assert_eq!(bench.told(), ["a internal", "b internal", "c done"]);
+    let jobs = bench.rows::<EffectRow>();
+    assert_eq!((jobs.len(), &*jobs[0].request), (1, "null"));
+    assert_eq!(bench.rows::<Crate>().len(), 1);
+}
+
+#[test]
+fn a_job_whose_old_row_cannot_be_read_is_not_dropped() {
+    let mut bench = Bench::new();
+    bench.sends("a", Ship { box_id: id("a"), broken: false });
+    bench.finishes();
+    let mut row = bench.reader.store.rows(EffectRow::TABLE).remove(0);
+    row.values[4] = Value::Text("nowhere".into());
+    bench.reader.store.tamper(EffectRow::TABLE, &row_key(&["a"]), Some(row));
+    // What is in memory is still good; a start finds only what is stored.
+    let store = std::mem::take(&mut bench.reader.store);
+    let mut bench = Bench::over(store);
+    bench.sends("a", Ship { box_id: id("a"), broken: false });
+    bench.finishes();
+    assert_eq!(bench.told(), ["a internal"]);
+}

@@ -1,0 +1,181 @@
+/* Page checksums: a layer between SQLite and the file system.
+ *
+ * SQLite believes what it reads from the database file: a byte that a disk has changed becomes a wrong answer. This layer
+ * puts a checksum into the last eight bytes of each page that is written to a database file, and compares it when the
+ * page is read. SQLite leaves these bytes alone where the header reserves exactly eight of them, which every database
+ * does that a connection of this program creates.
+ *
+ * In memory, in the write-ahead log and in a rollback journal these bytes are zero. A page that another program's SQLite
+ * has copied from the log into the file therefore has no checksum, which is accepted; one that it has changed has the
+ * checksum of its former content, which is not.
+ */
+
+#include <sqlite3.h>
+#include <stdint.h>
+#include <string.h>
+
+#define SEAL_BYTES 8
+#define HEADER_BYTES 100
+
+/* An open database file. The file of the layer below follows it. */
+typedef struct {
+  sqlite3_file base;
+  int page_bytes; /* 0: its pages have no checksums */
+} SealedFile;
+
+static sqlite3_vfs *below;
+static sqlite3_vfs layer;
+
+static SealedFile *sealed(sqlite3_file *file) { return (SealedFile *)file; }
+static sqlite3_file *inner(sqlite3_file *file) { return (sqlite3_file *)(sealed(file) + 1); }
+
+static uint64_t rotated(uint64_t x, int by) { return (x << by) | (x >> (64 - by)); }
+
+static uint64_t word_at(const unsigned char *at) {
+  uint64_t word;
+  memcpy(&word, at, sizeof word);
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+  word = __builtin_bswap64(word);
+#endif
+  return word;
+}
+
+/* Four lanes of multiply and rotate. Each step can be reversed, so a change within one word is always found; others are
+ * missed once in 2^64. The number of the page is part of it: a page in the wrong place is found too. Never zero. */
+static uint64_t checksum(const unsigned char *page, int bytes, uint64_t number) {
+  static const uint64_t odd = 0x9E3779B97F4A7C15u, other = 0xC2B2AE3D27D4EB4Fu;
+  uint64_t lane[4] = {number, number ^ odd, number + other, ~number};
+  int at = 0;
+  for (; at + 32 <= bytes; at += 32)
+    for (int nth = 0; nth < 4; nth++)
+      lane[nth] = rotated(lane[nth] + word_at(page + at + nth * 8) * other, 31) * odd;
+  for (int nth = 0; at + 8 <= bytes; at += 8, nth++)
+    lane[nth] = rotated(lane[nth] + word_at(page + at) * other, 31) * odd;
+  uint64_t sum = rotated(lane[0], 1) + rotated(lane[1], 7) + rotated(lane[2], 12) + rotated(lane[3], 18);
+  sum = (sum ^ (sum >> 33)) * other;
+  sum ^= sum >> 29;
+  return sum ? sum : 1;
+}
+
+/* Takes from a header whether pages have checksums. */
+static void look_at_header(SealedFile *file, const unsigned char *header) {
+  int page_bytes = header[16] << 8 | header[17];
+  if (page_bytes == 1) page_bytes = 65536;
+  int reserves = memcmp(header, "SQLite format 3", 16) == 0 && header[20] == SEAL_BYTES;
+  file->page_bytes = reserves && page_bytes >= 512 && (page_bytes & (page_bytes - 1)) == 0 ? page_bytes : 0;
+}
+
+static int is_page(const SealedFile *file, int bytes, sqlite3_int64 offset) {
+  return file->page_bytes != 0 && bytes == file->page_bytes && offset % bytes == 0;
+}
+
+static int read_page(sqlite3_file *file, void *to, int bytes, sqlite3_int64 offset) {
+  int done = inner(file)->pMethods->xRead(inner(file), to, bytes, offset);
+  if (done != SQLITE_OK) return done;
+  if (offset == 0 && bytes >= HEADER_BYTES) look_at_header(sealed(file), to);
+  if (!is_page(sealed(file), bytes, offset)) return SQLITE_OK;
+  unsigned char *seal = (unsigned char *)to + bytes - SEAL_BYTES;
+  uint64_t found = word_at(seal);
+  if (found != 0 && found != checksum(to, bytes - SEAL_BYTES, (uint64_t)(offset / bytes) + 1)) {
+    sqlite3_log(SQLITE_IOERR_DATA, "page %lld is not what was written", offset / bytes + 1);
+    return SQLITE_IOERR_DATA;
+  }
+  memset(seal, 0, SEAL_BYTES);
+  return SQLITE_OK;
+}
+
+static int write_page(sqlite3_file *file, const void *from, int bytes, sqlite3_int64 offset) {
+  if (offset == 0 && bytes >= HEADER_BYTES) look_at_header(sealed(file), from);
+  if (!is_page(sealed(file), bytes, offset)) return inner(file)->pMethods->xWrite(inner(file), from, bytes, offset);
+  /* The buffer is one of SQLite's pages, whose last bytes belong to this layer. */
+  unsigned char *seal = (unsigned char *)from + bytes - SEAL_BYTES;
+  uint64_t sum = checksum(from, bytes - SEAL_BYTES, (uint64_t)(offset / bytes) + 1);
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+  sum = __builtin_bswap64(sum);
+#endif
+  memcpy(seal, &sum, SEAL_BYTES);
+  int done = inner(file)->pMethods->xWrite(inner(file), from, bytes, offset);
+  memset(seal, 0, SEAL_BYTES);
+  return done;
+}
+
+static int control(sqlite3_file *file, int what, void *argument) {
+  if (what == SQLITE_FCNTL_PRAGMA) {
+    char **arguments = argument;
+    if (sqlite3_stricmp(arguments[1], "page_checksums") == 0) {
+      arguments[0] = sqlite3_mprintf("%d", sealed(file)->page_bytes != 0);
+      return SQLITE_OK;
+    }
+  }
+  return inner(file)->pMethods->xFileControl(inner(file), what, argument);
+}
+
+/* Parts of pages are never read past the checksum. */
+static int traits(sqlite3_file *file) {
+  return inner(file)->pMethods->xDeviceCharacteristics(inner(file)) & ~SQLITE_IOCAP_SUBPAGE_READ;
+}
+
+/* Pages are not mapped into memory: nothing could compare them. */
+static int fetch(sqlite3_file *file, sqlite3_int64 offset, int bytes, void **page) {
+  (void)file, (void)offset, (void)bytes;
+  *page = 0;
+  return SQLITE_OK;
+}
+
+static int unfetch(sqlite3_file *file, sqlite3_int64 offset, void *page) {
+  (void)file, (void)offset, (void)page;
+  return SQLITE_OK;
+}
+
+/* What the layer below does alone. */
+static int close_file(sqlite3_file *f) { return inner(f)->pMethods->xClose(inner(f)); }
+static int cut(sqlite3_file *f, sqlite3_int64 bytes) { return inner(f)->pMethods->xTruncate(inner(f), bytes); }
+static int flush(sqlite3_file *f, int flags) { return inner(f)->pMethods->xSync(inner(f), flags); }
+static int size(sqlite3_file *f, sqlite3_int64 *bytes) { return inner(f)->pMethods->xFileSize(inner(f), bytes); }
+static int lock(sqlite3_file *f, int level) { return inner(f)->pMethods->xLock(inner(f), level); }
+static int unlock(sqlite3_file *f, int level) { return inner(f)->pMethods->xUnlock(inner(f), level); }
+static int reserved(sqlite3_file *f, int *is) { return inner(f)->pMethods->xCheckReservedLock(inner(f), is); }
+static int sector(sqlite3_file *f) { return inner(f)->pMethods->xSectorSize(inner(f)); }
+static int shm_map(sqlite3_file *f, int page, int bytes, int extend, void volatile **to) {
+  return inner(f)->pMethods->xShmMap(inner(f), page, bytes, extend, to);
+}
+static int shm_lock(sqlite3_file *f, int offset, int n, int flags) {
+  return inner(f)->pMethods->xShmLock(inner(f), offset, n, flags);
+}
+static void shm_barrier(sqlite3_file *f) { inner(f)->pMethods->xShmBarrier(inner(f)); }
+static int shm_unmap(sqlite3_file *f, int delete) { return inner(f)->pMethods->xShmUnmap(inner(f), delete); }
+
+#define BASIC close_file, read_page, write_page, cut, flush, size, lock, unlock, reserved, control, sector, traits
+static const sqlite3_io_methods with_log = {3, BASIC, shm_map, shm_lock, shm_barrier, shm_unmap, fetch, unfetch};
+static const sqlite3_io_methods without_log = {1, BASIC, 0, 0, 0, 0, 0, 0};
+
+static int open_file(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags, int *out_flags) {
+  (void)vfs;
+  if (!(flags & SQLITE_OPEN_MAIN_DB)) return below->xOpen(below, name, file, flags, out_flags);
+  memset(file, 0, sizeof(SealedFile));
+  int done = below->xOpen(below, name, inner(file), flags, out_flags);
+  if (inner(file)->pMethods == 0) return done;
+  int has_log = inner(file)->pMethods->iVersion >= 2 && inner(file)->pMethods->xShmMap != 0;
+  file->pMethods = has_log ? &with_log : &without_log;
+  return done;
+}
+
+/* Reserves the bytes of the checksums in a database that is created; one that is there keeps what it has. */
+static int reserve(sqlite3 *connection, char **error, const sqlite3_api_routines *api) {
+  (void)error, (void)api;
+  int bytes = SEAL_BYTES;
+  sqlite3_file_control(connection, "main", SQLITE_FCNTL_RESERVE_BYTES, &bytes);
+  return SQLITE_OK;
+}
+
+/* Before `main`, so that there is no database that is opened without it. */
+__attribute__((constructor)) static void register_layer(void) {
+  below = sqlite3_vfs_find(0);
+  if (below == 0) return;
+  layer = *below;
+  layer.pNext = 0;
+  layer.zName = "tradewind";
+  layer.szOsFile = (int)sizeof(SealedFile) + below->szOsFile;
+  layer.xOpen = open_file;
+  if (sqlite3_vfs_register(&layer, 1) == SQLITE_OK) sqlite3_auto_extension((void (*)(void))reserve);
+}
