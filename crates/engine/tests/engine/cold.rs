@@ -4,9 +4,9 @@ use std::sync::{Arc, Mutex};
 
 use serde::{Deserialize, Serialize};
 use tradewind_engine::{
-    Answer, AnyService, Command, CommandMessage, Context, Core, Entity, Formed, Limits, Message, Outcome, Service,
-    Settings, Setup, Stop, StoredAnswer, StoredRow, Table, Uow,
-    ports::{List, Reader, StoreError, Writer},
+    Answer, AnyService, Command, CommandMessage, Context, Core, EngineTime, Entity, Formed, Limits, Message, Outcome,
+    Service, Settings, Setup, Stop, StoredAnswer, StoredRow, Table, Uow,
+    ports::{List, Phrase, Reader, StoreError, Writer},
     segment::Segment,
 };
 use tradewind_events::{Event, EventKind, Id, Key, Registry, id};
@@ -181,7 +181,7 @@ impl Reader for Counted {
         self.store.list(list)
     }
 
-    fn search(&self, list: &List, text: &str, offset: u32) -> Result<Vec<StoredRow>, StoreError> {
+    fn search(&self, list: &List, text: &[Phrase], offset: u32) -> Result<Vec<StoredRow>, StoreError> {
         self.store.search(list, text, offset)
     }
 
@@ -205,7 +205,7 @@ fn loaded(limits: Limits, batches: &[u32]) -> Vec<usize> {
         services: vec![walker()],
         registry: registry(),
         reader: Arc::new(reader.clone()),
-        clock: Arc::new(ManualClock::default()),
+        clock: EngineTime::new(Arc::new(ManualClock::default())),
         ids: Box::new(CountedIds::new("id")),
         limits,
         observer: Arc::new(()),

@@ -7,9 +7,9 @@ use std::{
 
 use serde::{Deserialize, Serialize, Serializer};
 use tradewind_engine::{
-    Answer, Command, CommandMessage, Committed, Context, Core, Effect, Entity, Formed, Heard, Limits, Message, Outcome,
-    Service, Settings, Setup, StoredAnswer, StoredRow, Table, Uow,
-    ports::{List, Reader, StoreError, Writer},
+    Answer, Command, CommandMessage, Committed, Context, Core, Effect, EngineTime, Entity, Formed, Heard, Limits,
+    Message, Outcome, Service, Settings, Setup, StoredAnswer, StoredRow, Table, Uow,
+    ports::{List, Phrase, Reader, StoreError, Writer},
     segment::Segment,
     tables::{DeadLetterRow, EffectRow, InboxRow},
 };
@@ -110,7 +110,7 @@ impl Reader for Rejecting {
     fn list(&self, list: &List) -> Result<Vec<StoredRow>, StoreError> {
         self.store.list(list)
     }
-    fn search(&self, list: &List, text: &str, offset: u32) -> Result<Vec<StoredRow>, StoreError> {
+    fn search(&self, list: &List, text: &[Phrase], offset: u32) -> Result<Vec<StoredRow>, StoreError> {
         self.store.search(list, text, offset)
     }
     fn segments(&self, from: u64, limit: u32) -> Result<Vec<Segment>, StoreError> {
@@ -142,7 +142,7 @@ impl Bench {
             services: vec![Service::new(Shelf).owns::<Crate>().command(fill).command(ship).on(close).build()],
             registry: Registry::new([EventKind::of::<Closed>("far")]),
             reader: Arc::new(reader.clone()),
-            clock: Arc::new(ManualClock::default()),
+            clock: EngineTime::new(Arc::new(ManualClock::default())),
             ids: Box::new(CountedIds::new("id")),
             limits: Limits::default(),
             observer: Arc::new(()),
