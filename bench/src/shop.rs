@@ -15,9 +15,9 @@ use tradewind_catalog::{
     commands::{CreateProduct, NewVariant, PublishProduct},
 };
 use tradewind_engine::{
-    AnyService, BatchFigures, Command, CommandMessage, Context, Entity, Handle, Idempotency, Limits, Observer, Parts,
-    Setup, StoredAnswer, Worker,
-    ports::{Clock, Ids, List, SystemClock, UuidV7},
+    AnyService, BatchFigures, Command, CommandMessage, Context, EngineTime, Entity, Handle, Idempotency, Limits,
+    Observer, Parts, Setup, StoredAnswer, Worker,
+    ports::{Ids, List, UuidV7},
     tables::EffectRow,
 };
 use tradewind_events::{AdjustmentType, Attributes, Currency, Id, KeyText, Line, PaymentMethod, Value};
@@ -114,7 +114,7 @@ impl Shop {
     /// Opens a shop on a new file, fills its shelves and its customers' accounts. So many commands are under way at a
     /// time at most.
     pub fn open(store: &Path, market: Market, under_way: usize) -> Result<Self, Failure> {
-        let (clock, services): (Arc<dyn Clock>, _) = (Arc::new(SystemClock), services());
+        let (clock, services) = (EngineTime::default(), services());
         let names = services.iter().map(|service| service.name);
         let opened = Sqlite::open(store, &Options::new("bench", names, clock.now()))?;
         let counts = Arc::new(Counts::default());
@@ -124,7 +124,7 @@ impl Shop {
             services,
             registry: tradewind_events::registry(),
             reader: Arc::new(opened.reader),
-            clock: Arc::clone(&clock),
+            clock: clock.clone(),
             ids: Box::new(UuidV7::default()),
             limits: Limits::default(),
             observer: Arc::clone(&counts) as _,
@@ -263,7 +263,7 @@ pub fn services() -> Vec<AnyService> {
 }
 
 /// Who sends mail, which goes nowhere, as by default. No provider is asked: everything is paid by balance.
-fn workers(clock: Arc<dyn Clock>) -> Result<Vec<Arc<dyn Worker>>, Failure> {
+fn workers(clock: EngineTime) -> Result<Vec<Arc<dyn Worker>>, Failure> {
     let (notifications, identity) = mail_workers(MailOptions {
         from: "shop@localhost".to_owned(),
         shop: "The shop".to_owned(),

@@ -80,7 +80,7 @@ pub fn audit(store: &Path) -> Result<Audited, Failure> {
     let services = services();
     let stores = [StoreView::new(&meta.name, &reader, &services)];
     let (registry, charges) = (tradewind_events::registry(), Charges::default());
-    let audit = Audit { stores: &stores, registry: &registry, charges: Some(&charges), now: SystemClock.now() };
+    let audit = Audit { stores: &stores, registry: &registry, charges: Some(&charges), now: SystemClock.wall() };
     let report = audit.run()?;
     let violations = report.checks.iter().flat_map(|check| &check.violations);
     let first = violations.map(|violation| format!("{}: {}", violation.subject, violation.detail)).next();

@@ -4,6 +4,7 @@
 mod attempt;
 mod causes;
 mod consumers;
+mod deadlines;
 mod failure;
 mod housework;
 mod jobs;
@@ -17,6 +18,7 @@ mod traces;
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::Arc,
+    time::Duration,
 };
 
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -28,8 +30,9 @@ use crate::{
     entity::readable,
     limits::Limits,
     operator::UNAVAILABLE,
-    ports::{Clock, Ids, Reader, StoreError},
+    ports::{Ids, Reader, StoreError},
     tables::TimerRow,
+    time::EngineTime,
     trace::{Span, Tracing},
     uow::UnitOfWork,
     work::{Answered, Item, Message, Receipt},
@@ -51,7 +54,7 @@ pub struct Setup {
     pub services: Vec<AnyService>,
     pub registry: Registry,
     pub reader: Arc<dyn Reader>,
-    pub clock: Arc<dyn Clock>,
+    pub clock: EngineTime,
     pub ids: Box<dyn Ids>,
     pub limits: Limits,
     /// Hears figures; `Arc::new(())` when nobody measures.
@@ -69,7 +72,7 @@ pub struct Core {
     routes: FxHashMap<&'static str, Arc<[Route]>>,
     registry: Registry,
     reader: Arc<dyn Reader>,
-    clock: Arc<dyn Clock>,
+    clock: EngineTime,
     limits: Limits,
     observer: Arc<dyn Observer>,
     tracing: Option<Tracing>,
@@ -91,10 +94,10 @@ pub struct Core {
     names: Vec<KeyText>,
     speaker: Option<Speaker>,
     causes: BTreeMap<&'static str, Causes>,
-    /// Why deadlines are held, if they are.
+    /// Why whoever drives the core holds deadlines, if they are held.
     held: Option<&'static str>,
-    /// When the clock was looked at last.
-    seen: Timestamp,
+    /// When it was last asked what is due.
+    looked_at: Timestamp,
 }
 
 /// One service that hears an event.
@@ -124,7 +127,8 @@ enum ConsumerState {
 
 /// What a batch has come to while it forms.
 struct Forming {
-    opened_at: Timestamp,
+    /// By the monotonic clock.
+    opened_at: Duration,
     /// It is what the store refused before, and takes nothing in.
     alone: bool,
     items: Vec<Item>,
@@ -195,16 +199,14 @@ impl Core {
             speaker: None,
             causes: BTreeMap::new(),
             held: None,
-            seen: Timestamp::default(),
+            looked_at: Timestamp::default(),
             services: setup.services,
             reader: setup.reader,
         };
         core.read_consumers()?;
         core.read_parked()?;
-        // Time does not go back over a restart either.
-        if let Some(last) = core.reader.segments(next_segment - 1, 1)?.first() {
-            core.work.now = last.committed_at;
-        }
+        let last_commit = core.reader.segments(next_segment - 1, 1)?.first().map(|segment| segment.committed_at);
+        core.clock.begin(core.limits.clock_jump_max, last_commit.unwrap_or_default());
         Ok(core)
     }
 
@@ -244,16 +246,6 @@ impl Core {
 
     pub fn parked(&self) -> usize {
         self.parked.count
-    }
-
-    /// Holds or lets go deadlines; `None` lets them fire.
-    pub fn hold_deadlines(&mut self, reason: Option<&'static str>) {
-        self.held = reason;
-        self.seen = self.clock.now();
-    }
-
-    pub fn deadlines_held(&self) -> Option<&'static str> {
-        self.held
     }
 
     /// Takes in all that is waiting and closes the batch: [`Core::extend`], then [`Core::close`].
@@ -306,12 +298,6 @@ impl Core {
         self.forming.take().map_or(Formed::Nothing, |forming| self.seal(forming))
     }
 
-    /// When there will be something to do without a new message.
-    pub fn next_due(&self) -> Timestamp {
-        let timers = if self.held.is_some() { Timestamp::from_millis(i64::MAX) } else { self.timers.next_due() };
-        timers.min(self.jobs.next_due())
-    }
-
     /// Stops for good: whoever waits is told that nothing of his was done.
     pub fn abandon(&mut self, reason: &str) {
         let waiting = std::mem::take(&mut self.intake);
@@ -330,7 +316,7 @@ impl Core {
         self.work.open(batch, self.clock.now());
         let group = self.groups.pop_front();
         let mut forming = Forming {
-            opened_at: self.clock.now(),
+            opened_at: self.clock.monotonic(),
             alone: group.is_some(),
             items: Vec::new(),
             answers: Vec::new(),
@@ -344,25 +330,6 @@ impl Core {
             forming.take(item);
         }
         forming
-    }
-
-    fn take_due_timers(&mut self) -> Result<(), StoreError> {
-        let now = self.clock.now();
-        // The window ends a minute ahead, so the clock is looked at that often even when nothing happens.
-        let before = std::mem::replace(&mut self.seen, now);
-        if before != Timestamp::default() && now.since(before) > self.limits.clock_jump_max && self.held.is_none() {
-            self.held = Some("the clock has jumped");
-        }
-        if self.held.is_some() {
-            return Ok(());
-        }
-        self.timers.refill(now, &*self.reader)?;
-        while self.intake.len() < self.limits.intake_max
-            && let Some((key, ())) = self.timers.pop(now)
-        {
-            self.intake.push_back(Item::new(Message::Timer(key)));
-        }
-        Ok(())
     }
 
     /// The cascade first; then what has waited for rows; then further messages, as long as the batch has room.
@@ -392,7 +359,7 @@ impl Core {
             || forming.events.len() >= self.limits.batch_events_max
             || self.work.bytes >= self.limits.batch_bytes_max
             || self.work.loaded_bytes > self.limits.cache_bytes_max
-            || self.clock.now().since(forming.opened_at) >= self.limits.batch_forming_max
+            || self.clock.monotonic().saturating_sub(forming.opened_at) >= self.limits.batch_forming_max
     }
 
     /// See [`Limits::cache_forgets`].

@@ -53,7 +53,7 @@ pub struct Limits {
     pub idempotency_kept: Duration,
     /// How long an inbox row is kept at least: no shorter than a broker can deliver again.
     pub inbox_kept: Duration,
-    /// A jump of the clock beyond this holds deadlines until it is confirmed.
+    /// A jump of the wall clock ahead beyond this is not adopted: deadlines are held until it is confirmed or comes back.
     pub clock_jump_max: Duration,
 }
 

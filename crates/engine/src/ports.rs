@@ -6,7 +6,7 @@ mod ids;
 mod store;
 
 pub use broker::{Broker, BrokerError, Incoming, Outgoing, Position, Subscription};
-pub use clock::{Clock, SystemClock};
+pub use clock::{Clock, Reading, SystemClock};
 pub use ids::{Ids, UuidV7};
 pub use store::{
     Commit, CommitError, Direction, List, Phrase, Reader, RowChange, RowWrite, SEGMENT_BLOCK_BYTES_MAX, StoreError,

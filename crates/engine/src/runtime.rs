@@ -17,7 +17,8 @@ use tradewind_events::Envelope;
 use crate::{
     CommandMessage, Core, Limits, Logged, Message, Problem, Setup, Tracer,
     operator::UNAVAILABLE,
-    ports::{Broker, Clock, Reader, StoreError, Writer},
+    ports::{Broker, Reader, StoreError, Writer},
+    time::{EngineTime, JUMPED},
 };
 
 pub use workers::Worker;
@@ -76,7 +77,7 @@ pub type CommitHook = Box<dyn Fn(&Envelope) + Send + Sync>;
 struct Shared {
     input: mpsc::Sender<Input>,
     reader: Arc<dyn Reader>,
-    clock: Arc<dyn Clock>,
+    clock: EngineTime,
     limits: Limits,
     tracer: Option<Arc<dyn Tracer>>,
     listeners: RwLock<Vec<Listener>>,
@@ -138,7 +139,8 @@ impl Handle {
         &self.0.reader
     }
 
-    pub fn clock(&self) -> &Arc<dyn Clock> {
+    /// The time by which everything in this process is judged.
+    pub fn clock(&self) -> &EngineTime {
         &self.0.clock
     }
 
@@ -163,7 +165,7 @@ impl Handle {
             parked: shared.parked.load(Ordering::Acquire),
             segment,
             published_segment: if shared.relays { shared.published.load(Ordering::Acquire) } else { segment },
-            deadlines_held: *shared.held.lock().unwrap_or_else(PoisonError::into_inner),
+            deadlines_held: shared.deadlines_held(),
             stopped: shared.stopped.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         }
     }
@@ -223,6 +225,13 @@ impl Shared {
         self.waiting.store(core.waiting(), Ordering::Release);
         self.in_flight.store(core.in_flight(), Ordering::Release);
         self.parked.store(core.parked(), Ordering::Release);
-        *self.held.lock().unwrap_or_else(PoisonError::into_inner) = core.deadlines_held();
+        *self.held.lock().unwrap_or_else(PoisonError::into_inner) = core.held();
+    }
+
+    /// The loop may sleep while the wall clock jumps.
+    fn deadlines_held(&self) -> Option<&'static str> {
+        self.clock.now();
+        let held = *self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.or_else(|| self.clock.has_jumped().then_some(JUMPED))
     }
 }

@@ -13,12 +13,13 @@ use tradewind::{
     identity::{InvalidToken, KeyRing},
     secret::{Keys, decoded, encoded},
 };
+use tradewind_engine::Moment;
 use tradewind_events::{Timestamp, identity::Jwk};
 use tradewind_testkit::MemoryStore;
 
 use crate::{Check, line};
 
-const NOW: Timestamp = Timestamp::from_millis(1_769_860_800_000);
+const NOW: Moment = Moment::at(Timestamp::from_millis(1_769_860_800_000));
 const NOW_SECONDS: i64 = 1_769_860_800;
 
 /// As configured by default, in seconds.

@@ -1,35 +1,90 @@
-//! A clock that stands still until it is moved.
+//! Clocks that stand still until they are moved.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use tradewind_engine::ports::Clock;
+use tradewind_engine::ports::{Clock, Reading};
 use tradewind_events::Timestamp;
 
-/// Shared by its clones.
+/// How much time passes with a reading.
+pub type Creep = Box<dyn FnMut() -> Duration + Send>;
+
+/// A wall clock and a monotonic clock. Clones share them.
 #[derive(Clone)]
 pub struct ManualClock(Arc<Mutex<State>>);
 
 struct State {
-    now: Timestamp,
+    reading: Reading,
+    began: Timestamp,
+    /// Time also passes with each reading.
+    creep: Option<Creep>,
     listeners: Vec<Arc<dyn Fn() + Send + Sync>>,
 }
 
 impl ManualClock {
     pub fn new(now: Timestamp) -> Self {
-        Self(Arc::new(Mutex::new(State { now, listeners: Vec::new() })))
+        let reading = Reading { wall: now, monotonic: Duration::ZERO };
+        Self(Arc::new(Mutex::new(State { reading, began: now, creep: None, listeners: Vec::new() })))
     }
 
+    /// Time passes: both clocks go on.
     pub fn advance(&self, by: Duration) {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        state.now = state.now.plus(by);
+        self.change(|state| state.go_on(by));
+    }
+
+    /// Somebody sets the wall clock, ahead or back by so many milliseconds. No time passes.
+    pub fn jump(&self, by_ms: i64) {
+        self.change(|state| {
+            let wall_ms = state.reading.wall.as_millis().saturating_add(by_ms);
+            state.reading.wall = Timestamp::from_millis(wall_ms);
+        });
+    }
+
+    /// Sets the wall clock right: it shows [`ManualClock::true_time`] again.
+    pub fn set_right(&self) {
+        self.change(|state| state.reading.wall = state.true_time());
+    }
+
+    /// What the wall clock shows.
+    pub fn now(&self) -> Timestamp {
+        self.state().reading.wall
+    }
+
+    /// What the wall clock would show if nobody had set it.
+    pub fn true_time(&self) -> Timestamp {
+        self.state().true_time()
+    }
+
+    /// From now on time passes with each reading; with `None` no more.
+    pub fn creep(&self, creep: Option<Creep>) {
+        self.state().creep = creep;
+    }
+
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        let mut state = self.state();
+        change(&mut state);
         let listeners = state.listeners.clone();
         drop(state);
         for wake in listeners {
             wake();
         }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn go_on(&mut self, by: Duration) {
+        self.reading.wall = self.reading.wall.plus(by);
+        self.reading.monotonic = self.reading.monotonic.saturating_add(by);
+    }
+
+    fn true_time(&self) -> Timestamp {
+        self.began.plus(self.reading.monotonic)
     }
 }
 
@@ -41,15 +96,19 @@ impl Default for ManualClock {
 }
 
 impl Clock for ManualClock {
-    fn now(&self) -> Timestamp {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).now
+    fn read(&self) -> Reading {
+        let mut state = self.state();
+        if let Some(by) = state.creep.as_mut().map(|creep| creep()) {
+            state.go_on(by);
+        }
+        state.reading
     }
 
-    fn until(&self, at: Timestamp) -> Option<Duration> {
-        (at <= self.now()).then_some(Duration::ZERO)
+    fn sleep(&self, wait: Duration) -> Option<Duration> {
+        wait.is_zero().then_some(Duration::ZERO)
     }
 
     fn on_jump(&self, wake: Box<dyn Fn() + Send + Sync>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).listeners.push(wake.into());
+        self.state().listeners.push(wake.into());
     }
 }

@@ -3,18 +3,18 @@
 use std::{future::Future, sync::Arc};
 
 use tokio::sync::Notify;
-use tradewind_engine::ports::Clock;
+use tradewind_engine::EngineTime;
 use tradewind_events::Timestamp;
 
 /// Wakes tasks. Clones watch the same clock.
 #[derive(Clone)]
 pub struct Alarm {
-    clock: Arc<dyn Clock>,
+    clock: EngineTime,
     jumped: Arc<Notify>,
 }
 
 impl Alarm {
-    pub fn new(clock: Arc<dyn Clock>) -> Self {
+    pub fn new(clock: EngineTime) -> Self {
         let jumped = Arc::new(Notify::new());
         let wake = Arc::downgrade(&jumped);
         clock.on_jump(Box::new(move || {

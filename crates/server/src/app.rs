@@ -15,7 +15,7 @@ use tokio::{
     sync::Semaphore,
 };
 use tradewind_engine::{
-    BrokerParts, Entity, Handle, Limits, Parts as EngineParts, Problem, Settings, Setup,
+    BrokerParts, EngineTime, Entity, Handle, Limits, Parts as EngineParts, Problem, Settings, Setup,
     ports::{Clock, Reader, StoreError, SystemClock, UuidV7, Writer},
 };
 use tradewind_identity::{
@@ -162,7 +162,8 @@ impl App {
         let (listener, address) = listen(config.listen)?;
         let probe_listener = config.probe_listen.map(listen).transpose()?;
         let probe_address = probe_listener.as_ref().map(|(_, address)| *address);
-        let workers = hire(&config, Arc::clone(&clock), address)?;
+        let time = EngineTime::new(clock);
+        let workers = hire(&config, time.clone(), address)?;
         let (traces, metrics) = traced(&config, &Instance { store_name: &name, epoch })?;
         let setup = Setup {
             store_name: Arc::clone(&name),
@@ -170,7 +171,7 @@ impl App {
             services: services::some(&config, &part.services),
             registry: tradewind_events::registry(),
             reader: Arc::clone(&reader),
-            clock: Arc::clone(&clock),
+            clock: time,
             ids: Box::new(UuidV7::default()),
             limits: Limits { cache_forgets, ..services::limits(&config) },
             observer: Arc::clone(&metrics) as _,
@@ -243,7 +244,7 @@ fn assemble(config: Config, started: Started, part: &Part, tasks: &Tasks) -> Res
     let master = config.master_key.clone().unwrap_or_else(|| Secret::new(drawn_text().into_bytes()));
     let keys = Arc::new(Keys::new(&master));
     let shop = Shop::new(Parts {
-        alarm: Alarm::new(Arc::clone(engine.clock())),
+        alarm: Alarm::new(engine.clock().clone()),
         key_ring: KeyRing::new(&config, Arc::clone(&keys), Arc::clone(engine.reader()), Vec::new())?
             .asking(part.identity.clone()),
         revocations: if part.holds("identity") {
@@ -373,7 +374,7 @@ pub fn open_sqlite(config: &Config, services: &[&'static str], clock: &dyn Clock
     let options = SqliteOptions {
         readers_max: config.readers_max + PROBE_READERS + 1,
         bytes_max: config.store_size_max.map(|size| size.0),
-        ..SqliteOptions::new(&name, services.iter().copied(), clock.now())
+        ..SqliteOptions::new(&name, services.iter().copied(), clock.wall())
     };
     let opened = Sqlite::open(&config.store, &options)?;
     if is_exposed(&config.store) {

@@ -4,9 +4,9 @@
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 use tradewind_engine::{
-    Audit, Command, CommandMessage, Context, Handle, Parts, Problem, Settings, Setup, StoredAnswer,
+    Audit, Command, CommandMessage, Context, EngineTime, Handle, Parts, Problem, Settings, Setup, StoredAnswer,
     operator::UNAVAILABLE,
-    ports::{Clock, Ids, SystemClock, UuidV7},
+    ports::{Ids, SystemClock, UuidV7},
 };
 use tradewind_events::Id;
 use tradewind_sqlite::Sqlite;
@@ -31,15 +31,14 @@ impl Backroom {
         drop(reader);
         let recorded = |name: &&'static str| meta.services.iter().any(|recorded| recorded == name);
         let names: Vec<&'static str> = services::NAMES.into_iter().filter(recorded).collect();
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let Store { name, epoch, reader, writer } = open_sqlite(config, &names, &*clock)?;
+        let Store { name, epoch, reader, writer } = open_sqlite(config, &names, &SystemClock)?;
         let setup = Setup {
             store_name: name,
             epoch,
             services: services::some(config, &names),
             registry: tradewind_events::registry(),
             reader,
-            clock,
+            clock: EngineTime::default(),
             ids: Box::new(UuidV7::default()),
             limits: services::limits(config),
             observer: Arc::new(()),

@@ -220,7 +220,7 @@ settings! {
         dead_letters_a_minute_max: u32 = "100";
         /// How long the answer under an Idempotency-Key is kept.
         idempotency_kept: Duration = "1day";
-        /// A jump of the clock beyond this holds deadlines until an operator confirms it.
+        /// A jump of the wall clock ahead beyond this is not adopted: deadlines are held until an operator confirms it or it comes back.
         clock_jump_max: Duration = "1h";
         /// Connections that read the store.
         readers_max: usize = "4";

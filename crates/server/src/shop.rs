@@ -7,9 +7,9 @@ use std::{
 
 use tokio::sync::{Semaphore, oneshot};
 use tradewind_engine::{
-    Command, CommandMessage, Context, Entity, Handle, Problem, StoredAnswer,
+    Command, CommandMessage, Context, EngineTime, Entity, Handle, Problem, StoredAnswer,
     operator::UNAVAILABLE,
-    ports::{Clock, Ids, List, Reader, StoreError, UuidV7},
+    ports::{Ids, List, Reader, StoreError, UuidV7},
 };
 use tradewind_events::{AsKey, Id};
 
@@ -70,7 +70,7 @@ impl Shop {
         Self(Arc::new(parts))
     }
 
-    pub fn clock(&self) -> &Arc<dyn Clock> {
+    pub fn clock(&self) -> &EngineTime {
         self.engine.clock()
     }
 

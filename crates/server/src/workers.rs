@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use tradewind_engine::{Worker, ports::Clock};
+use tradewind_engine::{EngineTime, Worker};
 use tradewind_events::Personal;
 use tradewind_notifications::model::Delivery;
 use tradewind_workers::{
@@ -20,7 +20,7 @@ use crate::{
 
 /// Who does the jobs of a shop that listens at this address.
 pub type HireWorkers =
-    Box<dyn FnOnce(&Config, Arc<dyn Clock>, SocketAddr) -> Result<Vec<Arc<dyn Worker>>, WorkersError> + Send>;
+    Box<dyn FnOnce(&Config, EngineTime, SocketAddr) -> Result<Vec<Arc<dyn Worker>>, WorkersError> + Send>;
 
 /// Why somebody cannot be hired, with the setting that is to be looked at.
 #[derive(Debug, thiserror::Error)]
@@ -52,15 +52,15 @@ const fn provider_setting(error: &SimulatorError) -> &'static str {
 }
 
 /// All of them: the provider simulator, with a store beside the shop's, and mail.
-pub fn hire(config: &Config, clock: Arc<dyn Clock>, address: SocketAddr) -> Result<Vec<Arc<dyn Worker>>, WorkersError> {
-    let simulator = ProviderSimulator::open(simulator(config, Arc::clone(&clock), address))?;
+pub fn hire(config: &Config, clock: EngineTime, address: SocketAddr) -> Result<Vec<Arc<dyn Worker>>, WorkersError> {
+    let simulator = ProviderSimulator::open(simulator(config, clock.clone(), address))?;
     let (notifications, identity) = mail_workers(mail(config, clock))?;
     Ok(vec![Arc::new(ProviderWorker::new(Arc::new(simulator))), Arc::new(notifications), Arc::new(identity)])
 }
 
 /// How the provider simulator is run. It speaks no TLS: to a shop that speaks nothing else it calls back only by way of
 /// an address that is given to it, and otherwise answers everything.
-pub fn simulator(config: &Config, clock: Arc<dyn Clock>, address: SocketAddr) -> SimulatorOptions {
+pub fn simulator(config: &Config, clock: EngineTime, address: SocketAddr) -> SimulatorOptions {
     let given = config.provider_callback_url.as_ref().map(ToString::to_string);
     let own =
         || config.tls_certificate.is_none().then(|| format!("http://{}{}", local(address), provider_callbacks::PATH));
@@ -84,7 +84,7 @@ fn local(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
-fn mail(config: &Config, clock: Arc<dyn Clock>) -> MailOptions {
+fn mail(config: &Config, clock: EngineTime) -> MailOptions {
     MailOptions {
         from: config.mail_from.to_string(),
         shop: config.shop_name.to_string(),

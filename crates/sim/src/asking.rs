@@ -188,7 +188,7 @@ impl World {
                 self.sent(deed, DiscontinueVariant { sku: sku(*good) }, |variant| variant.sku.to_string())
             }
             Wish::Price { good, amount_minor, after_ms } => {
-                let effective_at = after_ms.map(|after_ms| self.now().plus(Duration::from_millis(after_ms)));
+                let effective_at = after_ms.map(|after_ms| self.clock.now().plus(Duration::from_millis(after_ms)));
                 let (amount_minor, currency) = (*amount_minor, eur());
                 let set = SetPrice { sku: sku(*good), amount_minor, currency, effective_at, reason: None };
                 self.sent(deed, set, |price| price.price_id.to_string())

@@ -50,6 +50,8 @@ bugs! {
     InboxApart "inbox-apart" "O23" "The inbox is written in a transaction of its own, after the effect.",
     ColdRowsFail "cold-rows-fail" "-" "A handler works only with rows in memory: after two loads it is given up.",
     EndForgotten "end-forgotten" "-" "Shipping forgets the end of an order of which it knew nothing.",
+    DueByTwoClocks "due-by-two-clocks" "-" "A timer is found due by the clock, and fired by the time of a batch that was open before: it is lost.",
+    TimeGoesBack "time-goes-back" "-" "Time goes back with the wall clock: what is due waits for as long as that.",
     RejectionEndsEngine "rejection-ends-engine" "T3" "A row that the store rejects for one message is taken for a failed store, and ends the engine.",
     CancelUnasked "cancel-unasked" "-" "A confirmed order is cancelled without asking shipping, while goods may be leaving.",
 }

@@ -20,6 +20,11 @@ impl Chance {
         Self(Xoshiro256PlusPlus::seed_from_u64(hash ^ seed.wrapping_mul(0x9e37_79b9_7f4a_7c15)))
     }
 
+    /// A stream of its own, which draws nothing more from this one.
+    pub fn fork(&mut self) -> Self {
+        Self(Xoshiro256PlusPlus::seed_from_u64(self.0.next_u64()))
+    }
+
     /// Evenly 0 to `bound` − 1; 0 when there is nothing to choose from.
     pub fn below(&mut self, bound: u64) -> u64 {
         // The high half of a product: a bias of one in 2^64 is none here.

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tradewind_carts::{Cart, CartState, KnownProduct, KnownSku};
 use tradewind_catalog::{Availability, LocationAvailability, Product, Variant};
-use tradewind_engine::ports::Clock;
 use tradewind_events::{Id, ProductStatus, VariantStatus};
 use tradewind_identity::model::{User, UserState};
 use tradewind_inventory::{ArchivedProduct, Stock, StockItem};
@@ -36,7 +35,7 @@ impl World {
     fn compare_goods(&self, differences: &mut Differences) {
         let (catalog, carts) = (&self.nodes[self.host("catalog")], &self.nodes[self.host("carts")]);
         let inventory = &self.nodes[self.host("inventory")];
-        let (query, now) = (&self.nodes[self.host("query")], self.clock.now());
+        let (query, now) = (&self.nodes[self.host("query")], self.latest_engine_time());
         for product in catalog.rows::<Product>() {
             let (key, status) = ((&product.product_id).into(), product.status);
             let known = carts.row::<KnownProduct>(&key).map(|known| known.status);

@@ -59,8 +59,14 @@ faults! {
     HandlerPanics "handler-panics" 2,
     /// A process stands still for a while.
     Stall "stall" 1,
-    /// The clock jumps forward.
+    /// Somebody sets the wall clock ahead.
     ClockJump "clock-jump" 1,
+    /// Somebody sets the wall clock back.
+    ClockBack "clock-back" 1,
+    /// The wall clock jumps ahead and comes back after a while.
+    ClockSpike "clock-spike" 1,
+    /// A batch takes long: time passes while its handlers run, and until it is written.
+    SlowBatch "slow-batch" 20,
     /// An operator pauses a consumer for a while.
     ConsumerPaused "consumer-paused" 1,
     /// The broker takes some of a batch of messages, and then fails.

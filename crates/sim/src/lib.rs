@@ -20,6 +20,7 @@ mod options;
 mod people;
 mod plan;
 mod provider;
+mod punctual;
 mod reduce;
 mod rejecting;
 mod rest;

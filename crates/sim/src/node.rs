@@ -4,14 +4,21 @@
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use tradewind_engine::{
-    AnyService, Core, Entity, Gate, Logged, Sealed, Setup, injected,
-    ports::{Clock, CommitError, Reader, StoreError, Writer},
+    AnyService, Core, EngineTime, Entity, Gate, Logged, Sealed, Setup, injected,
+    ports::{CommitError, Reader, StoreError, Writer},
     tables::RelayRow,
 };
 use tradewind_events::{AsKey, Id, Key, RawEnvelope, Registry, Timestamp};
 use tradewind_memory::{CountedIds, ManualClock, MemoryStore};
 
-use crate::{fault::Faults, network::NEVER, rejecting::Rejecting, shop::Shop, trace::Trace};
+use crate::{
+    fault::Faults,
+    network::NEVER,
+    punctual::{Dues, Hands},
+    rejecting::Rejecting,
+    shop::Shop,
+    trace::Trace,
+};
 
 /// Why deadlines are held after a start.
 const CATCHING_UP: &str = "the consumers are catching up";
@@ -32,6 +39,8 @@ pub struct Node {
     pub stalled_until: Timestamp,
     /// The last segment of which all was published at least once.
     pub published: u64,
+    /// What is due when, as it was committed.
+    pub dues: Dues,
 }
 
 /// What a process has in memory.
@@ -50,6 +59,9 @@ pub struct Engine {
     pub catching_up_until: Option<Timestamp>,
     /// When an operator confirms a jump of the clock.
     pub confirm_at: Option<Timestamp>,
+    pub hands: Hands,
+    /// The writer needs until then for the batch that it has.
+    pub written_at: Timestamp,
 }
 
 /// Publishes what is committed, in the order of the log.
@@ -91,6 +103,7 @@ impl Node {
             up_at: Timestamp::default(),
             stalled_until: Timestamp::default(),
             published: 0,
+            dues: Dues::default(),
         }
     }
 
@@ -105,6 +118,7 @@ impl Node {
 
     /// A process takes the store over, and finds what was committed.
     pub fn start(&mut self, with: &Start<'_>) -> Result<(), StoreError> {
+        let now = with.clock.true_time();
         let (epoch, writer) = self.store.own();
         let services: Vec<_> = self.build(with.shop).into_iter().map(|service| service.gated(with.gate)).collect();
         let mut core = Core::new(Setup {
@@ -113,7 +127,7 @@ impl Node {
             services,
             registry: with.registry.clone(),
             reader: Arc::new(Rejecting::new(self.store.clone(), with.faults, with.trace)),
-            clock: Arc::new(with.clock.clone()),
+            clock: EngineTime::new(Arc::new(with.clock.clone())),
             ids: Box::new(CountedIds::new(&format!("{}.{epoch}", self.name))),
             limits: with.shop.limits.clone(),
             observer: Arc::new(()),
@@ -122,6 +136,7 @@ impl Node {
         core.hold_deadlines(Some(CATCHING_UP));
         let last = self.store.last_segment()?;
         let mark = if injected("publish-only-from-memory") { last } else { self.saved_mark()? };
+        let hands = Hands::new(now, core.clock().now());
         self.engine = Some(Engine {
             core,
             writer: Box::new(writer),
@@ -130,8 +145,10 @@ impl Node {
             wrote: None,
             relay: Relay::new(mark, last, with.save_every),
             look: true,
-            catching_up_until: Some(with.clock.now().plus(CATCHING_UP_MAX)),
+            catching_up_until: Some(now.plus(CATCHING_UP_MAX)),
             confirm_at: None,
+            hands,
+            written_at: now,
         });
         Ok(())
     }
@@ -153,10 +170,15 @@ impl Node {
     }
 
     /// When it has something to do without hearing of anything.
-    pub fn next_at(&self, relays: bool) -> Timestamp {
+    pub fn next_at(&self, relays: bool, now: Timestamp) -> Timestamp {
         let Some(engine) = &self.engine else { return self.up_at };
-        let mut next = engine.core.next_due();
+        // A full batch takes nothing more in until it is closed, which is when the one before it is written.
+        let due = if engine.core.has_room() { engine.core.next_due() } else { NEVER };
+        let mut next = engine.true_time_of(due, now);
         next = next.min(engine.catching_up_until.unwrap_or(NEVER)).min(engine.confirm_at.unwrap_or(NEVER));
+        if engine.sealed.is_some() {
+            next = next.min(engine.written_at);
+        }
         if relays && engine.relay.mark < engine.relay.last {
             next = next.min(engine.relay.retry_at);
         }
@@ -170,9 +192,18 @@ impl Engine {
         self.sealed.is_some() || self.wrote.is_some()
     }
 
-    pub fn wants_to_form(&self, now: Timestamp) -> bool {
+    /// When engine time will be `at`, if nobody sets the wall clock; `now` and what it returns are true times.
+    pub fn true_time_of(&self, at: Timestamp, now: Timestamp) -> Timestamp {
+        if at == NEVER {
+            return NEVER;
+        }
+        // A part of a millisecond is a whole one.
+        now.plus(self.core.clock().wait_for(at).saturating_add(Duration::from_nanos(999_999)))
+    }
+
+    pub fn wants_to_form(&self) -> bool {
         let may_close = !self.is_writing() && self.core.in_flight() > 0;
-        let finds_something = self.look || self.core.waiting() > 0 || self.core.next_due() <= now;
+        let finds_something = self.look || self.core.waiting() > 0 || self.core.next_due() <= self.core.clock().now();
         may_close || (self.core.has_room() && finds_something)
     }
 }

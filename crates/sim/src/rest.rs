@@ -23,6 +23,11 @@ impl World {
     pub fn come_to_rest(&mut self) {
         self.faults.end();
         self.people.end();
+        self.clock_back.clear();
+        // Or nobody does: then it stays as it is.
+        if self.chance.one_in(2) {
+            self.clock.set_right();
+        }
         let now = self.now();
         self.trace.note(|| "from now on nothing goes wrong".to_owned());
         self.network.calm_down(now);
@@ -132,9 +137,12 @@ impl World {
 
     /// When the next timer or job of any store is due.
     fn next_row_due(&self) -> Timestamp {
-        let timers = self.nodes.iter().flat_map(Node::rows::<TimerRow>).map(|row| row.due_at);
-        let jobs = self.nodes.iter().flat_map(Node::rows::<EffectRow>);
-        let jobs = jobs.filter(|job| job.state == EffectState::Waiting).map(|job| job.due_at);
-        timers.chain(jobs).min().unwrap_or(NEVER)
+        let due = |node: &Node| {
+            let jobs = node.rows::<EffectRow>().into_iter().filter(|job| job.state == EffectState::Waiting);
+            let timers = node.rows::<TimerRow>().into_iter().map(|row| row.due_at);
+            let next = timers.chain(jobs.map(|job| job.due_at)).min()?;
+            Some(node.engine.as_ref()?.true_time_of(next, self.now()))
+        };
+        self.nodes.iter().filter_map(due).min().unwrap_or(NEVER)
     }
 }

@@ -93,6 +93,7 @@ fn limits(chance: &mut Chance) -> Limits {
     Limits {
         batch_messages_max: chance.pick(&[1, 2, 8, 1_024]),
         intake_max: chance.pick(&[32, 8_192]),
+        batch_forming_max: chance.pick(&[Limits::default().batch_forming_max, Duration::from_mins(10)]),
         cache_bytes_max: chance.pick(&[0, 64 * 1024, 64 * 1024 * 1024]),
         job_attempts_max: chance.pick(&[3, 12]),
         jobs_running_max: chance.pick(&[1, 32]),

@@ -9,7 +9,9 @@ use tradewind_engine::{
 };
 use tradewind_events::{Envelope, Id, Timestamp};
 
-use crate::{fault::Fault, node::Engine, world::World};
+use tradewind_memory::ManualClock;
+
+use crate::{chance::Chance, fault::Fault, node::Engine, world::World};
 
 /// Messages that a store takes at a time.
 const DELIVERED_MAX: u64 = 12;
@@ -18,13 +20,22 @@ impl World {
     /// Takes what waits into the open batch, and hands that to the writer if it has none.
     pub fn form(&mut self, nth: usize) {
         let now = self.now();
+        let due = self.nodes[nth].dues.next_timer();
         let Some(engine) = &mut self.nodes[nth].engine else { return };
         engine.look = false;
-        if let Err(error) = engine.core.extend(usize::MAX) {
+        let slow =
+            self.faults.strike(Fault::SlowBatch).then(|| self.faults.draw(Fault::SlowBatch, Chance::fork)).flatten();
+        let extended = match slow {
+            Some(chance) => extend_slowly(engine, due, &self.clock, chance),
+            None => engine.core.extend(usize::MAX),
+        };
+        if let Err(error) = extended {
             return self.violate("an engine", format!("cannot form a batch: {error}"));
         }
-        if engine.core.deadlines_held().is_some() && engine.catching_up_until.is_none() && engine.confirm_at.is_none() {
-            engine.confirm_at = Some(now.plus(std::mem::take(&mut self.confirms_after)));
+        if engine.core.deadlines_held().is_none() {
+            engine.confirm_at = None;
+        } else if engine.catching_up_until.is_none() && engine.confirm_at.is_none() {
+            engine.confirm_at = Some(now.plus(self.confirms_after));
         }
         let formed = if engine.is_writing() { Formed::Nothing } else { engine.core.close() };
         let settled = match formed {
@@ -78,6 +89,7 @@ impl World {
         });
         if written.is_ok() {
             self.watch(&commit);
+            self.nodes[nth].dues.committed(&commit);
         }
         if written.is_ok() && self.faults.strike(Fault::CrashAfterCommit) {
             return self.crash(nth, "dies after a commit");
@@ -247,13 +259,19 @@ impl World {
         }
     }
 
-    /// Deadlines that were held go on.
+    /// Deadlines that were held go on: all is heard that was there at the start, or an operator confirms the clock.
     pub fn let_go(&mut self, nth: usize) {
+        let now = self.now();
         let Some(engine) = &mut self.nodes[nth].engine else { return };
-        engine.catching_up_until = None;
-        engine.confirm_at = None;
         engine.look = true;
-        engine.core.hold_deadlines(None);
+        if engine.confirm_at.is_some_and(|at| at <= now) {
+            engine.confirm_at = None;
+            engine.core.confirm_clock();
+            self.trace.note(|| "an operator confirms the clock".to_owned());
+        }
+        if engine.catching_up_until.take().is_some() {
+            engine.core.hold_deadlines(None);
+        }
     }
 
     /// A process dies: only what is in its store stays, and whoever waits for an answer gets none.
@@ -269,6 +287,32 @@ impl World {
         self.network.disconnect(nth, now);
         self.people.lose_contact(nth, now);
     }
+}
+
+/// How much time passes whenever the clock is read, in milliseconds.
+const CREEP_MS_MAX: u64 = 500;
+
+/// How long a writer needs for a batch, and how far ahead the timer is that falls due in one.
+const SLOW: Duration = Duration::from_mins(10);
+
+/// Takes what waits into the open batch while time passes, so that a timer that is due at `due` falls due in the middle
+/// of it.
+fn extend_slowly(
+    engine: &mut Engine,
+    due: Timestamp,
+    clock: &ManualClock,
+    mut chance: Chance,
+) -> Result<(), StoreError> {
+    let slow_ms = chance.mostly_short(10, u64::try_from(SLOW.as_millis()).unwrap_or(0));
+    engine.written_at = clock.true_time().plus(Duration::from_millis(slow_ms));
+    engine.core.extend(1)?;
+    let wait = engine.core.clock().wait_for(due);
+    let past = if wait <= SLOW && chance.one_in(2) { wait } else { Duration::ZERO };
+    clock.advance(past + Duration::from_millis(chance.mostly_short(1, CREEP_MS_MAX)));
+    clock.creep(Some(Box::new(move || Duration::from_millis(chance.mostly_short(1, CREEP_MS_MAX)))));
+    let extended = engine.core.extend(usize::MAX);
+    clock.creep(None);
+    extended
 }
 
 fn position(position: &Position) -> u64 {

@@ -2,7 +2,6 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tradewind_engine::ports::Clock;
 use tradewind_events::Timestamp;
 use tradewind_memory::ManualClock;
 
@@ -18,13 +17,13 @@ struct Page {
 
 impl Trace {
     pub fn new(clock: &ManualClock, wanted: bool) -> Self {
-        let page = || Page { clock: clock.clone(), began: clock.now(), lines: Mutex::default() };
+        let page = || Page { clock: clock.clone(), began: clock.true_time(), lines: Mutex::default() };
         Self(wanted.then(|| Arc::new(page())))
     }
 
     pub fn note(&self, line: impl FnOnce() -> String) {
         if let Some(page) = &self.0 {
-            let at = after(page.clock.now(), page.began);
+            let at = after(page.clock.true_time(), page.began);
             let line = format!("{at}  {}", line());
             page.lines.lock().unwrap_or_else(PoisonError::into_inner).push(line);
         }

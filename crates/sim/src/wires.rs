@@ -54,6 +54,16 @@ impl Wires {
         self.under_way.first_key_value().map_or(NEVER, |((at, _), _)| *at)
     }
 
+    /// The jobs that workers of this process try now.
+    pub fn under_way(&self, node: usize, epoch: u64) -> impl Iterator<Item = &Id> {
+        let workers = self.under_way.values().filter_map(|wire| match wire {
+            Wire::Call { answers, .. } => answers.as_ref(),
+            Wire::Outcome { worker, .. } => Some(worker),
+            Wire::Decide(_) => None,
+        });
+        workers.filter(move |worker| worker.node == node && worker.epoch == epoch).map(|worker| &worker.job)
+    }
+
     fn put(&mut self, at: Timestamp, wire: Wire) {
         self.count += 1;
         self.under_way.insert((at, self.count), wire);

@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tradewind_engine::{Gate, ports::Clock};
+use tradewind_engine::Gate;
 use tradewind_events::{Registry, Timestamp};
 use tradewind_memory::ManualClock;
 
@@ -45,6 +45,8 @@ pub struct World {
     opened_at: u64,
     /// A clock that has jumped is confirmed only after a while.
     pub confirms_after: Duration,
+    /// When the wall clock comes back, and by how many milliseconds.
+    pub clock_back: Vec<(Timestamp, i64)>,
     /// What could happen now; kept to be filled again.
     steps: Vec<Step>,
 }
@@ -86,7 +88,7 @@ impl World {
             trace.note(|| format!("store s{nth}: {}", services.join(", ")));
         }
         Self {
-            began: clock.now(),
+            began: clock.true_time(),
             gate: Arc::new(Panics { faults: faults.clone(), trace: trace.clone() }),
             registry: tradewind_events::registry(),
             shop: Shop::new(seed),
@@ -94,13 +96,14 @@ impl World {
             nodes: split.into_iter().enumerate().map(|(nth, services)| Node::new(nth, services)).collect(),
             wires: Wires::new(seed),
             provider: Provider::new(seed, faults.clone()),
-            people: People::new(seed, options, clock.now()),
+            people: People::new(seed, options, clock.true_time()),
             figures: Figures::default(),
             violations: Vec::new(),
             seen: Seen::default(),
             save_every: chance.pick(&[1, 4, 64]),
             opened_at: 0,
             confirms_after: Duration::ZERO,
+            clock_back: Vec::new(),
             steps: Vec::new(),
             options: options.clone(),
             clock,
@@ -110,8 +113,9 @@ impl World {
         }
     }
 
+    /// The true time, whatever clocks show.
     pub fn now(&self) -> Timestamp {
-        self.clock.now()
+        self.clock.true_time()
     }
 
     /// Other stores are reached through a broker; one alone has none.
@@ -142,7 +146,7 @@ impl World {
         self.faults.begin();
         self.opened_at = self.figures.steps;
         self.trace.note(|| "the shop is open".to_owned());
-        self.people.open(self.clock.now());
+        self.people.open(self.now());
         self.run_until(|world| world.people.has_finished());
         self.come_to_rest();
     }
@@ -170,10 +174,11 @@ impl World {
             let engine = node.engine.as_ref().map_or_else(String::new, |engine| {
                 let (waiting, full) = (engine.core.waiting(), engine.core.is_full());
                 let in_flight = engine.core.in_flight();
-                let (due, forms) = (after(engine.core.next_due()), engine.wants_to_form(now));
+                let (due, forms) = (after(engine.true_time_of(engine.core.next_due(), now)), engine.wants_to_form());
                 format!("{waiting} wait (full: {full}), {in_flight} in flight, due in {due} ms, forms: {forms}, ")
             });
-            let (steps_in, hears_in) = (after(node.next_at(self.relays())), after(self.network.next_at(nth)));
+            let (steps_in, hears_in) =
+                (after(node.next_at(self.relays(), self.now())), after(self.network.next_at(nth)));
             format!("{} ({engine}next in {steps_in} ms, hears in {hears_in} ms)", node.name)
         };
         let nodes: Vec<String> = self.nodes.iter().enumerate().map(stands).collect();
@@ -182,15 +187,11 @@ impl World {
 
     /// Nothing is under way.
     pub fn is_still(&self) -> bool {
-        let now = self.now();
         let quiet = |node: &Node| {
             node.engine.as_ref().is_some_and(|engine| {
                 let published =
                     !self.relays() || (engine.relay.mark == engine.relay.last && !engine.relay.wants_to_save());
-                published
-                    && !engine.is_writing()
-                    && !engine.wants_to_form(now)
-                    && engine.core.deadlines_held().is_none()
+                published && !engine.is_writing() && !engine.wants_to_form() && engine.core.deadlines_held().is_none()
             })
         };
         self.people.is_idle() && self.network.under_way() == 0 && self.wires.is_empty() && self.nodes.iter().all(quiet)
@@ -199,8 +200,11 @@ impl World {
     /// Lets one thing happen, or moves the clock to where one can. `false`: nothing will ever happen.
     fn turn(&mut self) -> bool {
         self.figures.steps += 1;
+        self.come_back();
+        self.judge_time();
         self.gather();
         if self.steps.is_empty() {
+            self.judge_idle();
             let next = self.next_at();
             if next < NEVER {
                 self.clock.advance(next.since(self.now()));
@@ -247,10 +251,10 @@ impl World {
             if engine.wrote.is_some() {
                 self.steps.push(Step::Settle(nth));
             }
-            if engine.sealed.is_some() {
+            if engine.sealed.is_some() && engine.written_at <= now {
                 self.steps.push(Step::Write(nth));
             }
-            if engine.wants_to_form(now) {
+            if engine.wants_to_form() {
                 self.steps.push(Step::Form(nth));
             }
             let publishes = engine.relay.mark < engine.relay.last && engine.relay.retry_at <= now;
@@ -277,9 +281,11 @@ impl World {
     /// When something can happen next.
     fn next_at(&self) -> Timestamp {
         let mut next = self.people.next_at().min(self.wires.next_at());
+        next = self.clock_back.iter().fold(next, |next, (at, _)| next.min(*at));
         for (nth, node) in self.nodes.iter().enumerate() {
-            let hears = if node.engine.is_some() { self.network.next_at(nth).max(node.stalled_until) } else { NEVER };
-            next = next.min(node.next_at(self.relays())).min(hears);
+            let hears = node.engine.as_ref().filter(|engine| !engine.core.is_full());
+            let hears = hears.map_or(NEVER, |_| self.network.next_at(nth).max(node.stalled_until));
+            next = next.min(node.next_at(self.relays(), self.now())).min(hears);
         }
         next
     }
@@ -291,11 +297,8 @@ impl World {
         else {
             return false;
         };
-        if self.chance.one_in(8) && self.faults.strike(Fault::ClockJump) {
-            let jump = self.faults.draw(Fault::ClockJump, |chance| chance.mostly_short(5_000, 2 * 3_600_000));
-            self.confirms_after = Duration::from_millis(self.chance.mostly_short(1_000, 600_000));
-            self.clock.advance(Duration::from_millis(jump.unwrap_or(0)));
-            self.trace.note(|| "the clock has jumped".to_owned());
+        if self.chance.one_in(8) {
+            self.set_clock();
         }
         if self.chance.one_in(3) && self.faults.strike(Fault::ConsumerPaused) {
             let consumer = self.chance.pick(&shop::SERVICES);

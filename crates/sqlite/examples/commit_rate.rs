@@ -40,7 +40,7 @@ fn main() {
     let directory = std::env::args_os().nth(1).map_or_else(std::env::temp_dir, PathBuf::from);
     for batch in [1, 64, 256, 1024] {
         let path = directory.join(format!("commit_rate_{}_{batch}.db", std::process::id()));
-        let options = Options::new("rate", ["orders"], SystemClock.now());
+        let options = Options::new("rate", ["orders"], SystemClock.wall());
         let opened = Sqlite::open(&path, &options).expect("the directory can be written");
         run(opened, batch, if batch == 1 { ORDERS / 16 } else { ORDERS });
         for end in ["", "-wal", "-shm", ".lock"] {
@@ -103,11 +103,11 @@ impl Shop {
 
     fn open(&mut self) -> Commit {
         let rows = (0..HOT_ROWS).map(|nth| insert(&counter(nth))).collect();
-        Commit { epoch: self.epoch, at: SystemClock.now(), rows, segment: None }
+        Commit { epoch: self.epoch, at: SystemClock.wall(), rows, segment: None }
     }
 
     fn orders(&mut self, orders: u32) -> Commit {
-        let at = SystemClock.now();
+        let at = SystemClock.wall();
         let mut rows = Vec::new();
         for _ in 0..orders {
             self.order(at, &mut rows);

@@ -6,8 +6,8 @@ use std::{
 };
 
 use tradewind_engine::{
-    Answered, AnyService, BrokerParts, Command, CommandMessage, Context, Entity, Handle, Limits, Parts, Problem, Setup,
-    StoredAnswer, Worker, ports::Reader,
+    Answered, AnyService, BrokerParts, Command, CommandMessage, Context, EngineTime, Entity, Handle, Limits, Parts,
+    Problem, Setup, StoredAnswer, Worker, ports::Reader,
 };
 use tradewind_events::{AsKey, Registry, id};
 
@@ -62,7 +62,7 @@ impl Plan {
             services: self.services,
             registry: self.registry,
             reader: Arc::new(self.store.clone()),
-            clock: Arc::new(self.clock),
+            clock: EngineTime::new(Arc::new(self.clock)),
             ids: Box::new(CountedIds::new(&format!("{}{epoch}", self.name))),
             limits: cache::limits(self.limits),
             observer: Arc::new(()),

@@ -8,10 +8,10 @@ use std::{
 };
 
 use tradewind_engine::{
-    Answered, AnyService, Command, CommandMessage, Context, Core, Effect, Entity, Formed, Heard, Limits, Logged,
-    Message, Problem, Setup, StoredAnswer, TriedJob, TryOutcome,
+    Answered, AnyService, Command, CommandMessage, Context, Core, Effect, EngineTime, Entity, Formed, Heard, Limits,
+    Logged, Message, Problem, Setup, StoredAnswer, TriedJob, TryOutcome,
     operator::{Action, Done, Operator},
-    ports::{Clock, CommitError, Reader, Writer},
+    ports::{CommitError, Reader, Writer},
     tables::{DeadLetterRow, DeadLetterState, EffectRow, ParkedRow},
 };
 use tradewind_events::{AnyEvent, AsKey, Envelope, Event, Id, KeyText, Registry, Subject, Timestamp, id};
@@ -59,7 +59,7 @@ impl Stage {
             services: services.into_iter().collect(),
             registry: registry.clone(),
             reader: Arc::new(store.clone()),
-            clock: Arc::new(clock.clone()),
+            clock: EngineTime::new(Arc::new(clock.clone())),
             ids: Box::new(CountedIds::new(&format!("id{epoch}"))),
             limits: cache::limits(limits),
             observer: Arc::new(()),
@@ -140,7 +140,7 @@ impl Stage {
             source: KeyText::literal(source),
             subject,
             key: Event::key(&event).clone(),
-            time: self.clock.now(),
+            time: self.core.clock().now(),
             sequence: *sequence,
             correlation_id: Event::key(&event).clone(),
             causation_id: None,
@@ -189,8 +189,15 @@ impl Stage {
         self.run();
     }
 
+    /// Somebody sets the wall clock, ahead or back by so many milliseconds; fires what is due then.
+    pub fn jump(&mut self, by_ms: i64) {
+        self.clock.jump(by_ms);
+        self.run();
+    }
+
+    /// Engine time.
     pub fn now(&self) -> Timestamp {
-        self.clock.now()
+        self.core.clock().now()
     }
 
     /// The names of all events said since [`Stage::clear`], in the order of the log.

@@ -7,10 +7,7 @@ mod smtp;
 
 use std::{path::PathBuf, sync::Arc};
 
-use tradewind_engine::{
-    TryOutcome, Worker,
-    ports::{Clock, SystemClock},
-};
+use tradewind_engine::{EngineTime, TryOutcome, Worker};
 use tradewind_events::{
     Id,
     jobs::{IdentityMail, MailJob, MailReceipt},
@@ -40,7 +37,7 @@ pub struct MailOptions {
     pub smtp: Option<SmtpOptions>,
     /// Where mails are put that are handed over nowhere: one `.eml` file each, for developers. Only noted when none.
     pub folder: Option<PathBuf>,
-    pub clock: Arc<dyn Clock>,
+    pub clock: EngineTime,
 }
 
 /// What is wrong with the configuration of mail.
@@ -72,7 +69,7 @@ struct Post {
     writer: Writer,
     smtp: Option<Smtp>,
     folder: Option<Folder>,
-    clock: Arc<dyn Clock>,
+    clock: EngineTime,
 }
 
 /// Sends notifications.
@@ -89,7 +86,7 @@ impl Default for MailOptions {
             link: "http://127.0.0.1:8080/docs".to_owned(),
             smtp: None,
             folder: None,
-            clock: Arc::new(SystemClock),
+            clock: EngineTime::default(),
         }
     }
 }
@@ -115,7 +112,7 @@ impl Worker for NotificationWorker {
         let Ok(job) = serde_json::from_str::<MailJob>(request) else { return unreadable() };
         let (post, message_id) = (&self.0, &job.message_id);
         let text = Text { subject: &job.subject, body: job.body.expose() };
-        let letter = post.writer.write(message_id, job.to.expose(), &text, post.clock.now());
+        let letter = post.writer.write(message_id, job.to.expose(), &text, post.clock.wall());
         let sent = match (job.channel, letter) {
             (Channel::Sms, _) => Sent::Refused("channel_not_supported"),
             (_, Err(Refused(reason))) => Sent::Refused(reason),
@@ -143,7 +140,7 @@ impl Worker for IdentityMailWorker {
         // Whoever shows the token says whose it is: the shop looks it up by its user.
         let (subject, body) = post.writer.identity_text(kind, &format!("{user_id}.{}", mail.token.expose()));
         let text = Text { subject, body: &body };
-        let sent = match (post.writer.write(key, mail.to.expose(), &text, post.clock.now()), &post.smtp) {
+        let sent = match (post.writer.write(key, mail.to.expose(), &text, post.clock.wall()), &post.smtp) {
             (Err(Refused(reason)), _) => Sent::Refused(reason),
             (Ok(letter), Some(smtp)) => smtp.send(&letter),
             (Ok(letter), None) => post.note(&letter),

@@ -383,7 +383,7 @@ impl Core {
     pub(super) fn take_note(&mut self, forming: &mut Forming, note: Note) {
         match note {
             Note::Tried(id) => forming.tried.push(id),
-            Note::ClockConfirmed => self.hold_deadlines(None),
+            Note::ClockConfirmed => self.confirm_clock(),
             Note::Unparked(row) => self.parked.remove(&row),
             Note::Parked { id, waits_for } => self.parked.add(id, waits_for),
             Note::Paused { consumer } => {

@@ -1,8 +1,8 @@
 //! Jobs that are due. Each kind has a line and a bound of its own: one whose calls hang takes nothing from the others.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use rustc_hash::FxHashSet;
+use rustc_hash::FxHashMap;
 use tradewind_events::{Id, Key, TextEnum, Timestamp, Value};
 
 use super::Core;
@@ -17,8 +17,8 @@ use crate::{
 /// The jobs of one kind.
 struct JobLine {
     waiting: DueWindow<Arc<EffectRow>>,
-    /// Handed out, and not known to be tried.
-    running: FxHashSet<Id>,
+    /// Handed out, and not known to be tried; with the same job as it was found due again meanwhile.
+    running: FxHashMap<Id, Option<Arc<EffectRow>>>,
 }
 
 /// The jobs of all kinds that the services of this store ask for.
@@ -46,7 +46,9 @@ impl Jobs {
     /// What came of a try has been committed.
     pub fn tried(&mut self, id: &Id) {
         for line in self.lines.values_mut() {
-            line.running.remove(id);
+            if let Some(Some(again)) = line.running.remove(id) {
+                line.put_back(again);
+            }
         }
     }
 
@@ -71,9 +73,17 @@ impl JobLine {
             let row = readable::<EffectRow>(row)?;
             Some((row.due_at, row.key(), Arc::new(row)))
         });
-        Self { waiting, running: FxHashSet::default() }
+        Self { waiting, running: FxHashMap::default() }
+    }
+
+    /// What was taken out of the window and not handed out goes back.
+    fn put_back(&mut self, job: Arc<EffectRow>) {
+        self.waiting.insert(job.due_at, job.key(), job);
     }
 }
+
+/// A job whose row the store rejects is looked at again after this.
+const REJECTED_WAIT: Duration = Duration::from_secs(5);
 
 impl Core {
     /// Jobs that are due, to be tried now; each is out until its [`crate::Message::Tried`] is committed.
@@ -86,7 +96,9 @@ impl Core {
             while room > 0
                 && let Some((_, job)) = line.waiting.pop(now)
             {
-                if !line.running.contains(&job.id) {
+                if let Some(again) = line.running.get_mut(&job.id) {
+                    *again = Some(job);
+                } else {
                     due.push(job);
                     room -= 1;
                 }
@@ -97,16 +109,21 @@ impl Core {
         let rows = if keys.is_empty() { Vec::new() } else { self.load_of(EffectRow::TABLE, &keys)? };
         let mut jobs = Vec::with_capacity(due.len());
         for (job, row) in due.into_iter().zip(rows) {
-            let row = row.unwrap_or_else(|reason| {
-                tracing::error!(job = %job.id, reason, "the store rejects the row of a job that is due");
-                None
-            });
-            let row = row.and_then(|row| readable::<EffectRow>(&row));
-            if row.is_some_and(|row| row == *job)
-                && let Some(line) = self.jobs.lines.get_mut(&*job.kind)
-                && line.running.insert(job.id.clone())
-            {
+            let Some(line) = self.jobs.lines.get_mut(&*job.kind) else { continue };
+            let row = match row {
+                Ok(row) => row.and_then(|row| readable::<EffectRow>(&row)),
+                Err(reason) => {
+                    tracing::error!(job = %job.id, reason, "the store rejects the row of a job that is due");
+                    line.waiting.insert(now.plus(REJECTED_WAIT), job.key(), job);
+                    continue;
+                }
+            };
+            let Some(row) = row else { continue };
+            if row == *job {
+                line.running.insert(job.id.clone(), None);
                 jobs.push(job);
+            } else if row.state == EffectState::Waiting {
+                line.put_back(Arc::new(row));
             }
         }
         Ok(jobs)

@@ -35,7 +35,7 @@ const CATCHING_UP_MAX: Duration = Duration::from_secs(30);
 
 pub(super) fn start(setup: Setup, mut parts: Parts) -> Result<Handle, StoreError> {
     let (input, inbox) = mpsc::channel();
-    let (reader, clock, limits) = (Arc::clone(&setup.reader), Arc::clone(&setup.clock), setup.limits.clone());
+    let (reader, clock, limits) = (Arc::clone(&setup.reader), setup.clock.clone(), setup.limits.clone());
     let (observer, store_name, registry) =
         (Arc::clone(&setup.observer), Arc::clone(&setup.store_name), setup.registry.clone());
     let mut core = Core::new(setup)?;

@@ -71,8 +71,9 @@ impl Workers {
                 tell(shared, &job, nobody);
                 continue;
             };
-            if line.send(job).is_err() {
-                tracing::error!("no worker is left");
+            if let Err(mpsc::SendError(job)) = line.send(job) {
+                tracing::error!(kind = &*job.kind, "no worker is left");
+                tell(shared, &job, TryOutcome::Unknown("no worker is left".to_owned()));
             }
         }
     }

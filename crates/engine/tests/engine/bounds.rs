@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use tradewind_engine::{
-    Answer, AnyService, Command, CommandMessage, Context, Core, EVENT_BYTES_MAX, Entity, Formed, Gate, Handling,
-    Limits, Message, Outcome, Service, Settings, Setup, StoredAnswer, Uow,
-    ports::{Clock, Writer},
+    Answer, AnyService, Command, CommandMessage, Context, Core, EVENT_BYTES_MAX, EngineTime, Entity, Formed, Gate,
+    Handling, Limits, Message, Outcome, Service, Settings, Setup, StoredAnswer, Uow, ports::Writer,
 };
 use tradewind_events::{Event, EventKind, Id, Registry, id};
 use tradewind_testkit::{CountedIds, ManualClock, MemoryStore, Stage};
@@ -114,7 +113,7 @@ fn batches<C: Command>(
         services: services.into_iter().collect(),
         registry: Registry::new(registry().kinds().chain(toy::registry().kinds()).copied()),
         reader: Arc::new(store),
-        clock: Arc::new(clock.clone()),
+        clock: EngineTime::new(Arc::new(clock.clone())),
         ids: Box::new(CountedIds::new("id")),
         limits,
         observer: Arc::new(()),

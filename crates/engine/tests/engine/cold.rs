@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex};
 
 use serde::{Deserialize, Serialize};
 use tradewind_engine::{
-    Answer, AnyService, Command, CommandMessage, Context, Core, Entity, Formed, Limits, Message, Outcome, Service,
-    Settings, Setup, Stop, StoredAnswer, StoredRow, Table, Uow,
+    Answer, AnyService, Command, CommandMessage, Context, Core, EngineTime, Entity, Formed, Limits, Message, Outcome,
+    Service, Settings, Setup, Stop, StoredAnswer, StoredRow, Table, Uow,
     ports::{List, Phrase, Reader, StoreError, Writer},
     segment::Segment,
 };
@@ -205,7 +205,7 @@ fn loaded(limits: Limits, batches: &[u32]) -> Vec<usize> {
         services: vec![walker()],
         registry: registry(),
         reader: Arc::new(reader.clone()),
-        clock: Arc::new(ManualClock::default()),
+        clock: EngineTime::new(Arc::new(ManualClock::default())),
         ids: Box::new(CountedIds::new("id")),
         limits,
         observer: Arc::new(()),

@@ -57,6 +57,30 @@ fn an_unknown_outcome_is_asked_again_with_backoff_until_it_is_owed() {
 }
 
 #[test]
+fn jobs_do_not_wait_until_a_clock_that_went_back_has_caught_up() {
+    let mut stage = toy::stage();
+    stage.jump(-3_600_000);
+    stage.ask(Ring { name: id("a") }).unwrap();
+    assert_eq!(stage.core().take_jobs().unwrap().len(), 1);
+    stage.try_job(&id("a"), TryOutcome::Unknown("timeout".into()));
+    stage.advance(Duration::from_secs(1));
+    assert_eq!(stage.core().take_jobs().unwrap().len(), 1);
+}
+
+#[test]
+fn a_job_that_is_asked_for_again_while_it_is_tried_is_tried_again_after_that() {
+    let mut stage = toy::stage();
+    stage.ask(Ring { name: id("a") }).unwrap();
+    assert_eq!(stage.core().take_jobs().unwrap().len(), 1);
+    stage.operate(Action::SettleJob { job: id("a"), reply: "4".into(), reason: "seen".into() }).unwrap();
+    stage.ask(Ring { name: id("a") }).unwrap();
+    assert_eq!(stage.core().take_jobs().unwrap().len(), 0);
+    stage.try_job(&id("a"), TryOutcome::Unknown("timeout".into()));
+    stage.advance(Duration::from_secs(1));
+    assert_eq!(stage.core().take_jobs().unwrap().len(), 1);
+}
+
+#[test]
 fn an_operator_can_settle_a_job_and_the_trail_says_so() {
     let mut stage = toy::stage();
     stage.ask(Ring { name: id("a") }).unwrap();

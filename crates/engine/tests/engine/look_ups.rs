@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex};
 
 use serde::{Deserialize, Serialize};
 use tradewind_engine::{
-    Answer, Command, CommandMessage, Context, Core, Entity, Formed, Limits, Message, Outcome, Service, Settings, Setup,
-    StoredAnswer, StoredRow, Table, Uow,
+    Answer, Command, CommandMessage, Context, Core, EngineTime, Entity, Formed, Limits, Message, Outcome, Service,
+    Settings, Setup, StoredAnswer, StoredRow, Table, Uow,
     ports::{List, Phrase, Reader, StoreError, Writer},
     segment::Segment,
 };
@@ -104,7 +104,7 @@ fn a_row_under_the_id_of_an_event_that_was_just_said_is_not_looked_for() {
         ],
         registry: Registry::new([EventKind::of::<Written>("author")]),
         reader: Arc::new(Watched { store: store.clone(), tables: Arc::clone(&tables) }),
-        clock: Arc::new(ManualClock::default()),
+        clock: EngineTime::new(Arc::new(ManualClock::default())),
         ids: Box::new(CountedIds::new("id")),
         limits: Limits::default(),
         observer: Arc::new(()),

@@ -3,6 +3,7 @@
 mod audits;
 mod bounds;
 mod causes;
+mod clocks;
 mod cold;
 mod commands;
 mod failures;

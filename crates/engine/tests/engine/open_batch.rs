@@ -1,21 +1,25 @@
 //! A batch that stays open while another is written: it grows, stands on what is written, and falls with it.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use tradewind_engine::{
-    CommandMessage, Committed, Context, Core, Entity, Formed, Limits, Message, Sealed, Setup, StoredAnswer,
+    CommandMessage, Committed, Context, Core, EngineTime, Entity, Formed, Limits, Message, Sealed, Setup, StoredAnswer,
     ports::{CommitError, Writer},
 };
 use tradewind_events::id;
 use tradewind_testkit::{CountedIds, ManualClock, MemoryStore};
 
-use crate::toy::{self, Count, add};
+use crate::toy::{self, Count, Remind, add};
 
 /// The loop's core by hand, with a store.
 struct Bench {
     store: MemoryStore,
     writer: Box<dyn Writer>,
     core: Core,
+    clock: ManualClock,
     /// What whoever asked was told: totals, or codes of problems.
     told: Arc<Mutex<Vec<String>>>,
 }
@@ -24,19 +28,21 @@ impl Bench {
     fn new(limits: Limits) -> Self {
         let store = MemoryStore::new();
         let (epoch, writer) = store.own();
+        let clock = ManualClock::default();
         let core = Core::new(Setup {
             store_name: "open".into(),
             epoch,
             services: vec![toy::tally(), toy::mirror_service()],
             registry: toy::registry(),
             reader: Arc::new(store.clone()),
-            clock: Arc::new(ManualClock::default()),
+            clock: EngineTime::new(Arc::new(clock.clone())),
             ids: Box::new(CountedIds::new("id")),
             limits,
             observer: Arc::new(()),
             log_heard: false,
         });
-        Self { store, writer: Box::new(writer), core: core.expect("the store can be read"), told: Arc::default() }
+        let core = core.expect("the store can be read");
+        Self { store, writer: Box::new(writer), core, clock, told: Arc::default() }
     }
 
     fn asks(&mut self, name: &str, amount: i64) {
@@ -55,6 +61,12 @@ impl Bench {
             told.lock().expect("no test has panicked").push(text);
         });
         self.core.accept(Message::Command(message));
+    }
+
+    fn reminds(&mut self, name: &str, after: Duration) {
+        let context = Context { request_id: id("r"), correlation_id: id("r"), traceparent: None };
+        let remind = Remind { name: id(name), at: Some(self.core.clock().now().plus(after)) };
+        self.core.accept(Message::Command(CommandMessage::new(remind, context, |()| StoredAnswer::default())));
     }
 
     fn extends(&mut self) {
@@ -171,4 +183,27 @@ fn whoever_waits_in_an_open_batch_is_told_when_the_engine_ends() {
     bench.asks("b", 1);
     bench.core.abandon("the disk is gone");
     assert_eq!(bench.told(), ["unavailable", "unavailable"]);
+}
+
+#[test]
+fn a_timer_that_falls_due_while_a_batch_is_open_fires_in_the_next_one() {
+    let limits = Limits { batch_forming_max: Duration::from_mins(1), ..Limits::default() };
+    let mut bench = Bench::new(limits);
+    bench.reminds("a", Duration::from_secs(4));
+    bench.finishes();
+    assert_eq!(bench.core.take_jobs().unwrap().len(), 0);
+    bench.asks("b", 1);
+    bench.extends();
+    bench.clock.advance(Duration::from_secs(5));
+    bench.asks("b", 1);
+    bench.extends();
+    // While the batch is open there is nothing to do for the timer, so nobody is called for it.
+    assert!(bench.core.next_due() > bench.core.clock().now());
+    let sealed = bench.closes();
+    assert_eq!(sealed.messages(), 2, "the timer is not taken into a batch that is older");
+    bench.writes(&sealed).unwrap();
+    bench.settles();
+    assert!(bench.core.next_due() <= bench.core.clock().now());
+    bench.finishes();
+    assert_eq!(bench.totals(), [("a".to_owned(), 1), ("b".to_owned(), 2)]);
 }

@@ -7,8 +7,8 @@ use std::{
 
 use serde::{Deserialize, Serialize, Serializer};
 use tradewind_engine::{
-    Answer, Command, CommandMessage, Committed, Context, Core, Effect, Entity, Formed, Heard, Limits, Message, Outcome,
-    Service, Settings, Setup, StoredAnswer, StoredRow, Table, Uow,
+    Answer, Command, CommandMessage, Committed, Context, Core, Effect, EngineTime, Entity, Formed, Heard, Limits,
+    Message, Outcome, Service, Settings, Setup, StoredAnswer, StoredRow, Table, Uow,
     ports::{List, Phrase, Reader, StoreError, Writer},
     segment::Segment,
     tables::{DeadLetterRow, EffectRow, InboxRow},
@@ -142,7 +142,7 @@ impl Bench {
             services: vec![Service::new(Shelf).owns::<Crate>().command(fill).command(ship).on(close).build()],
             registry: Registry::new([EventKind::of::<Closed>("far")]),
             reader: Arc::new(reader.clone()),
-            clock: Arc::new(ManualClock::default()),
+            clock: EngineTime::new(Arc::new(ManualClock::default())),
             ids: Box::new(CountedIds::new("id")),
             limits: Limits::default(),
             observer: Arc::new(()),

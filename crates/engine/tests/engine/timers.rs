@@ -18,6 +18,8 @@ fn remind(stage: &mut Stage, name: &str, after_secs: Option<u64>) -> Timestamp {
     at
 }
 
+const HOUR_MS: i64 = 3_600_000;
+
 fn fired(stage: &Stage, name: &str) -> i64 {
     stage.row::<Count>(id(name)).map_or(0, |count| count.total)
 }
@@ -64,11 +66,52 @@ fn timers_are_found_again_after_a_restart() {
 fn a_jump_of_the_clock_holds_deadlines_until_it_is_confirmed() {
     let mut stage = toy::stage();
     remind(&mut stage, "a", Some(30));
-    stage.advance(Duration::from_hours(5));
+    stage.jump(5 * HOUR_MS);
     assert_eq!(fired(&stage, "a"), 0);
     assert_eq!(stage.core().deadlines_held(), Some("the clock has jumped"));
     stage.operate(Action::ConfirmClock { clock: id("clock") }).unwrap();
     assert_eq!((fired(&stage, "a"), stage.rows::<AuditRow>().len()), (1, 1));
+}
+
+#[test]
+fn deadlines_go_on_by_themselves_when_a_clock_that_has_jumped_comes_back() {
+    let mut stage = toy::stage();
+    remind(&mut stage, "a", Some(30));
+    let before = stage.now();
+    stage.jump(5 * HOUR_MS);
+    assert_eq!((stage.core().deadlines_held(), stage.now()), (Some("the clock has jumped"), before));
+    // What is armed meanwhile is armed by engine time, too.
+    remind(&mut stage, "b", Some(60));
+    stage.jump(-5 * HOUR_MS);
+    assert_eq!((stage.core().deadlines_held(), fired(&stage, "a")), (None, 0));
+    stage.advance(Duration::from_secs(30));
+    assert_eq!((fired(&stage, "a"), fired(&stage, "b")), (1, 0));
+    stage.advance(Duration::from_secs(30));
+    assert_eq!(fired(&stage, "b"), 1);
+}
+
+#[test]
+fn time_that_passes_is_no_jump_however_much_it_is() {
+    let mut stage = toy::stage();
+    remind(&mut stage, "a", Some(30));
+    stage.advance(Duration::from_hours(5));
+    assert_eq!((stage.core().deadlines_held(), fired(&stage, "a")), (None, 1));
+}
+
+#[test]
+fn timers_do_not_wait_until_a_clock_that_went_back_has_caught_up() {
+    for (by_ms, back_ms) in [(0, -HOUR_MS), (HOUR_MS / 2, -HOUR_MS / 2)] {
+        let mut stage = toy::stage();
+        stage.jump(by_ms);
+        remind(&mut stage, "a", Some(60));
+        stage.jump(back_ms);
+        remind(&mut stage, "b", Some(60));
+        stage.advance(Duration::from_secs(59));
+        assert_eq!((fired(&stage, "a"), fired(&stage, "b")), (0, 0));
+        // Engine time is slower by 5 percent.
+        stage.advance(Duration::from_secs(5));
+        assert_eq!((fired(&stage, "a"), fired(&stage, "b")), (1, 1));
+    }
 }
 
 #[test]

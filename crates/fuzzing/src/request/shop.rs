@@ -23,7 +23,6 @@ use tradewind::{
     http, services,
 };
 use tradewind_audit::{Audit, StoreView};
-use tradewind_engine::ports::Clock;
 use tradewind_testkit::ManualClock;
 
 use super::Sent;

@@ -91,7 +91,7 @@ impl List {
             return say(found.as_json());
         }
         let mut table = Table::new(&["SERVICE", "STATE", "SINCE", "REASON"]);
-        let now = SystemClock.now();
+        let now = SystemClock.wall();
         for consumer in found.typed::<Consumer>(PATH)? {
             let state = if consumer.paused { ("paused", OPEN) } else { ("runs", GOOD) };
             let since = consumer.since.map_or_else(|| String::from("-"), |since| span(now.since(since)));

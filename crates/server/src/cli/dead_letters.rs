@@ -198,7 +198,7 @@ impl List {
 }
 
 fn table(letters: &[Letter]) -> Table {
-    let now = SystemClock.now();
+    let now = SystemClock.wall();
     let mut table = Table::new(&["ID", "DIED", "SERVICE", "MESSAGE", "OF", "TRIES", "REASON"]).right(5);
     for letter in letters {
         let died = format!("{} ago", span(now.since(letter.died_at)));

@@ -181,7 +181,7 @@ impl List {
             return found.into_iter().try_for_each(|(kind, rows)| say(named(kind, rows)));
         }
         let mut money = Table::new(&["KIND", "ORDER", "AMOUNT", "SINCE", "WHICH", "REASON"]).right(2);
-        let now = SystemClock.now();
+        let now = SystemClock.wall();
         let (mut debts, mut more) = (0, jobs.more || payables.more);
         for (kind, rows) in &found {
             more |= rows.more;

@@ -90,7 +90,7 @@ impl List {
             return say("Nothing is parked.\n");
         }
         let mut table = Table::new(&["ID", "SERVICE", "EVENT", "OF", "TRIES", "NEXT", "WHY"]).right(4);
-        let now = SystemClock.now();
+        let now = SystemClock.wall();
         for message in &messages {
             table.row(message.cells(now));
         }

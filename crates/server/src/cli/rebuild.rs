@@ -161,7 +161,7 @@ impl Mending<'_> {
         let rows = mem::take(&mut self.changes);
         if !rows.is_empty() {
             let epoch = self.opened.meta.epoch;
-            self.opened.writer.commit(&Commit { epoch, at: SystemClock.now(), rows, segment: None })?;
+            self.opened.writer.commit(&Commit { epoch, at: SystemClock.wall(), rows, segment: None })?;
         }
         Ok(())
     }

@@ -65,7 +65,7 @@ impl Sagas {
             });
         }
         let mut table = Table::new(&["ORDER", "STATUS", "WAITS", "DEADLINE", "FOR"]);
-        let now = SystemClock.now();
+        let now = SystemClock.wall();
         for saga in &sagas {
             table.row(saga.cells(now));
         }

@@ -70,7 +70,7 @@ impl StoreArgs {
         let config = self.configured_to_read()?;
         // A store that is not there is not made by a command that mends one.
         drop(Sqlite::open_reader(&config.store).map_err(AppError::from)?);
-        let now = tradewind_engine::ports::Clock::now(&tradewind_engine::ports::SystemClock);
+        let now = tradewind_engine::ports::Clock::wall(&tradewind_engine::ports::SystemClock);
         let opened =
             Sqlite::open(&config.store, &Options::new("unused", services::NAMES, now)).map_err(AppError::from)?;
         Ok((config, opened))

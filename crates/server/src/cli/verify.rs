@@ -95,7 +95,7 @@ fn audit_by(copy: &Path, store: &Path, provider: &Path) -> Result<Audited, CliEr
     // Which events a service hears does not depend on how it is configured.
     let services = services::all(&Config::load(&Layers::default())?);
     let stores = [StoreView::new(&meta.name, &reader, &services)];
-    let (registry, at) = (tradewind_events::registry(), SystemClock.now());
+    let (registry, at) = (tradewind_events::registry(), SystemClock.wall());
     let report = Audit { stores: &stores, registry: &registry, charges: charges.as_ref(), now: at }.run()?;
     let last_segment = reader.last_segment().map_err(AppError::from)?;
     Ok(Audited { report, store: store.to_owned(), unread, last_segment, at })

@@ -201,7 +201,7 @@ impl Gate {
         if self.shop.key_ring.may_lack_key_of(token) {
             self.shop.key_ring.fetch(&self.shop).await;
         }
-        let checked = match self.shop.key_ring.check(token, self.shop.clock().now()) {
+        let checked = match self.shop.key_ring.check(token, self.shop.clock().moment()) {
             // What it stands for may have ended since it was signed.
             Ok(bearer) => self.shop.revocations.check(&self.shop, &bearer).await?.map(|()| bearer),
             Err(invalid) => Err(invalid),

@@ -14,7 +14,7 @@ use ring::{
 };
 use serde_json::json;
 use tradewind_engine::{
-    Entity, Problem,
+    Entity, Moment, Problem,
     ports::{List, Reader, StoreError},
 };
 use tradewind_events::{
@@ -97,7 +97,7 @@ impl KeyRing {
         self
     }
 
-    /// An access token.
+    /// An access token. Its times are for everybody, so `now` is the wall clock's.
     pub fn sign(&self, bearer: &Bearer, now: Timestamp) -> Result<String, Failure> {
         let ring = self.read();
         let token = ring.signer.as_ref().and_then(|signer| self.tokens.sign(&signer.kid, &signer.pair, bearer, now));
@@ -105,7 +105,7 @@ impl KeyRing {
     }
 
     /// Whom a token speaks for.
-    pub fn check(&self, token: &str, now: Timestamp) -> Result<Bearer, InvalidToken> {
+    pub fn check(&self, token: &str, now: Moment) -> Result<Bearer, InvalidToken> {
         let point = |kid: &Id| self.read().good.get(kid).map(|key| Arc::clone(&key.point));
         self.tokens.check(token, point, now)
     }

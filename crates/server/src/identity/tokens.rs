@@ -12,6 +12,7 @@ use ring::{
     signature::{ECDSA_P256_SHA256_FIXED, EcdsaKeyPair, UnparsedPublicKey},
 };
 use serde::{Deserialize, Serialize};
+use tradewind_engine::Moment;
 use tradewind_events::{Id, TextEnum, Timestamp};
 use tradewind_identity::model::Role;
 
@@ -77,6 +78,8 @@ struct Claims {
 struct Signed {
     kid: Id,
     claims: Claims,
+    /// In seconds of engine time.
+    good_until: i64,
 }
 
 impl Tokens {
@@ -108,7 +111,7 @@ impl Tokens {
         &self,
         token: &str,
         key: impl Fn(&Id) -> Option<Arc<[u8]>>,
-        now: Timestamp,
+        now: Moment,
     ) -> Result<Bearer, InvalidToken> {
         if token.len() > TOKEN_BYTES_MAX {
             return Err(InvalidToken::Refused);
@@ -120,7 +123,8 @@ impl Tokens {
             key(&signed.kid).ok_or(InvalidToken::Refused)?;
             signed
         } else {
-            let signed = verified(token, key).ok_or(InvalidToken::Refused)?;
+            let (kid, claims) = verified(token, key).ok_or(InvalidToken::Refused)?;
+            let signed = Signed { kid, good_until: self.good_until(&claims, now), claims };
             let mut checked = self.lock();
             if checked.len() >= CHECKED_MAX {
                 checked.clear();
@@ -128,7 +132,7 @@ impl Tokens {
             checked.insert(digest, signed.clone());
             signed
         };
-        self.bearer(signed.claims, now)
+        self.bearer(signed, now)
     }
 
     /// The key that a token says it is signed with, whether that is so or not.
@@ -138,18 +142,33 @@ impl Tokens {
         Some(header.kid)
     }
 
-    fn bearer(&self, claims: Claims, now: Timestamp) -> Result<Bearer, InvalidToken> {
+    fn bearer(&self, signed: Signed, now: Moment) -> Result<Bearer, InvalidToken> {
+        let Signed { claims, good_until, .. } = signed;
         let role: Role = claims.role.parse().map_err(|_| InvalidToken::Refused)?;
-        let skew = i64::try_from(self.skew.as_secs()).unwrap_or(i64::MAX);
+        let (skew, now) = (self.skew_seconds(), seconds(now.engine));
         let ours = *claims.iss == *self.issuer && *claims.aud == *self.issuer;
-        if !ours || claims.iat > seconds(now).saturating_add(skew) {
+        if !ours || claims.iat > now.saturating_add(skew) {
             return Err(InvalidToken::Refused);
         }
-        if seconds(now) >= claims.exp.saturating_add(skew) {
+        if now >= good_until.saturating_add(skew) {
             return Err(InvalidToken::Expired);
         }
         let issued_at = Timestamp::from_millis(claims.iat.saturating_mul(1_000));
         Ok(Bearer { id: claims.sub, role, session_id: claims.sid, issued_at })
+    }
+
+    /// When a token that is seen for the first time expires, by engine time. Its claims are by the wall clock, which
+    /// may be behind engine time since it went back: a token from before has its times from when both were the same,
+    /// a later one is as far behind as the wall clock. Either way it lives as long as it was given.
+    fn good_until(&self, claims: &Claims, now: Moment) -> i64 {
+        let (engine, wall) = (seconds(now.engine), seconds(now.wall));
+        let from_before = claims.iat > wall.saturating_add(self.skew_seconds());
+        let behind = if from_before { 0 } else { engine.saturating_sub(wall) };
+        claims.exp.saturating_add(behind)
+    }
+
+    fn skew_seconds(&self) -> i64 {
+        i64::try_from(self.skew.as_secs()).unwrap_or(i64::MAX)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Vec<u8>, Signed>> {
@@ -158,7 +177,7 @@ impl Tokens {
 }
 
 /// What a token claims, if its signature is good. The algorithm is ours to say, never the token's.
-fn verified(token: &str, key: impl Fn(&Id) -> Option<Arc<[u8]>>) -> Option<Signed> {
+fn verified(token: &str, key: impl Fn(&Id) -> Option<Arc<[u8]>>) -> Option<(Id, Claims)> {
     let (signed, signature) = token.rsplit_once('.')?;
     let (header, claims) = signed.split_once('.')?;
     let header: Header = serde_json::from_slice(&decoded(header)?).ok()?;
@@ -168,7 +187,7 @@ fn verified(token: &str, key: impl Fn(&Id) -> Option<Arc<[u8]>>) -> Option<Signe
     let key = UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, key(&header.kid)?);
     key.verify(signed.as_bytes(), &decoded(signature)?).ok()?;
     let claims = serde_json::from_slice(&decoded(claims)?).ok()?;
-    Some(Signed { kid: header.kid, claims })
+    Some((header.kid, claims))
 }
 
 fn seconds(at: Timestamp) -> i64 {

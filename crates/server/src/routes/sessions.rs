@@ -158,7 +158,7 @@ fn view(call: &Call, signed_in: &SignedIn, family: &str, secret: &str) -> Result
     let (id, role) = (user.user_id.clone(), user.role);
     let bearer = Bearer { id, role, session_id: Some(session_id.clone()), issued_at: now };
     Ok(SignedInView {
-        access_token: call.key_ring.sign(&bearer, now)?,
+        access_token: call.key_ring.sign(&bearer, call.clock().wall())?,
         token_type: "Bearer",
         expires_in: call.config.access_token_ttl.as_secs(),
         refresh_token: RefreshToken::text(&session_id, family, secret),

@@ -8,6 +8,7 @@ mod callbacks;
 mod carts;
 mod categories;
 mod client;
+mod clocks;
 mod cors;
 mod crowds;
 mod deletions;

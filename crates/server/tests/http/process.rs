@@ -2,6 +2,7 @@
 
 mod alone;
 mod buyers;
+mod clock;
 mod disk;
 mod edge;
 mod endings;
@@ -43,7 +44,11 @@ fn serve(directory: &Directory) -> (Child, SocketAddr, String) {
 }
 
 fn serve_with(directory: &Directory, flags: &[&str]) -> (Child, SocketAddr, String) {
-    let mut command = tradewind(directory);
+    serve_by(tradewind(directory), directory, flags)
+}
+
+/// The same with a command that is prepared already.
+fn serve_by(mut command: Command, directory: &Directory, flags: &[&str]) -> (Child, SocketAddr, String) {
     command.args(["serve", "--listen", "127.0.0.1:0", "--password-memory", "8KiB"]);
     let log_level = ["--log", "trace"];
     command.args(if flags.contains(&"--log") { &[] } else { &log_level[..] }).args(flags);

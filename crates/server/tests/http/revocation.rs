@@ -1,7 +1,6 @@
 //! What a token stands for may end before the token does: from the answer on that ends it, the token opens nothing.
 
 use serde_json::{Value, json};
-use tradewind_engine::ports::Clock;
 
 use crate::{
     client::Client,
@@ -142,7 +141,7 @@ async fn whoever_waits_for_the_end_of_a_session_is_told() {
     let shop = world.app.shop();
     let (ada, bob) = (world.person("ada").await, world.person("bob").await);
     let bearer =
-        |person: &Person| shop.key_ring.check(person.client.token.as_deref().unwrap(), world.clock.now()).unwrap();
+        |person: &Person| shop.key_ring.check(person.client.token.as_deref().unwrap(), shop.clock().moment()).unwrap();
     let (hers, his) = (bearer(&ada), bearer(&bob));
     let sign_out = async {
         ada.client.delete(&format!("/v1/users/{}/sessions", ada.user_id)).await.expect(204);

@@ -18,7 +18,7 @@ use tradewind::{
 use tradewind_audit::{Audit, Charge as Audited, Charges, StoreView};
 use tradewind_engine::{
     BrokerParts, Entity,
-    ports::{Clock, List},
+    ports::List,
     tables::{EffectRow, TimerRow},
 };
 use tradewind_events::{AsKey, TextEnum, Value as Column, id, row_key};

@@ -175,7 +175,7 @@ pub fn hiring(mails: Mails) -> (Arc<Mutex<Option<Arc<ProviderSimulator>>>>, Hire
     let slot = Arc::new(Mutex::new(None));
     let left = Arc::clone(&slot);
     let hire: HireWorkers = Box::new(move |config, clock, address| {
-        let (notifications, _) = mail_workers(MailOptions { clock: Arc::clone(&clock), ..MailOptions::default() })?;
+        let (notifications, _) = mail_workers(MailOptions { clock: clock.clone(), ..MailOptions::default() })?;
         let simulator = Arc::new(ProviderSimulator::open(workers::simulator(config, clock, address))?);
         let provider = ProviderWorker::new(Arc::clone(&simulator) as _);
         left.lock().unwrap().replace(simulator);

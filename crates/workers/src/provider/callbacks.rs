@@ -108,7 +108,7 @@ impl Caller {
     /// Sends a callback once and keeps what became of it.
     pub fn deliver(&self, desks: &Desks, callback: &CallbackRow) -> rusqlite::Result<()> {
         let (number, key) = (callback.number, &callback.key);
-        let Err(reason) = self.send(&callback.body, desks.clock.now()) else {
+        let Err(reason) = self.send(&callback.body, desks.clock.wall()) else {
             return desks.change(|rows| rows.delete_callback(number));
         };
         let attempts = callback.attempts + 1;

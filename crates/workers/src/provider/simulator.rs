@@ -9,7 +9,7 @@ use std::{
 };
 
 use rusqlite::{Connection, TransactionBehavior};
-use tradewind_engine::ports::{Clock, SystemClock};
+use tradewind_engine::EngineTime;
 use tradewind_events::{
     Id, Timestamp,
     jobs::{ProviderAnswer, ProviderCall},
@@ -33,7 +33,7 @@ pub struct SimulatorOptions {
     pub amounts: AmountRules,
     /// How long what is late takes.
     pub late_after: Duration,
-    pub clock: Arc<dyn Clock>,
+    pub clock: EngineTime,
 }
 
 /// What is wrong with the simulator's store or its configuration.
@@ -79,7 +79,7 @@ pub(super) struct Desks {
     store: Mutex<Connection>,
     line: Mutex<Vec<Arc<Waiting>>>,
     rules: Rules,
-    pub clock: Arc<dyn Clock>,
+    pub clock: EngineTime,
     pub bell: Arc<Bell>,
 }
 
@@ -96,7 +96,7 @@ impl Default for SimulatorOptions {
             callbacks: None,
             amounts: AmountRules::default(),
             late_after: Duration::from_secs(5),
-            clock: Arc::new(SystemClock),
+            clock: EngineTime::default(),
         }
     }
 }

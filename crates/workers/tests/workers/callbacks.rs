@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tradewind_engine::ports::Clock;
+use tradewind_engine::EngineTime;
 use tradewind_events::{
     id,
     jobs::{ProviderAction, ProviderState},
@@ -24,7 +24,7 @@ fn simulator(sink: &Sink, forced: Forced) -> (ProviderSimulator, ManualClock) {
     let clock = ManualClock::default();
     let options = SimulatorOptions {
         callbacks: Some(sink.target()),
-        clock: Arc::new(clock.clone()),
+        clock: EngineTime::new(Arc::new(clock.clone())),
         ..SimulatorOptions::default()
     };
     let provider = ProviderSimulator::open(options).unwrap();
@@ -149,7 +149,7 @@ fn a_callback_outlives_the_process_that_owes_it() {
         let options = SimulatorOptions {
             file: Some(file.clone()),
             callbacks: Some(target),
-            clock: Arc::new(clock.clone()),
+            clock: EngineTime::new(Arc::new(clock.clone())),
             ..SimulatorOptions::default()
         };
         ProviderSimulator::open(options).unwrap()

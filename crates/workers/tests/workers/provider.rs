@@ -2,6 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
+use tradewind_engine::EngineTime;
 use tradewind_events::{
     Id, id,
     jobs::{ProviderAction, ProviderAnswer, ProviderCall, ProviderState},
@@ -33,7 +34,7 @@ pub fn about(answer: &ProviderAnswer, action: ProviderAction, key: &str) -> Prov
 
 fn simulator() -> (ProviderSimulator, ManualClock) {
     let clock = ManualClock::default();
-    let options = SimulatorOptions { clock: Arc::new(clock.clone()), ..SimulatorOptions::default() };
+    let options = SimulatorOptions { clock: EngineTime::new(Arc::new(clock.clone())), ..SimulatorOptions::default() };
     (ProviderSimulator::open(options).unwrap(), clock)
 }
 

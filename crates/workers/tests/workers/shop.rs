@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use tradewind_engine::{Worker, ports::Clock, tables::EffectRow};
+use tradewind_engine::{EngineTime, Worker, tables::EffectRow};
 use tradewind_events::{
     CancelledBy, OrderSummary, PaymentMethod, TextEnum, id,
     orders::{OrderCancelled, OrderConfirmed, OrderRejected, OrderValidated},
@@ -73,7 +73,7 @@ impl World {
         let provider = Arc::new(
             ProviderSimulator::open(SimulatorOptions {
                 callbacks: Some(sink.target()),
-                clock: Arc::new(clock.clone()),
+                clock: EngineTime::new(Arc::new(clock.clone())),
                 ..SimulatorOptions::default()
             })
             .unwrap(),

@@ -2,7 +2,7 @@
 
 use std::{net::TcpListener, path::PathBuf, process::Command, sync::Arc, time::Duration};
 
-use tradewind_engine::{TryOutcome, Worker};
+use tradewind_engine::{EngineTime, TryOutcome, Worker};
 use tradewind_events::{
     id,
     jobs::{IdentityMail, IdentityMailKind, MailJob, MailReceipt},
@@ -38,7 +38,7 @@ pub fn plain(port: u16) -> SmtpOptions {
 }
 
 pub fn workers(smtp: SmtpOptions) -> (NotificationWorker, IdentityMailWorker) {
-    let clock = Arc::new(ManualClock::default());
+    let clock = EngineTime::new(Arc::new(ManualClock::default()));
     let from = "shop@example.org".to_owned();
     mail_workers(MailOptions { from, smtp: Some(smtp), clock, ..MailOptions::default() }).unwrap()
 }

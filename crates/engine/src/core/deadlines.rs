@@ -1,0 +1,75 @@
+//! When there is something to do by itself: timers that are due, and whether deadlines are held.
+
+use std::time::Duration;
+
+use tradewind_events::Timestamp;
+
+use super::Core;
+use crate::{
+    Message, injected,
+    ports::StoreError,
+    time::{EngineTime, JUMPED},
+    work::Item,
+};
+
+/// While deadlines are held because the wall clock has jumped, the engine looks at it again after this.
+const LOOK_AFTER_JUMP: Duration = Duration::from_secs(1);
+
+impl Core {
+    /// Holds or lets go deadlines; `None` lets them fire, unless the wall clock has jumped.
+    pub fn hold_deadlines(&mut self, reason: Option<&'static str>) {
+        self.held = reason;
+    }
+
+    /// Why deadlines are held, if they are.
+    pub fn deadlines_held(&self) -> Option<&'static str> {
+        self.held.or_else(|| self.clock.has_jumped().then_some(JUMPED))
+    }
+
+    /// The same without what the clock holds.
+    pub(crate) fn held(&self) -> Option<&'static str> {
+        self.held
+    }
+
+    /// The operator has looked at the clock, and it is right.
+    pub fn confirm_clock(&mut self) {
+        self.held = None;
+        self.clock.confirm();
+    }
+
+    pub fn clock(&self) -> &EngineTime {
+        &self.clock
+    }
+
+    /// When there will be something to do without a new message.
+    pub fn next_due(&self) -> Timestamp {
+        let never = Timestamp::from_millis(i64::MAX);
+        let timers = match (self.held, &self.forming) {
+            (Some(_), _) => never,
+            // The wall clock may come back by itself.
+            (None, _) if self.clock.has_jumped() => self.looked_at.plus(LOOK_AFTER_JUMP),
+            // What falls due while a batch is open fires in the next one: closing the open one is what to wait for.
+            (None, Some(_)) if self.timers.next_due() > self.work.now => never,
+            (None, _) => self.timers.next_due(),
+        };
+        timers.min(self.jobs.next_due())
+    }
+
+    pub(super) fn take_due_timers(&mut self) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        self.looked_at = now;
+        if self.deadlines_held().is_some() {
+            return Ok(());
+        }
+        // Handlers judge by the time of their batch, so what is due is judged by that time too.
+        let open = self.forming.is_some() && !injected("due-by-two-clocks");
+        let now = if open { self.work.now } else { now };
+        self.timers.refill(now, &*self.reader)?;
+        while self.intake.len() < self.limits.intake_max
+            && let Some((key, ())) = self.timers.pop(now)
+        {
+            self.intake.push_back(Item::new(Message::Timer(key)));
+        }
+        Ok(())
+    }
+}
