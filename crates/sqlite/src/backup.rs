@@ -116,7 +116,7 @@ fn findings(connection: &Connection) -> rusqlite::Result<Vec<String>> {
         match finding {
             // What cannot be read at all ends the check.
             Err(error) if matches!(store_error(&error), StoreError::Corrupt(_) | StoreError::Rejected(_)) => {
-                found.push(reason(&error))
+                found.push(reason(&error));
             }
             finding => found.push(finding?),
         }

@@ -106,7 +106,7 @@ impl Owed {
     pub fn read(reader: &dyn Reader) -> Result<Self, StoreError> {
         let paused = List::of(ConsumerRow::TABLE, COUNTED_MAX).equal("paused", Value::Int(1));
         let rows = reader.list(&paused)?;
-        let names = rows.iter().map(|row| read::<ConsumerRow>(row)).collect::<Result<Vec<_>, _>>()?.into_iter();
+        let names = rows.iter().map(read::<ConsumerRow>).collect::<Result<Vec<_>, _>>()?.into_iter();
         Ok(Self {
             dead_letters: reader.list(&dead(COUNTED_MAX))?.len(),
             jobs: reader.list(&jobs(EffectState::Exhausted, COUNTED_MAX))?.len(),

@@ -169,7 +169,7 @@ fn places(body: &Value, at: &str) -> Vec<String> {
 }
 
 fn escaped(text: &str) -> String {
-    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
+    text.bytes().fold(String::new(), |text, byte| text + &format!("%{byte:02X}"))
 }
 
 /// Nobody waits for what never ends, and what ends the session of the asker is asked elsewhere.
