@@ -13,12 +13,13 @@ use crate::{
 
 /// Writes that need a shop in which something went wrong, or a shop of others. Their own tests make them, as staff, and the
 /// gate fails every write of staff that leaves no row: see `limits.rs`.
-const MADE_ELSEWHERE: [&str; 12] = [
+const MADE_ELSEWHERE: [&str; 13] = [
     "payments.authorize",
     "payments.fail",
     "payments.capture",
     "owed.retry",
     "owed.settle",
+    "owed.settle_payable",
     "jobs.retry",
     "jobs.settle",
     "dead_letters.disclose",
@@ -131,6 +132,7 @@ async fn sales(auditor: &mut Auditor<'_>, shelf: &Shelf) {
     shelf.world.anonymous().post(&format!("/v1/carts/{anonymous}/lines"), line).await.expect(200);
     let into = json!({"into_cart_id": cart});
     auditor.does("carts.merge", "POST", &format!("/v1/carts/{anonymous}/merging"), into).await;
+    auditor.does("carts.remove", "DELETE", &of_cart(""), json!({})).await;
     let mut order = order_of("TEA-1", 1, "balance");
     order["customer_id"] = json!(bob.user_id);
     let order = auditor.does("orders.place", "POST", "/v1/orders", order).await.field("order_id");

@@ -69,13 +69,13 @@ async fn a_token_works_before_during_and_after_a_jump_that_nobody_confirms() {
 async fn nobody_is_limited_for_as_long_as_the_clock_went_back() {
     let world = World::with(&[("rate_per_second", "1"), ("rate_burst", "3")]).await;
     for _ in 0..3 {
-        world.anonymous().get("/healthz").await.expect(200);
+        world.anonymous().get("/v1/categories").await.expect(200);
     }
     world.clock.jump(-HOUR_MS);
-    let limited = world.anonymous().get("/healthz").await.refused(429, "rate_limited");
+    let limited = world.anonymous().get("/v1/categories").await.refused(429, "rate_limited");
     assert_eq!(limited.header("retry-after"), Some("1"));
     world.clock.advance(Duration::from_secs(2));
-    world.anonymous().get("/healthz").await.expect(200);
+    world.anonymous().get("/v1/categories").await.expect(200);
 }
 
 #[tokio::test]

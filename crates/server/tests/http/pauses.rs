@@ -49,6 +49,10 @@ async fn dead_letters(world: &World) -> usize {
     root.client.get("/v1/operations/dead-letters").await.expect(200).json()["items"].as_array().unwrap().len()
 }
 
+async fn paused(world: &World) -> serde_json::Value {
+    world.anonymous().get("/readyz").await.expect(200).json()["paused"].clone()
+}
+
 #[tokio::test]
 async fn orders_of_one_customer_that_fail_do_not_stop_a_service_for_the_others() {
     let shelf = Shelf::with(&SETTINGS).await;
@@ -58,11 +62,11 @@ async fn orders_of_one_customer_that_fail_do_not_stop_a_service_for_the_others()
     let world = without_stock(shelf.world).await;
     cancel(&world, &orders[0]).await;
     assert_eq!(dead_letters(&world).await, 4);
-    world.anonymous().get("/readyz").await.expect(200);
+    assert_eq!(paused(&world).await, json!(null));
     cancel(&world, &orders[1]).await;
-    world.anonymous().get("/readyz").await.expect(200);
+    assert_eq!(paused(&world).await, json!(null));
     // The third customer whose order fails shows that it is the service. What comes after that is parked.
     cancel(&world, &orders[2]).await;
-    world.anonymous().get("/readyz").await.expect(503);
+    assert_eq!(paused(&world).await, json!(["inventory"]));
     assert_eq!(dead_letters(&world).await, 9);
 }

@@ -95,6 +95,7 @@ all! {
     }
     UserSignedIn { user_id: long_id(), session_id: long_id() }
     UserSignedOut { user_id: long_id(), session_id: long_id() }
+    ServiceClientRevoked { client_id: long_id() }
     UserEmailVerified { user_id: long_id(), email: email() }
     UserProfileUpdated {
         user_id: long_id(),

@@ -191,6 +191,13 @@ pub const LESSONS: &[Lesson] = &[
         ends: ASKED,
     },
     Lesson {
+        command: "owed pay-out",
+        store: CHANGES,
+        needs: STAFF,
+        examples: &[("a deleted customer got 12.50 EUR by bank transfer", "tradewind owed pay-out CUSTOMER EUR 1250")],
+        ends: ASKED,
+    },
+    Lesson {
         command: "owed retry",
         store: CHANGES,
         needs: STAFF,
