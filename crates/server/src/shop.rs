@@ -151,7 +151,7 @@ impl Shop {
             read(&*reader)
         });
         let read = done.await.map_err(|panic| Failure::internal("reading the store", &panic))?;
-        read.map_err(|error| Failure::internal("reading the store", &error))
+        read.map_err(|error| Failure::unreadable(&error))
     }
 
     /// The row of this key.
@@ -161,7 +161,7 @@ impl Shop {
         // The way to another thread takes longer than a look-up in a file of this machine, if nobody stands in line.
         let rows = match self.reads.try_acquire() {
             Ok(_held) if reader.is_near() => {
-                reader.load(E::TABLE, &[key]).map_err(|error| Failure::internal("reading the store", &error))?
+                reader.load(E::TABLE, &[key]).map_err(|error| Failure::unreadable(&error))?
             }
             _ => self.read(move |reader| reader.load(E::TABLE, &[key])).await?,
         };

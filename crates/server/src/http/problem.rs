@@ -9,7 +9,11 @@ use axum::{
 };
 use schemars::JsonSchema;
 use serde::Serialize;
-use tradewind_engine::{Problem, Refusal, RefusalKind, operator::INTERNAL};
+use tradewind_engine::{
+    Problem, Refusal, RefusalKind,
+    operator::{INTERNAL, UNAVAILABLE},
+    ports::StoreError,
+};
 use tradewind_events::Id;
 
 /// The form of every error.
@@ -68,6 +72,18 @@ impl Failure {
     pub fn internal(doing: &'static str, error: &dyn fmt::Display) -> Self {
         tracing::error!(doing, %error, "a request has failed");
         Self::from(INTERNAL.problem())
+    }
+
+    /// The store could not be read. One that is full or cannot be used is about to stop the shop, and the request is worth
+    /// another try; a damaged page or a rejected row is not.
+    pub fn unreadable(error: &StoreError) -> Self {
+        match error {
+            StoreError::Full(_) | StoreError::Unusable(_) => {
+                tracing::error!(%error, "the store could not be read");
+                Self::from(UNAVAILABLE.because("The store cannot be read now."))
+            }
+            StoreError::Corrupt(_) | StoreError::Rejected(_) => Self::internal("reading the store", error),
+        }
     }
 
     #[must_use]
@@ -156,5 +172,26 @@ pub const fn status_of(kind: RefusalKind) -> StatusCode {
         RefusalKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         RefusalKind::Misdirected => StatusCode::MISDIRECTED_REQUEST,
         RefusalKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_that_is_about_to_stop_the_shop_is_worth_another_try_and_a_damaged_one_is_not() {
+        let reason = || String::from("simulated");
+        for error in [StoreError::Full(reason()), StoreError::Unusable(reason())] {
+            let failure = Failure::unreadable(&error);
+            assert_eq!(
+                (failure.status().as_u16(), failure.code(), failure.0.retry_after),
+                (503, "unavailable", Some(RETRY_AFTER))
+            );
+        }
+        for error in [StoreError::Corrupt(reason()), StoreError::Rejected(reason())] {
+            let failure = Failure::unreadable(&error);
+            assert_eq!((failure.status().as_u16(), failure.code(), failure.0.retry_after), (500, "internal", None));
+        }
     }
 }
