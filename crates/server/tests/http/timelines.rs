@@ -77,6 +77,8 @@ async fn what_is_personal_is_shown_to_the_buyer_and_to_staff_alone() {
     let order = town.settles_order(&ada, order_of("tea", 1, "balance")).await;
     order.dispatches().await.expect(200);
     order.delivers().await.expect(200);
+    // The mail about the parcel is an event, too.
+    town.settles().await;
     let street = |events: &[Value]| events[0]["data"]["shipping_address"]["street"].clone();
     for client in [&ada.client, &town.staff] {
         assert_eq!(street(&listed(client, &order).await), "Dock 1");
