@@ -116,7 +116,14 @@ fn fold(text: &str) -> String {
         }
     }
     // Syllables of Korean, and Japanese letters with marks that make others of them, are whole again.
-    spelt.nfc().collect()
+    spelt.nfc().map(hiragana).collect()
+}
+
+/// Katakana as hiragana: the same word is written in both.
+fn hiragana(letter: char) -> char {
+    const STEP: u32 = 0x60;
+    let other = matches!(letter, '\u{30a1}'..='\u{30f6}' | '\u{30fd}'..='\u{30fe}');
+    other.then(|| char::from_u32(u32::from(letter) - STEP)).flatten().unwrap_or(letter)
 }
 
 /// Letters that no decomposition takes apart, as they are spelt where they are not on the keyboard.
@@ -137,6 +144,10 @@ fn instead(letter: char) -> Option<&'static str> {
         'ƒ' => "f",
         'ĸ' => "k",
         'ς' => "σ",
+        // Arabic, Persian and Urdu keyboards have other letters for the same ones.
+        'ی' | 'ى' => "ي",
+        'ک' => "ك",
+        'ة' | 'ہ' => "ه",
         _ => return None,
     })
 }
@@ -216,6 +227,9 @@ mod tests {
             ("Café cre\u{300}me", vec!["cafe creme", "CAFE\u{301}", "crème"]),
             ("ΌΣΟΣ όσος", vec!["οσος", "ΟΣΟΣ"]),
             ("Ёлка", vec!["елка", "ёлка"]),
+            ("چای سبز کهنه", vec!["چاي", "كهنه", "چای سبز"]),
+            ("قهوة", vec!["قهوه"]),
+            ("抹茶ケーキ", vec!["けーき", "ｹｰｷ", "抹茶け"]),
             ("ﬁne ２０２６ ㎏", vec!["fine", "2026", "kg"]),
             ("red-hot O'Brien's", vec!["red-hot", "hot", "o'brien", "red-ho"]),
             ("शिक्षा", vec!["शिक्षा", "शिक"]),
