@@ -205,8 +205,7 @@ impl Core {
         };
         core.read_consumers()?;
         core.read_parked()?;
-        let last_commit = core.reader.segments(next_segment - 1, 1)?.first().map(|segment| segment.committed_at);
-        core.clock.begin(core.limits.clock_jump_max, last_commit.unwrap_or_default());
+        core.clock.begin(core.limits.clock_jump_max, core.reader.last_commit_at()?);
         Ok(core)
     }
 

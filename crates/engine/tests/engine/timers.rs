@@ -5,6 +5,7 @@ use std::time::Duration;
 use tradewind_engine::{
     Limits,
     operator::Action,
+    ports::Reader,
     tables::{AuditRow, DeadLetterKind, TimerRow},
 };
 use tradewind_events::{Timestamp, id};
@@ -59,6 +60,25 @@ fn timers_are_found_again_after_a_restart() {
     drop(stage);
     let mut stage = Stage::over(store, toy::services(), toy::registry(), Limits::default());
     stage.advance(Duration::from_secs(31));
+    assert_eq!(fired(&stage, "a"), 1);
+}
+
+/// Rows hold moments also where nothing was said.
+#[test]
+fn engine_time_does_not_go_back_over_a_restart_behind_a_commit_without_events() {
+    let store = MemoryStore::new();
+    let mut stage = Stage::over(store.clone(), toy::services(), toy::registry(), Limits::default());
+    stage.advance(Duration::from_hours(2));
+    remind(&mut stage, "a", Some(30));
+    let asked_at = stage.now();
+    assert_eq!(store.last_segment(), Ok(0), "nothing was said");
+    drop(stage);
+    // Its clock shows what that of the first one showed at its start.
+    let mut stage = Stage::over(store, toy::services(), toy::registry(), Limits::default());
+    assert_eq!(stage.now(), asked_at);
+    stage.advance(Duration::from_secs(29));
+    assert_eq!(fired(&stage, "a"), 0);
+    stage.advance(Duration::from_secs(3));
     assert_eq!(fired(&stage, "a"), 1);
 }
 
