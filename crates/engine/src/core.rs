@@ -205,8 +205,7 @@ impl Core {
         };
         core.read_consumers()?;
         core.read_parked()?;
-        let last_commit = core.reader.segments(next_segment - 1, 1)?.first().map(|segment| segment.committed_at);
-        core.clock.begin(core.limits.clock_jump_max, last_commit.unwrap_or_default());
+        core.clock.begin(core.limits.clock_jump_max, core.reader.last_commit_at()?);
         Ok(core)
     }
 
@@ -273,8 +272,11 @@ impl Core {
                 let has_room = missing.len() < self.limits.batch_rows_max;
                 let next = self.next_task(&mut forming, if has_room { items_max } else { 0 });
                 let Some((lane, task)) = next else { break };
-                if self.limits.cache_forgets && task.loads == 0 {
-                    self.forget_for_a_test(&forming, &again);
+                if task.loads == 0 {
+                    self.clock.batch_goes_on();
+                    if self.limits.cache_forgets {
+                        self.forget_for_a_test(&forming, &again);
+                    }
                 }
                 if again.holds_back(lane.as_ref()) {
                     again.push(lane, task);

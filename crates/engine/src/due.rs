@@ -41,10 +41,10 @@ impl<V> DueWindow<V> {
         }
     }
 
-    /// Reads the window again from the store when it is used up.
-    pub fn refill(&mut self, now: Timestamp, reader: &dyn Reader) -> Result<(), StoreError> {
+    /// Reads the window again from the store when it is used up. Returns how many rows in it cannot be read.
+    pub fn refill(&mut self, now: Timestamp, reader: &dyn Reader) -> Result<usize, StoreError> {
         if self.complete_until.is_some_and(|until| now < until) {
-            return Ok(());
+            return Ok(0);
         }
         let until = Timestamp::from_millis(now.as_millis().saturating_add(WINDOW_AHEAD_MS));
         let list = List {
@@ -55,14 +55,15 @@ impl<V> DueWindow<V> {
         };
         let rows = reader.list(&list)?;
         let full = rows.len() >= usize::try_from(WINDOW_ROWS_MAX).unwrap_or(usize::MAX);
-        let mut latest = now;
+        let (mut latest, mut unusable) = (now, rows.len());
         for (due_at, key, value) in rows.iter().filter_map(self.read) {
             latest = latest.max(due_at);
             self.rows.insert((due_at, key), value);
+            unusable -= 1;
         }
         // A full page may have cut rows off that are due in its last millisecond.
         self.complete_until = Some(if full { latest } else { until });
-        Ok(())
+        Ok(unusable)
     }
 
     /// The next row that is due, taken out of the window.

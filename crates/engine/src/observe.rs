@@ -21,6 +21,10 @@ pub trait Observer: Send + Sync + 'static {
     /// A broker did not do what it was asked.
     fn broker_failed(&self, _error: &BrokerError) {}
 
+    /// A row of this table was needed and cannot be read, or the store rejects it. It stays where it is, and the log
+    /// has its key.
+    fn row_unusable(&self, _table: &'static str) {}
+
     /// The store has failed; the engine stops.
     fn store_failed(&self, _error: &StoreError) {}
 

@@ -10,7 +10,7 @@ use tradewind_engine::{
     ports::{Commit, CommitError, Direction, List, Phrase, Reader, RowWrite, StoreError, WORDS, Writer},
     segment::Segment,
 };
-use tradewind_events::{ColumnDef, ColumnKind, Key, Value, id_rank};
+use tradewind_events::{ColumnDef, ColumnKind, Key, Timestamp, Value, id_rank};
 
 /// A rule of a table, as CHECK constraints are in SQL: says what is wrong with a row.
 pub type Rule = fn(&StoredRow) -> Option<String>;
@@ -23,6 +23,8 @@ pub struct MemoryStore(Arc<Mutex<State>>);
 struct State {
     tables: BTreeMap<&'static str, BTreeMap<Key, StoredRow>>,
     segments: Vec<Segment>,
+    /// Of the last commit.
+    committed_at: Timestamp,
     epoch: u64,
     rules: Vec<(&'static str, Rule)>,
     /// Taken from the end: what the next commits meet.
@@ -167,6 +169,7 @@ impl Writer for MemoryWriter {
             };
         }
         state.segments.extend(commit.segment.clone());
+        state.committed_at = state.committed_at.max(commit.at);
         Ok(())
     }
 }
@@ -226,6 +229,10 @@ impl Reader for MemoryStore {
 
     fn last_segment(&self) -> Result<u64, StoreError> {
         Ok(self.state().segments.last().map_or(0, |segment| segment.number))
+    }
+
+    fn last_commit_at(&self) -> Result<Timestamp, StoreError> {
+        Ok(self.state().committed_at)
     }
 }
 

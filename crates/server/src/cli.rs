@@ -162,9 +162,12 @@ pub fn command() -> clap::Command {
 
 /// Follows the command line of this process.
 pub fn main() -> ExitCode {
-    let given = command().get_matches();
-    let command = Cli::from_arg_matches(&given).unwrap_or_else(|error| error.exit()).command;
-    let done = match command {
+    let parsed = command().try_get_matches().and_then(|given| Cli::from_arg_matches(&given));
+    let command = match parsed {
+        Ok(cli) => cli.command,
+        Err(told) => return explain(&told),
+    };
+    ended(match command {
         Command::Serve(serve) => serve.run(),
         Command::Demo(demo) => demo.run(),
         Command::Load(load) => load.run(),
@@ -184,7 +187,19 @@ pub fn main() -> ExitCode {
         Command::Config(show) => show.run(),
         Command::Openapi(openapi::Print) => openapi::Print::run(),
         Command::Completions(print) => print.run(),
-    };
+    })
+}
+
+/// Prints help, the version, or what is wrong with the command line.
+fn explain(told: &clap::Error) -> ExitCode {
+    let printed = told.print().and_then(|()| io::stdout().flush());
+    match u8::try_from(told.exit_code()) {
+        Ok(0) => ended(printed.map_err(CliError::Output)),
+        status => ExitCode::from(status.unwrap_or(2)),
+    }
+}
+
+fn ended(done: Result<(), CliError>) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever read our output has heard enough.

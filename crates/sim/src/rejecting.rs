@@ -8,7 +8,7 @@ use tradewind_engine::{
     segment::Segment,
     tables::ENGINE_TABLES,
 };
-use tradewind_events::Key;
+use tradewind_events::{Key, Timestamp};
 use tradewind_memory::MemoryStore;
 
 use crate::{
@@ -69,5 +69,9 @@ impl Reader for Rejecting {
 
     fn last_segment(&self) -> Result<u64, StoreError> {
         self.store.last_segment()
+    }
+
+    fn last_commit_at(&self) -> Result<Timestamp, StoreError> {
+        self.store.last_commit_at()
     }
 }

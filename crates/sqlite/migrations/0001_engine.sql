@@ -9,7 +9,9 @@ CREATE TABLE store_meta (
     name        TEXT NOT NULL CHECK (length(name) BETWEEN 1 AND 16),
     created_at  INTEGER NOT NULL,
     services    TEXT NOT NULL,
-    epoch       INTEGER NOT NULL CHECK (epoch >= 0)
+    epoch       INTEGER NOT NULL CHECK (epoch >= 0),
+    -- Of the last commit without a segment; that of a segment stands beside it.
+    committed_at  INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
 -- Which of these files were applied, and what they said then.

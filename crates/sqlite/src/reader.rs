@@ -11,7 +11,7 @@ use tradewind_engine::{
     ports::{List, Phrase, Reader, StoreError},
     segment::Segment,
 };
-use tradewind_events::Key;
+use tradewind_events::{Key, Timestamp};
 
 use crate::{
     list::{self, Having},
@@ -91,6 +91,14 @@ impl Reader for SqliteReader {
 
     fn last_segment(&self) -> std::result::Result<u64, StoreError> {
         self.pool.read_snapshot(segments::last)
+    }
+
+    fn last_commit_at(&self) -> std::result::Result<Timestamp, StoreError> {
+        self.pool.read_snapshot(|connection| {
+            let noted = connection.query_row("SELECT committed_at FROM store_meta", [], |row| row.get(0))?;
+            let last = segments::read(connection, segments::last(connection)?, 1)?.pop();
+            Ok(last.map_or_else(Timestamp::default, |last| last.committed_at).max(Timestamp::from_millis(noted)))
+        })
     }
 
     fn is_near(&self) -> bool {

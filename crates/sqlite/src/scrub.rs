@@ -12,6 +12,15 @@ const PART_BYTES: u64 = 1024 * 1024;
 
 /// Bytes of a checksum, at the end of its page. As in `sealed.c`, like all that follows.
 const SEAL_BYTES: usize = 8;
+const SEAL_BYTES_U8: u8 = 8;
+
+/// Where the header says how many bytes of each page are reserved for it.
+const RESERVED_AT: usize = 20;
+
+const HEADER_BYTES: usize = 100;
+
+/// So many zeros before a missing checksum are no content.
+const LOST_BYTES_MIN: usize = 64;
 
 const ODD: u64 = 0x9E37_79B9_7F4A_7C15;
 const OTHER: u64 = 0xC2B2_AE3D_27D4_EB4F;
@@ -42,14 +51,25 @@ impl SqliteReader {
 /// `None` where pages have no checksums.
 fn page_bytes(inode: &Inode) -> io::Result<Option<usize>> {
     let mut header = [0; 100];
-    if read_at(inode, &mut header, 0)? < header.len() || header[20] != 8 {
+    if read_at(inode, &mut header, 0)? < header.len() {
         return Ok(None);
     }
-    let bytes = match u16::from_be_bytes([header[16], header[17]]) {
+    let bytes = match two(&header, 16) {
         1 => 65_536,
-        bytes => usize::from(bytes),
+        bytes => bytes,
     };
-    Ok(Some(bytes).filter(|bytes| *bytes >= 512 && bytes.is_power_of_two()))
+    let is_size = bytes >= 512 && bytes.is_power_of_two();
+    let has_checksums = header[RESERVED_AT] == SEAL_BYTES_U8 || (is_size && lost_its_header(inode, bytes)?);
+    Ok((is_size && has_checksums).then_some(bytes))
+}
+
+/// Whether the first page has a checksum, although the header says now that pages have none.
+fn lost_its_header(inode: &Inode, page_bytes: usize) -> io::Result<bool> {
+    let mut page = vec![0; page_bytes];
+    let is_whole_page = read_at(inode, &mut page, 0)? == page_bytes;
+    page[RESERVED_AT] = SEAL_BYTES_U8;
+    let (content, seal) = page.split_at(page_bytes - SEAL_BYTES);
+    Ok(is_whole_page && word(seal) == checksum(content, 1))
 }
 
 /// As much as there is.
@@ -78,11 +98,28 @@ fn stays_wrong(inode: &Inode, page_bytes: usize, number: u64) -> io::Result<bool
     Ok(true)
 }
 
-/// Whether the page matches its checksum. It may have none.
+/// Whether the page matches its checksum. It may have none, unless its end was lost.
 fn is_whole(page: &[u8], number: u64) -> bool {
     let (content, seal) = page.split_at(page.len() - SEAL_BYTES);
-    let seal = word(seal);
-    seal == 0 || seal == checksum(content, number)
+    match word(seal) {
+        0 => !has_lost_its_end(content, number),
+        seal => seal == checksum(content, number),
+    }
+}
+
+/// Whether the last bytes are zeros where SQLite has put something.
+fn has_lost_its_end(content: &[u8], number: u64) -> bool {
+    let head = &content[if number == 1 { HEADER_BYTES } else { 0 }..];
+    let is_zero = |bytes: &[u8]| bytes.iter().all(|byte| *byte == 0);
+    is_zero(&content[content.len() - LOST_BYTES_MIN..])
+        && match head[0] {
+            0x02 | 0x05 | 0x0a | 0x0d => !is_zero(&head[3..5]),
+            _ => !is_zero(&head[..4]) && two(head, 4) * 0x1_0000 + two(head, 6) > (content.len() + SEAL_BYTES) / 4,
+        }
+}
+
+fn two(bytes: &[u8], at: usize) -> usize {
+    usize::from(u16::from_be_bytes([bytes[at], bytes[at + 1]]))
 }
 
 fn word(bytes: &[u8]) -> u64 {

@@ -6,8 +6,8 @@
  * does that a connection of this program creates.
  *
  * In memory, in the write-ahead log and in a rollback journal these bytes are zero. A page that another program's SQLite
- * has copied from the log into the file therefore has no checksum, which is accepted; one that it has changed has the
- * checksum of its former content, which is not.
+ * has copied from the log into the file therefore has no checksum, which is accepted unless its end was lost, and its
+ * checksum with it; one that it has changed has the checksum of its former content, which is not accepted.
  */
 
 #include <sqlite3.h>
@@ -16,11 +16,14 @@
 
 #define SEAL_BYTES 8
 #define HEADER_BYTES 100
+#define RESERVED_AT 20 /* in the header: how many bytes of each page SQLite leaves alone */
+#define NOT_KNOWN (-1)
+#define LOST_BYTES_MIN 64 /* so many zeros before a missing checksum are no content */
 
 /* An open database file. The file of the layer below follows it. */
 typedef struct {
   sqlite3_file base;
-  int page_bytes; /* 0: its pages have no checksums */
+  int page_bytes; /* 0: its pages have no checksums; NOT_KNOWN until its header is there */
 } SealedFile;
 
 static sqlite3_vfs *below;
@@ -61,31 +64,91 @@ static uint64_t checksum(const unsigned char *page, int bytes, uint64_t number) 
 static void look_at_header(SealedFile *file, const unsigned char *header) {
   int page_bytes = header[16] << 8 | header[17];
   if (page_bytes == 1) page_bytes = 65536;
-  int reserves = memcmp(header, "SQLite format 3", 16) == 0 && header[20] == SEAL_BYTES;
+  int reserves = memcmp(header, "SQLite format 3", 16) == 0 && header[RESERVED_AT] == SEAL_BYTES;
   file->page_bytes = reserves && page_bytes >= 512 && (page_bytes & (page_bytes - 1)) == 0 ? page_bytes : 0;
 }
 
+/* The same for a file that was empty when it was opened. */
+static void look_for_header(sqlite3_file *file) {
+  unsigned char header[HEADER_BYTES];
+  if (sealed(file)->page_bytes != NOT_KNOWN) return;
+  if (inner(file)->pMethods->xRead(inner(file), header, HEADER_BYTES, 0) == SQLITE_OK)
+    look_at_header(sealed(file), header);
+}
+
 static int is_page(const SealedFile *file, int bytes, sqlite3_int64 offset) {
-  return file->page_bytes != 0 && bytes == file->page_bytes && offset % bytes == 0;
+  return file->page_bytes > 0 && bytes == file->page_bytes && offset % bytes == 0;
+}
+
+/* Whether this is a first page with a checksum that was made when its header reserved the bytes of it: the header has
+ * changed since, and no page of the file would be compared. */
+static int lost_its_header(unsigned char *page, int bytes) {
+  if (bytes < 512 || page[RESERVED_AT] == SEAL_BYTES) return 0;
+  uint64_t found = word_at(page + bytes - SEAL_BYTES);
+  unsigned char reserved = page[RESERVED_AT];
+  page[RESERVED_AT] = SEAL_BYTES;
+  int lost = found != 0 && found == checksum(page, bytes - SEAL_BYTES, 1);
+  page[RESERVED_AT] = reserved;
+  return lost;
+}
+
+static uint32_t four_at(const unsigned char *at) {
+  return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
+}
+
+/* Whether the end of a page was lost: its last bytes are zeros, where SQLite has put something. A page of a tree is
+ * filled from its end, and a page of a long value that goes on in another one is full; but a list of free pages is not.
+ * No row of a store ends with so many zeros. */
+static int has_lost_its_end(const unsigned char *page, int bytes, uint64_t number) {
+  const unsigned char *head = page + (number == 1 ? HEADER_BYTES : 0), *end = page + bytes - SEAL_BYTES;
+  for (const unsigned char *at = end - LOST_BYTES_MIN; at < end; at++)
+    if (*at != 0) return 0;
+  switch (head[0]) {
+    case 0x02: case 0x05: case 0x0a: case 0x0d:
+      return head[3] != 0 || head[4] != 0;
+    default: {
+      uint32_t next = four_at(head), free_pages = four_at(head + 4);
+      return next != 0 && free_pages > (uint32_t)bytes / 4;
+    }
+  }
+}
+
+static int damaged(sqlite3_int64 offset, int bytes) {
+  sqlite3_log(SQLITE_IOERR_DATA, "page %lld is not what was written", offset / bytes + 1);
+  return SQLITE_IOERR_DATA;
+}
+
+/* A file that ends within a page was cut off. The layer below has filled the rest with zeros; SQLite would read on. */
+static int read_short(sqlite3_file *file, const unsigned char *page, int bytes, sqlite3_int64 offset) {
+  if (is_page(sealed(file), bytes, offset))
+    for (int nth = 0; nth < bytes; nth++)
+      if (page[nth] != 0) return damaged(offset, bytes);
+  return SQLITE_IOERR_SHORT_READ;
 }
 
 static int read_page(sqlite3_file *file, void *to, int bytes, sqlite3_int64 offset) {
   int done = inner(file)->pMethods->xRead(inner(file), to, bytes, offset);
+  if (done == SQLITE_IOERR_SHORT_READ) return read_short(file, to, bytes, offset);
   if (done != SQLITE_OK) return done;
-  if (offset == 0 && bytes >= HEADER_BYTES) look_at_header(sealed(file), to);
+  if (offset == 0 && bytes >= HEADER_BYTES) {
+    if (lost_its_header(to, bytes)) return damaged(offset, bytes);
+    look_at_header(sealed(file), to);
+  } else {
+    look_for_header(file);
+  }
   if (!is_page(sealed(file), bytes, offset)) return SQLITE_OK;
+  uint64_t number = (uint64_t)(offset / bytes) + 1;
   unsigned char *seal = (unsigned char *)to + bytes - SEAL_BYTES;
   uint64_t found = word_at(seal);
-  if (found != 0 && found != checksum(to, bytes - SEAL_BYTES, (uint64_t)(offset / bytes) + 1)) {
-    sqlite3_log(SQLITE_IOERR_DATA, "page %lld is not what was written", offset / bytes + 1);
-    return SQLITE_IOERR_DATA;
-  }
+  if (found == 0 ? has_lost_its_end(to, bytes, number) : found != checksum(to, bytes - SEAL_BYTES, number))
+    return damaged(offset, bytes);
   memset(seal, 0, SEAL_BYTES);
   return SQLITE_OK;
 }
 
 static int write_page(sqlite3_file *file, const void *from, int bytes, sqlite3_int64 offset) {
   if (offset == 0 && bytes >= HEADER_BYTES) look_at_header(sealed(file), from);
+  else look_for_header(file);
   if (!is_page(sealed(file), bytes, offset)) return inner(file)->pMethods->xWrite(inner(file), from, bytes, offset);
   /* The buffer is one of SQLite's pages, whose last bytes belong to this layer. */
   unsigned char *seal = (unsigned char *)from + bytes - SEAL_BYTES;
@@ -103,7 +166,7 @@ static int control(sqlite3_file *file, int what, void *argument) {
   if (what == SQLITE_FCNTL_PRAGMA) {
     char **arguments = argument;
     if (sqlite3_stricmp(arguments[1], "page_checksums") == 0) {
-      arguments[0] = sqlite3_mprintf("%d", sealed(file)->page_bytes != 0);
+      arguments[0] = sqlite3_mprintf("%d", sealed(file)->page_bytes > 0);
       return SQLITE_OK;
     }
   }
@@ -153,6 +216,7 @@ static int open_file(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int
   (void)vfs;
   if (!(flags & SQLITE_OPEN_MAIN_DB)) return below->xOpen(below, name, file, flags, out_flags);
   memset(file, 0, sizeof(SealedFile));
+  sealed(file)->page_bytes = NOT_KNOWN;
   int done = below->xOpen(below, name, inner(file), flags, out_flags);
   if (inner(file)->pMethods == 0) return done;
   int has_log = inner(file)->pMethods->iVersion >= 2 && inner(file)->pMethods->xShmMap != 0;

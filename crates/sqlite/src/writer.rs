@@ -10,7 +10,7 @@ use tradewind_engine::{
     StoredRow, Table,
     ports::{Commit, CommitError, RowChange, RowWrite, StoreError, Writer},
 };
-use tradewind_events::ColumnKind;
+use tradewind_events::{ColumnKind, Timestamp};
 
 use crate::{
     error::{commit_error, is_rejection, reason, store_error},
@@ -109,6 +109,8 @@ impl SqliteWriter {
         }
         if let Some(segment) = &commit.segment {
             segments::append(&self.connection, segment)?;
+        } else {
+            self.note_time(commit.at)?;
         }
         self.run("COMMIT")
     }
@@ -125,6 +127,16 @@ impl SqliteWriter {
             .and_then(|mut statement| statement.query_row([], |row| row.get(0)));
         let theirs = unsigned(epoch.map_err(|error| store_error(&error))?);
         if ours == theirs { Ok(()) } else { Err(CommitError::NotOwner { ours, theirs }) }
+    }
+
+    /// A segment has the moment of its commit. Without one it is kept here, because rows may hold it: engine time does
+    /// not go back behind it.
+    fn note_time(&self, at: Timestamp) -> Result<(), CommitError> {
+        self.connection
+            .prepare_cached("UPDATE store_meta SET committed_at = ?1 WHERE committed_at < ?1")
+            .and_then(|mut statement| statement.execute([at.as_millis()]))
+            .map(|_| ())
+            .map_err(|error| store_error(&error).into())
     }
 
     /// Writes changes of one kind to one table.

@@ -68,6 +68,7 @@ macro_rules! store_suite {
             segments_come_in_order_without_a_gap,
             segments_run_through_the_months_even_if_the_clock_goes_back,
             a_segment_out_of_line_is_refused,
+            the_moment_of_the_last_commit_is_kept_with_and_without_a_segment,
             an_older_owner_is_refused,
             everything_is_there_for_the_next_owner,
             reads_see_whole_commits_beside_the_writer,

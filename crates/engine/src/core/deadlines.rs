@@ -6,8 +6,9 @@ use tradewind_events::Timestamp;
 
 use super::Core;
 use crate::{
-    Message, injected,
+    Entity, Message, injected,
     ports::StoreError,
+    tables::TimerRow,
     time::{EngineTime, JUMPED},
     work::Item,
 };
@@ -64,7 +65,8 @@ impl Core {
         // Handlers judge by the time of their batch, so what is due is judged by that time too.
         let open = self.forming.is_some() && !injected("due-by-two-clocks");
         let now = if open { self.work.now } else { now };
-        self.timers.refill(now, &*self.reader)?;
+        let unusable = self.timers.refill(now, &*self.reader)?;
+        (0..unusable).for_each(|_| self.observer.row_unusable(TimerRow::TABLE.name));
         while self.intake.len() < self.limits.intake_max
             && let Some((key, ())) = self.timers.pop(now)
         {

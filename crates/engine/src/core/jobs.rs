@@ -91,7 +91,8 @@ impl Core {
         let now = self.clock.now();
         let mut due = Vec::new();
         for line in self.jobs.lines.values_mut() {
-            line.waiting.refill(now, &*self.reader)?;
+            let unusable = line.waiting.refill(now, &*self.reader)?;
+            (0..unusable).for_each(|_| self.observer.row_unusable(EffectRow::TABLE.name));
             let mut room = self.jobs.running_max.saturating_sub(line.running.len());
             while room > 0
                 && let Some((_, job)) = line.waiting.pop(now)
@@ -114,6 +115,7 @@ impl Core {
                 Ok(row) => row.and_then(|row| readable::<EffectRow>(&row)),
                 Err(reason) => {
                     tracing::error!(job = %job.id, reason, "the store rejects the row of a job that is due");
+                    self.observer.row_unusable(EffectRow::TABLE.name);
                     line.waiting.insert(now.plus(REJECTED_WAIT), job.key(), job);
                     continue;
                 }

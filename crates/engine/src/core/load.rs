@@ -27,6 +27,7 @@ impl Core {
                     Ok(row) => row,
                     Err(reason) => {
                         tracing::error!(row = %row_ref.row, reason, "the store rejects a row that a message needs");
+                        self.observer.row_unusable(table.name);
                         self.work.reject(row_ref, &reason);
                         continue;
                     }

@@ -3,12 +3,13 @@
 use std::{
     collections::BTreeSet,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use serde::{Deserialize, Serialize, Serializer};
 use tradewind_engine::{
-    Answer, Command, CommandMessage, Committed, Context, Core, Effect, EngineTime, Entity, Formed, Heard, Limits,
-    Message, Outcome, Service, Settings, Setup, StoredAnswer, StoredRow, Table, Uow,
+    Answer, Command, CommandMessage, Committed, Context, Core, Effect, EngineTime, Entity, Finished, Formed, Heard,
+    Limits, Message, Observer, Outcome, Service, Settings, Setup, StoredAnswer, StoredRow, Table, Uow,
     ports::{List, Phrase, Reader, StoreError, Writer},
     segment::Segment,
     tables::{DeadLetterRow, EffectRow, InboxRow},
@@ -80,6 +81,12 @@ fn ship(uow: &mut Uow<Shelf>, ship: &Ship) -> Answer<()> {
     Ok(())
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "a reaction may fail")]
+fn weighed(uow: &mut Uow<Shelf>, finished: &Finished<Weigh>) -> Outcome {
+    uow.put(Crate { box_id: finished.key.clone(), filled: finished.reply });
+    Ok(())
+}
+
 #[derive(Debug, Clone, Serialize, Deserialize, Event)]
 #[event("lid.closed", version = 1, about = lid(box_id), key = box_id)]
 struct Closed {
@@ -121,8 +128,20 @@ impl Reader for Rejecting {
     }
 }
 
+/// Counts rows that cannot be used.
+#[derive(Default)]
+struct Unusable(Mutex<Vec<&'static str>>);
+
+impl Observer for Unusable {
+    fn row_unusable(&self, table: &'static str) {
+        self.0.lock().expect("no test has panicked").push(table);
+    }
+}
+
 struct Bench {
     core: Core,
+    clock: ManualClock,
+    unusable: Arc<Unusable>,
     writer: Box<dyn Writer>,
     reader: Rejecting,
     told: Arc<Mutex<Vec<String>>>,
@@ -136,19 +155,23 @@ impl Bench {
     fn over(store: MemoryStore) -> Self {
         let reader = Rejecting { store, ..Rejecting::default() };
         let (epoch, writer) = reader.store.own();
+        let (clock, unusable) = (ManualClock::default(), Arc::<Unusable>::default());
         let core = Core::new(Setup {
             store_name: "shelf".into(),
             epoch,
-            services: vec![Service::new(Shelf).owns::<Crate>().command(fill).command(ship).on(close).build()],
+            services: vec![
+                Service::new(Shelf).owns::<Crate>().command(fill).command(ship).finished(weighed).on(close).build(),
+            ],
             registry: Registry::new([EventKind::of::<Closed>("far")]),
             reader: Arc::new(reader.clone()),
-            clock: EngineTime::new(Arc::new(ManualClock::default())),
+            clock: EngineTime::new(Arc::new(clock.clone())),
             ids: Box::new(CountedIds::new("id")),
             limits: Limits::default(),
-            observer: Arc::new(()),
+            observer: Arc::clone(&unusable) as Arc<dyn Observer>,
             log_heard: false,
         });
-        Self { core: core.expect("the store can be read"), writer: Box::new(writer), reader, told: Arc::default() }
+        let core = core.expect("the store can be read");
+        Self { core, clock, unusable, writer: Box::new(writer), reader, told: Arc::default() }
     }
 
     fn rejects(&self, table: &'static str, key: &str) {
@@ -193,6 +216,12 @@ impl Bench {
         }
         // What changed nothing is settled as well.
         self.core.settled().iter_mut().for_each(Committed::answer);
+    }
+
+    /// The jobs that are due.
+    fn jobs(&mut self) -> Vec<Id> {
+        let jobs = self.core.take_jobs().expect("a rejected row is no failed store");
+        jobs.iter().map(|job| job.id.clone()).collect()
     }
 
     fn told(&self) -> Vec<String> {
@@ -282,4 +311,46 @@ fn a_job_whose_old_row_cannot_be_read_is_not_dropped() {
     bench.sends("a", Ship { box_id: id("a"), broken: false });
     bench.finishes();
     assert_eq!(bench.told(), ["a internal"]);
+}
+
+#[test]
+fn a_job_whose_row_is_rejected_for_a_moment_is_counted_and_handed_out_later() {
+    let mut bench = Bench::new();
+    for box_id in ["a", "b"] {
+        bench.sends(box_id, Ship { box_id: id(box_id), broken: false });
+    }
+    bench.finishes();
+    bench.rejects("effect", "a");
+    assert_eq!(bench.jobs(), [id("b")]);
+    assert_eq!(*bench.unusable.0.lock().unwrap(), ["effect"]);
+    bench.reader.keys.lock().unwrap().clear();
+    bench.clock.advance(Duration::from_secs(4));
+    assert!(bench.jobs().is_empty());
+    bench.clock.advance(Duration::from_secs(1));
+    assert_eq!(bench.jobs(), [id("a")]);
+}
+
+#[test]
+fn a_job_that_was_put_off_or_is_gone_since_it_was_found_due_is_not_handed_out() {
+    let mut bench = Bench::new();
+    assert!(bench.jobs().is_empty(), "what is due soon has been read");
+    for box_id in ["late", "gone", "lost"] {
+        bench.sends(box_id, Ship { box_id: id(box_id), broken: false });
+    }
+    bench.finishes();
+    let store = bench.reader.store.clone();
+    let changed = |key: &str, column: usize, value: Value| {
+        let key = row_key(&[key]);
+        let mut row = store.load(EffectRow::TABLE, std::slice::from_ref(&key)).unwrap().remove(0).unwrap();
+        row.values[column] = value;
+        store.tamper(EffectRow::TABLE, &key, Some(row));
+    };
+    let later = bench.core.clock().now().plus(Duration::from_secs(10)).as_millis();
+    changed("late", EffectRow::TABLE.position("due_at").unwrap(), Value::Int(later));
+    changed("lost", EffectRow::TABLE.position("state").unwrap(), Value::Text("exhausted".into()));
+    store.tamper(EffectRow::TABLE, &row_key(&["gone"]), None);
+    assert!(bench.jobs().is_empty());
+    bench.clock.advance(Duration::from_secs(10));
+    assert_eq!(bench.jobs(), [id("late")]);
+    assert!(bench.unusable.0.lock().unwrap().is_empty());
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tradewind_engine::{
     Limits,
     operator::Action,
+    ports::Reader,
     tables::{AuditRow, DeadLetterKind, TimerRow},
 };
 use tradewind_events::{Timestamp, id};
@@ -27,10 +28,10 @@ fn fired(stage: &Stage, name: &str) -> i64 {
 #[test]
 fn a_timer_fires_once_when_it_is_due_and_not_before() {
     let mut stage = toy::forgetful_stage();
-    remind(&mut stage, "a", Some(600));
-    stage.advance(Duration::from_millis(599_999));
+    let at = remind(&mut stage, "a", Some(600));
+    stage.advance_to(Timestamp::from_millis(at.as_millis() - 1));
     assert_eq!(fired(&stage, "a"), 0);
-    stage.advance(Duration::from_millis(1));
+    stage.advance_to(at);
     assert_eq!(fired(&stage, "a"), 1);
     stage.advance(Duration::from_mins(10));
     assert_eq!((fired(&stage, "a"), stage.rows::<TimerRow>().len()), (1, 0));
@@ -62,6 +63,25 @@ fn timers_are_found_again_after_a_restart() {
     assert_eq!(fired(&stage, "a"), 1);
 }
 
+/// Rows hold moments also where nothing was said.
+#[test]
+fn engine_time_does_not_go_back_over_a_restart_behind_a_commit_without_events() {
+    let store = MemoryStore::new();
+    let mut stage = Stage::over(store.clone(), toy::services(), toy::registry(), Limits::default());
+    stage.advance(Duration::from_hours(2));
+    remind(&mut stage, "a", Some(30));
+    let asked_at = stage.now();
+    assert_eq!(store.last_segment(), Ok(0), "nothing was said");
+    drop(stage);
+    // Its clock shows what that of the first one showed at its start.
+    let mut stage = Stage::over(store, toy::services(), toy::registry(), Limits::default());
+    assert_eq!(stage.now(), asked_at);
+    stage.advance(Duration::from_secs(29));
+    assert_eq!(fired(&stage, "a"), 0);
+    stage.advance(Duration::from_secs(3));
+    assert_eq!(fired(&stage, "a"), 1);
+}
+
 #[test]
 fn a_jump_of_the_clock_holds_deadlines_until_it_is_confirmed() {
     let mut stage = toy::stage();
@@ -79,7 +99,8 @@ fn deadlines_go_on_by_themselves_when_a_clock_that_has_jumped_comes_back() {
     remind(&mut stage, "a", Some(30));
     let before = stage.now();
     stage.jump(5 * HOUR_MS);
-    assert_eq!((stage.core().deadlines_held(), stage.now()), (Some("the clock has jumped"), before));
+    assert_eq!(stage.core().deadlines_held(), Some("the clock has jumped"));
+    assert!(stage.now().since(before) < Duration::from_secs(1));
     // What is armed meanwhile is armed by engine time, too.
     remind(&mut stage, "b", Some(60));
     stage.jump(-5 * HOUR_MS);

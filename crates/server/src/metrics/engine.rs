@@ -30,6 +30,7 @@ pub struct EngineFigures {
     published: Counter,
     broker_failures: Family<Labels<1>, Counter>,
     store_failures: Counter,
+    unusable_rows: Family<Labels<1>, Counter>,
 }
 
 impl EngineFigures {
@@ -46,6 +47,7 @@ impl EngineFigures {
             published: Counter::default(),
             broker_failures: Family::default(),
             store_failures: Counter::default(),
+            unusable_rows: Family::default(),
         };
         let ended = ["service", "message", "how"];
         book.add("handled", &ended, "Handlers that have run, by how they ended", figures.handled.clone());
@@ -53,6 +55,8 @@ impl EngineFigures {
         book.add("published_events", &[], "Events that a broker has acknowledged", figures.published.clone());
         book.add("broker_failures", &["kind"], "Times that a broker failed", figures.broker_failures.clone());
         book.add("store_failures", &[], "Times that the store failed", figures.store_failures.clone());
+        let help = "Times that a row was needed and could not be read; the log has its key";
+        book.add("unusable_rows", &["table"], help, figures.unusable_rows.clone());
         for (histogram, name, help) in [
             (&figures.batch_messages, "batch_messages", "Messages in a batch"),
             (&figures.batch_rows, "batch_rows", "Rows that a batch has changed"),
@@ -110,6 +114,10 @@ impl Observer for Metrics {
             BrokerError::Refused(_) => "refused",
         };
         self.engine.broker_failures.get_or_create(&[("kind", kind)]).inc();
+    }
+
+    fn row_unusable(&self, table: &'static str) {
+        self.engine.unusable_rows.get_or_create(&[("table", table)]).inc();
     }
 
     fn tracer(&self) -> Option<Arc<dyn Tracer>> {

@@ -230,6 +230,77 @@ fn one_byte_that_the_disk_has_changed_is_never_part_of_an_answer() {
     assert!(found > 100, "most pages are read: {found}");
 }
 
+/// What a disk does to more than a byte: the end of a page is zeros, with its checksum; a page is noise; the file ends
+/// anywhere; the header says something else. Each with another place each time, and the same ones in each run.
+#[test]
+fn lost_parts_of_pages_are_never_part_of_an_answer() {
+    let scratch = Scratch::new();
+    let mut opened = scratch.open().expect("a store");
+    for nth in 1..=60 {
+        commit(&mut opened, nth).expect("it owns the store");
+    }
+    drop(opened);
+    let right = read_all(&scratch.store()).expect("it is whole");
+    let bytes = fs::read(scratch.store()).unwrap();
+    let (copy, page, pages) = (scratch.file("copy.db"), 4_096, bytes.len() / 4_096);
+    let try_out = |damaged: &[u8], what: &str| {
+        fs::write(&copy, damaged).unwrap();
+        match read_all(&copy) {
+            Ok(read) => assert!(read == right, "{what}: it is part of a wrong answer"),
+            Err(StoreError::Corrupt(_)) => {}
+            Err(other) => panic!("{what}: {other}"),
+        }
+    };
+    let mut state = 0x5eed_u64;
+    let mut draw = |below: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(state >> 33).unwrap() % below
+    };
+    for nth in 0..pages {
+        // Pages of trees: what another program has put back has no checksum either, and no other page shows its end.
+        let head = nth * page + if nth == 0 { 100 } else { 0 };
+        if matches!(bytes[head], 2 | 5 | 10 | 13) {
+            for lost in [72, 512, 1_024, 2_048] {
+                let mut damaged = bytes.clone();
+                damaged[(nth + 1) * page - lost..(nth + 1) * page].fill(0);
+                try_out(&damaged, &format!("page {} without its last {lost} bytes", nth + 1));
+            }
+        }
+        let mut damaged = bytes.clone();
+        let (from, to) = (draw(page), draw(page));
+        for byte in &mut damaged[nth * page + from.min(to)..=nth * page + from.max(to)] {
+            *byte = u8::try_from(draw(256)).unwrap();
+        }
+        try_out(&damaged, &format!("page {} with noise from {from} to {to}", nth + 1));
+        let end = nth * page + 1 + draw(page - 1);
+        try_out(&bytes[..end], &format!("a file that was cut to {end} bytes"));
+    }
+    for bit in 0..100 * 8 {
+        let mut damaged = bytes.clone();
+        damaged[bit / 8] ^= 1 << (bit % 8);
+        fs::write(&copy, &damaged).unwrap();
+        let refused = Sqlite::open_reader(&copy).err();
+        assert!(refused.is_some(), "bit {bit} of the header has changed");
+    }
+}
+
+/// The header says that pages have no checksums: it is damage, and not a store of another program.
+#[test]
+fn a_scrub_finds_a_header_that_hides_the_checksums_and_pages_that_have_lost_their_ends() {
+    for (at, length) in [(20, 1), (3 * 4_096 - 512, 512)] {
+        let scratch = Scratch::new();
+        let mut opened = scratch.open().expect("a store");
+        commit(&mut opened, 1).expect("it owns the store");
+        drop(opened);
+        let (reader, _) = Sqlite::open_reader(&scratch.store()).expect("a reader");
+        let mut bytes = fs::read(scratch.store()).unwrap();
+        bytes[at..at + length].fill(0);
+        // In place: it is the same file.
+        fs::write(scratch.store(), bytes).unwrap();
+        assert!(matches!(reader.scrub(0), Err(StoreError::Corrupt(_))), "byte {at}");
+    }
+}
+
 #[test]
 fn damage_that_a_read_has_met_is_remembered_and_not_copied() {
     let scratch = Scratch::new();

@@ -1,6 +1,9 @@
 //! The event log: segments in order, without a gap, through the months.
 
-use tradewind_engine::{ports::CommitError, segment::Segment};
+use tradewind_engine::{
+    ports::{Commit, CommitError},
+    segment::Segment,
+};
 use tradewind_events::Timestamp;
 
 use super::{
@@ -77,4 +80,24 @@ pub fn a_segment_out_of_line_is_refused(store: &dyn StoreUnderTest) {
     assert_eq!(owner.reader.last_segment(), Ok(1));
     owner.commits(row, Some(segment(2, "2026-04-01T00:00:00Z"))).expect("the next segment");
     assert_eq!(owner.reader.segments(1, 9).map(|segments| segments.len()), Ok(2));
+}
+
+/// Rows hold the moment of their commit, also where it has said nothing.
+pub fn the_moment_of_the_last_commit_is_kept_with_and_without_a_segment(store: &dyn StoreUnderTest) {
+    let at = |text: &str| text.parse::<Timestamp>().expect("a time");
+    let mut owner = store.own();
+    assert_eq!(owner.reader.last_commit_at(), Ok(Timestamp::default()));
+    let (first, second, third) = ("2026-03-01T00:00:00Z", at("2026-03-01T00:00:05.001Z"), "2026-03-01T00:00:05.002Z");
+    let commits = |owner: &mut super::Owner, at: Timestamp, nth: i64, segment: Option<Segment>| {
+        let rows = vec![insert(&ITEM, &item(&format!("item-{nth}"), nth))];
+        owner.writer.commit(&Commit { epoch: owner.epoch, at, rows, segment }).expect("a commit");
+    };
+    commits(&mut owner, at(first), 1, Some(segment(1, first)));
+    assert_eq!(owner.reader.last_commit_at(), Ok(at(first)));
+    commits(&mut owner, second, 2, None);
+    assert_eq!(owner.reader.last_commit_at(), Ok(second));
+    let mut next = store.own();
+    assert_eq!(next.reader.last_commit_at(), Ok(second));
+    commits(&mut next, at(third), 3, Some(segment(2, third)));
+    assert_eq!(next.reader.last_commit_at(), Ok(at(third)));
 }

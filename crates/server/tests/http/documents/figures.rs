@@ -103,7 +103,14 @@ async fn what_is_exposed_is_what_is_listed() {
         unseen.remove(figure.name.as_str());
     }
     // No broker, so none has failed; what has labels shows when it has happened.
-    assert_eq!(unseen, BTreeSet::from(["tradewind_broker_failures_total", "tradewind_http_connections_ended_total"]));
+    assert_eq!(
+        unseen,
+        BTreeSet::from([
+            "tradewind_broker_failures_total",
+            "tradewind_http_connections_ended_total",
+            "tradewind_unusable_rows_total"
+        ])
+    );
 }
 
 #[test]

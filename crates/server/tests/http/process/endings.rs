@@ -33,9 +33,11 @@ fn the_exit_status_is_the_same_where_nothing_can_be_printed() {
         let ended = tradewind(&directory).args(arguments).stdout(full()).stderr(full()).status().unwrap();
         assert_eq!(ended.code(), Some(status), "{arguments:?}");
     }
-    let ended = tradewind(&directory).args(["openapi"]).stdout(full()).output().unwrap();
-    assert_eq!(ended.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&ended.stderr).contains("this cannot be written"));
+    for arguments in [&["openapi"][..], &["--version"], &["--help"], &["help", "serve"], &["serve", "--help"]] {
+        let ended = tradewind(&directory).args(arguments).stdout(full()).output().unwrap();
+        assert_eq!(ended.status.code(), Some(1), "{arguments:?}");
+        assert!(String::from_utf8_lossy(&ended.stderr).contains("this cannot be written"), "{arguments:?}");
+    }
 }
 
 #[test]
