@@ -272,8 +272,11 @@ impl Core {
                 let has_room = missing.len() < self.limits.batch_rows_max;
                 let next = self.next_task(&mut forming, if has_room { items_max } else { 0 });
                 let Some((lane, task)) = next else { break };
-                if self.limits.cache_forgets && task.loads == 0 {
-                    self.forget_for_a_test(&forming, &again);
+                if task.loads == 0 {
+                    self.clock.batch_goes_on();
+                    if self.limits.cache_forgets {
+                        self.forget_for_a_test(&forming, &again);
+                    }
                 }
                 if again.holds_back(lane.as_ref()) {
                     again.push(lane, task);

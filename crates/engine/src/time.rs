@@ -138,6 +138,11 @@ impl EngineTime {
         self.0.clock.monotonic()
     }
 
+    /// See [`Clock::batch_goes_on`].
+    pub(crate) fn batch_goes_on(&self) {
+        self.0.clock.batch_goes_on();
+    }
+
     /// Whether the wall clock is ahead by more than it may jump, as the last reading has found.
     pub fn has_jumped(&self) -> bool {
         self.0.jumped.load(Ordering::Relaxed)

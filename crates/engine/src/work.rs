@@ -124,7 +124,7 @@ pub enum TryOutcome {
 }
 
 /// Rows that are too old to be needed.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Prune {
     pub inbox: Vec<Key>,
     pub idempotency: Vec<Key>,

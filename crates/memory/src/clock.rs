@@ -11,6 +11,9 @@ use tradewind_events::Timestamp;
 /// How much time passes with a reading.
 pub type Creep = Box<dyn FnMut() -> Duration + Send>;
 
+/// How much time passes before each message of an open batch, when [`ManualClock::move_in_batches`] asks for it.
+pub const BATCH_STEP: Duration = Duration::from_millis(1);
+
 /// A wall clock and a monotonic clock. Clones share them.
 #[derive(Clone)]
 pub struct ManualClock(Arc<Mutex<State>>);
@@ -20,13 +23,15 @@ struct State {
     began: Timestamp,
     /// Time also passes with each reading.
     creep: Option<Creep>,
+    /// Time passes before each message of an open batch.
+    moves: bool,
     listeners: Vec<Arc<dyn Fn() + Send + Sync>>,
 }
 
 impl ManualClock {
     pub fn new(now: Timestamp) -> Self {
         let reading = Reading { wall: now, monotonic: Duration::ZERO };
-        Self(Arc::new(Mutex::new(State { reading, began: now, creep: None, listeners: Vec::new() })))
+        Self(Arc::new(Mutex::new(State { reading, began: now, creep: None, moves: false, listeners: Vec::new() })))
     }
 
     /// Time passes: both clocks go on.
@@ -60,6 +65,12 @@ impl ManualClock {
     /// From now on time passes with each reading; with `None` no more.
     pub fn creep(&self, creep: Option<Creep>) {
         self.state().creep = creep;
+    }
+
+    /// From now on [`BATCH_STEP`] passes before each message of an open batch: what compares a reading of the clock with
+    /// the time of its batch then fails.
+    pub fn move_in_batches(&self, moves: bool) {
+        self.state().moves = moves;
     }
 
     fn change(&self, change: impl FnOnce(&mut State)) {
@@ -110,5 +121,13 @@ impl Clock for ManualClock {
 
     fn on_jump(&self, wake: Box<dyn Fn() + Send + Sync>) {
         self.state().listeners.push(wake.into());
+    }
+
+    /// Wakes no listener: the batch loop looks at the clock after the batch.
+    fn batch_goes_on(&self) {
+        let mut state = self.state();
+        if state.moves {
+            state.go_on(BATCH_STEP);
+        }
     }
 }

@@ -8,6 +8,6 @@ mod ids;
 mod store;
 
 pub use charge::ProviderCharge;
-pub use clock::{Creep, ManualClock};
+pub use clock::{BATCH_STEP, Creep, ManualClock};
 pub use ids::CountedIds;
 pub use store::{MemoryStore, MemoryWriter, Rule};

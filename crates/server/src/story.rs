@@ -11,7 +11,10 @@ use tradewind_engine::{
 use tradewind_events::{Envelope, Event, Id, Key, notifications::NotificationQueued};
 use tradewind_query::OrderView;
 
-use crate::{services, timeline::events_at};
+use crate::{
+    services,
+    timeline::{events_at, places_after},
+};
 
 pub use facts::facts;
 
@@ -54,7 +57,8 @@ impl Story {
             return Ok(None);
         };
         let order = OrderView::from_row(&row.values).map_err(|error| StoreError::Corrupt(error.to_string()))?;
-        let events = events_at(reader, store, order.timeline.iter())?;
+        let places = places_after(reader, &order, None, usize::MAX)?;
+        let events = events_at(reader, store, places)?;
         let numbers = Numbers::of(&events);
         let began_at = events.iter().map(|(_, event)| event.time).min();
         let chapters = events.into_iter().map(|(address, envelope)| Chapter {

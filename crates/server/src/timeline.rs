@@ -4,10 +4,46 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tradewind_engine::{
-    Address,
-    ports::{Reader, StoreError},
+    Address, Entity,
+    ports::{List, Reader, StoreError},
 };
-use tradewind_events::Envelope;
+use tradewind_events::{AsKey, Envelope, Value};
+use tradewind_query::{OrderView, TimelineRest};
+
+/// Where the events of an order are that come after this place of the log, at most so many, in the order of the log.
+pub fn places_after(
+    reader: &dyn Reader,
+    order: &OrderView,
+    after: Option<Address>,
+    limit: usize,
+) -> Result<Vec<Address>, StoreError> {
+    let mut places: Vec<Address> = order.timeline.iter().filter(|address| Some(*address) > after).take(limit).collect();
+    if order.timeline_full && places.len() < limit {
+        let after = after.max(order.timeline.last());
+        places.extend(rest_after(reader, order, after, limit - places.len())?);
+    }
+    Ok(places)
+}
+
+/// The same of those events that the row of the order does not keep.
+fn rest_after(
+    reader: &dyn Reader,
+    order: &OrderView,
+    after: Option<Address>,
+    limit: usize,
+) -> Result<Vec<Address>, StoreError> {
+    let corrupt = |what: String| StoreError::Corrupt(what);
+    let limit = u32::try_from(limit).unwrap_or(u32::MAX);
+    let mut list = List::of(TimelineRest::TABLE, limit).equal("order_id", Value::Text(order.order_id.shared()));
+    if let Some(after) = after {
+        list = list.after(Value::Null, (&order.order_id, &TimelineRest::place(after)).as_key());
+    }
+    let rows = reader.list(&list)?.into_iter().map(|row| {
+        let row = TimelineRest::from_row(&row.values).map_err(|error| corrupt(error.to_string()))?;
+        row.address().ok_or_else(|| corrupt(format!("{} is no place in the log", row.place)))
+    });
+    rows.collect()
+}
 
 /// The events at these places of the log of a store, in the order of the log.
 pub fn events_at(

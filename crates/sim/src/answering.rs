@@ -7,6 +7,7 @@ use tradewind_engine::{
     operator::{Action, UNAVAILABLE},
 };
 use tradewind_events::{CartSnapshot, Id, KeyText};
+use tradewind_orders::ORDER_EXISTS;
 
 use crate::{
     fault::Fault,
@@ -106,6 +107,8 @@ impl World {
             return self.people.again(now, deed, 300_000);
         }
         match deed.wish {
+            // The order stands, or stood: its customer has left since, and the request cannot be compared any more.
+            Wish::Place { cart: Some(_), .. } if problem.code() == ORDER_EXISTS.code => {}
             // Who cannot have a cart orders without one.
             Wish::OpenCart { order }
             | Wish::FillCart { order, .. }

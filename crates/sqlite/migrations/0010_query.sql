@@ -58,7 +58,7 @@ CREATE TABLE order_view (
     cancel_requests    TEXT NOT NULL,
     cancels_refused    TEXT NOT NULL,
     timeline           TEXT NOT NULL,
-    -- It has more events than `timeline` keeps.
+    -- It has more events than `timeline` keeps: the later ones are in timeline_rest.
     timeline_full      INTEGER NOT NULL CHECK (timeline_full IN (0, 1)),
     since_segment      INTEGER NOT NULL,
     version            INTEGER NOT NULL,
@@ -73,6 +73,17 @@ CREATE INDEX order_view_customer ON order_view (customer_id, began_at);
 CREATE INDEX order_view_status ON order_view (status, began_at);
 -- All orders of a span of time. They begin one after the other, so each is added at the end.
 CREATE INDEX order_view_time ON order_view (began_at);
+
+-- Where an event of an order is in the log, of which order_view.timeline keeps earlier ones alone.
+CREATE TABLE timeline_rest (
+    order_id       ANY NOT NULL,
+    -- Segment and index with leading zeros: in the order of the log.
+    place          ANY NOT NULL,
+    since_segment  INTEGER NOT NULL,
+    version        INTEGER NOT NULL,
+    events         INTEGER NOT NULL,
+    PRIMARY KEY (order_id, place)
+) STRICT, WITHOUT ROWID;
 
 -- Money of an order that went back, whole or in part.
 CREATE TABLE refund_view (

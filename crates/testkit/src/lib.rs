@@ -4,12 +4,14 @@
 mod broker;
 pub mod broker_suite;
 mod cache;
+mod clock;
 mod running;
 mod stage;
 pub mod store_suite;
 
 pub use broker::{BrokerFaults, BrokerKind, MEMORY_BODY_BYTES_MAX, MemoryBroker};
 pub use cache::{CACHE_VARIABLE, cache_forgets};
+pub use clock::{CLOCK_VARIABLE, clock_moves, manual_clock};
 pub use running::{Plan, Running};
 pub use stage::Stage;
 pub use tradewind_memory::{CountedIds, ManualClock, MemoryStore};

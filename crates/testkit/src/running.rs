@@ -11,7 +11,7 @@ use tradewind_engine::{
 };
 use tradewind_events::{AsKey, Registry, id};
 
-use crate::{CountedIds, ManualClock, MemoryBroker, MemoryStore, cache};
+use crate::{CountedIds, ManualClock, MemoryBroker, MemoryStore, cache, manual_clock};
 
 /// A test that waits longer than this has failed.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -43,7 +43,7 @@ impl Plan {
         Self {
             name: name.to_owned(),
             store: MemoryStore::new(),
-            clock: ManualClock::default(),
+            clock: manual_clock(),
             services: services.into_iter().collect(),
             registry: tradewind_events::registry(),
             limits: Limits::default(),

@@ -9,7 +9,7 @@ use std::{
 
 use tradewind_engine::{
     Answered, AnyService, Command, CommandMessage, Context, Core, Effect, EngineTime, Entity, Formed, Heard, Limits,
-    Logged, Message, Problem, Setup, StoredAnswer, TriedJob, TryOutcome,
+    Logged, Message, Problem, Prune, Setup, StoredAnswer, TriedJob, TryOutcome,
     operator::{Action, Done, Operator},
     ports::{CommitError, Reader, Writer},
     tables::{DeadLetterRow, DeadLetterState, EffectRow, ParkedRow},
@@ -17,7 +17,7 @@ use tradewind_engine::{
 use tradewind_events::{AnyEvent, AsKey, Envelope, Event, Id, KeyText, Registry, Subject, Timestamp, id};
 use tradewind_memory::{CountedIds, ManualClock, MemoryStore, MemoryWriter};
 
-use crate::cache;
+use crate::{cache, clock_moves, manual_clock};
 
 /// Services in one store, and what was seen of them.
 pub struct Stage {
@@ -25,6 +25,7 @@ pub struct Stage {
     store: MemoryStore,
     writer: MemoryWriter,
     clock: ManualClock,
+    committed_at: Timestamp,
     registry: Registry,
     said: Vec<Logged>,
     /// Numbers of the events that the stage has played for other stores, by source and subject.
@@ -49,9 +50,13 @@ impl Stage {
         store: MemoryStore,
         services: impl IntoIterator<Item = AnyService>,
         registry: Registry,
-        limits: Limits,
+        mut limits: Limits,
     ) -> Self {
-        let clock = ManualClock::default();
+        let clock = manual_clock();
+        if clock_moves() {
+            // A batch takes in what comes, however long a test lets it be open.
+            limits.batch_forming_max = Duration::MAX;
+        }
         let (epoch, writer) = store.own();
         let core = Core::new(Setup {
             store_name: "stage".into(),
@@ -66,8 +71,17 @@ impl Stage {
             log_heard: true,
         })
         .expect("the store in memory can be read");
-        let said = Vec::new();
-        Self { core, store, writer, clock, registry, said, sequences: BTreeMap::new(), requests: 0 }
+        Self {
+            core,
+            store,
+            writer,
+            clock,
+            committed_at: Timestamp::default(),
+            registry,
+            said: Vec::new(),
+            sequences: BTreeMap::new(),
+            requests: 0,
+        }
     }
 
     /// Sends a command and runs until all is settled.
@@ -168,7 +182,10 @@ impl Stage {
             Formed::Batch(sealed) => {
                 let commit = sealed.encode().expect("what services say can be encoded");
                 match self.writer.commit(&commit) {
-                    Ok(()) => self.core.committed(),
+                    Ok(()) => {
+                        self.committed_at = commit.at;
+                        self.core.committed()
+                    }
                     Err(error) => {
                         self.core.failed(error).expect("only a message can be at fault here");
                         return true;
@@ -185,14 +202,39 @@ impl Stage {
 
     /// Moves the clock and fires what is due.
     pub fn advance(&mut self, by: Duration) {
-        self.clock.advance(by);
-        self.run();
+        self.move_clock(|clock| clock.advance(by));
+    }
+
+    /// Moves the clock to this moment, which is not past, and fires what is due.
+    pub fn advance_to(&mut self, at: Timestamp) {
+        // The clock may move by itself until the batch is open in which it is moved.
+        let time = self.core.clock().clone();
+        self.move_clock(|clock| clock.advance(time.wait_for(at)));
     }
 
     /// Somebody sets the wall clock, ahead or back by so many milliseconds; fires what is due then.
     pub fn jump(&mut self, by_ms: i64) {
-        self.clock.jump(by_ms);
+        self.move_clock(|clock| clock.jump(by_ms));
+    }
+
+    /// Moves the clock, inside a batch if the test runs so, and runs what is due then. What falls due inside a batch is
+    /// for the next one.
+    fn move_clock(&mut self, change: impl FnOnce(&ManualClock)) {
+        if clock_moves() {
+            if self.core.waiting() == 0 {
+                // A message that changes nothing.
+                self.core.accept(Message::Prune(Prune::default()));
+            }
+            self.core.extend(usize::MAX).expect("the store in memory can be read");
+        }
+        change(&self.clock);
         self.run();
+    }
+
+    /// The time of the last batch that was committed: what its handlers took for now. [`Stage::now`] is later if the
+    /// clock moves inside batches.
+    pub fn committed_at(&self) -> Timestamp {
+        self.committed_at
     }
 
     /// Engine time.

@@ -9,7 +9,7 @@ pub mod words;
 pub use model::{
     ADDRESSES_MAX, Addresses, Availability, CategoryView, Ending, OrderStatus, OrderView, PaymentState,
     ProductCategory, ProductPrice, ProductView, RefundView, ReservationState, SalesDay, ShipmentState, StockView,
-    VariantMark,
+    TimelineRest, VariantMark,
 };
 pub use reactions::order_of;
 
@@ -50,6 +50,7 @@ pub const WITHOUT_READ_MODEL: &[(&str, &str)] = &[
 pub fn service(settings: Query) -> Service<Query> {
     Service::new(settings)
         .owns::<OrderView>()
+        .owns::<TimelineRest>()
         .owns::<RefundView>()
         .owns::<SalesDay>()
         .owns::<ProductView>()

@@ -12,7 +12,7 @@ mod states;
 mod stock;
 
 pub use addresses::{ADDRESSES_MAX, Addresses};
-pub use order::{End, OrderView, RefundView};
+pub use order::{End, OrderView, RefundView, TimelineRest};
 pub use product::{CategoryView, ProductCategory, ProductPrice, ProductView, VariantMark};
 pub use sales::{SalesDay, Sold, Sums};
 pub use states::{Availability, Ending, OrderStatus, PaymentState, ReservationState, ShipmentState};

@@ -116,7 +116,14 @@ fn fold(text: &str) -> String {
         }
     }
     // Syllables of Korean, and Japanese letters with marks that make others of them, are whole again.
-    spelt.nfc().collect()
+    spelt.nfc().map(hiragana).collect()
+}
+
+/// Katakana as hiragana: the same word is written in both.
+fn hiragana(letter: char) -> char {
+    const STEP: u32 = 0x60;
+    let other = matches!(letter, '\u{30a1}'..='\u{30f6}' | '\u{30fd}'..='\u{30fe}');
+    other.then(|| char::from_u32(u32::from(letter) - STEP)).flatten().unwrap_or(letter)
 }
 
 /// Letters that no decomposition takes apart, as they are spelt where they are not on the keyboard.
@@ -137,6 +144,10 @@ fn instead(letter: char) -> Option<&'static str> {
         'ƒ' => "f",
         'ĸ' => "k",
         'ς' => "σ",
+        // Arabic, Persian and Urdu keyboards have other letters for the same ones.
+        'ی' | 'ى' => "ي",
+        'ک' => "ك",
+        'ة' | 'ہ' => "ه",
         _ => return None,
     })
 }
@@ -153,8 +164,11 @@ fn is_dropped(letter: char) -> bool {
 /// Letters of scripts without blanks between words.
 fn is_unspaced(letter: char) -> bool {
     matches!(letter,
-        // Thai, Lao, Tibetan, Burmese, Khmer.
+        // Thai, Lao, Tibetan, Burmese, Khmer, with the scripts of their neighbours: Tai Le, New Tai Lue, Tai Tham, Tai Viet,
+        // Yi, Balinese, Javanese.
         '\u{e00}'..='\u{eff}' | '\u{f00}'..='\u{fff}' | '\u{1000}'..='\u{109f}' | '\u{1780}'..='\u{17ff}'
+        | '\u{1950}'..='\u{19ff}' | '\u{1a20}'..='\u{1aaf}' | '\u{1b00}'..='\u{1b7f}' | '\u{a000}'..='\u{a4cf}'
+        | '\u{a980}'..='\u{a9ff}' | '\u{aa60}'..='\u{aadf}'
         // Korean: blanks stand between its phrases, not its words.
         | '\u{1100}'..='\u{11ff}' | '\u{3130}'..='\u{318f}' | '\u{a960}'..='\u{a97f}' | '\u{ac00}'..='\u{d7ff}'
         // Japanese and Chinese, with their marks for repetition.
@@ -182,6 +196,7 @@ mod tests {
             ("有機緑茶ティーバッグ", vec!["有機", "緑茶", "有機緑茶", "茶", "ティー", "グ", "緑茶ティーバッグ"]),
             ("高山烏龍茶葉禮盒", vec!["烏龍茶", "禮盒", "盒", "烏龍 禮盒", "茶 高山"]),
             ("ชาเขียวญี่ปุ่น", vec!["เขียว", "ชา", "ญี่ปุ่น"]),
+            ("ᥖᥭᥰᥘᥫ ꦗꦮꦤ", vec!["ᥭᥰ", "ꦮꦤ"]),
             ("유기농녹차 티백", vec!["녹차", "티백", "유기농 티백", "차"]),
             ("iPhone手機殼 15", vec!["iphone", "手機", "手機殼", "iphone手機", "手機 15", "IPHO"]),
             ("ｶﾞﾗｽのｺｯﾌﾟ", vec!["ガラス", "コップ"]),
@@ -212,6 +227,9 @@ mod tests {
             ("Café cre\u{300}me", vec!["cafe creme", "CAFE\u{301}", "crème"]),
             ("ΌΣΟΣ όσος", vec!["οσος", "ΟΣΟΣ"]),
             ("Ёлка", vec!["елка", "ёлка"]),
+            ("چای سبز کهنه", vec!["چاي", "كهنه", "چای سبز"]),
+            ("قهوة", vec!["قهوه"]),
+            ("抹茶ケーキ", vec!["けーき", "ｹｰｷ", "抹茶け"]),
             ("ﬁne ２０２６ ㎏", vec!["fine", "2026", "kg"]),
             ("red-hot O'Brien's", vec!["red-hot", "hot", "o'brien", "red-ho"]),
             ("शिक्षा", vec!["शिक्षा", "शिक"]),

@@ -25,6 +25,9 @@ pub trait Clock: Send + Sync + 'static {
 
     /// Calls back whenever a clock is moved by hand. A real clock never does.
     fn on_jump(&self, wake: Box<dyn Fn() + Send + Sync>);
+
+    /// The open batch is about to run another message. A test's clock may move then. A real clock does nothing.
+    fn batch_goes_on(&self) {}
 }
 
 /// What the clocks of a machine show.

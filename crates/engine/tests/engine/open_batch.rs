@@ -186,6 +186,24 @@ fn whoever_waits_in_an_open_batch_is_told_when_the_engine_ends() {
 }
 
 #[test]
+fn handlers_of_a_batch_share_one_time_while_the_clock_moves() {
+    let mut bench = Bench::new(Limits::default());
+    bench.clock.move_in_batches(true);
+    let opened_at = bench.clock.now();
+    for name in ["a", "b", "c"] {
+        bench.asks(name, 1);
+        bench.extends();
+    }
+    let moved = bench.clock.now().since(opened_at);
+    assert!(moved >= Duration::from_millis(3), "{moved:?}");
+    let sealed = bench.closes();
+    bench.writes(&sealed).unwrap();
+    let committed = bench.core.committed();
+    let times: Vec<_> = committed.iter().flat_map(|batch| &*batch.events).map(|said| said.envelope.time).collect();
+    assert!(times.len() >= 3 && times.iter().all(|time| *time == opened_at), "{times:?}");
+}
+
+#[test]
 fn a_timer_that_falls_due_while_a_batch_is_open_fires_in_the_next_one() {
     let limits = Limits { batch_forming_max: Duration::from_mins(1), ..Limits::default() };
     let mut bench = Bench::new(limits);

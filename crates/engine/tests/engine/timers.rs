@@ -28,10 +28,10 @@ fn fired(stage: &Stage, name: &str) -> i64 {
 #[test]
 fn a_timer_fires_once_when_it_is_due_and_not_before() {
     let mut stage = toy::forgetful_stage();
-    remind(&mut stage, "a", Some(600));
-    stage.advance(Duration::from_millis(599_999));
+    let at = remind(&mut stage, "a", Some(600));
+    stage.advance_to(Timestamp::from_millis(at.as_millis() - 1));
     assert_eq!(fired(&stage, "a"), 0);
-    stage.advance(Duration::from_millis(1));
+    stage.advance_to(at);
     assert_eq!(fired(&stage, "a"), 1);
     stage.advance(Duration::from_mins(10));
     assert_eq!((fired(&stage, "a"), stage.rows::<TimerRow>().len()), (1, 0));
@@ -99,7 +99,8 @@ fn deadlines_go_on_by_themselves_when_a_clock_that_has_jumped_comes_back() {
     remind(&mut stage, "a", Some(30));
     let before = stage.now();
     stage.jump(5 * HOUR_MS);
-    assert_eq!((stage.core().deadlines_held(), stage.now()), (Some("the clock has jumped"), before));
+    assert_eq!(stage.core().deadlines_held(), Some("the clock has jumped"));
+    assert!(stage.now().since(before) < Duration::from_secs(1));
     // What is armed meanwhile is armed by engine time, too.
     remind(&mut stage, "b", Some(60));
     stage.jump(-5 * HOUR_MS);

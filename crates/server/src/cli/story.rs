@@ -46,8 +46,6 @@ struct StoryJson {
     /// Absent while nobody has told who placed it.
     #[serde(skip_serializing_if = "Option::is_none")]
     order: Option<OrderDetails>,
-    /// More was told of it than is kept.
-    is_cut: bool,
     events: Vec<ChapterJson>,
 }
 
@@ -74,7 +72,6 @@ impl Tell {
             let events = story.chapters.iter().zip(1..).map(|(chapter, number)| ChapterJson::of(chapter, number));
             let json = StoryJson {
                 order_id: self.order,
-                is_cut: story.order.timeline_full,
                 events: events.collect::<Result<_, _>>()?,
                 order: OrderDetails::of_view(story.order),
             };
@@ -108,9 +105,6 @@ fn write(story: &Story, width: Option<usize>, out: &mut String) -> fmt::Result {
         }
     }
     out.write_str(&timeline(&story.chapters).shown(width))?;
-    if order.timeline_full {
-        writeln!(out, "{}", styled(DIM, "More was told of it than a timeline keeps."))?;
-    }
     Ok(())
 }
 

@@ -129,7 +129,7 @@ pub struct ProductCard {
 pub struct ProductQuery {
     /// Words that all stand in the name, the brand, the description or the SKUs; of the last one the beginning is
     /// enough. Case and accents do not count, and in Chinese, Japanese, Korean and Thai a word is found inside a text. What
-    /// fits best comes first; without words, what is newest.
+    /// fits best comes first; without words, what is newest. Of more than 16 words the first 16 count.
     #[serde(default)]
     q: Option<String>,
     #[serde(default)]

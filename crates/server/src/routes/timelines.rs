@@ -27,7 +27,7 @@ use crate::{
     },
     hub::Watch,
     shop::Shop,
-    timeline::events_at,
+    timeline::{events_at, places_after},
 };
 
 /// Events that are read from the log at a time.
@@ -76,7 +76,10 @@ struct Telling {
     order_id: Id,
     shows_personal: bool,
     watch: Watch,
+    /// Of the events that the row of the order keeps.
     told: BTreeSet<Address>,
+    /// The last one of the others.
+    told_rest: Option<Address>,
     next: VecDeque<Event>,
     over: bool,
 }
@@ -99,29 +102,31 @@ pub async fn read(
     call.owned_by(&customer_id, ORDER_NOT_FOUND)?;
     let shows_personal = call.sees_personal(&customer_id);
     if !accepts.event_stream() {
-        return paged(&call, &page, &order, shows_personal).await.map(Timeline::Page);
+        return paged(&call, &page, order, shows_personal).await.map(Timeline::Page);
     }
     let after = last.map(|id| address(&id).ok_or_else(|| last_event_unknown(&id))).transpose()?;
     let told: BTreeSet<Address> = order.timeline.iter().filter(|address| Some(*address) <= after).collect();
-    if after.is_some() && order.settled && order.timeline.len() == told.len() {
+    if after.is_some() && order.settled && places(&call, order, after, 1).await?.is_empty() {
         return Ok(Timeline::Over);
     }
-    let telling =
-        Telling { shop: Shop::clone(&call), order_id, shows_personal, watch, told, next: VecDeque::new(), over: false };
+    let (shop, next) = (Shop::clone(&call), VecDeque::new());
+    let telling = Telling { shop, order_id, shows_personal, watch, told, told_rest: after, next, over: false };
     call.stream(telling.events()).map(Timeline::Stream)
 }
 
 async fn paged(
     call: &Call,
     page: &Page,
-    order: &OrderView,
+    order: OrderView,
     shows_personal: bool,
 ) -> Result<Okay<PageOf<TimelineEvent>>, Failure> {
     let list = format!("timeline of {}", order.order_id);
     let after = page.after(call, &list)?.and_then(|(_, key)| address(key.as_str()));
-    let mut rest = order.timeline.iter().filter(|address| Some(*address) > after);
-    let wanted: Vec<Address> = rest.by_ref().take(page.limit as usize).collect();
-    let more = rest.next().is_some();
+    let limit = page.limit as usize;
+    // One more than asked for tells whether there is a next page.
+    let mut wanted = places(call, order, after, limit + 1).await?;
+    let more = wanted.len() > limit;
+    wanted.truncate(limit);
     let next_cursor =
         wanted.last().filter(|_| more).map(|last| Page::cursor(call, &list, &Value::Null, &place(*last).as_key()));
     let events = read_events(call, wanted).await?;
@@ -157,14 +162,23 @@ impl Telling {
             self.over = true;
             return Ok(());
         };
-        let mut untold = order.timeline.iter().filter(|address| !self.told.contains(address));
-        let wanted: Vec<Address> = untold.by_ref().take(CHUNK_EVENTS).collect();
-        self.over = order.settled && untold.next().is_none();
+        let is_settled = order.settled;
+        let untold = order.timeline.iter().filter(|address| !self.told.contains(address));
+        // One more than is told now tells whether something is left.
+        let mut wanted: Vec<Address> = untold.take(CHUNK_EVENTS + 1).collect();
+        self.told.extend(wanted.iter().take(CHUNK_EVENTS));
+        if order.timeline_full && wanted.len() <= CHUNK_EVENTS {
+            let after = self.told_rest.max(order.timeline.last()).max(self.told.last().copied());
+            let limit = CHUNK_EVENTS + 1 - wanted.len();
+            wanted.extend(places(&self.shop, order, after, limit).await?);
+            self.told_rest = wanted.iter().take(CHUNK_EVENTS).copied().max().max(after);
+        }
+        self.over = is_settled && wanted.len() <= CHUNK_EVENTS;
+        wanted.truncate(CHUNK_EVENTS);
         for (address, event) in read_events(&self.shop, wanted).await? {
             let view = TimelineEvent::of(&event, self.shows_personal).map_err(unshown)?;
             let data = serde_json::to_string(&view).map_err(|error| Failure::internal("telling an event", &error))?;
             self.next.push_back(Event::default().id(place(address)).event(view.name).data(data));
-            self.told.insert(address);
         }
         Ok(())
     }
@@ -176,6 +190,11 @@ impl Telling {
             Ok(None) => self.watch = self.shop.hub.watch(&self.order_id),
         }
     }
+}
+
+/// Where the events of an order are after a place, at most so many.
+async fn places(shop: &Shop, order: OrderView, after: Option<Address>, limit: usize) -> Result<Vec<Address>, Failure> {
+    shop.read(move |reader| places_after(reader, &order, after, limit)).await
 }
 
 /// The events at these places of the log, in their order.

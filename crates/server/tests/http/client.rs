@@ -271,10 +271,10 @@ impl EventStream {
         // Chunked: a length in hexadecimal digits, a line end, so many bytes, a line end.
         while let Some(end) = find(&self.bytes, b"\r\n") {
             let length = usize::from_str_radix(std::str::from_utf8(&self.bytes[..end]).unwrap(), 16).unwrap();
-            let Some(chunk) = self.bytes.get(end + 2..end + 2 + length) else { return };
-            let text = std::str::from_utf8(chunk).unwrap().to_owned();
+            let Some(chunk) = self.bytes.get(end + 2..end + 4 + length) else { return };
+            let text = std::str::from_utf8(&chunk[..length]).unwrap().to_owned();
             self.text.as_mut().unwrap().push_str(&text);
-            self.bytes.drain(..(end + 4 + length).min(self.bytes.len()));
+            self.bytes.drain(..end + 4 + length);
         }
     }
 

@@ -32,13 +32,17 @@ async fn a_taken_address_is_signed_up_for_like_a_free_one_and_its_owner_is_told(
     let mut seen = Vec::new();
     for email in ["ADA@example.org", "EVE@example.org"] {
         let new = json!({"email": email, "password": "some other password", "first_name": "Eve"});
+        world.clock.advance(std::time::Duration::from_mins(1));
+        let asked_at = world.clock.now().to_string();
         let once = || world.anonymous().request("POST", "/v1/users").header("X-Request-Id", "same").json(&new);
         let made = once().header("Idempotency-Key", email).send().await.expect(201);
         let (user_id, location) = (made.field("user_id"), made.header("location").unwrap().to_owned());
         assert_eq!(location, format!("/v1/users/{user_id}"));
         let again = once().header("Idempotency-Key", email).send().await.expect(201);
         assert_eq!((&again.bytes, again.header("idempotency-replayed")), (&made.bytes, Some("true")));
-        seen.push(self::seen(&made, &[&user_id, email]));
+        let registered_at = made.field("registered_at");
+        assert!((asked_at..=world.clock.now().to_string()).contains(&registered_at), "{registered_at}");
+        seen.push(self::seen(&made, &[&user_id, email, &registered_at]));
     }
     assert_eq!(seen[0], seen[1]);
     // The owner reads of it, keeps the password, and may choose another one.

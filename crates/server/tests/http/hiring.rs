@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc};
 
 use serde_json::json;
 use tradewind::app::{App, AppError, Options};
-use tradewind_testkit::ManualClock;
+use tradewind_testkit::manual_clock;
 use tradewind_workers::provider::ProviderRecords;
 
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
 };
 
 async fn opened(directory: &Directory, settings: &[(&'static str, &str)]) -> Result<App, AppError> {
-    let options = Options { clock: Arc::new(ManualClock::default()), ..Options::default() };
+    let options = Options { clock: Arc::new(manual_clock()), ..Options::default() };
     App::start_with(config(directory, settings), options).await
 }
 

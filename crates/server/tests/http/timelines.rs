@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
+use tradewind_events::Id;
+use tradewind_query::{ADDRESSES_MAX, OrderView, TimelineRest};
 
 use crate::{
     client::{Client, Told},
@@ -69,6 +71,41 @@ async fn a_timeline_comes_in_pages() {
     ada.client.get(&wrong).await.refused(400, "cursor_invalid");
 }
 
+/// More than the row of an order keeps.
+#[tokio::test]
+async fn every_event_of_a_long_timeline_is_in_its_pages_and_in_its_stream() {
+    let town = Town::new().await;
+    town.sells("tea", 100_000, 9).await;
+    let ada = town.buyer("ada", 500_000).await;
+    let order = town.settles_order(&ada, order_of("tea", 1, "balance")).await;
+    order.dispatches().await.expect(200);
+    order.delivers().await.expect(200);
+    let seen: OrderView = town.row("query", order.order_id.as_str().parse::<Id>().unwrap()).unwrap();
+    let mut refunds = 0;
+    while town.rows::<TimelineRest>("query").len() < 120 {
+        order.refunds(json!({"amount_minor": 1, "reason": "worn"})).await.expect(200);
+        refunds += 1;
+    }
+    town.settles().await;
+    let path = format!("{}/events", order.path());
+    let all = crate::shelf::pages(&ada.client, &path, 100).await;
+    let of = |name: &str| all.iter().filter(|event| event["name"] == name).count();
+    assert_eq!((of("order.placed"), of("order.refunded"), of("payment.refunded")), (1, refunds, refunds));
+    assert!(all.len() > ADDRESSES_MAX + 100 && seen.timeline.len() < 100, "{}", all.len());
+    let stream = |last: &str| {
+        let request = ada.client.request("GET", &path);
+        if last.is_empty() { request } else { request.header("Last-Event-ID", last) }
+    };
+    let events = stream("").stream().await.rest().await;
+    assert_eq!(told(&events), all);
+    for last in [10, ADDRESSES_MAX - 1, ADDRESSES_MAX, ADDRESSES_MAX + 50] {
+        assert_eq!(stream(&events[last].id).stream().await.rest().await, events[last + 1..]);
+    }
+    let end = stream(&events.last().unwrap().id).header("Accept", "text/event-stream");
+    assert_eq!(end.send().await.expect(204).bytes, b"");
+    town.is_clean().await;
+}
+
 #[tokio::test]
 async fn what_is_personal_is_shown_to_the_buyer_and_to_staff_alone() {
     let town = Town::new().await;
@@ -77,6 +114,8 @@ async fn what_is_personal_is_shown_to_the_buyer_and_to_staff_alone() {
     let order = town.settles_order(&ada, order_of("tea", 1, "balance")).await;
     order.dispatches().await.expect(200);
     order.delivers().await.expect(200);
+    // The mail about the parcel is an event, too.
+    town.settles().await;
     let street = |events: &[Value]| events[0]["data"]["shipping_address"]["street"].clone();
     for client in [&ada.client, &town.staff] {
         assert_eq!(street(&listed(client, &order).await), "Dock 1");

@@ -22,7 +22,7 @@ use tradewind_engine::{
     tables::{EffectRow, TimerRow},
 };
 use tradewind_events::{AsKey, TextEnum, Value as Column, id, row_key};
-use tradewind_testkit::{ManualClock, MemoryBroker, cache_forgets};
+use tradewind_testkit::{ManualClock, MemoryBroker, cache_forgets, manual_clock};
 use tradewind_workers::provider::{ChargeState, Forced, ProviderSimulator};
 
 use crate::{
@@ -84,13 +84,8 @@ impl Town {
     }
 
     pub async fn laid_out(layout: Layout, settings: &'static [(&'static str, &'static str)]) -> Self {
-        let plan = Plan {
-            directory: Directory::new(),
-            clock: ManualClock::default(),
-            broker: MemoryBroker::new(),
-            layout,
-            settings,
-        };
+        let plan =
+            Plan { directory: Directory::new(), clock: manual_clock(), broker: MemoryBroker::new(), layout, settings };
         let (mut doors, mut provider, mut identity) = (Vec::new(), None, None);
         for number in 0..layout.len() {
             let (door, hired) = plan.open(number, identity.take()).await;

@@ -20,7 +20,7 @@ use tradewind_events::{
     Id, id,
     jobs::{IdentityMail, MailReceipt},
 };
-use tradewind_testkit::{ManualClock, cache_forgets};
+use tradewind_testkit::{ManualClock, cache_forgets, manual_clock};
 use tradewind_workers::{
     mail::{MailOptions, mail_workers},
     provider::{ProviderSimulator, ProviderWorker},
@@ -63,7 +63,7 @@ impl World {
 
     /// A shop with settings of its own.
     pub async fn with(settings: &[(&'static str, &str)]) -> Self {
-        Self::open(Directory::new(), ManualClock::default(), Mails::default(), settings).await
+        Self::open(Directory::new(), manual_clock(), Mails::default(), settings).await
     }
 
     /// Stops, and starts again on the same store.

@@ -19,7 +19,7 @@ fn a_checkout_is_signed_and_leaves_the_cart_open() {
     assert_eq!((&snapshot.cart_id, &snapshot.customer_id), (&cart.cart_id, &id("ada")));
     assert_eq!((snapshot.version, snapshot.currency), (cart.revision, eur()));
     assert_eq!(snapshot.lines[0].unit_price_minor, Some(100));
-    assert_eq!(snapshot.expires_at, stage.now().plus(15 * MINUTE));
+    assert_eq!(snapshot.expires_at, stage.committed_at().plus(15 * MINUTE));
     assert_eq!(stage.cart(&cart.cart_id).state, CartState::Open);
     assert_eq!(stage.said_names(), [""; 0]);
     stage.is_clean();
@@ -36,7 +36,7 @@ fn a_checkout_that_is_repeated_is_the_same_byte_for_byte() {
     stage.advance(MINUTE);
     let renewed = stage.follow(checkout(&cart));
     assert_eq!((&renewed.order_id, renewed.version), (&snapshot.order_id, snapshot.version));
-    assert_eq!(renewed.expires_at, stage.now().plus(15 * MINUTE));
+    assert_eq!(renewed.expires_at, stage.committed_at().plus(15 * MINUTE));
     assert!(renewed.verify(SECRET));
 }
 

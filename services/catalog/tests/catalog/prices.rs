@@ -39,7 +39,7 @@ fn a_price_of_now_is_told_at_once_with_the_old_one_and_the_reason() {
     let answer = stage.follow(SetPrice { reason: Some("sale".into()), ..set(80) });
     let [changed] = &stage.said::<PriceChanged>()[..] else { panic!("{:?}", stage.said_names()) };
     assert_eq!(changed.new_price, answer);
-    assert_eq!((answer.amount_minor, answer.effective_at), (80, stage.now()));
+    assert_eq!((answer.amount_minor, answer.effective_at), (80, stage.committed_at()));
     assert_eq!(changed.old_price.as_ref().unwrap().amount_minor, 100);
     assert_eq!((&*changed.name, changed.reason.as_deref()), ("Tea", Some("sale")));
     stage.is_clean();
@@ -60,7 +60,7 @@ fn a_past_moment_is_now() {
     stage.advance(HOUR);
     stage.sells("product-1", "SKU-1", 100);
     let answer = stage.follow(set_at(80, Timestamp::from_millis(1)));
-    assert_eq!(answer.effective_at, stage.now());
+    assert_eq!(answer.effective_at, stage.committed_at());
     assert_eq!(changes(&stage), [(100, 80)]);
 }
 

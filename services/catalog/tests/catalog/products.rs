@@ -59,7 +59,7 @@ fn a_product_is_told_whole_with_its_variants_and_prices() {
     assert_eq!(product.status, ProductStatus::Draft);
     assert_eq!(skus(product), [id("SKU-1"), id("SKU-2")]);
     assert_eq!(product.variants[1].price.amount_minor, 4_499);
-    assert_eq!(product.variants[1].price.effective_at, stage.now());
+    assert_eq!(product.variants[1].price.effective_at, stage.committed_at());
     assert_eq!(&*product.media[0].url, "https://media.example.org/tea.jpg");
     stage.is_clean();
 }

@@ -58,7 +58,7 @@ fn a_lost_answer_is_given_again_within_the_grace() {
     let mut stage = stage();
     let SignedIn { session, .. } = signed_in(&mut stage);
     refresh(&mut stage, &session.session_id, "t1", "lost").unwrap();
-    stage.advance(Identity::default().refresh_grace);
+    stage.advance_to(stage.committed_at().plus(Identity::default().refresh_grace));
     assert!(matches!(refresh(&mut stage, &session.session_id, "t1", "t2").unwrap(), Refreshed::Renewed(_)));
     assert!(matches!(refresh(&mut stage, &session.session_id, "t2", "t3").unwrap(), Refreshed::Renewed(_)));
 }

@@ -17,7 +17,7 @@ fn the_right_password_opens_a_session() {
     assert_eq!(signed_in.user, user);
     let session: Session = stage.row(&signed_in.session.session_id).unwrap();
     assert_eq!(session, signed_in.session);
-    assert_eq!(session.expires_at, stage.now().plus(Identity::default().session_ttl));
+    assert_eq!(session.expires_at, stage.committed_at().plus(Identity::default().session_ttl));
     let said = UserSignedIn { user_id: user.user_id, session_id: session.session_id };
     assert_eq!(stage.said::<UserSignedIn>(), [said]);
     expect_quiet(&stage);

@@ -146,7 +146,7 @@ fn a_user_who_leaves_leaves_nothing_personal_behind() {
     assert_eq!(stage.said::<UserDeleted>(), [said]);
     assert_eq!(stage.said_names(), ["user.signed_out", "user.deleted"]);
     let row: User = stage.row(&user.user_id).unwrap();
-    assert_eq!((row.state, row.email, row.deleted_at), (UserState::Deleted, None, Some(stage.now())));
+    assert_eq!((row.state, row.email, row.deleted_at), (UserState::Deleted, None, Some(stage.committed_at())));
     assert_eq!(stage.rows::<EmailAddress>(), []);
     assert_eq!(stage.rows::<Credential>(), []);
     assert_eq!(stage.rows::<OneTimeToken>(), []);

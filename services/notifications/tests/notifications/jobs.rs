@@ -33,7 +33,7 @@ fn a_notification_is_sent_once() {
     let [sent] = &stage.said::<NotificationSent>()[..] else { panic!("it is said once") };
     assert_eq!((sent.kind, sent.channel, sent.attempts), (NotificationKind::Confirmed, Channel::Email, 2));
     let row = notification(&stage, &told);
-    assert_eq!((row.state, row.attempts, row.settled_at), (NotificationState::Sent, 2, Some(stage.now())));
+    assert_eq!((row.state, row.attempts, row.settled_at), (NotificationState::Sent, 2, Some(stage.committed_at())));
     assert_eq!(mails(&stage), []);
     expect_quiet(&stage);
 }

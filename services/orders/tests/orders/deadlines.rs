@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tradewind_events::{CancelledBy, PaymentMethod, orders::OrderCancelled};
+use tradewind_events::{CancelledBy, PaymentMethod, Timestamp, orders::OrderCancelled};
 use tradewind_orders::{OrderState, PlaceOrder, Step, owed_step};
 
 use crate::world::*;
@@ -19,13 +19,14 @@ fn an_order_that_is_not_confirmed_in_time_is_cancelled_and_names_the_step_and_wh
     for (state, part, step, reason) in cases {
         let mut world = World::at(state);
         part(&mut world);
-        world.advance(Duration::from_mins(30) - Duration::from_millis(1));
+        let deadline = world.order().deadline_at;
+        world.advance_to(Timestamp::from_millis(deadline.as_millis() - 1));
         assert!(world.said_names().is_empty());
-        world.advance(Duration::from_millis(1));
+        world.advance_to(deadline);
         let cancelled: OrderCancelled = world.only();
         assert_eq!(cancelled.cancelled_by, CancelledBy::Deadline);
         assert_eq!((cancelled.step.as_deref(), &*cancelled.reason), (Some(step), reason));
-        assert_eq!(cancelled.cancelled_at, world.now());
+        assert_eq!(cancelled.cancelled_at, deadline);
         assert_eq!(cancelled.refund_required, state == OrderState::Paid);
         assert_eq!(world.state(), OrderState::Cancelled);
     }

@@ -36,7 +36,7 @@ fn a_cancelled_order_owes_money_until_it_went_back_whole() {
     refunded(&mut world, "refund-1", TOTAL_MINOR);
     assert_eq!(world.said_names(), ["order.refunded"]);
     let order = world.order();
-    assert_eq!(order.refunded_at, Some(world.now()));
+    assert_eq!(order.refunded_at, Some(world.committed_at()));
     assert_eq!((owed_step(&order), order.waits_since), (None, None));
 }
 

@@ -43,7 +43,7 @@ fn an_order_is_placed_under_a_new_id_and_has_a_deadline() {
     let placed: OrderPlaced = world.only();
     assert_eq!(accepted.order_id, placed.order_id);
     assert_eq!((accepted.status, accepted.is_new), (OrderState::Placed, true));
-    assert_eq!(accepted.deadline_at, world.now().plus(Duration::from_mins(30)));
+    assert_eq!(accepted.deadline_at, world.committed_at().plus(Duration::from_mins(30)));
     assert_eq!(placed.lines, lines());
     assert_eq!(placed.shipping_address, Some(address("Riga")));
     let other = world.place(order_of(lines())).unwrap();
@@ -56,18 +56,25 @@ fn an_order_goes_through_the_saga_and_says_each_step() {
     world.place(order_one()).unwrap();
     let deadline = world.order().deadline_at;
     quoted(&mut world);
+    let quoted_at = world.committed_at();
     let priced: OrderPriced = world.only();
     assert_eq!((priced.order, priced.lines, priced.deadline), (summary(), priced_lines(), deadline));
     assert_eq!(priced.shipping_address, Some(address("Riga")));
 
     reserved(&mut world);
+    let reserved_at = world.committed_at();
     assert_eq!(world.state(), OrderState::Priced);
     allocated(&mut world);
+    let allocated_at = world.committed_at();
     let validated: OrderValidated = world.only();
     assert_eq!((validated.reservation_id, validated.shipment_id), (id("reservation-1"), id("shipment-1")));
-    let passed_at = world.now();
-    let check = |name: &str, reference: &str| Check { name: name.into(), passed_at, reference: reference.into() };
-    let checks = [check("quote", "order-1"), check("reservation", "reservation-1"), check("shipment", "shipment-1")];
+    let check =
+        |name: &str, passed_at, reference: &str| Check { name: name.into(), passed_at, reference: reference.into() };
+    let checks = [
+        check("quote", quoted_at, "order-1"),
+        check("reservation", reserved_at, "reservation-1"),
+        check("shipment", allocated_at, "shipment-1"),
+    ];
     assert_eq!(*validated.checks, checks);
 
     authorized(&mut world);
@@ -82,7 +89,7 @@ fn an_order_goes_through_the_saga_and_says_each_step() {
     assert_eq!(world.state(), OrderState::Dispatched);
     delivered(&mut world);
     let completed: OrderCompleted = world.only();
-    assert_eq!((completed.lines, completed.completed_at), (priced_lines(), world.now()));
+    assert_eq!((completed.lines, completed.completed_at), (priced_lines(), world.committed_at()));
     let saga = ["order.placed", "order.priced", "order.validated", "order.confirmed", "order.completed"];
     assert_eq!(world.said_names(), saga);
 }
@@ -103,7 +110,7 @@ fn the_deadline_is_never_before_the_stock_is_free_again() {
     for (asked_seconds, minutes) in [(None, 15), (Some(60), 5), (Some(3_600), 60)] {
         let place = PlaceOrder { reservation_ttl_seconds: asked_seconds, ..order_of(lines()) };
         let accepted = world.place(place).unwrap();
-        assert_eq!(accepted.deadline_at, world.now().plus(Duration::from_mins(minutes)));
+        assert_eq!(accepted.deadline_at, world.committed_at().plus(Duration::from_mins(minutes)));
         assert_eq!(world.only::<OrderPlaced>().reservation_ttl_seconds, asked_seconds);
         world.clear();
     }

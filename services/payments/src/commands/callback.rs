@@ -9,7 +9,9 @@ use tradewind_events::{Currency, Id, jobs::ProviderState};
 use super::payment_of;
 use crate::{
     Payments,
-    model::{Charge, Holder, PAYMENT_AMOUNT_DIFFERS, Payment, PaymentState, Refund, RefundState, SurplusState},
+    model::{
+        Charge, Holder, PAYMENT_AMOUNT_DIFFERS, Payment, PaymentState, Refund, RefundState, Surplus, SurplusState,
+    },
     reactions::{captured, go_on, held, refund_done, surplus_done, surplus_of, told_reason, undo_done},
 };
 
@@ -51,11 +53,27 @@ fn charged(uow: &mut Uow<Payments>, payment: &mut Payment, told: &ProviderCallba
         let detail = format!("charge {} is of {asked} {order}, not {amount_minor} {currency}", charge.reference);
         return Err(PAYMENT_AMOUNT_DIFFERS.because(detail).at("amount_minor").into());
     }
+    if let Some(before) = surplus_of(uow, payment, &charge.reference)? {
+        expect_amount_of(&before, told)?;
+    }
     if ours && told.state == ProviderState::Captured && payment.state == PaymentState::Capturing {
         captured(uow, payment)?;
         return go_on(uow, payment);
     }
     held(uow, payment, &charge, Holder::Provider)
+}
+
+/// Surplus has one amount. Another one under its reference cannot be told apart from a defect.
+fn expect_amount_of(surplus: &Surplus, told: &ProviderCallback) -> Outcome {
+    if (surplus.amount_minor, surplus.currency) == (told.amount_minor, told.currency) {
+        return Ok(());
+    }
+    let Surplus { reference, amount_minor, currency, .. } = surplus;
+    let detail = format!(
+        "charge {reference} was reported before, with {amount_minor} {currency}, not {} {}",
+        told.amount_minor, told.currency
+    );
+    Err(PAYMENT_AMOUNT_DIFFERS.because(detail).at("amount_minor").into())
 }
 
 /// Whether it is about the charge that pays the order.
@@ -75,6 +93,7 @@ fn declined(uow: &mut Uow<Payments>, payment: &mut Payment, told: &ProviderCallb
 fn went_back(uow: &mut Uow<Payments>, payment: &mut Payment, told: &ProviderCallback) -> Outcome {
     if let Some(surplus) = surplus_of(uow, payment, &told.reference)? {
         if surplus.state != SurplusState::Returned {
+            expect_amount_of(&surplus, told)?;
             surplus_done(uow, payment, surplus);
         }
         return Ok(());

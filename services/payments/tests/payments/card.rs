@@ -124,7 +124,7 @@ fn a_provider_that_has_not_decided_is_asked_again_under_the_same_key_ever_more_s
         world.answers(ProviderState::Pending);
         assert_eq!(world.call(), before);
         let jobs = world.stage.rows::<tradewind_engine::tables::EffectRow>();
-        let wait = jobs[0].due_at.since(world.stage.now());
+        let wait = jobs[0].due_at.since(world.stage.committed_at());
         waited.push(wait.as_secs());
         world.stage.advance(wait);
     }
@@ -327,6 +327,27 @@ fn a_success_after_a_failure_is_surplus_and_goes_back() {
 }
 
 #[test]
+fn a_callback_of_surplus_with_another_amount_is_refused() {
+    let mut world = World::new();
+    world.rejects(&Order::card());
+    world.calls_back(ProviderState::Authorized).unwrap();
+    assert_eq!(world.asks(), ["return"]);
+    for state in [ProviderState::Authorized, ProviderState::Captured, ProviderState::Returned, ProviderState::Voided] {
+        for other in [
+            ProviderCallback { amount_minor: TOTAL + 1, ..callback(state) },
+            ProviderCallback { currency: "USD".parse().unwrap(), ..callback(state) },
+        ] {
+            let refused = world.stage.ask(other).unwrap_err();
+            assert_eq!(refused.code(), "payment_amount_differs", "{state}");
+        }
+    }
+    assert_eq!((world.asks(), world.said()), (vec!["return".to_owned()], vec![]));
+    world.calls_back(ProviderState::Returned).unwrap();
+    assert_eq!(world.said(), ["payment.surplus_returned"]);
+    world.audit();
+}
+
+#[test]
 fn a_success_for_an_order_known_only_as_ended_is_surplus() {
     let mut world = World::new();
     world.rejects(&Order::card());
@@ -366,7 +387,7 @@ fn a_success_of_a_wrong_amount_or_currency_is_surplus_and_the_payment_still_wait
         let surplus = world.surplus(REFERENCE).unwrap();
         assert_eq!((surplus.amount_minor, surplus.currency), (wrong.amount_minor, wrong.currency));
         // A charge that is on its way back authorizes nothing, whatever is said of it.
-        world.calls_back(ProviderState::Authorized).unwrap();
+        assert_eq!(world.calls_back(ProviderState::Authorized).unwrap_err().code(), "payment_amount_differs");
         assert_eq!(world.state(), PaymentState::Authorizing);
         let right = answer(&authorization.1, ProviderState::Authorized);
         world.answers_call(&authorization.0, &ProviderAnswer { reference: Some("charge-2".into()), ..right });

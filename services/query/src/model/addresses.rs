@@ -18,25 +18,24 @@ pub const ADDRESSES_MAX: usize = 1_000;
 pub struct Addresses(Arc<str>);
 
 impl Addresses {
-    /// Puts a place in. `false`: the set is full, and the highest place was left out, this one or another.
-    pub fn insert(&mut self, address: Address) -> bool {
+    /// Puts a place in. Of a full set the highest place is left out, this one or another, and returned.
+    pub fn insert(&mut self, address: Address) -> Option<Address> {
         if self.last().is_none_or(|last| last < address) {
             if self.len() >= ADDRESSES_MAX {
-                return false;
+                return Some(address);
             }
             let mut text = String::with_capacity(self.0.len() + 24);
             text.push_str(&self.0);
             append(&mut text, self.last(), address);
             self.0 = text.into();
-            return true;
+            return None;
         }
         let mut all: Vec<Address> = self.iter().collect();
-        let Err(place) = all.binary_search(&address) else { return true };
+        let Err(place) = all.binary_search(&address) else { return None };
         all.insert(place, address);
-        let fits = all.len() <= ADDRESSES_MAX;
-        all.truncate(ADDRESSES_MAX);
+        let left_out = all.drain(ADDRESSES_MAX.min(all.len())..).next();
         *self = all.into_iter().collect();
-        fits
+        left_out
     }
 
     /// From the first to the last.
@@ -161,7 +160,7 @@ mod tests {
     fn places_are_kept_as_text_grouped_by_segment_whatever_order_they_come_in() {
         let mut set = Addresses::default();
         for address in [at(15, 2), at(12, 7), at(12, 0), at(15, 2), at(12, 5), at(12, 3), at(9, 4), at(12, 4)] {
-            assert!(set.insert(address));
+            assert_eq!(set.insert(address), None);
         }
         assert_eq!(set.to_string(), "9:4;12:0,3-5,7;15:2");
         let places = [at(9, 4), at(12, 0), at(12, 3), at(12, 4), at(12, 5), at(12, 7), at(15, 2)];
@@ -174,13 +173,13 @@ mod tests {
     fn a_full_set_keeps_the_first_places_in_whatever_order_they_come() {
         let all: Vec<Address> = (0..1_010).map(|index| at(1, index)).collect();
         let (mut forward, mut backward) = (Addresses::default(), Addresses::default());
-        let fitted = all.iter().filter(|address| forward.insert(**address)).count();
-        assert_eq!((fitted, forward.len()), (ADDRESSES_MAX, ADDRESSES_MAX));
-        for address in all.iter().rev() {
-            backward.insert(*address);
-        }
-        assert_eq!(forward, backward);
-        assert!(forward.insert(at(1, 5)), "what is there already fits");
+        let (kept, others) = all.split_at(ADDRESSES_MAX);
+        let left_out: Vec<Address> = all.iter().filter_map(|address| forward.insert(*address)).collect();
+        assert_eq!((forward.iter().collect::<Vec<_>>(), &*left_out), (kept.to_vec(), others));
+        let mut left_out: Vec<Address> = all.iter().rev().filter_map(|address| backward.insert(*address)).collect();
+        left_out.sort();
+        assert_eq!((&forward, &*left_out), (&backward, others));
+        assert_eq!(forward.insert(at(1, 5)), None, "what is there already fits");
     }
 
     #[test]
@@ -188,7 +187,7 @@ mod tests {
         let mut set = Addresses::default();
         let mut texts = Vec::new();
         for address in [at(1, 9), at(1, 10), at(1, 11), at(1, 13), at(2, 14), at(2, 15)] {
-            assert!(set.insert(address));
+            assert_eq!(set.insert(address), None);
             texts.push(set.to_string());
             assert_eq!(set.last(), Some(address));
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tradewind_engine::{Address, Entity};
 use tradewind_events::{
-    AmountOverflow, CancelledBy, Currency, Id, Lines, OrderSummary, PaymentMethod, TextEnum, Timestamp, plus,
+    AmountOverflow, CancelledBy, Currency, Id, Lines, OrderSummary, PaymentMethod, TextEnum, Timestamp, id, plus,
 };
 
 use super::{
@@ -78,8 +78,18 @@ pub struct OrderView {
     pub cancels_refused: Addresses,
     /// Where its events are in the log.
     pub timeline: Addresses,
-    /// It has more events than its timeline keeps.
+    /// It has more events than `timeline` keeps: the later ones are [`TimelineRest`]s.
     pub timeline_full: bool,
+    pub since_segment: u64,
+}
+
+/// Where an event of an order is in the log, of which the row of the order keeps earlier ones alone.
+#[derive(Debug, Clone, PartialEq, Eq, Entity)]
+#[entity(owner = Query, table = "timeline_rest", key = (order_id, place), transient)]
+pub struct TimelineRest {
+    pub order_id: Id,
+    /// Segment and index with leading zeros: keys are in the order of the log.
+    pub place: Id,
     pub since_segment: u64,
 }
 
@@ -163,13 +173,13 @@ impl OrderView {
         }
     }
 
-    /// An event of the order stands here in the log.
-    pub fn heard(&mut self, at: Timestamp, address: Address) {
+    /// An event of the order stands here in the log. Returns the event that the row does not keep because of it.
+    pub fn heard(&mut self, at: Timestamp, address: Address) -> Option<TimelineRest> {
         self.began_at = self.began_at.min(at);
         self.since_segment = self.since_segment.min(address.segment);
-        if !self.timeline.insert(address) {
-            self.timeline_full = true;
-        }
+        let left_out = self.timeline.insert(address)?;
+        self.timeline_full = true;
+        Some(TimelineRest::new(&self.order_id, left_out))
     }
 
     /// What rides along in most events of the order. Its amounts are final once they are there.
@@ -336,6 +346,23 @@ impl End {
     fn rank(&self) -> (Timestamp, Ending, &str, Option<&str>, Option<&str>, i64) {
         let cancelled_by = self.cancelled_by.map(CancelledBy::as_str);
         (self.at, self.ending, &self.reason, self.owed_step.as_deref(), cancelled_by, self.refund_due_minor)
+    }
+}
+
+impl TimelineRest {
+    pub fn new(order_id: &Id, at: Address) -> Self {
+        Self { order_id: order_id.clone(), place: Self::place(at), since_segment: at.segment }
+    }
+
+    /// A place in the log as the key has it.
+    pub fn place(at: Address) -> Id {
+        id(&format!("{:020}-{:010}", at.segment, at.index))
+    }
+
+    /// Where the event is in the log. The text is our own: what cannot be read is no place.
+    pub fn address(&self) -> Option<Address> {
+        let (segment, index) = self.place.as_str().split_once('-')?;
+        Some(Address { segment: segment.parse().ok()?, index: index.parse().ok()? })
     }
 }
 

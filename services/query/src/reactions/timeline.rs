@@ -27,18 +27,25 @@ use tradewind_events::{
 };
 
 use super::change_order;
-use crate::Query;
+use crate::{Query, model::TimelineRest};
 
 /// Every event: if it belongs to an order, keep where it stands, and what it says of the order as a whole.
 pub fn keep(uow: &mut Uow<'_, Query>, event: &dyn AnyEvent) -> Outcome {
     let Some(order_id) = order_of(event) else { return Ok(()) };
+    let mut left_out = None;
     change_order(uow, &order_id, |order, told| {
-        order.heard(told.at, told.address);
+        left_out = order.heard(told.at, told.address);
         if let Some(summary) = summary_of(event) {
             order.summary(summary);
         }
         Ok(())
-    })
+    })?;
+    if let Some(left_out) = left_out
+        && uow.get::<TimelineRest>((&left_out.order_id, &left_out.place))?.is_none()
+    {
+        uow.put(left_out);
+    }
+    Ok(())
 }
 
 /// The order that an event belongs to. What happened to the stock of single SKUs does not: the reservation tells it

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tradewind_engine::{
-    Entity,
+    Address, Entity,
     ports::{Direction, List, Reader},
 };
 use tradewind_events::{
@@ -31,7 +31,10 @@ use tradewind_events::{
         ShipmentReleaseRefused, ShipmentReleased,
     },
 };
-use tradewind_query::{Ending, OrderStatus, OrderView, PaymentState, RefundView, ReservationState, ShipmentState};
+use tradewind_query::{
+    ADDRESSES_MAX, Ending, OrderStatus, OrderView, PaymentState, RefundView, ReservationState, ShipmentState,
+    TimelineRest,
+};
 
 use super::world::{MINUTE, NOON, World, eur, order_1, paid_by, priced, quoted, unpriced, unquoted};
 
@@ -165,6 +168,31 @@ fn its_timeline_is_where_its_events_are_in_the_log() {
         ["cart.checked_out", "account.debited", "notification.queued", "notification.sent", "notification.failed"]
     );
     assert!(!order.timeline_full);
+    world.check();
+}
+
+#[test]
+fn events_beyond_those_that_the_row_keeps_are_kept_beside_it() {
+    let mut world = World::new();
+    captured(&mut world);
+    let before = world.order().timeline.len();
+    let rest_of = |world: &World| -> Vec<Address> {
+        let mut rows = world.stage.rows::<TimelineRest>();
+        rows.sort_by(|one, other| one.place.cmp(&other.place));
+        rows.iter().map(|row| row.address().unwrap()).collect()
+    };
+    for _ in before..ADDRESSES_MAX {
+        world.tell(PaymentRefundFailed::sample());
+    }
+    assert_eq!((world.order().timeline_full, rest_of(&world)), (false, vec![]));
+    for _ in 0..3 {
+        world.tell(PaymentRefundFailed::sample());
+    }
+    let order = world.order();
+    let places: Vec<Address> = world.log().into_iter().map(|(address, _)| address).collect();
+    assert_eq!((order.timeline_full, order.timeline.len()), (true, ADDRESSES_MAX));
+    assert_eq!(order.timeline.iter().collect::<Vec<_>>(), places[..ADDRESSES_MAX]);
+    assert_eq!(rest_of(&world), places[ADDRESSES_MAX..]);
     world.check();
 }
 

@@ -40,8 +40,6 @@ pub struct OrderDetails {
     /// There are more refunds: the cursor for `/v1/orders/{order_id}/refunds`.
     #[serde(skip_serializing_if = "Option::is_none")]
     refunds_cursor: Option<String>,
-    /// It has more events than its timeline keeps: the latest are left out there.
-    timeline_full: bool,
     #[serde(flatten)]
     times: Times,
     /// Why it ended.
@@ -220,7 +218,6 @@ impl OrderDetails {
             }),
             refunds: Vec::new(),
             refunds_cursor: None,
-            timeline_full: view.timeline_full,
             times,
             reason: view.reason,
             step: view.owed_step,
@@ -255,7 +252,6 @@ impl OrderDetails {
             shipment: None,
             refunds: Vec::new(),
             refunds_cursor: None,
-            timeline_full: false,
             times: Times {
                 placed_at: Some(order.placed_at),
                 deadline_at: Some(order.deadline_at),
