@@ -231,8 +231,8 @@ impl Stage {
         self.run();
     }
 
-    /// The time of the last batch that was committed: the time that its handlers saw. [`Stage::now`] is ahead of it if
-    /// the clock moves inside batches.
+    /// The time of the last batch that was committed, which is behind [`Stage::now`]
+    /// if the clock moves inside batches.
     pub fn committed_at(&self) -> Timestamp {
         self.committed_at
     }
