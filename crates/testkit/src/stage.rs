@@ -231,8 +231,8 @@ impl Stage {
         self.run();
     }
 
-    /// The time of the last batch that was committed: what its handlers took for now. [`Stage::now`] is later if the
-    /// clock moves inside batches.
+    /// The time of the last batch that was committed, which its handlers used as the present. [`Stage::now`] is later if
+    /// the clock moves inside batches.
     pub fn committed_at(&self) -> Timestamp {
         self.committed_at
     }
