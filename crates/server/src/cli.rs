@@ -162,8 +162,8 @@ pub fn command() -> clap::Command {
 
 /// Follows the command line of this process.
 pub fn main() -> ExitCode {
-    let parsed = command().try_get_matches().and_then(|given| Cli::from_arg_matches(&given));
-    let command = match parsed {
+    let read = command().try_get_matches().and_then(|given| Cli::from_arg_matches(&given));
+    let command = match read {
         Ok(cli) => cli.command,
         Err(told) => return explain(&told),
     };
