@@ -231,7 +231,7 @@ impl Stage {
         self.run();
     }
 
-    /// The time of the last batch that was committed: what its handlers took for now. [`Stage::now`] is later if the
+    /// The time of the last batch that was committed: the time that its handlers saw. [`Stage::now`] is later if the
     /// clock moves inside batches.
     pub fn committed_at(&self) -> Timestamp {
         self.committed_at
