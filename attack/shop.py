@@ -109,7 +109,8 @@ class Shop:
         self.folder = tempfile.mkdtemp(prefix="tradewind-attack-")
         self.store = os.path.join(self.folder, "shop.db")
         self.log_path = os.path.join(self.folder, "log")
-        self.args, self.env, self.before = [*CHEAP, *args], dict(os.environ, **(env or {})), before
+        cheap = () if "--password-memory" in args else CHEAP
+        self.args, self.env, self.before = [*cheap, *args], dict(os.environ, **(env or {})), before
         self.process, self.staff = None, None
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))

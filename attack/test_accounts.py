@@ -1,5 +1,7 @@
 """Accounts under attack: what a token stands for ends at once, and nothing tells strangers about others."""
 
+import concurrent.futures
+import threading
 import unicodedata
 import unittest
 
@@ -42,6 +44,29 @@ class Accounts(unittest.TestCase):
         self.shop.delete(f"/v1/users/{user_id}/sessions", token=token).expect(200, 204)
         self.assertEqual(self.shop.get("/v1/me", token=token).status, 401)
 
+    def test_a_body_on_its_way_does_not_keep_a_role(self):
+        self.shop.product(stock=5)
+        user_id, token = self.shop.user("mallory@example.org", role="staff")
+        client_id, client = self.shop.client()
+        restock, cart = b'{"delta":100,"adjustment_type":"restock"}', b'{"currency":"EUR"}'
+        held = []
+        for token, path, body in ((token, "/v1/stock/TEA-100/adjustments", restock), (client, "/v1/carts", cart)):
+            head = f"POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nIdempotency-Key: late\r\n"
+            more = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\nExpect: 100-continue\r\n\r\n"
+            connection = self.shop.socket((head + more).encode())
+            # It is asked to go on once its token was checked.
+            self.assertIn(b" 100 ", connection.recv(64))
+            connection.sendall(body[:-1])
+            held.append((connection, body))
+        self.shop.put(f"/v1/users/{user_id}/role", {"role": "customer"}).expect(200)
+        self.shop.delete(f"/v1/clients/{client_id}").expect(200)
+        for connection, body in held:
+            connection.sendall(body[-1:])
+            self.assertIn(b" 401 ", connection.recv(65_536)[:16])
+            connection.close()
+        stock = self.shop.get("/v1/stock/TEA-100").expect(200).body.decode()
+        self.assertIn('"on_hand":5,', stock)
+
     def test_a_refusal_outlives_a_restart(self):
         user_id, token = self.shop.user(role="staff")
         self.shop.put(f"/v1/users/{user_id}/role", {"role": "customer"}).expect(200)
@@ -59,6 +84,44 @@ class Accounts(unittest.TestCase):
             self.assertGreaterEqual(tries[0].status, 400)
             right = self.shop.put(f"/v1/users/{user_id}/{route}", body(PASSWORD), token=token)
             self.assertEqual((right.status, right.code), (tries[-1].status, tries[-1].code), route)
+
+    def test_the_right_password_among_parallel_wrong_ones_looks_like_them(self):
+        for nth in range(8):
+            user_id, token = self.shop.user(f"user{nth}@example.org")
+            change = lambda password: self.shop.put(
+                f"/v1/users/{user_id}/password", {"password": password, "new_password": "another good one"}, token=token
+            )
+            with concurrent.futures.ThreadPoolExecutor(12) as pool:
+                guesses = [f"wrong guess {guess}" for guess in range(8)] + [PASSWORD] + ["wrong guess"] * 3
+                answers = list(pool.map(change, guesses))
+            self.assertIn(answers[8].status, (204, 403), answers[8])
+            if answers[8].status == 403:
+                self.assertEqual((answers[8].code, answers[8].json["field"]), ("password_wrong", "password"))
+
+    def test_password_checks_of_others_leave_room(self):
+        slow = ("--password-memory", "19MiB", "--password-passes", "4", "--password-queue-max", "16")
+        shop = self.enterContext(Shop(*UNLIMITED, *slow)).with_admin()
+        shop.user("neighbour@example.org")
+        stopping = threading.Event()
+
+        def guess(nth):
+            body = {"email": "neighbour@example.com", "password": "x" * 12}
+            while not stopping.is_set():
+                try:
+                    shop.post("/v1/sessions", body, token=None, source=(f"127.0.1.{1 + nth % 8}", 0))
+                except OSError:
+                    pass
+
+        threads = [threading.Thread(target=guess, args=(nth,), daemon=True) for nth in range(64)]
+        for thread in threads:
+            thread.start()
+        try:
+            for _ in range(5):
+                shop.sign_in("neighbour@example.org", source=("127.0.0.40", 0))
+        finally:
+            stopping.set()
+            for thread in threads:
+                thread.join(60)
 
     def test_signing_up_does_not_tell_that_an_address_is_taken(self):
         first = self.shop.post("/v1/users", {"email": "ada@example.org", "password": PASSWORD}, token=None).expect(201)
@@ -88,12 +151,24 @@ class Accounts(unittest.TestCase):
         _, bob = self.shop.user("bob@example.org")
         theirs = self.shop.order(ada, shipping_address=ADDRESS).expect(201).json["order_id"]
         absent = "0190aaaa-0000-7000-8000-000000000000"
-        for path in ("/v1/orders/{}", "/v1/orders/{}/payment", "/v1/orders/{}/events"):
-            found, missing = (self.shop.get(path.format(order), token=bob) for order in (theirs, absent))
-            self.assertEqual(found.status, 404)
-            ours = found.body.replace(theirs.encode(), b"ID").replace(found.headers["x-request-id"].encode(), b"REQUEST")
-            none = missing.body.replace(absent.encode(), b"ID").replace(missing.headers["x-request-id"].encode(), b"REQUEST")
-            self.assertEqual(ours, none)
+        cart = self.shop.post("/v1/carts", {}, token=ada).expect(201).json["cart_id"]
+        bodies = {"lines": {"sku": "TEA-100", "quantity": 1}, "{sku}": {"quantity": 1}, "merging": {"into_cart_id": cart}}
+        tried = 0
+        for template, operations in self.shop.get("/openapi.json").expect(200).json["paths"].items():
+            for method in operations:
+                body = None if method in ("get", "delete") else bodies.get(template.rsplit("/", 1)[1], {})
+                path = template.replace("{order_id}", "ID").replace("{cart_id}", "ID").replace("{sku}", "TEA-100")
+                if "ID" not in path or "{" in path:
+                    continue
+                told = []
+                for one in (cart if "{cart_id}" in template else theirs, absent):
+                    answer = self.shop.request(method.upper(), path.replace("ID", one), body, token=bob)
+                    text = answer.body.decode().replace(answer.headers["x-request-id"], "REQUEST").replace(one, "ID")
+                    told.append((answer.status, text))
+                self.assertIn(told[0][0], (403, 404), (method, path, told))
+                self.assertEqual(told[0], told[1], (method, path))
+                tried += told[0][0] == 404
+        self.assertGreater(tried, 12, "routes on which it is decided whose it is")
 
     def test_a_password_is_the_same_however_it_was_composed(self):
         composed = unicodedata.normalize("NFC", "Größe schön 12")

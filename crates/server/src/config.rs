@@ -60,7 +60,7 @@ settings! {
         waits_max: usize = "1024";
         /// Event streams at the same time; more are refused with 503.
         streams_max: usize = "1024";
-        /// The share of connections, requests, waits and streams that one address, and one user or service client, may hold. 1: all of them.
+        /// The share of connections, requests, waits, streams and password checks that one address, and one user or service client, may hold. 1: all of them.
         caller_share: Ratio = "0.25";
         /// How long a client may take to send the head of a request.
         head_timeout: Duration = "10s";

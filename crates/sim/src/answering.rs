@@ -7,7 +7,7 @@ use tradewind_engine::{
     operator::{Action, UNAVAILABLE},
 };
 use tradewind_events::{CartSnapshot, Id, KeyText};
-use tradewind_orders::ORDER_EXISTS;
+use tradewind_orders::{ORDER_EXISTS, TOO_MANY_UNPAID_ORDERS};
 
 use crate::{
     fault::Fault,
@@ -100,6 +100,7 @@ impl World {
             }
             Wish::Arrive { .. } => deed.tries < TRIES_MAX,
             Wish::FillCart { .. } | Wish::CheckOut { .. } => deed.tries < 4,
+            Wish::Place { .. } => problem.code() == TOO_MANY_UNPAID_ORDERS.code && deed.tries < TRIES_MAX,
             _ => false,
         };
         let gives_up = matches!(deed.wish, Wish::Callback(_)) && deed.tries > 60;
@@ -109,6 +110,8 @@ impl World {
         match deed.wish {
             // The order stands, or stood: its customer has left since, and the request cannot be compared any more.
             Wish::Place { cart: Some(_), .. } if problem.code() == ORDER_EXISTS.code => {}
+            // Who has too many unpaid orders for long orders nothing, and nothing else instead.
+            Wish::Place { .. } if problem.code() == TOO_MANY_UNPAID_ORDERS.code => {}
             // Who cannot have a cart orders without one.
             Wish::OpenCart { order }
             | Wish::FillCart { order, .. }

@@ -33,7 +33,7 @@ pub use users::{
     ChangeEmail, ChangeProfile, ChangeRole, DeleteUser, change_email, change_profile, change_role, delete_user,
 };
 
-use crate::model::{CREDENTIAL_CHANGED, Credential, Identity, REALM, Realm, USER_UNKNOWN, User};
+use crate::model::{CREDENTIAL_CHANGED, Credential, Identity, PASSWORD_WRONG, REALM, Realm, USER_UNKNOWN, User};
 
 /// The user, who is not deleted.
 fn active_user(uow: &mut Uow<'_, Identity>, user_id: &Id) -> Result<User, Stop> {
@@ -41,11 +41,14 @@ fn active_user(uow: &mut Uow<'_, Identity>, user_id: &Id) -> Result<User, Stop> 
     user.or_refuse(|| USER_UNKNOWN.because(format!("There is no user {user_id}.")))
 }
 
-/// The credential, if the password that the edge has found right is still the present one and not locked.
+/// The credential, if the password that the edge has found right is still the present one and not locked. A credential that
+/// was locked meanwhile is answered like a wrong password: of many guesses sent at the same time, the right one looks like
+/// the others.
 fn proven(uow: &mut Uow<'_, Identity>, user_id: &Id, generation: u64) -> Result<Credential, Stop> {
     let now = uow.now();
-    let credential = uow.get::<Credential>(user_id)?.filter(|credential| credential.admits(generation, now));
-    credential.or_refuse(|| CREDENTIAL_CHANGED.problem())
+    let credential = uow.get::<Credential>(user_id)?.filter(|credential| credential.generation == generation);
+    let credential = credential.or_refuse(|| CREDENTIAL_CHANGED.problem())?;
+    if credential.is_locked(now) { Err(PASSWORD_WRONG.problem().at("password").into()) } else { Ok(credential) }
 }
 
 fn realm(uow: &mut Uow<'_, Identity>) -> Result<Realm, Stop> {

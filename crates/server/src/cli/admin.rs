@@ -112,7 +112,8 @@ impl Create {
     async fn make(&self, config: &Config, backroom: &Backroom) -> Result<User, CliError> {
         let refused = |problem: &dyn std::fmt::Display| CliError::Other(problem.to_string());
         let password = Personal::new(password()?);
-        let hash = Passwords::new(config).hash(password, "password").await.map_err(|failure| refused(&failure))?;
+        let hash =
+            Passwords::new(config).hash(password, "password", None).await.map_err(|failure| refused(&failure))?;
         make(backroom, &self.email, hash).map_err(|problem| refused(&problem))
     }
 

@@ -125,5 +125,8 @@ impl Config {
 fn is_origin(text: &str) -> bool {
     let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
     let of_origin = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-:[]".contains(&byte);
-    text == "*" || host.is_some_and(|host| !host.is_empty() && host.bytes().all(of_origin))
+    // A browser leaves the usual port of a scheme out.
+    let usual_port =
+        (text.starts_with("https:") && text.ends_with(":443")) || (text.starts_with("http:") && text.ends_with(":80"));
+    text == "*" || host.is_some_and(|host| !host.is_empty() && !usual_port && host.bytes().all(of_origin))
 }

@@ -1,6 +1,6 @@
 //! From where a request comes: for limits only. It stands in no log.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use axum::http::HeaderMap;
 
@@ -16,16 +16,36 @@ impl Default for Client {
     }
 }
 
-/// The client behind `peer`: the last address of X-Forwarded-For that is no trusted proxy, if the peer is one.
+/// The client behind `peer`: the last address of X-Forwarded-For that is no trusted proxy, if the peer is one. What stands
+/// before an entry that is no address is not believed: only the client itself may have written it.
 pub fn client(peer: IpAddr, headers: &HeaderMap, trusted: &[IpAddr]) -> Client {
-    if !trusted.contains(&peer) {
+    if !is_trusted(peer, trusted) {
         return Client(network(peer));
     }
-    let values = headers.get_all(FORWARDED_FOR).iter().filter_map(|value| value.to_str().ok());
-    let hops: Vec<IpAddr> =
-        values.flat_map(|value| value.split(',')).filter_map(|hop| hop.trim().parse().ok()).collect();
-    let client = hops.into_iter().rev().find(|hop| !trusted.contains(hop));
-    Client(network(client.unwrap_or(peer)))
+    let mut nearest = peer;
+    for value in headers.get_all(FORWARDED_FOR).iter().rev() {
+        for entry in value.as_bytes().rsplit(|byte| *byte == b',') {
+            let Some(hop) = address(entry) else { return Client(network(nearest)) };
+            if !is_trusted(hop, trusted) {
+                return Client(network(hop));
+            }
+            nearest = hop;
+        }
+    }
+    Client(network(nearest))
+}
+
+/// Whether an address is the one of a trusted proxy. A socket for both versions shows an IPv4 address as an IPv6 one.
+pub fn is_trusted(address: IpAddr, trusted: &[IpAddr]) -> bool {
+    trusted.iter().any(|proxy| proxy.to_canonical() == address.to_canonical())
+}
+
+/// An entry of X-Forwarded-For: an address, with or without a port.
+fn address(entry: &[u8]) -> Option<IpAddr> {
+    let text = std::str::from_utf8(entry).ok()?.trim();
+    let bracketed = || text.strip_prefix('[')?.strip_suffix(']')?.parse().ok();
+    let with_port = || text.parse::<SocketAddr>().ok().map(|socket| socket.ip());
+    text.parse().ok().or_else(with_port).or_else(bracketed)
 }
 
 /// As limits count an address.
@@ -49,5 +69,24 @@ mod tests {
         assert_eq!(seen("10.0.0.1"), "203.0.113.7");
         assert_eq!(seen("198.51.100.9"), "198.51.100.9", "whoever asks may write what they like there");
         assert_eq!(seen("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
+        assert_eq!(seen("::ffff:10.0.0.1"), "203.0.113.7", "a socket for both versions shows the proxy so");
+    }
+
+    #[test]
+    fn what_only_the_client_can_have_written_is_not_believed() {
+        let proxies: [IpAddr; 1] = ["10.0.0.1".parse().unwrap()];
+        let seen = |lines: &[&[u8]]| {
+            let mut headers = HeaderMap::new();
+            for line in lines {
+                headers.append(FORWARDED_FOR, axum::http::HeaderValue::from_bytes(line).unwrap());
+            }
+            client(proxies[0], &headers, &proxies).0.to_string()
+        };
+        assert_eq!(seen(&[b"1.1.1.1, 203.0.113.7:4711"]), "203.0.113.7", "some proxies write the port");
+        assert_eq!(seen(&[b"1.1.1.1, [2001:db8:1:2::3]:4711"]), "2001:db8:1:2::");
+        assert_eq!(seen(&[b"1.1.1.1, [2001:db8:1:2::3]"]), "2001:db8:1:2::");
+        assert_eq!(seen(&[b"1.1.1.1, unknown"]), "10.0.0.1", "of the one who asked the proxy nothing is known");
+        assert_eq!(seen(&[b"1.1.1.1", b"\xff, 203.0.113.7, 10.0.0.1"]), "203.0.113.7");
+        assert_eq!(seen(&[]), "10.0.0.1");
     }
 }

@@ -9,24 +9,32 @@ use std::{
     time::Duration,
 };
 
-use axum::{extract::FromRequestParts, http::request, response::Response};
+use axum::{
+    extract::FromRequestParts,
+    http::{HeaderValue, request},
+    response::Response,
+};
 use tradewind_engine::{
     Audit, Command, CommandMessage, Context, Idempotency, Refusal,
     operator::{Done as OperatorDone, Operator},
     tables::IdempotencyRow,
 };
-use tradewind_events::Id;
-use tradewind_identity::model::{Actor, Role};
+use tradewind_events::{Id, Personal};
+use tradewind_identity::model::{Actor, PasswordHash, Role};
 
 use super::{
     address::Client,
     answer::{Answer, Sent, replayed},
     describe::{Describe, Describer},
+    gate::bearer_token,
     places::{Place, Places},
     problem::Failure,
     refusals::NOT_SIGNED_IN,
 };
-use crate::{identity::Bearer, shop::Shop};
+use crate::{
+    identity::{Bearer, Checked, InvalidToken},
+    shop::Shop,
+};
 
 /// Who asks, as an access token says.
 pub type Principal = Bearer;
@@ -41,6 +49,8 @@ pub struct Parts {
     pub context: Context,
     pub(super) client: Client,
     pub principal: Option<Principal>,
+    /// What shows the principal.
+    pub(super) authorization: Option<HeaderValue>,
     pub idempotency: Option<Idempotency>,
     /// Among the requests that are answered, until it is or waits for an outcome.
     pub(super) place: Mutex<Option<Place>>,
@@ -118,6 +128,33 @@ impl Call {
     /// A place of this caller.
     pub(super) fn place_among(&self, places: &Places) -> Result<Place, Failure> {
         places.admit(self.0.client, self.0.principal.as_ref().map(|principal| &principal.id))
+    }
+
+    /// Checks that a new password is good enough, and hashes it, in a place of this caller.
+    pub async fn hash_password(
+        &self,
+        password: Personal<String>,
+        field: &'static str,
+    ) -> Result<PasswordHash, Failure> {
+        let place = self.place_among(self.passwords.places())?;
+        self.passwords.hash(password, field, Some(place)).await
+    }
+
+    /// Verifies a password, in a place of this caller.
+    pub async fn verify_password(
+        &self,
+        password: Personal<String>,
+        hash: Option<PasswordHash>,
+    ) -> Result<Checked, Failure> {
+        let place = self.place_among(self.passwords.places())?;
+        self.passwords.verify(password, hash, place).await
+    }
+
+    /// Whether the token of this request would still be taken. It expires, and its key may be retired.
+    pub(super) fn check_token(&self) -> Result<(), InvalidToken> {
+        let Some(authorization) = &self.0.authorization else { return Ok(()) };
+        let token = bearer_token(authorization).ok_or(InvalidToken::Refused)?;
+        self.key_ring.check(token, self.clock().moment()).map(|_| ())
     }
 
     /// The user who asks.

@@ -13,7 +13,7 @@ use crate::config::Config;
 /// What a page may send.
 const METHODS: HeaderValue = HeaderValue::from_static("GET, POST, PUT, PATCH, DELETE");
 const HEADERS: HeaderValue = HeaderValue::from_static(
-    "Authorization, Content-Type, Idempotency-Key, Prefer, Last-Event-ID, X-Request-ID, Traceparent",
+    "Authorization, Content-Type, Idempotency-Key, Prefer, Last-Event-ID, X-Audit-Reason, X-Request-ID, Traceparent",
 );
 
 /// What a page may read of an answer, beside what all may read.

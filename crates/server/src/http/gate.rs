@@ -110,7 +110,7 @@ impl Gate {
         let mut body = body.into_data_stream();
         let admitted = match self.admit(&parts, passed).await {
             Ok(admitted) => {
-                let read = self.read(&parts.headers, &mut body, &admitted.place).await;
+                let read = self.read(&parts.headers, &mut body, &admitted).await;
                 read.map(|body| (admitted, body))
             }
             Err(failure) => Err(failure),
@@ -134,6 +134,7 @@ impl Gate {
             context,
             client,
             principal,
+            authorization: parts.headers.get(header::AUTHORIZATION).cloned(),
             idempotency,
             place: Some(place).into(),
             must_own: self.route.who == Who::Owner && owner_in_path(self.route.path, parts.uri.path()).is_none(),
@@ -188,16 +189,15 @@ impl Gate {
     }
 
     async fn principal(&self, headers: &HeaderMap) -> Result<Option<Principal>, Failure> {
-        let Some(header) = headers.get(header::AUTHORIZATION) else { return Ok(None) };
-        let text = header.to_str().unwrap_or_default();
-        let token = text.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-        let Some((_, token)) = token else {
+        let mut shown = headers.get_all(header::AUTHORIZATION).iter();
+        let Some(header) = shown.next() else { return Ok(None) };
+        // Of two tokens, a proxy may have checked the other one.
+        let Some(token) = bearer_token(header).filter(|_| shown.next().is_none()) else {
             return Err(challenge(
                 ACCESS_TOKEN_INVALID.because("The header must be: Authorization: Bearer TOKEN."),
                 "invalid_token",
             ));
         };
-        let token = token.trim();
         if self.shop.key_ring.may_lack_key_of(token) {
             self.shop.key_ring.fetch(&self.shop).await;
         }
@@ -240,7 +240,11 @@ impl Gate {
         if self.route.who == Who::Owner && owner_in_path(self.route.path, path) == Some(who.id.as_str()) {
             return Ok(None);
         }
-        let reason = parts.headers.get(AUDIT_REASON).map(reason).transpose()?;
+        let mut reasons = parts.headers.get_all(AUDIT_REASON).iter();
+        let reason = reasons.next().map(reason).transpose()?;
+        if reasons.next().is_some() {
+            return Err(HEADER_INVALID.because("A request has one X-Audit-Reason.").at("X-Audit-Reason"));
+        }
         let (actor, action) = (who.id.shared(), self.route.name.as_str().into());
         Ok(Some(Audit { actor, action, target: path.into(), reason }))
     }
@@ -254,12 +258,23 @@ impl Gate {
         Err(QUERY_INVALID.because(format!("This takes {takes} in the query.")).at(name))
     }
 
-    async fn read(&self, headers: &HeaderMap, body: &mut BodyDataStream, place: &Place) -> Result<Bytes, Failure> {
+    /// The body of a request. What its token stands for may end while the body is on its way.
+    async fn read(
+        &self,
+        headers: &HeaderMap,
+        body: &mut BodyDataStream,
+        admitted: &Admitted,
+    ) -> Result<Bytes, Failure> {
+        intake::check_transfer(headers)?;
         if self.route.method == Method::GET {
             return Ok(Bytes::new());
         }
         let limit = self.route.body_max.unwrap_or(self.shop.config.body_max).in_memory();
-        intake::read(headers, body, limit, (&self.shop.config, place)).await
+        let (read, waited) = intake::read(headers, body, limit, (&self.shop.config, &admitted.place)).await?;
+        if waited && admitted.principal.is_some() {
+            self.principal(headers).await?;
+        }
+        Ok(read)
     }
 
     /// Whoever has no token is known by their address: a key of theirs is not one of a stranger elsewhere. The address
@@ -307,6 +322,12 @@ impl Gate {
             fingerprint: encoded(&fingerprint.sign().as_ref()[..FINGERPRINT_BYTES]).into(),
         }))
     }
+}
+
+/// The token of an `Authorization` header.
+pub(super) fn bearer_token(header: &HeaderValue) -> Option<&str> {
+    let (scheme, token) = header.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
 /// Whether the audit trail keeps this text as a reason.

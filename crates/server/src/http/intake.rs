@@ -15,7 +15,7 @@ use tokio::{
 use super::{
     places::{Place, Waiting},
     problem::Failure,
-    refusals::{BODY_INVALID, BODY_TOO_LARGE, BODY_TOO_SLOW, CONTENT_ENCODING_UNSUPPORTED},
+    refusals::{BODY_INVALID, BODY_TOO_LARGE, BODY_TOO_SLOW, CONTENT_ENCODING_UNSUPPORTED, HEADER_INVALID},
 };
 use crate::config::Config;
 
@@ -28,13 +28,13 @@ const DRAINED_FOR_MAX: Duration = Duration::from_secs(2);
 /// What is set aside for a body because its head says how long it will be. More is set aside as it comes.
 const FORETOLD_BYTES_MAX: usize = 64 * 1024;
 
-/// Reads a body of at most `limit` bytes.
+/// Reads a body of at most `limit` bytes; tells whether it had to be waited for.
 pub async fn read(
     headers: &HeaderMap,
     body: &mut BodyDataStream,
     limit: usize,
     (config, place): (&Config, &Place),
-) -> Result<Bytes, Failure> {
+) -> Result<(Bytes, bool), Failure> {
     check_encoding(headers)?;
     let too_large = || BODY_TOO_LARGE.because(format!("This route takes at most {limit} bytes."));
     let told = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
@@ -49,7 +49,7 @@ pub async fn read(
             Some(chunk) => chunk,
             None => next(body, deadline, config, waiting.get_or_insert_with(|| place.waits())).await?,
         };
-        let Some(chunk) = chunk else { return Ok(read.into()) };
+        let Some(chunk) = chunk else { return Ok((read.into(), waiting.is_some())) };
         let chunk = chunk.map_err(|_| BODY_INVALID.because("The body ended before its time."))?;
         if read.len() + chunk.len() > limit {
             return Err(too_large());
@@ -125,6 +125,17 @@ fn check_encoding(headers: &HeaderMap) -> Result<(), Failure> {
             .at("Content-Encoding")
             .header(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"))),
     }
+}
+
+/// Other transfer codings than `chunked`, once, are not undone, and a proxy may read such a request in another way.
+pub fn check_transfer(headers: &HeaderMap) -> Result<(), Failure> {
+    let mut values = headers.get_all(header::TRANSFER_ENCODING).iter();
+    let Some(value) = values.next() else { return Ok(()) };
+    if values.next().is_none() && value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked") {
+        return Ok(());
+    }
+    let rule = HEADER_INVALID.because("A body is sent with a Content-Length, or with Transfer-Encoding: chunked.");
+    Err(rule.at("Transfer-Encoding").header(header::CONNECTION, HeaderValue::from_static("close")))
 }
 
 /// The rest is not waited for, so the connection cannot be used again.

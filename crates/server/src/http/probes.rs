@@ -33,6 +33,7 @@ pub struct Readiness {
     status: &'static str,
     /// Services that an operator, or too many dead letters, have paused. What concerns them waits; the others go on.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
     paused: Vec<String>,
 }
 

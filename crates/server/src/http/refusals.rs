@@ -37,7 +37,6 @@ refusals! {
     ACCESS_TOKEN_EXPIRED: UNAUTHORIZED, Unauthenticated, "access_token_expired", "The access token has expired.";
     CLIENT_REFUSED: UNAUTHORIZED, Unauthenticated, "client_refused", "The client id or its secret is wrong.";
     PASSWORD_INVALID: UNPROCESSABLE_ENTITY, Invalid, "password_invalid", "The password cannot be taken.";
-    PASSWORD_WRONG: FORBIDDEN, Forbidden, "password_wrong", "The present password is not this one.";
     SIGNATURE_MALFORMED: BAD_REQUEST, Invalid, "signature_malformed", "The callback is not signed as it must be.";
     SIGNATURE_INVALID: UNAUTHORIZED, Unauthenticated, "signature_invalid", "The signature is not of this body and secret.";
     SIGNATURE_EXPIRED: BAD_REQUEST, Invalid, "signature_expired", "The signature is of another time.";
@@ -53,6 +52,10 @@ refusals! {
 /// Identity refuses for the same reason, so the code is in its list.
 pub const NOT_ALLOWED: EdgeRefusal =
     EdgeRefusal { status: StatusCode::FORBIDDEN, refusal: tradewind_identity::model::NOT_ALLOWED };
+
+/// The same.
+pub const PASSWORD_WRONG: EdgeRefusal =
+    EdgeRefusal { status: StatusCode::FORBIDDEN, refusal: tradewind_identity::model::PASSWORD_WRONG };
 
 impl EdgeRefusal {
     /// This refusal, with what was the matter this time.

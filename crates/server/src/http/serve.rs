@@ -18,7 +18,7 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 
 use super::{
-    address::{client, network},
+    address::{client, is_trusted, network},
     connections::{Connection, Connections},
     edge,
     paced::{Paced, PacedBody},
@@ -167,7 +167,7 @@ impl Complaints {
 impl Context {
     /// Serves a connection, if there is room for it.
     fn take(&self, stream: TcpStream, peer: SocketAddr, watcher: Watcher, open: &mut JoinSet<()>) {
-        let is_proxy = self.shop.config.trusted_proxies.contains(&peer.ip());
+        let is_proxy = is_trusted(peer.ip(), &self.shop.config.trusted_proxies);
         let Some(connection) = self.connections.opened(network(peer.ip()), is_proxy) else { return };
         let context = self.clone();
         open.spawn(async move {

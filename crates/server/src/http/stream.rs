@@ -1,5 +1,5 @@
-//! Event streams (server-sent events). They end with the session that opened them, and when the shop stops; a client
-//! resumes by `Last-Event-ID`.
+//! Event streams (server-sent events). They end with the session and with the token that opened them, and when the shop
+//! stops; a client resumes by `Last-Event-ID`.
 
 use std::{convert::Infallible, pin::Pin, task, time::Duration};
 
@@ -24,13 +24,16 @@ use crate::shop::Shop;
 /// A comment goes out whenever nothing else did for so long, so that nobody on the way hangs up.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
+/// A stream ends at most this long after its token expired or the key of its token was retired.
+const TOKEN_CHECKED_EVERY: Duration = Duration::from_secs(15);
+
 /// An answer that goes on.
 pub struct Events(Bounded);
 
 /// The last event that a client has seen of a stream, as it says when it comes back.
 pub struct LastEventId(pub Option<String>);
 
-/// Holds a place among the open streams, and ends with its session, or when the shop stops.
+/// Holds a place among the open streams, and ends with its session or its token, or when the shop stops.
 struct Bounded {
     events: BoxStream<'static, Event>,
     stopped: BoxFuture<'static, ()>,
@@ -43,12 +46,26 @@ impl Call {
     pub fn stream(&self, events: impl Stream<Item = Event> + Send + 'static) -> Result<Events, Failure> {
         let place = self.place_among(&self.streams)?;
         let ended = self.principal().cloned().map(|bearer| {
-            let shop = (**self).clone();
-            async move { shop.revocations.ended(&shop, &bearer).await }.boxed()
+            let call = self.clone();
+            async move { call.until_token_ends(call.revocations.ended(&call, &bearer)).await }.boxed()
         });
         let stopping = self.stopping.clone();
         let stopped = async move { stopping.stopped().await }.boxed();
         Ok(Events(Bounded { events: events.boxed(), stopped, ended, _place: place }))
+    }
+}
+
+impl Call {
+    /// Returns when the token of this request is not taken any more, or when `ended` does.
+    async fn until_token_ends(&self, ended: impl Future<Output = ()>) {
+        let mut ended = std::pin::pin!(ended);
+        while self.check_token().is_ok() {
+            let next = self.clock().now().plus(TOKEN_CHECKED_EVERY);
+            tokio::select! {
+                () = &mut ended => return,
+                () = self.alarm.until(next, std::future::pending()) => {}
+            }
+        }
     }
 }
 

@@ -97,10 +97,11 @@ impl KeyRing {
         self
     }
 
-    /// An access token. Its times are for everybody, so `now` is the wall clock's.
-    pub fn sign(&self, bearer: &Bearer, now: Timestamp) -> Result<String, Failure> {
+    /// An access token, which is good for `life` at most. Its times are for everybody, so `now` is the wall clock's.
+    pub fn sign(&self, bearer: &Bearer, now: Timestamp, life: Duration) -> Result<String, Failure> {
         let ring = self.read();
-        let token = ring.signer.as_ref().and_then(|signer| self.tokens.sign(&signer.kid, &signer.pair, bearer, now));
+        let signer = ring.signer.as_ref();
+        let token = signer.and_then(|signer| self.tokens.sign((&signer.kid, &signer.pair), bearer, (now, life)));
         token.ok_or_else(|| NO_SIGNING_KEY.problem())
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version, password_hash::phc};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tradewind_events::Personal;
 use tradewind_identity::model::PasswordHash;
 use unicode_normalization::UnicodeNormalization;
@@ -11,7 +11,7 @@ use unicode_normalization::UnicodeNormalization;
 use crate::{
     config::Config,
     http::{
-        Failure,
+        Failure, Place, Places,
         refusals::{OVERLOADED, PASSWORD_INVALID},
     },
     secret::drawn,
@@ -36,8 +36,8 @@ pub struct Passwords {
     dummy: PasswordHash,
     chars_min: usize,
     running: Arc<Semaphore>,
-    /// Those that run and those that wait.
-    admitted: Arc<Semaphore>,
+    /// Of those that run and those that wait: no caller takes all of them.
+    places: Places,
 }
 
 /// What came of verifying a password.
@@ -60,12 +60,26 @@ impl Passwords {
             dummy,
             chars_min: config.password_chars_min,
             running: Arc::new(Semaphore::new(config.password_threads)),
-            admitted: Arc::new(Semaphore::new(config.password_threads + config.password_queue_max)),
+            places: Places::new(
+                "password checks",
+                config.password_threads + config.password_queue_max,
+                config.caller_share,
+            ),
         }
     }
 
-    /// Checks that a new password is good enough, and hashes it.
-    pub async fn hash(&self, password: Personal<String>, field: &'static str) -> Result<PasswordHash, Failure> {
+    /// Where a caller takes a place before its password is hashed or verified.
+    pub fn places(&self) -> &Places {
+        &self.places
+    }
+
+    /// Checks that a new password is good enough, and hashes it. The command line needs no place.
+    pub async fn hash(
+        &self,
+        password: Personal<String>,
+        field: &'static str,
+        place: Option<Place>,
+    ) -> Result<PasswordHash, Failure> {
         let prepared = prepared(password.expose());
         let fits = |password: &String| password.chars().count() >= self.chars_min;
         let Some(password) = prepared.filter(fits) else {
@@ -75,15 +89,20 @@ impl Passwords {
             );
             return Err(PASSWORD_INVALID.because(rule).at(field));
         };
-        self.run(move |argon2| hash(argon2, &password)).await
+        self.run(place, move |argon2| hash(argon2, &password)).await
     }
 
     /// Verifies a password. Without a hash to verify against it takes as long, and is wrong.
-    pub async fn verify(&self, password: Personal<String>, hash: Option<PasswordHash>) -> Result<Checked, Failure> {
+    pub async fn verify(
+        &self,
+        password: Personal<String>,
+        hash: Option<PasswordHash>,
+        place: Place,
+    ) -> Result<Checked, Failure> {
         let prepared = prepared(password.expose());
         let possible = hash.is_some() && prepared.is_some();
         let against = hash.unwrap_or_else(|| self.dummy.clone());
-        self.run(move |argon2| {
+        self.run(Some(place), move |argon2| {
             let tried = prepared.unwrap_or_default();
             let right = phc::PasswordHash::new(against.phc())
                 .is_ok_and(|hash| argon2.verify_password(tried.as_bytes(), &hash).is_ok());
@@ -92,17 +111,34 @@ impl Passwords {
         .await
     }
 
-    async fn run<T: Send + 'static>(&self, work: impl FnOnce(&Argon2<'_>) -> T + Send + 'static) -> Result<T, Failure> {
-        let full = || OVERLOADED.because("Too many passwords are being checked.");
-        let admitted = Arc::clone(&self.admitted).try_acquire_owned().map_err(|_| full())?;
-        let running = Arc::clone(&self.running).acquire_owned().await.map_err(|_| full())?;
+    async fn run<T: Send + 'static>(
+        &self,
+        place: Option<Place>,
+        work: impl FnOnce(&Argon2<'_>) -> T + Send + 'static,
+    ) -> Result<T, Failure> {
+        let running = self.turn(place.as_ref()).await?;
         let argon2 = Arc::clone(&self.argon2);
         // The permits go with the work: a client that hangs up does not make room while its password is still hashed.
         let done = tokio::task::spawn_blocking(move || {
-            let _held = (admitted, running);
+            let _held = (place, running);
             work(&argon2)
         });
         done.await.map_err(|panic| Failure::internal("hashing a password", &panic))
+    }
+}
+
+impl Passwords {
+    /// Waits for a thread. When all places are taken, one that waits goes to a caller who holds fewer.
+    async fn turn(&self, place: Option<&Place>) -> Result<OwnedSemaphorePermit, Failure> {
+        let full = || OVERLOADED.because("Too many passwords are being checked.");
+        let running = Arc::clone(&self.running);
+        let Some(place) = place else { return running.acquire_owned().await.map_err(|_| full()) };
+        let waiting = place.waits();
+        tokio::select! {
+            biased;
+            permit = running.acquire_owned() => permit.map_err(|_| full()),
+            () = waiting.taken() => Err(full()),
+        }
     }
 }
 

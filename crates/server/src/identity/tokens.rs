@@ -87,8 +87,13 @@ impl Tokens {
         Self { issuer: Arc::clone(issuer), ttl, skew, checked: Mutex::default() }
     }
 
-    /// A token that is good from now on; `None` when the key does not sign.
-    pub fn sign(&self, kid: &Id, key: &EcdsaKeyPair, bearer: &Bearer, now: Timestamp) -> Option<String> {
+    /// A token that is good from now on, for `life` at most; `None` when the key does not sign.
+    pub fn sign(
+        &self,
+        (kid, key): (&Id, &EcdsaKeyPair),
+        bearer: &Bearer,
+        (now, life): (Timestamp, Duration),
+    ) -> Option<String> {
         let header = Header { alg: "ES256".into(), typ: "at+jwt".into(), kid: kid.clone() };
         let claims = Claims {
             iss: self.issuer.to_string(),
@@ -98,7 +103,7 @@ impl Tokens {
             sid: bearer.session_id.clone(),
             jti: encoded(&crate::secret::drawn::<12>()),
             iat: seconds(now),
-            exp: seconds(now.plus(self.ttl)),
+            exp: seconds(now.plus(self.ttl.min(life))),
         };
         let part = |json: serde_json::Result<Vec<u8>>| json.ok().map(|json| encoded(&json));
         let signed = format!("{}.{}", part(serde_json::to_vec(&header))?, part(serde_json::to_vec(&claims))?);

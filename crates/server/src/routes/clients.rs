@@ -82,7 +82,7 @@ pub async fn issue_token(call: Call, Json(shown): Json<ClientCredentials>) -> Re
     let now = call.clock().now();
     let bearer = Bearer { id: client.client_id, role: Role::Service, session_id: None, issued_at: now };
     Ok(Okay(TokenView {
-        access_token: call.key_ring.sign(&bearer, call.clock().wall())?,
+        access_token: call.key_ring.sign(&bearer, call.clock().wall(), call.config.access_token_ttl)?,
         token_type: "Bearer",
         expires_in: call.config.access_token_ttl.as_secs(),
     }))

@@ -225,7 +225,8 @@ pub async fn read(call: Call, Path(order_id): Path<Id>) -> Result<Okay<OrderDeta
 
 /// All of them, a page at a time.
 pub async fn refunds(call: Call, Path(order_id): Path<Id>, page: Page) -> Result<Okay<PageOf<RefundPart>>, Failure> {
-    let unknown = || ORDER_NOT_FOUND.because(format!("There is no order {order_id}."));
+    // The same words as for an order of somebody else.
+    let unknown = || ORDER_NOT_FOUND.problem();
     let order = call.load::<OrderView>(&order_id).await?.ok_or_else(unknown)?;
     call.owned_by(order.customer_id.as_ref().ok_or_else(unknown)?, ORDER_NOT_FOUND)?;
     refunds_of(&call, &order_id, &page).await.map(Okay)

@@ -79,7 +79,7 @@ pub async fn sign_in(call: Call, Json(shown): Json<Credentials>) -> Result<Creat
     let locked = credential.as_ref().is_some_and(|credential| credential.is_locked(call.clock().now()));
     let hash = credential.map(|credential| credential.password_hash);
     // While the credential is locked the right password is as good as a wrong one, and takes as long.
-    if call.passwords.verify(shown.password, hash).await? == Checked::Wrong || locked {
+    if call.verify_password(shown.password, hash).await? == Checked::Wrong || locked {
         count_failure(&call, user_id, generation)?;
         return Err(SIGN_IN_REFUSED.problem().into());
     }
@@ -157,10 +157,12 @@ fn view(call: &Call, signed_in: &SignedIn, family: &str, secret: &str) -> Result
     let now = call.clock().now();
     let (id, role) = (user.user_id.clone(), user.role);
     let bearer = Bearer { id, role, session_id: Some(session_id.clone()), issued_at: now };
+    // A token does not outlive its session.
+    let life = call.config.access_token_ttl.min(session.expires_at.since(now));
     Ok(SignedInView {
-        access_token: call.key_ring.sign(&bearer, call.clock().wall())?,
+        access_token: call.key_ring.sign(&bearer, call.clock().wall(), life)?,
         token_type: "Bearer",
-        expires_in: call.config.access_token_ttl.as_secs(),
+        expires_in: life.as_secs(),
         refresh_token: RefreshToken::text(&session_id, family, secret),
         session_id,
         user: UserView::from(user),

@@ -149,7 +149,7 @@ pub async fn register(call: Call, Json(new): Json<NewUser>) -> Result<Sent<Creat
         conceal_taken: true,
         email: new.email,
         names: Names { username: new.username, first_name: new.first_name, last_name: new.last_name },
-        password_hash: call.passwords.hash(new.password, "password").await?,
+        password_hash: call.hash_password(new.password, "password").await?,
         verification: Some(Token::mailed()),
     };
     call.submit(register, created).await
@@ -161,7 +161,7 @@ pub async fn become_first_admin(call: Call, Json(new): Json<NewAdmin>) -> Result
         conceal_taken: false,
         email: new.email,
         names: Names::default(),
-        password_hash: call.passwords.hash(new.password, "password").await?,
+        password_hash: call.hash_password(new.password, "password").await?,
         verification: None,
     };
     let redeem = RedeemFirstAdminToken { token_hash: digest_of(new.token.expose().trim()), register };
@@ -222,8 +222,9 @@ pub async fn change_password(
     Path(user_id): Path<Id>,
     Json(new): Json<NewPassword>,
 ) -> Result<Sent<Done>, Failure> {
+    // Hashed first, so that the right password takes no longer than a wrong one.
+    let password_hash = call.hash_password(new.new_password, "new_password").await?;
     let generation = verified(&call, &user_id, new.password).await?;
-    let password_hash = call.passwords.hash(new.new_password, "new_password").await?;
     let keep_session = call.user()?.session_id.clone();
     call.submit(ChangePassword { user_id, generation, password_hash, keep_session }, |()| Done).await
 }
@@ -266,7 +267,7 @@ pub async fn request_reset(
 
 pub async fn confirm_reset(call: Call, Json(reset): Json<Reset>) -> Result<Sent<Done>, Failure> {
     let token = Token::parse(reset.token.expose()).ok_or_else(|| TOKEN_INVALID.problem())?;
-    let password_hash = call.passwords.hash(reset.password, "password").await?;
+    let password_hash = call.hash_password(reset.password, "password").await?;
     let confirm = ConfirmPasswordReset { user_id: token.holder, token_hash: token.hash, password_hash };
     call.submit(confirm, |()| Done).await
 }
@@ -288,7 +289,7 @@ async fn verified(call: &Call, user_id: &Id, password: Personal<String>) -> Resu
     }
     let credential = call.load::<Credential>(user_id).await?.ok_or_else(|| USER_UNKNOWN.problem())?;
     let (generation, locked) = (credential.generation, credential.is_locked(call.clock().now()));
-    match call.passwords.verify(password, Some(credential.password_hash)).await? {
+    match call.verify_password(password, Some(credential.password_hash)).await? {
         Checked::Right if !locked => Ok(generation),
         _ if call.is_repeated().await => Err(PASSWORD_WRONG.problem().at("password")),
         _ => {

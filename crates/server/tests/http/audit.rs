@@ -211,6 +211,9 @@ async fn a_reason_is_bounded_and_told_once() {
         let refused = ask("bad", bad).await.refused(400, "header_invalid");
         assert_eq!(refused.field("field"), "X-Audit-Reason");
     }
+    let twice = shelf.admin.client.request("PUT", &path).header("X-Audit-Reason", "one");
+    let twice = twice.header("x-audit-reason", "two").json(&json!({"role": "staff"})).send().await;
+    twice.refused(400, "header_invalid");
     let longest = "ä".repeat(500);
     ask("good", &longest).await.expect(200);
     ask("good", "another reason of the same request").await.expect(200);

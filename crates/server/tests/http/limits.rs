@@ -47,6 +47,7 @@ async fn takes(_call: Call, Json(_body): Json<serde_json::Value>) -> Result<Done
 pub async fn with_routes(world: &World, tasks: &Tasks) -> Client {
     let routes = vec![
         http::get("/ticks", Who::Public, ticks, "Ticks."),
+        http::get("/own-ticks", Who::User, ticks, "Ticks for a user."),
         http::get("/waits", Who::Public, waits, "Waits."),
         http::get("/panics", Who::Public, panics, "Panics."),
         http::get("/hangs", Who::Public, hangs, "Hangs."),
@@ -152,6 +153,39 @@ async fn a_stream_has_a_place_and_ends_when_the_shop_stops() {
     let streamed = streamed.expect(200);
     assert_eq!(streamed.header("content-type"), Some("text/event-stream"));
     assert!(streamed.text().contains("id: 1"), "{}", streamed.text());
+    assert_eq!(places.held(), 0);
+}
+
+#[tokio::test]
+async fn a_stream_ends_with_the_token_that_opened_it() {
+    let (world, tasks) = (World::new().await, Tasks::default());
+    let client = with_routes(&world, &tasks).await;
+    let root = world.admin().await;
+    let places = world.app.shop().streams.clone();
+    let streamed = async |person: &Person| {
+        let own = client.with_token(person.client.token.as_deref().unwrap());
+        own.request("GET", "/own-ticks").header("Accept", "text/event-stream").send().await.expect(200)
+    };
+    let is_open = async || {
+        while places.held() == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    let retires = async {
+        is_open().await;
+        let keys = root.client.get("/v1/signing-keys").await.expect(200).json();
+        let kid = keys["items"][0]["kid"].as_str().unwrap().to_owned();
+        root.client.delete(&format!("/v1/signing-keys/{kid}")).await.expect(204);
+        world.clock.advance(Duration::from_secs(15));
+    };
+    let (told, ()) = tokio::join!(streamed(&root), retires);
+    assert!(told.text().contains("id: 1"), "{}", told.text());
+    let ada = world.person("ada").await;
+    let expires = async {
+        is_open().await;
+        world.clock.advance(Duration::from_secs(10 * 60 + 30));
+    };
+    tokio::join!(streamed(&ada), expires);
     assert_eq!(places.held(), 0);
 }
 

@@ -65,6 +65,20 @@ async fn an_access_token_expires_and_a_refresh_gives_another() {
 }
 
 #[tokio::test]
+async fn an_access_token_does_not_outlive_its_session() {
+    let world = World::with(&[("session_ttl", "15m")]).await;
+    let ada = world.person("ada").await;
+    world.clock.advance(Duration::from_mins(14));
+    let last = refresh(&world, &ada.refresh_token).await.expect(200);
+    assert_eq!(last.json()["expires_in"], 60);
+    let client = world.anonymous().with_token(&last.field("access_token"));
+    client.get("/v1/me").await.expect(200);
+    // The clocks of others may differ by 30 s.
+    world.clock.advance(Duration::from_secs(60 + 30));
+    client.get("/v1/me").await.refused(401, "access_token_expired");
+}
+
+#[tokio::test]
 async fn sessions_are_listed_and_ended_one_by_one_or_all() {
     let world = World::new().await;
     let ada = world.person("ada").await;

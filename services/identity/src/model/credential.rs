@@ -13,8 +13,11 @@ pub const SIGN_IN_REFUSED: Refusal = Refusal::new(
     RefusalKind::Unauthenticated,
     "The e-mail address or the password is wrong, or there were too many attempts.",
 );
+/// One refusal for a wrong password and a locked credential: it tells nobody which it was.
+pub const PASSWORD_WRONG: Refusal =
+    Refusal::new("password_wrong", RefusalKind::Forbidden, "The present password is not this one.");
 pub const CREDENTIAL_CHANGED: Refusal =
-    Refusal::conflict("credential_changed", "The password was changed or locked while the request was on its way.");
+    Refusal::conflict("credential_changed", "Another request changed the password while this one was on its way.");
 
 const PASSWORD_HASH_BYTES_MAX: usize = 256;
 

@@ -130,7 +130,7 @@ fn another_address_needs_the_present_password_and_must_be_free() {
     let outdated = ChangeEmail { generation: Some(2), ..change_email(&user, "king@example.org") };
     assert_eq!(code(stage.ask(outdated)), "credential_changed");
     fail(&mut stage, &user, 5);
-    assert_eq!(code(stage.ask(change_email(&user, "king@example.org"))), "credential_changed");
+    assert_eq!(code(stage.ask(change_email(&user, "king@example.org"))), "password_wrong");
     stage.ask(staff("king@example.org")).unwrap();
     assert_eq!(mails(&stage).len(), 2, "one for each who registered");
 }
