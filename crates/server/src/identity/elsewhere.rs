@@ -61,6 +61,14 @@ impl Elsewhere {
         self.keys.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// The key was published there.
+    pub fn learn(&self, jwk: &Jwk) {
+        let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
+        if self.door.is_some() && !keys.contains(jwk) {
+            keys.push(jwk.clone());
+        }
+    }
+
     /// The key was retired there.
     pub fn forget(&self, kid: &Id) {
         let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
@@ -73,13 +81,15 @@ impl Elsewhere {
 }
 
 impl Door {
-    /// The keys as they are now; `None` when that was asked a moment ago, or nobody answers.
+    /// The keys as they are now; `None` when identity was asked a moment ago, does not answer, or has no key yet. In the
+    /// last case the next request asks again: a shop that starts has its first key in a moment.
     pub async fn ask(&mut self, now: Timestamp) -> Option<Vec<Jwk>> {
         if self.asked_at.is_some_and(|at| now.since(at) < FETCH_INTERVAL_MIN) {
             return None;
         }
         self.asked_at = Some(now);
         match tokio::time::timeout(PATIENCE, self.client.get::<Jwks>(PATH)).await {
+            Ok(Ok(jwks)) if jwks.keys.is_empty() => self.asked_at = None,
             Ok(Ok(jwks)) => return Some(jwks.keys),
             Ok(Err(error)) => tracing::warn!(%error, "the keys of access tokens could not be asked for"),
             Err(_) => tracing::warn!("the keys of access tokens were not told in time"),

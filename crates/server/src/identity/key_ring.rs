@@ -133,12 +133,14 @@ impl KeyRing {
     }
 
     /// To be called with every event of a commit, before the answers of the commit go out: a key that is retired is good
-    /// for nothing once that is answered.
+    /// for nothing once that is answered, and one that is published signs from then on.
     pub fn hear(&self, envelope: &Envelope) {
         let event = envelope.event.as_any();
         if let Some(retired) = event.downcast_ref::<SigningKeyRetired>() {
             self.elsewhere.forget(&retired.kid);
-        } else if !event.is::<SigningKeyPublished>() {
+        } else if let Some(published) = event.downcast_ref::<SigningKeyPublished>() {
+            self.elsewhere.learn(&published.public_jwk);
+        } else {
             return;
         }
         if let Err(error) = self.reload() {
