@@ -70,7 +70,7 @@ fn engine_time_does_not_go_back_over_a_restart_behind_a_commit_without_events() 
     let mut stage = Stage::over(store.clone(), toy::services(), toy::registry(), Limits::default());
     stage.advance(Duration::from_hours(2));
     remind(&mut stage, "a", Some(30));
-    let asked_at = stage.now();
+    let asked_at = stage.committed_at();
     assert_eq!(store.last_segment(), Ok(0), "nothing was said");
     drop(stage);
     // Its clock shows what that of the first one showed at its start.
