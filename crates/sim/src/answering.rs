@@ -19,6 +19,9 @@ use crate::{
 /// How often somebody tries what was refused for being too early.
 const TRIES_MAX: u32 = 12;
 
+/// How often a customer with too many unpaid orders asks again. The earlier ones end at their deadlines at the latest.
+const UNPAID_TRIES_MAX: u32 = 200;
+
 /// Milliseconds until an operator lets a consumer go on that was paused for no reason.
 const PAUSE_MS_MAX: u64 = 1_800_000;
 
@@ -100,7 +103,7 @@ impl World {
             }
             Wish::Arrive { .. } => deed.tries < TRIES_MAX,
             Wish::FillCart { .. } | Wish::CheckOut { .. } => deed.tries < 4,
-            Wish::Place { .. } => problem.code() == TOO_MANY_UNPAID_ORDERS.code && deed.tries < TRIES_MAX,
+            Wish::Place { .. } => problem.code() == TOO_MANY_UNPAID_ORDERS.code && deed.tries < UNPAID_TRIES_MAX,
             _ => false,
         };
         let gives_up = matches!(deed.wish, Wish::Callback(_)) && deed.tries > 60;
