@@ -5,7 +5,7 @@ mod kinds;
 mod report;
 mod street;
 
-use std::{path::PathBuf, time::Duration};
+use std::path::PathBuf;
 
 use tokio::{runtime::Builder, signal::ctrl_c};
 
@@ -38,12 +38,6 @@ pub struct Demo {
     once: bool,
 }
 
-/// How long the demo holds stock unpaid.
-const RESERVATION_TTL: Duration = Duration::from_secs(4);
-
-/// When an order of the demo is cancelled that is not confirmed.
-const ORDER_DEADLINE: Duration = Duration::from_secs(8);
-
 impl Demo {
     pub fn run(self) -> Result<(), CliError> {
         let store = match &self.store {
@@ -59,13 +53,10 @@ impl Demo {
     }
 
     fn config(&self, store: &std::path::Path) -> Result<Config, CliError> {
-        let seconds = |duration: Duration| format!("{}s", duration.as_secs());
         let flags = Flags::of([
             ("store", store.display().to_string()),
             ("listen", self.listen.clone()),
             ("log", "error".to_owned()),
-            ("reservation_ttl", seconds(RESERVATION_TTL)),
-            ("order_deadline", seconds(ORDER_DEADLINE)),
             ("provider_rules", tradewind_workers::provider::AmountRules::documented().to_string()),
             ("provider_late_after", "2s".to_owned()),
             ("provider_wait_min", "1s".to_owned()),
@@ -80,7 +71,7 @@ impl Demo {
     async fn show(self, config: Config, store: PathBuf) -> Result<(), CliError> {
         let app = App::start(config).await?;
         app.announced();
-        say(report::opening(&app, &store, RESERVATION_TTL, ORDER_DEADLINE))?;
+        say(report::opening(&app, &store))?;
         let street = street::Street::open(&app).await?;
         say(report::seeded(&street))?;
         let told = buy::all(&street, self.orders).await?;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio::{sync::Semaphore, task::JoinSet};
 
 use super::{
-    kinds::{Buyer, KINDS, Kind, RARE, RIVALS, Then},
+    kinds::{Buyer, KINDS, Kind, RARE, RIVALS, Then, UNPAID_SECONDS},
     street::Street,
 };
 use crate::{
@@ -24,7 +24,7 @@ use crate::{
 const AT_ONCE: usize = 48;
 
 /// How long an order may take to come to its end, in looks of [`LOOK_EVERY`].
-const LOOKS_MAX: u32 = 600;
+const LOOKS_MAX: u32 = 6_000;
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// Seconds for which a buyer waits at the counter.
@@ -148,12 +148,15 @@ impl Purchase {
         if self.kind.then == Then::StalePrice {
             wanted["unit_price_minor"] = json!(1);
         }
-        let order = json!({ "lines": [wanted], "payment_method": self.kind.method });
+        let mut order = json!({ "lines": [wanted], "payment_method": self.kind.method });
+        if matches!(self.kind.then, Then::NotPaid | Then::PaidTooLate) {
+            order["reservation_ttl_seconds"] = json!(UNPAID_SECONDS);
+        }
         let outside = self.kind.method == "external";
         let order_id = self.place(&order, !outside).await?;
         let path = format!("/v1/orders/{order_id}");
         match self.kind.then {
-            Then::Nothing | Then::StalePrice => {}
+            Then::Nothing | Then::StalePrice | Then::NotPaid => {}
             Then::Repeat => {
                 for _ in 0..2 {
                     let again = self.place(&order, true).await?;

@@ -41,6 +41,8 @@ pub enum Then {
     PaidOutside,
     /// Whoever pays outside says that it is not.
     FailedOutside,
+    /// Nobody pays: the stock is let go.
+    NotPaid,
     /// The money is held when nobody waits for it any more.
     PaidTooLate,
     /// The same request is sent three times.
@@ -87,7 +89,7 @@ pub const KINDS: &[Kind] = &[
     kind("card declined", 30, ("CARD-DECLINED", "card"), Then::Nothing, "rejected"),
     kind("the price has changed", 20, ("KETTLE", "balance"), Then::StalePrice, "rejected"),
     kind("paid outside: refused", 10, ("TEA-BLACK", "external"), Then::FailedOutside, "rejected"),
-    kind("paid outside: nobody pays, the stock is let go", 10, ("TEA-BLACK", "external"), Then::Nothing, "rejected"),
+    kind("paid outside: nobody pays, the stock is let go", 10, ("TEA-BLACK", "external"), Then::NotPaid, "rejected"),
     kind("paid outside: too late, the money goes back", 10, ("TEA-BLACK", "external"), Then::PaidTooLate, "rejected"),
     kind(
         "card: taking the money fails after confirmation",
@@ -100,6 +102,9 @@ pub const KINDS: &[Kind] = &[
     kind("cancelled after confirmation, refunded", 10, ("CUP-BLUE", "balance"), Then::CancelConfirmed, "cancelled"),
     kind("cancelled too late: the goods have left", 10, ("CUP-BLUE", "balance"), Then::CancelTooLate, "dispatched"),
 ];
+
+/// How long orders that nobody pays in time hold their stock. No other order has a time that a slow machine could exceed.
+pub const UNPAID_SECONDS: u32 = 4;
 
 /// Buyers of the one cake that there is; exactly one gets it.
 pub const RIVALS: u32 = 20;

@@ -1,6 +1,6 @@
 //! What the demo tells, for people.
 
-use std::{fmt::Write, path::Path, time::Duration};
+use std::{fmt::Write, path::Path};
 
 use tradewind_events::Id;
 use tradewind_sqlite::Sqlite;
@@ -8,7 +8,7 @@ use tradewind_workers::provider::ProviderSimulator;
 
 use super::{
     buy::Told,
-    kinds::{GOODS, KINDS, RIVALS},
+    kinds::{GOODS, KINDS, RIVALS, UNPAID_SECONDS},
     street::Street,
 };
 use crate::{
@@ -16,14 +16,12 @@ use crate::{
     cli::{CliError, say, screen, story, verify},
 };
 
-pub fn opening(app: &App, store: &Path, reservation_ttl: Duration, order_deadline: Duration) -> String {
+pub fn opening(app: &App, store: &Path) -> String {
     format!(
         "A shop is open at http://{}, on a fresh store: {}\n\
-         For this demo stock is held unpaid for {} s and orders have {} s; a real shop has 15 and 30 minutes.\n\n",
+         Orders that nobody pays in time ask the shop to hold their stock for {UNPAID_SECONDS} s; others have 15 minutes.\n\n",
         app.address(),
         store.display(),
-        reservation_ttl.as_secs(),
-        order_deadline.as_secs(),
     )
 }
 
