@@ -119,7 +119,7 @@ class Files(unittest.TestCase):
         for command in (["story", order_id], ["events"], ["verify"], ["backup", copy]):
             status, text = shop.run(*command, "--store", shop.store)
             self.assertNotEqual(status, 0, (command, text))
-            self.assertIn("-wal", text, command)
+            self.assertIn("its -wal file is not what was written", text, command)
         self.assertFalse(os.path.exists(copy))
         # A stop puts the log into the store, and must not.
         shop.stop()
@@ -127,7 +127,7 @@ class Files(unittest.TestCase):
         for command in (serve, ["story", order_id, "--store", shop.store], serve):
             status, text = shop.run(*command)
             self.assertEqual(status, 3, text)
-            self.assertIn("-wal", text)
+            self.assertIn("its -wal file is not what was written", text)
         with open(shop.store, "rb") as file:
             self.assertEqual(file.read(), before, "the damage was copied")
 

@@ -40,12 +40,15 @@ static void add(uint32_t sum[2], const unsigned char *from, int bytes, int big_e
 #else
   int swapped = big_endian;
 #endif
+  uint32_t first = sum[0], second = sum[1];
   for (int at = 0; at < bytes; at += 8) {
     uint32_t words[2];
     memcpy(words, from + at, sizeof words);
-    sum[0] += (swapped ? __builtin_bswap32(words[0]) : words[0]) + sum[1];
-    sum[1] += (swapped ? __builtin_bswap32(words[1]) : words[1]) + sum[0];
+    first += (swapped ? __builtin_bswap32(words[0]) : words[0]) + second;
+    second += (swapped ? __builtin_bswap32(words[1]) : words[1]) + first;
   }
+  sum[0] = first;
+  sum[1] = second;
 }
 
 /* Whether the checksum of this frame goes on from the one before. The header says the order of bytes, and may be damaged
@@ -148,7 +151,7 @@ int tradewind_log_read(sqlite3_file *file, void *to, int bytes, sqlite3_int64 of
   return SQLITE_OK;
 }
 
-/* Nothing is written behind damage: the next start would not find it. */
+/* Nothing is written behind damage, because the next start would not find it. */
 int tradewind_log_write(sqlite3_file *file, const void *from, int bytes, sqlite3_int64 offset) {
   Writing *writing = &sealed(file)->database->writing;
   if (sealed(file)->damaged) return LOG_DAMAGED;
@@ -165,10 +168,12 @@ int tradewind_log_write(sqlite3_file *file, const void *from, int bytes, sqlite3
   return inner(file)->pMethods->xWrite(inner(file), from, bytes, offset);
 }
 
-/* The head that was written last is that of the frame that ends the commit. Without its mark a commit is none the worse. */
+/* A checkpoint flushes the log before it copies it: none begins where damage is known. The head that was written last is
+ * that of the frame that ends the commit. Without its mark a commit is none the worse. */
 int tradewind_log_flush(sqlite3_file *file, int flags) {
   Writing *writing = &sealed(file)->database->writing;
   unsigned char mark[FRAME_HEAD_BYTES] = MARK;
+  if (sealed(file)->damaged) return LOG_DAMAGED;
   int done = inner(file)->pMethods->xSync(inner(file), flags);
   if (done != SQLITE_OK || writing->end == 0) return done;
   for (int nth = 0; nth < 8; nth++) mark[8 + nth] = (unsigned char)(writing->end >> (56 - 8 * nth));

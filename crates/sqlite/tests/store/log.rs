@@ -8,7 +8,7 @@ use std::{
     path::Path,
 };
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OpenFlags};
 use tradewind_engine::{
     Entity, StoredRow,
     ports::{Commit, CommitError, List, Reader, StoreError, Writer},
@@ -19,6 +19,9 @@ use tradewind_events::Timestamp;
 use tradewind_sqlite::{BackupError, OpenError, Opened, Sqlite};
 
 use crate::scratch::{Scratch, commit, commits, exists, options};
+
+/// What is said of it.
+const DAMAGE: &str = "its -wal file is not what was written";
 
 const HEADER_BYTES: usize = 32;
 const FRAME_HEAD_BYTES: usize = 24;
@@ -81,7 +84,7 @@ fn read_all(store: &Path) -> Result<(Vec<StoredRow>, Vec<Segment>), StoreError> 
 }
 
 fn names_the_log(refused: &OpenError) -> bool {
-    matches!(refused, OpenError::Corrupt { .. }) && refused.to_string().contains("-wal")
+    matches!(refused, OpenError::Corrupt { .. }) && refused.to_string().contains(DAMAGE)
 }
 
 /// The store as a crash leaves it, with this log.
@@ -103,7 +106,7 @@ fn a_byte_of_the_log_that_has_changed_is_never_part_of_an_answer() {
         match read_all(&scratch.store()) {
             Ok(read) => assert!(read == right, "byte {at} is part of a wrong answer"),
             Err(StoreError::Corrupt(reason)) => {
-                assert!(reason.contains("-wal"), "byte {at}: {reason}");
+                assert!(reason.contains(DAMAGE), "byte {at}: {reason}");
                 found += 1;
             }
             Err(other) => panic!("byte {at}: {other}"),
@@ -116,8 +119,9 @@ fn a_byte_of_the_log_that_has_changed_is_never_part_of_an_answer() {
 
 /// What is behind the damage would be lost at the next start, so nothing more is acknowledged.
 #[test]
-fn an_owner_that_has_read_damage_in_the_log_acknowledges_nothing_more() {
+fn an_owner_that_has_read_damage_in_the_log_acknowledges_nothing_more_and_leaves_the_files_as_they_are() {
     let (scratch, mut opened) = running(60);
+    let store = fs::read(scratch.store()).unwrap();
     flip(&scratch.file("store.db-wal"), in_segment(&log_of(&scratch), 30));
     assert_eq!(opened.reader.fault(), None);
     assert!(matches!(opened.reader.segments(20, 20), Err(StoreError::Corrupt(_))));
@@ -126,6 +130,9 @@ fn an_owner_that_has_read_damage_in_the_log_acknowledges_nothing_more() {
         let refused = commit(&mut opened, 61);
         assert!(matches!(refused, Err(CommitError::Store(StoreError::Corrupt(_)))), "{refused:?}");
     }
+    let log = log_of(&scratch);
+    drop(opened);
+    assert!((store, log) == (fs::read(scratch.store()).unwrap(), log_of(&scratch)));
 }
 
 #[test]
@@ -230,6 +237,22 @@ fn a_later_commit_shows_that_an_earlier_one_was_acknowledged() {
             }
         }
     }
+}
+
+/// The way that the documents show to whoever has no backup: another program keeps what is in front of the damage.
+#[test]
+fn another_program_cuts_a_damaged_log_off() {
+    let (scratch, _opened) = running(8);
+    let mut log = log_of(&scratch);
+    let at = in_segment(&log, 5);
+    log[at] ^= 1;
+    let store = crashed(&scratch, &log);
+    assert!(names_the_log(&Sqlite::open(&store, &options()).err().expect("a refusal")));
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE;
+    let other = Connection::open_with_flags_and_vfs(&store, flags, "unix").expect("a database");
+    other.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).expect("it knows nothing of the rest");
+    drop(other);
+    assert_eq!(commits(&Sqlite::open(&store, &options()).expect("a store").reader), 4);
 }
 
 /// The power fails in the middle of a commit: any sectors of it are on the disk, beside what was there before. In a log
