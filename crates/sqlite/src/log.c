@@ -101,7 +101,8 @@ static int damaged(sqlite3_file *file, const char *what, sqlite3_int64 offset) {
   return LOG_DAMAGED;
 }
 
-/* Before recovery. SQLite takes a log with another header for an empty one. */
+/* Before recovery. SQLite takes a log with another header for an empty one. A crash leaves the header whole or as it was,
+ * because it is within one sector of the disk. */
 static int check_header(sqlite3_file *file, const unsigned char *header) {
   uint32_t sum[2] = {0, 0};
   add(sum, header, 24, header[3] & 1);
@@ -168,12 +169,10 @@ int tradewind_log_write(sqlite3_file *file, const void *from, int bytes, sqlite3
   return inner(file)->pMethods->xWrite(inner(file), from, bytes, offset);
 }
 
-/* A checkpoint flushes the log before it copies it: none begins where damage is known. The head that was written last is
- * that of the frame that ends the commit. Without its mark a commit is none the worse. */
+/* The head that was written last is that of the frame that ends the commit. Without its mark a commit is none the worse. */
 int tradewind_log_flush(sqlite3_file *file, int flags) {
   Writing *writing = &sealed(file)->database->writing;
   unsigned char mark[FRAME_HEAD_BYTES] = MARK;
-  if (sealed(file)->damaged) return LOG_DAMAGED;
   int done = inner(file)->pMethods->xSync(inner(file), flags);
   if (done != SQLITE_OK || writing->end == 0) return done;
   for (int nth = 0; nth < 8; nth++) mark[8 + nth] = (unsigned char)(writing->end >> (56 - 8 * nth));

@@ -10,7 +10,8 @@
 
 /* What a connection has written to its log since it has the right to write. */
 typedef struct {
-  sqlite3_int64 rewritten_from; /* frames from here on are checksummed when they are committed; 0: none */
+  /* Frames from here on are checksummed when they are committed, and not compared before that; 0: none. */
+  sqlite3_int64 rewritten_from;
   sqlite3_int64 head_at; /* where the last head of a frame was written */
   unsigned char head[FRAME_HEAD_BYTES];
   sqlite3_int64 end; /* behind the frame that ends a commit; 0: there is none */

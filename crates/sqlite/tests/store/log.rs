@@ -183,7 +183,12 @@ fn a_checkpoint_that_meets_damage_ends_the_writer() {
     };
     large(&mut opened, 2).expect("it owns the store");
     flip(&scratch.file("store.db-wal"), log_of(&scratch).len() / 2);
-    let refused = (3..20).find_map(|number| large(&mut opened, number).err().map(|error| (number, error)));
+    let refused = (3..20).find_map(|number| {
+        let log = log_of(&scratch);
+        let refused = large(&mut opened, number).err()?;
+        assert!(log == log_of(&scratch), "nothing is written behind the damage");
+        Some((number, refused))
+    });
     let (number, refused) = refused.expect("it is noticed");
     assert!(matches!(refused, CommitError::Store(StoreError::Corrupt(_))), "{refused:?}");
     assert!(number > 8, "the log was copied at commit {number}");
@@ -319,7 +324,9 @@ fn a_transaction_that_writes_pages_of_the_log_again_reads_them_itself() {
             connection.execute("UPDATE audit SET detail = ?1 WHERE actor = 'a'", [detail]).unwrap();
         }
         assert!(rows("SELECT count(*) FROM audit WHERE detail = 'f'") >= 1_000);
-        connection.execute_batch("SAVEPOINT s; UPDATE audit SET detail = 'g' WHERE actor = 'a'; ROLLBACK TO s").unwrap();
+        connection
+            .execute_batch("SAVEPOINT s; UPDATE audit SET detail = 'g' WHERE actor = 'a'; ROLLBACK TO s")
+            .unwrap();
         assert_eq!(rows("SELECT count(*) FROM audit WHERE detail = 'g'"), 0);
         connection.execute_batch(end).unwrap();
     };
