@@ -12,8 +12,8 @@
 typedef struct {
   /* Frames from here on are checksummed when they are committed, and not compared before that; 0: none. */
   sqlite3_int64 rewritten_from;
-  sqlite3_int64 head_at; /* where the last head of a frame was written */
-  unsigned char head[FRAME_HEAD_BYTES];
+  sqlite3_int64 head_at; /* of a frame that has its head only; 0: there is none */
+  unsigned char head[FRAME_HEAD_BYTES]; /* the last one */
   sqlite3_int64 end; /* behind the frame that ends a commit; 0: there is none */
 } Writing;
 

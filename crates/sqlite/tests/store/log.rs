@@ -307,6 +307,26 @@ fn whichever_sectors_of_an_unfinished_commit_are_there_the_store_starts_by_itsel
     }
 }
 
+/// What was in its first sector before, the head of a frame may seem to end a commit that goes on in the next frame.
+#[test]
+fn a_head_of_a_frame_that_is_torn_is_no_end_of_a_commit() {
+    let (scratch, mut opened) = running(2);
+    let in_two_sectors = |frame: usize| frame % 512 == 512 - 8;
+    for number in 3..100 {
+        commit(&mut opened, number).expect("it owns the store");
+        let log = log_of(&scratch);
+        let tail = last_commit(&log);
+        let heads = tail.clone().step_by(FRAME_BYTES).take(tail.len() / FRAME_BYTES - 1);
+        let Some(head) = heads.filter(|head| in_two_sectors(*head)).last() else { continue };
+        let mut torn = log[..tail.end].to_vec();
+        torn[tail.start.max(head + 8 - 512)..head + 8].fill(0x5a);
+        let survivor = Sqlite::open(&crashed(&scratch, &torn), &options()).expect("a store after a crash");
+        assert_eq!(commits(&survivor.reader), number - 1);
+        return;
+    }
+    panic!("no commit has a head in two sectors");
+}
+
 /// A large transaction overflows its cache into the log, and then changes what it has written there.
 #[test]
 fn a_transaction_that_writes_pages_of_the_log_again_reads_them_itself() {
@@ -343,4 +363,26 @@ fn a_transaction_that_writes_pages_of_the_log_again_reads_them_itself() {
     commit(&mut survivor, 7).expect("it goes on");
     connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
     assert_eq!(rows("SELECT count(*) FROM audit WHERE detail = 'f'"), 1_000);
+}
+
+/// The same in a database of small pages with next to no cache, whose pages are written again and again.
+#[test]
+fn a_transaction_with_next_to_no_cache_reads_what_it_has_written() {
+    let scratch = Scratch::new();
+    let connection = Connection::open(scratch.store()).unwrap();
+    let begin = "PRAGMA page_size = 512; PRAGMA journal_mode = WAL; PRAGMA cache_size = 6;
+                 CREATE TABLE t (a INTEGER PRIMARY KEY, b, c); CREATE INDEX i ON t (b)";
+    connection.execute_batch(begin).unwrap();
+    let insert = "WITH RECURSIVE n (v) AS (SELECT 1 UNION ALL SELECT v + 1 FROM n WHERE v < 30)
+                  INSERT INTO t (b, c) SELECT v * 7919 % 1000, printf('%0*d', 20 + v * 13 % 500, v) FROM n";
+    for nth in 0..60 {
+        let end = if nth % 3 == 0 { "ROLLBACK" } else { "COMMIT" };
+        let changes = format!(
+            "BEGIN; {insert}; UPDATE t SET b = b + 1 WHERE a % 7 = {nth} % 7; DELETE FROM t WHERE a % 5 = {nth} % 5;
+             SAVEPOINT s; UPDATE t SET c = c || 'x' WHERE a % 3 = 0; ROLLBACK TO s; {insert}; {end}"
+        );
+        connection.execute_batch(&changes).unwrap_or_else(|error| panic!("transaction {nth}: {error}"));
+    }
+    let found: String = connection.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+    assert_eq!(found, "ok");
 }
