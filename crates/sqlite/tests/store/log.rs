@@ -68,6 +68,15 @@ fn flip(path: &Path, at: usize) {
     file.write_all_at(&[byte[0] ^ 0x10], at as u64).expect("a byte");
 }
 
+/// The same numbers below a limit in each run.
+fn draws() -> impl FnMut(u64) -> u64 {
+    let mut state = 0x5eed_u64;
+    move |below| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) % below
+    }
+}
+
 /// A byte in the middle of segment `nth`, in the last frame that has it: SQLite itself sees nothing wrong with it.
 fn in_segment(log: &[u8], nth: u64) -> usize {
     let segment = nth.to_le_bytes().repeat(4);
@@ -279,21 +288,17 @@ fn whichever_sectors_of_an_unfinished_commit_are_there_the_store_starts_by_itsel
         let after = log_of(&scratch);
         let tail = last_commit(&after);
         before.resize(after.len().max(before.len()), 0);
-        let mut state = 0x5eed_u64;
-        let mut draw = move || {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            state >> 33
-        };
+        let mut draw = draws();
         for round in 0..60 {
             let mut torn = before.clone();
             let mut whole = true;
             let mut at = tail.start;
             while at < tail.end {
                 let end = (at / 512 * 512 + 512).min(tail.end);
-                match draw() % (2 + round % 9) {
+                match draw(2 + round % 9) {
                     0 => whole &= torn[at..end] == after[at..end],
                     1 if round % 3 == 0 => {
-                        torn[at..end].iter_mut().for_each(|byte| *byte = u8::try_from(draw() & 0xff).unwrap());
+                        torn[at..end].iter_mut().for_each(|byte| *byte = u8::try_from(draw(256)).unwrap());
                         whole = false;
                     }
                     _ => torn[at..end].copy_from_slice(&after[at..end]),
@@ -367,20 +372,31 @@ fn a_transaction_that_writes_pages_of_the_log_again_reads_them_itself() {
 
 /// The same in a database of small pages with next to no cache, whose pages are written again and again.
 #[test]
-fn a_transaction_with_next_to_no_cache_reads_what_it_has_written() {
+fn transactions_with_next_to_no_cache_read_what_they_have_written() {
     let scratch = Scratch::new();
     let connection = Connection::open(scratch.store()).unwrap();
-    let begin = "PRAGMA page_size = 512; PRAGMA journal_mode = WAL; PRAGMA cache_size = 6;
+    let begin = "PRAGMA page_size = 512; PRAGMA journal_mode = WAL; PRAGMA cache_size = 6; PRAGMA synchronous = OFF;
                  CREATE TABLE t (a INTEGER PRIMARY KEY, b, c); CREATE INDEX i ON t (b)";
     connection.execute_batch(begin).unwrap();
-    let insert = "WITH RECURSIVE n (v) AS (SELECT 1 UNION ALL SELECT v + 1 FROM n WHERE v < 30)
-                  INSERT INTO t (b, c) SELECT v * 7919 % 1000, printf('%0*d', 20 + v * 13 % 500, v) FROM n";
-    for nth in 0..60 {
-        let end = if nth % 3 == 0 { "ROLLBACK" } else { "COMMIT" };
-        let changes = format!(
-            "BEGIN; {insert}; UPDATE t SET b = b + 1 WHERE a % 7 = {nth} % 7; DELETE FROM t WHERE a % 5 = {nth} % 5;
-             SAVEPOINT s; UPDATE t SET c = c || 'x' WHERE a % 3 = 0; ROLLBACK TO s; {insert}; {end}"
-        );
+    let mut draw = draws();
+    for nth in 0..300 {
+        let mut changes = String::from("BEGIN;");
+        for _ in 0..=draw(4) {
+            let change = match draw(5) {
+                0 | 1 => format!(
+                    "WITH RECURSIVE n (v) AS (SELECT 1 UNION ALL SELECT v + 1 FROM n WHERE v < {})
+                     INSERT INTO t (b, c) SELECT v * 7919 % 1000, printf('%0*d', {}, v) FROM n;",
+                    1 + draw(40),
+                    10 + draw(600)
+                ),
+                2 => format!("UPDATE t SET b = b + 1 WHERE a % 7 = {};", draw(7)),
+                3 => format!("DELETE FROM t WHERE a % 5 = {};", draw(5)),
+                _ => format!("SAVEPOINT s; UPDATE t SET c = 'c' WHERE a % 3 = {}; ROLLBACK TO s;", draw(3)),
+            };
+            changes += &change;
+            changes += "CREATE TEMP TABLE r AS SELECT sum(length(c)) FROM t; DROP TABLE temp.r;";
+        }
+        changes += if draw(4) == 0 { "ROLLBACK" } else { "COMMIT" };
         connection.execute_batch(&changes).unwrap_or_else(|error| panic!("transaction {nth}: {error}"));
     }
     let found: String = connection.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
