@@ -6,10 +6,11 @@
  *
  * Recovery ends at the first frame that does not match, because a crash tears the end of a log. Where committed work is
  * behind that frame, it is damage, and to end there would drop what was acknowledged. Either of these shows it:
+ * - Behind each commit that is flushed, this layer writes a mark. The next commit overwrites it. It is not flushed itself, so
+ *   a failure of the power may lose it.
  * - A commit is flushed before the next one is written. So a frame that goes on from the end of a commit shows that this
- *   commit was on the disk.
- * - Behind each commit that is flushed, this layer writes a mark. The next commit overwrites it. It is not flushed itself,
- *   so a failure of the power may lose it: then damage in the last commit looks like a commit that was torn.
+ *   commit was on the disk. Without the mark, damage in the last commit looks like a commit that was torn, and so may damage
+ *   in the last frame of the one before.
  */
 
 #include "sealed.h"
