@@ -321,8 +321,8 @@ fn a_head_of_a_frame_that_is_torn_is_no_end_of_a_commit() {
         commit(&mut opened, number).expect("it owns the store");
         let log = log_of(&scratch);
         let tail = last_commit(&log);
-        let heads = tail.clone().step_by(FRAME_BYTES).take(tail.len() / FRAME_BYTES - 1);
-        let Some(head) = heads.filter(|head| in_two_sectors(*head)).last() else { continue };
+        let mut heads = tail.clone().step_by(FRAME_BYTES).take(tail.len() / FRAME_BYTES - 1);
+        let Some(head) = heads.find(|head| in_two_sectors(*head)) else { continue };
         let mut torn = log[..tail.end].to_vec();
         torn[tail.start.max(head + 8 - 512)..head + 8].fill(0x5a);
         let survivor = Sqlite::open(&crashed(&scratch, &torn), &options()).expect("a store after a crash");
