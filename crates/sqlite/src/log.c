@@ -145,7 +145,8 @@ static int check_page(sqlite3_file *file, const unsigned char *page, int page_by
 }
 
 int tradewind_log_read(sqlite3_file *file, void *to, int bytes, sqlite3_int64 offset) {
-  int done = read_below(file, to, bytes, offset);
+  int done = tradewind_write_gathered(file);
+  if (done == SQLITE_OK) done = read_below(file, to, bytes, offset);
   sqlite3_int64 rewritten_from = sealed(file)->database->writing.rewritten_from;
   if (done != SQLITE_OK) return done;
   if (bytes == HEADER_BYTES && offset == 0) return check_header(file, to);
@@ -172,14 +173,15 @@ int tradewind_log_write(sqlite3_file *file, const void *from, int bytes, sqlite3
     sqlite3_int64 frame = offset - FRAME_HEAD_BYTES;
     if (writing->rewritten_from == 0 || frame < writing->rewritten_from) writing->rewritten_from = frame;
   }
-  return inner(file)->pMethods->xWrite(inner(file), from, bytes, offset);
+  return tradewind_gather(file, from, bytes, offset);
 }
 
 /* The head that was written last is that of the frame that ends the commit. Without its mark a commit is none the worse. */
 int tradewind_log_flush(sqlite3_file *file, int flags) {
   Writing *writing = &sealed(file)->database->writing;
   unsigned char mark[FRAME_HEAD_BYTES] = MARK;
-  int done = inner(file)->pMethods->xSync(inner(file), flags);
+  int done = tradewind_write_gathered(file);
+  if (done == SQLITE_OK) done = inner(file)->pMethods->xSync(inner(file), flags);
   if (done != SQLITE_OK || writing->end == 0) return done;
   for (int nth = 0; nth < 8; nth++) mark[8 + nth] = (unsigned char)(writing->end >> (56 - 8 * nth));
   memcpy(mark + 16, writing->head + 8, 8);

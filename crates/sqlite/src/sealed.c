@@ -193,16 +193,38 @@ static int shm_lock(sqlite3_file *f, int offset, int n, int flags) {
   if (offset == 0 && flags == (SQLITE_SHM_UNLOCK | SQLITE_SHM_EXCLUSIVE)) memset(&sealed(f)->writing, 0, sizeof(Writing));
   return inner(f)->pMethods->xShmLock(inner(f), offset, n, flags);
 }
-static void shm_barrier(sqlite3_file *f) { inner(f)->pMethods->xShmBarrier(inner(f)); }
+/* Between the two copies of the head of the index, of which others look for both: what it tells of is written first. It is
+ * already, but where nothing is flushed; then the frame that is missing does not match. */
+static void shm_barrier(sqlite3_file *f) {
+  if (sealed(f)->log != 0) (void)tradewind_write_gathered(&sealed(f)->log->base);
+  inner(f)->pMethods->xShmBarrier(inner(f));
+}
 static int shm_unmap(sqlite3_file *f, int delete) { return inner(f)->pMethods->xShmUnmap(inner(f), delete); }
 
-#define BASIC(read, write, sync) \
-  close_file, read, write, cut, sync, size, lock, unlock, reserved, control, sector, traits
-#define PAGES BASIC(read_page, write_page, flush)
+#define PAGES \
+  close_file, read_page, write_page, cut, flush, size, lock, unlock, reserved, control, sector, traits
 static const sqlite3_io_methods with_log = {3, PAGES, shm_map, shm_lock, shm_barrier, shm_unmap, fetch, unfetch};
 static const sqlite3_io_methods without_log = {1, PAGES, 0, 0, 0, 0, 0, 0};
-#define FRAMES BASIC(tradewind_log_read, tradewind_log_write, tradewind_log_flush)
-static const sqlite3_io_methods of_log = {1, FRAMES, 0, 0, 0, 0, 0, 0};
+
+/* Of a log: what was put off goes first. */
+static int close_log(sqlite3_file *f) {
+  int written = tradewind_write_gathered(f);
+  sqlite3_free(sealed(f)->gathered);
+  sealed(f)->database->log = 0;
+  int closed = close_file(f);
+  return written != SQLITE_OK ? written : closed;
+}
+static int cut_log(sqlite3_file *f, sqlite3_int64 bytes) {
+  int written = tradewind_write_gathered(f);
+  return written != SQLITE_OK ? written : cut(f, bytes);
+}
+static int log_size(sqlite3_file *f, sqlite3_int64 *bytes) {
+  int written = tradewind_write_gathered(f);
+  return written != SQLITE_OK ? written : size(f, bytes);
+}
+static const sqlite3_io_methods of_log = {
+  1, close_log, tradewind_log_read, tradewind_log_write, cut_log, tradewind_log_flush, log_size, lock, unlock, reserved,
+  control, sector, traits, 0, 0, 0, 0, 0, 0};
 
 /* SQLite names a log by a part of what it knows of the database. */
 static int open_log(const char *name, sqlite3_file *file, int flags, int *out_flags) {
@@ -211,7 +233,9 @@ static int open_log(const char *name, sqlite3_file *file, int flags, int *out_fl
   memset(file, 0, sizeof(SealedFile));
   sealed(file)->database = sealed(database);
   int done = below->xOpen(below, name, inner(file), flags, out_flags);
-  if (inner(file)->pMethods != 0) file->pMethods = &of_log;
+  if (inner(file)->pMethods == 0) return done;
+  file->pMethods = &of_log;
+  sealed(database)->log = sealed(file);
   return done;
 }
 
