@@ -41,6 +41,7 @@ static inline uint32_t four_at(const unsigned char *at) {
 /* `gather.c` */
 int tradewind_gather(sqlite3_file *file, const void *from, int bytes, sqlite3_int64 offset);
 int tradewind_write_gathered(sqlite3_file *file);
+void tradewind_forget_gathered(sqlite3_file *file);
 
 /* `log.c` */
 int tradewind_log_read(sqlite3_file *file, void *to, int bytes, sqlite3_int64 offset);
