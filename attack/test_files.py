@@ -110,8 +110,11 @@ class Files(unittest.TestCase):
                 byte = file.read(1)[0]
                 file.seek(place)
                 file.write(bytes([byte ^ 1]))
-        with open(shop.store, "rb") as file:
-            before = file.read()
+        # Without the checksum, which is only in the store.
+        content = lambda file, start: {bytes(page[start : start + 4_088]) for page in iter(lambda: file.read(start + 4_096), b"")}
+        with open(log, "rb") as file:
+            file.seek(32)
+            wrong = content(file, 24)
         for _ in range(5):
             try:
                 answer = shop.get(f"/v1/orders/{order_id}").expect(200, 500)
@@ -134,7 +137,7 @@ class Files(unittest.TestCase):
             self.assertEqual(status, 3, text)
             self.assertIn("its -wal file is not what was written", text)
         with open(shop.store, "rb") as file:
-            self.assertEqual(file.read(), before, "the damage was copied")
+            self.assertFalse(wrong & content(file, 0), "the damage was copied")
 
     def test_a_store_in_a_folder_without_rights_is_read(self):
         if os.getuid() != 0:
