@@ -13,6 +13,7 @@ mod edge;
 mod extract;
 mod fault;
 mod gate;
+mod host;
 mod intake;
 mod limiter;
 mod location;
