@@ -1,4 +1,4 @@
-//! A store in memory through which somebody looks: every look-up by key is shown before it is made, and may be rejected.
+//! A store in memory that is watched: every look-up by key and every list is shown before it is read, and may fail.
 
 use tradewind_engine::{
     StoredRow, Table,
@@ -9,7 +9,8 @@ use tradewind_events::{Key, Timestamp};
 
 use crate::MemoryStore;
 
-/// Reads a [`MemoryStore`]. `look` sees the table and the keys of every [`Reader::load`] first; its error is the answer.
+/// Reads a [`MemoryStore`]. `look` sees the table and the keys of every [`Reader::load`] first, and the table of every
+/// [`Reader::list`] without keys; its error is the answer.
 pub struct WatchedReader<F> {
     store: MemoryStore,
     look: F,
@@ -28,6 +29,7 @@ impl<F: Fn(&'static Table, &[Key]) -> Result<(), StoreError> + Send + Sync> Read
     }
 
     fn list(&self, list: &List) -> Result<Vec<StoredRow>, StoreError> {
+        (self.look)(list.table, &[])?;
         self.store.list(list)
     }
 

@@ -29,7 +29,11 @@ use super::{
     },
     route::{Route, Who},
 };
-use crate::{identity::InvalidToken, secret::encoded, shop::Shop};
+use crate::{
+    identity::{self, InvalidToken},
+    secret::encoded,
+    shop::Shop,
+};
 
 pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
@@ -87,7 +91,10 @@ pub async fn pass(State(gate): State<Arc<Gate>>, request: Request, next: Next) -
                 Failure::internal("auditing", &format_args!("{route} left no row in the audit trail")).into_response()
             } else if response.status().is_client_error() {
                 // What a handler looks at before it asks the engine may have changed by its own first effect.
-                call.answered_before().await.unwrap_or(response)
+                match call.answered_before().await {
+                    Ok(before) => before.unwrap_or(response),
+                    Err(failure) => failure.into_response(),
+                }
             } else {
                 response
             }
@@ -198,15 +205,7 @@ impl Gate {
                 "invalid_token",
             ));
         };
-        if self.shop.key_ring.may_lack_key_of(token) {
-            self.shop.key_ring.fetch(&self.shop).await;
-        }
-        let checked = match self.shop.key_ring.check(token, self.shop.clock().moment()) {
-            // What it stands for may have ended since it was signed.
-            Ok(bearer) => self.shop.revocations.check(&self.shop, &bearer).await?.map(|()| bearer),
-            Err(invalid) => Err(invalid),
-        };
-        match checked {
+        match identity::check(&self.shop, token).await? {
             Ok(bearer) => Ok(Some(bearer)),
             Err(InvalidToken::Expired) => Err(challenge(ACCESS_TOKEN_EXPIRED.problem(), "invalid_token")),
             Err(InvalidToken::Refused) => Err(challenge(ACCESS_TOKEN_INVALID.problem(), "invalid_token")),
@@ -252,7 +251,8 @@ impl Gate {
     /// A filter with a wrong name must not pass for none.
     fn know_query(&self, parts: &request::Parts) -> Result<(), Failure> {
         let Some(known) = &self.query_names else { return Ok(()) };
-        let Ok(Query(given)) = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri) else { return Ok(()) };
+        let Query(given) = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri)
+            .map_err(|rejection| QUERY_INVALID.because(rejection.body_text()))?;
         let Some((name, _)) = given.into_iter().find(|(name, _)| !known.contains(name)) else { return Ok(()) };
         let takes = if known.is_empty() { String::from("nothing") } else { known.join(", ") };
         Err(QUERY_INVALID.because(format!("This takes {takes} in the query.")).at(name))
