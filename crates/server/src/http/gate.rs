@@ -23,6 +23,7 @@ use super::{
     intake,
     places::Place,
     problem::Failure,
+    reads::ReadsFor,
     refusals::{
         ACCESS_TOKEN_EXPIRED, ACCESS_TOKEN_INVALID, BODY_TOO_SLOW, HEADER_INVALID, IDEMPOTENCY_KEY_MISSING,
         NOT_ALLOWED, NOT_SIGNED_IN, QUERY_INVALID,
@@ -136,8 +137,9 @@ impl Gate {
         let idempotency = self.idempotency(&parts, principal.as_ref(), &body)?;
         let audit = self.audit(&parts, principal.as_ref())?;
         let context = parts.extensions.remove::<Context>().unwrap_or_else(|| self.context());
+        let reads_for = ReadsFor::caller(client, principal.as_ref().map(|principal| &principal.id));
         let call = Call::new(Parts {
-            shop: self.shop.clone(),
+            shop: self.shop.reading_for(reads_for),
             context,
             client,
             principal,
