@@ -7,7 +7,7 @@ use ring::{
     rand::SystemRandom,
     signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use tradewind::{
     config::{Config, Layers},
     identity::{Bearer, InvalidToken, Tokens},

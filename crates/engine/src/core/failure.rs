@@ -278,7 +278,7 @@ impl Core {
             self.work.put(dead);
             match self.count(&delivery, |counter| counter.dead += 1) {
                 Err(Stop::Broken(reason)) => {
-                    tracing::error!(reason, event = %envelope.id, "a dead letter is not counted")
+                    tracing::error!(reason, event = %envelope.id, "a dead letter is not counted");
                 }
                 counted => counted?,
             }

@@ -65,9 +65,9 @@ fn note(uow: &mut Uow<Clerk>, _written: &Written) -> Outcome {
 fn a_row_under_the_id_of_an_event_that_was_just_said_is_not_looked_for() {
     let (store, tables) = (MemoryStore::new(), Arc::new(Mutex::new(Vec::new())));
     let (epoch, mut writer) = store.own();
-    let noted = Arc::clone(&tables);
+    let asked_for = Arc::clone(&tables);
     let reader = WatchedReader::new(store.clone(), move |table, keys| {
-        noted.lock().expect("no test has panicked").extend(keys.iter().map(|_| table.name));
+        asked_for.lock().expect("no test has panicked").extend(keys.iter().map(|_| table.name));
         Ok(())
     });
     let mut core = Core::new(Setup {

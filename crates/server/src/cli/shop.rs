@@ -69,7 +69,7 @@ pub struct Registered {
 
 /// A session that has been opened.
 #[derive(Deserialize)]
-struct Session {
+struct Opened {
     session_id: String,
     access_token: String,
     user: Registered,
@@ -126,7 +126,7 @@ async fn enter(mut client: Client, email: &str, password: &str) -> Result<(Clien
     let body = json!({ "email": email, "password": password });
     let path = "/v1/sessions";
     let answer = client.send(hyper::Method::POST, path, Some(&body), Extra::default()).await?;
-    let session: Session = answer.read(&hyper::Method::POST, path)?;
+    let session: Opened = answer.read(&hyper::Method::POST, path)?;
     let own = format!("/v1/users/{}/sessions/{}", session.user.user_id, session.session_id);
     Ok((client.with_token(&session.access_token)?, own))
 }

@@ -157,9 +157,10 @@ mod tests {
     async fn who_waits_in_vain_takes_nothing_along() {
         let reads = four("0.25");
         let held: Vec<Turn> = (0..3).map(|_| reads.try_turn(&caller(1, None)).unwrap()).collect();
+        let whose = caller(1, Some("ada"));
         tokio::select! {
             biased;
-            _turn = reads.turn(&caller(1, Some("ada"))) => panic!("it has its share"),
+            _turn = reads.turn(&whose) => panic!("it has its share"),
             () = std::future::ready(()) => {}
         }
         drop(held);

@@ -9,7 +9,7 @@ use crate::{http::Failure, shop::Shop};
 /// [`ended`] returns at most this long after the token expired or its key was retired.
 const CHECKED_EVERY: Duration = Duration::from_secs(15);
 
-/// Whom an access token speaks for now. An error: it cannot be found out.
+/// Whom an access token speaks for. An error: it cannot be found out.
 pub async fn check(shop: &Shop, token: &str) -> Result<Result<Bearer, InvalidToken>, Failure> {
     if shop.key_ring.may_lack_key_of(token) {
         shop.key_ring.fetch(shop).await;

@@ -155,9 +155,10 @@ impl KeyRing {
         let mut ring = Ring::default();
         for jwk in self.elsewhere.keys() {
             let kid = jwk.member_text("kid").and_then(|kid| Id::new(kid).ok());
-            match kid.zip(point(&jwk)) {
-                Some((kid, point)) => drop(ring.good.insert(kid, Good { jwk, point })),
-                None => tracing::error!("a key of identity cannot be read: its tokens are refused"),
+            if let Some((kid, point)) = kid.zip(point(&jwk)) {
+                ring.good.insert(kid, Good { jwk, point });
+            } else {
+                tracing::error!("a key of identity cannot be read: its tokens are refused");
             }
         }
         for state in [KeyState::Active, KeyState::Verifying] {
