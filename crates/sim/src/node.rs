@@ -15,7 +15,7 @@ use crate::{
     fault::Faults,
     network::NEVER,
     punctual::{Dues, Hands},
-    rejecting::Rejecting,
+    rejecting::rejecting,
     shop::Shop,
     trace::Trace,
 };
@@ -126,7 +126,7 @@ impl Node {
             epoch,
             services,
             registry: with.registry.clone(),
-            reader: Arc::new(Rejecting::new(self.store.clone(), with.faults, with.trace)),
+            reader: Arc::new(rejecting(self.store.clone(), with.faults, with.trace)),
             clock: EngineTime::new(Arc::new(with.clock.clone())),
             ids: Box::new(CountedIds::new(&format!("{}.{epoch}", self.name))),
             limits: with.shop.limits.clone(),
