@@ -12,6 +12,19 @@ pub struct Medians {
     pub ratio: Option<f64>,
 }
 
+impl Medians {
+    /// Of pairs of a baseline and ours. A figure is missing where there was nothing to measure.
+    pub fn of(pairs: &[(Option<f64>, Option<f64>)]) -> Self {
+        let of_some = |values: Vec<f64>| (!values.is_empty()).then(|| median(values));
+        let ratios = pairs.iter().filter_map(|(baseline, ours)| Some((*ours)? / (*baseline)?));
+        Self {
+            ours: median(pairs.iter().filter_map(|(_, ours)| *ours)),
+            baseline: of_some(pairs.iter().filter_map(|(baseline, _)| *baseline).collect()),
+            ratio: of_some(ratios.collect()),
+        }
+    }
+}
+
 /// Whose turn it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Turn {
@@ -24,15 +37,11 @@ pub fn by_turns(
     pairs: usize,
     mut measure: impl FnMut(Turn) -> Result<Option<f64>, Failure>,
 ) -> Result<Medians, Failure> {
-    let (mut baselines, mut all_ours, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+    let mut figures = Vec::with_capacity(pairs);
     for _ in 0..pairs {
-        let (baseline, ours) = (measure(Turn::Baseline)?, measure(Turn::Ours)?);
-        ratios.extend(baseline.zip(ours).map(|(baseline, ours)| ours / baseline));
-        baselines.extend(baseline);
-        all_ours.extend(ours);
+        figures.push((measure(Turn::Baseline)?, measure(Turn::Ours)?));
     }
-    let of_some = |values: Vec<f64>| (!values.is_empty()).then(|| median(values));
-    Ok(Medians { ours: median(all_ours), baseline: of_some(baselines), ratio: of_some(ratios) })
+    Ok(Medians::of(&figures))
 }
 
 /// The middle one; of an even number the mean of the two in the middle. Nothing has the median 0.

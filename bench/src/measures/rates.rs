@@ -8,7 +8,7 @@ use crate::{
     line::{Line, RATE, Target},
     pairs::{Medians, Turn, by_turns, median},
     run::World,
-    server::Loaded,
+    server::{Loaded, Shop},
     store,
 };
 
@@ -62,14 +62,9 @@ pub fn embedded_in_process(world: &mut World) -> Result<Vec<Line>, Failure> {
 
 pub fn embedded_http(world: &mut World) -> Result<Vec<Line>, Failure> {
     let (shop, life) = world.shop()?;
-    let (orders, market) = (world.scale.http, world.scale.market.to_string());
-    let load = |clients: u32| {
-        let clients = clients.to_string();
-        shop.load(orders, &["--skus", &market, "--customers", &market, "--concurrency", &clients])
-    };
     let mut warm_up = Vec::new();
     for clients in CLIENTS {
-        warm_up.push((clients, load(clients)?));
+        warm_up.push((clients, load(&shop, world, clients)?));
     }
     let by_rate =
         |one: &&(u32, Loaded), other: &&(u32, Loaded)| one.1.ended_per_second().total_cmp(&other.1.ended_per_second());
@@ -79,7 +74,7 @@ pub fn embedded_http(world: &mut World) -> Result<Vec<Line>, Failure> {
         if turn == Turn::Baseline {
             return world.one_tx();
         }
-        let loaded = load(clients)?;
+        let loaded = load(&shop, world, clients)?;
         loads.push(loaded);
         Ok(Some(loaded.ended_per_second()))
     })?;
@@ -99,34 +94,33 @@ pub fn embedded_http(world: &mut World) -> Result<Vec<Line>, Failure> {
     Ok(vec![Line { beside, violations, ..compared("embedded_http", medians, Target::AtLeast(1.5)) }])
 }
 
+/// So many clients buy, of the whole market.
+fn load(shop: &Shop, world: &World, clients: u32) -> Result<Loaded, Failure> {
+    let (market, clients) = (world.scale.market.to_string(), clients.to_string());
+    shop.load(world.scale.http, &["--skus", &market, "--customers", &market, "--concurrency", &clients])
+}
+
 /// A few clients, as most shops have: each waits for its order before it sends the next. Beside as many of PostgreSQL.
 pub fn few_clients(world: &mut World) -> Result<Vec<Line>, Failure> {
     let (shop, life) = world.shop()?;
-    let market = world.scale.market.to_string();
     let mut confirmed = 0;
     let mut lines = Vec::new();
     for (clients, rate_name, p99_name) in FEW {
-        let (mut ours_p99, mut baseline_p99) = (Vec::new(), Vec::new());
+        let (mut baseline_p99, mut p99s) = (None, Vec::new());
         let medians = by_turns(world.scale.pairs, |turn| {
             if turn == Turn::Baseline {
                 let timed = world.one_tx_timed(clients)?;
-                baseline_p99.extend(timed.map(|(_, p99)| p99 / 1e3));
+                baseline_p99 = timed.map(|(_, p99)| p99 / 1e3);
                 return Ok(timed.map(|(rate, _)| rate));
             }
-            let concurrency = clients.to_string();
-            let loaded = shop
-                .load(world.scale.http, &["--skus", &market, "--customers", &market, "--concurrency", &concurrency])?;
+            let loaded = load(&shop, world, clients)?;
             confirmed += loaded.confirmed;
-            ours_p99.push(loaded.p99_micros / 1e3);
+            p99s.push((baseline_p99, Some(loaded.p99_micros / 1e3)));
             Ok(Some(loaded.ended_per_second()))
         })?;
         lines.push(compared(rate_name, medians, Target::AtLeast(1.0)));
         if let Some(name) = p99_name {
-            let ratios = baseline_p99.iter().zip(&ours_p99).map(|(baseline, ours)| ours / baseline);
-            let ratio = (!baseline_p99.is_empty()).then(|| median(ratios.collect::<Vec<_>>()));
-            let baseline = ratio.map(|_| median(baseline_p99));
-            let medians = Medians { ours: median(ours_p99), baseline, ratio };
-            lines.push(Line { unit: "ms", ..compared(name, medians, Target::AtMost(2.0)) });
+            lines.push(Line { unit: "ms", ..compared(name, Medians::of(&p99s), Target::AtMost(2.0)) });
         }
     }
     life.stop()?;

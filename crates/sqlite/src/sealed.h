@@ -1,4 +1,4 @@
-/* What `sealed.c` and `log.c` share: the files that SQLite opens through the layer. */
+/* What `sealed.c`, `log.c` and `gather.c` share: the files that SQLite opens through the layer. */
 
 #ifndef TRADEWIND_SEALED_H
 #define TRADEWIND_SEALED_H

@@ -2,6 +2,8 @@
 
 use tradewind_engine::Limits;
 
+use crate::mode::is_on;
+
 /// Set to `forget`, it makes every engine of the test kit forget its rows before each message.
 pub const CACHE_VARIABLE: &str = "TRADEWIND_CACHE";
 
@@ -9,13 +11,8 @@ pub const CACHE_VARIABLE: &str = "TRADEWIND_CACHE";
 ///
 /// # Panics
 /// When the variable has another value than `forget`.
-#[expect(clippy::disallowed_methods, reason = "it is how tests are run, and no setting of a shop")]
 pub fn cache_forgets() -> bool {
-    match std::env::var(CACHE_VARIABLE).as_deref() {
-        Ok("forget") => true,
-        Ok(other) => panic!("{CACHE_VARIABLE} is `forget` or absent, not {other:?}"),
-        Err(_) => false,
-    }
+    is_on(CACHE_VARIABLE, "forget")
 }
 
 /// These limits, with a cache that forgets if the tests run so.

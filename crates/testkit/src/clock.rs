@@ -3,6 +3,8 @@
 
 use tradewind_memory::ManualClock;
 
+use crate::mode::is_on;
+
 /// Set to `moves`, it makes the clock of every engine of the test kit move inside open batches.
 pub const CLOCK_VARIABLE: &str = "TRADEWIND_CLOCK";
 
@@ -10,13 +12,8 @@ pub const CLOCK_VARIABLE: &str = "TRADEWIND_CLOCK";
 ///
 /// # Panics
 /// When the variable has another value than `moves`.
-#[expect(clippy::disallowed_methods, reason = "it is how tests are run, and no setting of a shop")]
 pub fn clock_moves() -> bool {
-    match std::env::var(CLOCK_VARIABLE).as_deref() {
-        Ok("moves") => true,
-        Ok(other) => panic!("{CLOCK_VARIABLE} is `moves` or absent, not {other:?}"),
-        Err(_) => false,
-    }
+    is_on(CLOCK_VARIABLE, "moves")
 }
 
 /// A manual clock, which moves inside open batches if the tests run so.

@@ -5,6 +5,7 @@ mod broker;
 pub mod broker_suite;
 mod cache;
 mod clock;
+mod mode;
 mod running;
 mod stage;
 pub mod store_suite;
