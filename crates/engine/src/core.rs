@@ -7,6 +7,7 @@ mod consumers;
 mod deadlines;
 mod failure;
 mod housework;
+mod intake;
 mod jobs;
 mod load;
 mod operator;
@@ -40,6 +41,7 @@ use crate::{
 
 pub(crate) use attempt::panic_text;
 use causes::Causes;
+use intake::Intake;
 use jobs::Jobs;
 use settle::InFlight;
 pub use settle::{Committed, Sealed};
@@ -78,7 +80,7 @@ pub struct Core {
     tracing: Option<Tracing>,
     log_heard: bool,
     work: UnitOfWork,
-    intake: VecDeque<Item>,
+    intake: Intake,
     /// What is left of a batch that the store refused: each is a batch of its own.
     groups: VecDeque<Vec<Item>>,
     /// The batch that takes messages in.
@@ -181,7 +183,7 @@ impl Core {
             tracing: setup.observer.tracer().map(|tracer| Tracing { tracer, running: None }),
             observer: setup.observer,
             log_heard: setup.log_heard,
-            intake: VecDeque::new(),
+            intake: Intake::default(),
             groups: VecDeque::new(),
             forming: None,
             in_flight: VecDeque::new(),
@@ -209,7 +211,8 @@ impl Core {
         Ok(core)
     }
 
-    /// Puts a message in line. The caller has checked [`Core::is_full`].
+    /// Puts a message in line. The caller has checked [`Core::is_full`], or [`Core::takes_received`] for one that a broker
+    /// has delivered.
     pub fn accept(&mut self, message: Message) {
         self.intake.push_back(Item::new(message));
     }
@@ -224,9 +227,20 @@ impl Core {
         self.intake.len() + self.groups.iter().map(Vec::len).sum::<usize>()
     }
 
-    /// Nothing more is taken in until some of it is done.
+    /// No more commands are taken until some of what waits is done. Received events do not count: they have a share of
+    /// their own, [`Limits::received_max`].
     pub fn is_full(&self) -> bool {
-        self.waiting() >= self.limits.intake_max || self.parked.count >= self.limits.parked_max
+        self.waiting() - self.intake.received() >= self.limits.intake_max || !self.takes_received()
+    }
+
+    /// Whether received events may be taken: they may have to be parked.
+    pub fn takes_received(&self) -> bool {
+        self.parked.count < self.limits.parked_max
+    }
+
+    /// Received events that wait for a batch.
+    pub(crate) fn waiting_received(&self) -> usize {
+        self.intake.received()
     }
 
     /// Batches that are open or formed, and not durable.
@@ -302,7 +316,7 @@ impl Core {
 
     /// Stops for good: whoever waits is told that nothing of his was done.
     pub fn abandon(&mut self, reason: &str) {
-        let waiting = std::mem::take(&mut self.intake);
+        let waiting = std::mem::take(&mut self.intake).into_items();
         let groups = std::mem::take(&mut self.groups).into_iter().flatten();
         let flying = std::mem::take(&mut self.in_flight).into_iter().flat_map(|batch| batch.items);
         let open = self.forming.take().into_iter().flat_map(|batch| batch.items);

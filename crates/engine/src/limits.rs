@@ -29,7 +29,8 @@ pub struct Limits {
     pub handler_look_ups_max: usize,
     /// How long a chain of events may be inside one batch.
     pub cascade_depth_max: u16,
-    /// Messages that wait for a batch; more are refused.
+    /// Commands that wait for a batch; more are refused. Received events have a share of their own,
+    /// [`Limits::received_max`].
     pub intake_max: usize,
     /// Rows kept in memory between batches, in bytes. Zero keeps only what is not committed yet.
     pub cache_bytes_max: usize,
@@ -81,6 +82,13 @@ impl Default for Limits {
             inbox_kept: Duration::from_hours(7 * 24),
             clock_jump_max: Duration::from_hours(1),
         }
+    }
+}
+
+impl Limits {
+    /// Messages that are received from a broker and not committed, at most: a quarter of [`Limits::intake_max`].
+    pub fn received_max(&self) -> usize {
+        (self.intake_max / 4).max(1)
     }
 }
 

@@ -67,7 +67,7 @@ impl Core {
         let now = if open { self.work.now } else { now };
         let unusable = self.timers.refill(now, &*self.reader)?;
         (0..unusable).for_each(|_| self.observer.row_unusable(TimerRow::TABLE.name));
-        while self.intake.len() < self.limits.intake_max
+        while self.intake.others() < self.limits.intake_max
             && let Some((key, ())) = self.timers.pop(now)
         {
             self.intake.push_back(Item::new(Message::Timer(key)));

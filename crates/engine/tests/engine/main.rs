@@ -8,6 +8,7 @@ mod cold;
 mod commands;
 mod failures;
 mod handlers;
+mod intake;
 mod jobs;
 mod look_ups;
 mod open_batch;
