@@ -19,12 +19,14 @@ mod observe;
 pub mod operator;
 mod packing;
 pub mod ports;
+mod relay;
 mod replay;
 mod reruns;
 mod runtime;
 pub mod segment;
 mod service;
 mod stop;
+mod subscriber;
 pub mod tables;
 mod time;
 mod trace;
@@ -43,11 +45,13 @@ pub use message::{
     Address, AnyAnswer, Cause, Command, Effect, EventCause, Events, Finished, Idempotency, StoredAnswer, Timer,
 };
 pub use observe::{BatchFigures, Handled, Observer};
+pub use relay::{Relay, RelayBuffer, RelaySetup, RelayStep};
 pub use replay::Replay;
 pub use runtime::{BrokerParts, Handle, Parts, Status, Worker};
 pub use segment::LogEvent;
 pub use service::{AnyService, Reaction, Service, Settings};
 pub use stop::{AMOUNT_TOO_LARGE, Answer, OrRefuse, Outcome, Problem, Refusal, RefusalKind, Stop};
+pub use subscriber::{Subscriber, SubscriberSetup, SubscriberStep};
 pub use time::{EngineTime, Moment, SLEW_PARTS};
 pub use trace::{HandleStep, MessageKind, Span, Step, TraceContext, Tracer};
 pub use tradewind_macros::{Command, Entity};

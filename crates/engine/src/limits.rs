@@ -32,6 +32,19 @@ pub struct Limits {
     /// Commands that wait for a batch; more are refused. Received events have a share of their own,
     /// [`Limits::received_max`].
     pub intake_max: usize,
+    /// Bytes of messages that are received from a broker and not committed, when no more are polled. It is exceeded by one
+    /// poll at most, when messages are suddenly larger than those before them.
+    pub received_bytes_max: usize,
+    /// Bytes of committed events that wait for the relay in memory. What does not fit is read from the log.
+    pub relay_bytes_max: usize,
+    /// The relay publishes at most so many bytes in one call of the broker, but at least one message.
+    pub publish_bytes_max: usize,
+    /// The relay publishes at most so many messages in one call of the broker.
+    pub publish_messages_max: usize,
+    /// The relay saves its mark after so many segments, and whenever it has published everything.
+    pub mark_every_segments: u64,
+    /// At a stop, after the last commit, a broker has so long to finish a call and to take the last acknowledgements.
+    pub broker_stop_wait: Duration,
     /// Rows kept in memory between batches, in bytes. Zero keeps only what is not committed yet.
     pub cache_bytes_max: usize,
     /// For tests: forget every row before each message, except those that are not committed or that a message waits
@@ -70,6 +83,12 @@ impl Default for Limits {
             handler_look_ups_max: 250_000,
             cascade_depth_max: 64,
             intake_max: 8_192,
+            received_bytes_max: 8 * 1024 * 1024,
+            relay_bytes_max: 8 * 1024 * 1024,
+            publish_bytes_max: 4 * 1024 * 1024,
+            publish_messages_max: 5_000,
+            mark_every_segments: 64,
+            broker_stop_wait: Duration::from_secs(2),
             cache_bytes_max: 64 * 1024 * 1024,
             cache_forgets: false,
             parked_max: 100_000,

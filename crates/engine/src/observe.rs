@@ -58,12 +58,13 @@ pub struct BatchFigures {
     pub written_in: Duration,
 }
 
-/// Measures how long something takes. Never what a test asserts or a handler sees.
+/// Measures how long something takes, for figures and for threads that wait for a broker. Never what a test asserts or a
+/// handler sees.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Stopwatch(std::time::Instant);
 
 impl Stopwatch {
-    #[expect(clippy::disallowed_methods, reason = "figures only: nothing depends on it")]
+    #[expect(clippy::disallowed_methods, reason = "what a shop does and stores does not depend on it")]
     pub fn start() -> Self {
         Self(std::time::Instant::now())
     }

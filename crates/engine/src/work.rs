@@ -79,6 +79,13 @@ pub enum Message {
     Prune(Prune),
 }
 
+impl Message {
+    /// Whether a broker has delivered it.
+    pub(crate) fn is_received(&self) -> bool {
+        matches!(self, Self::Heard(_) | Self::Undecodable { .. })
+    }
+}
+
 /// A command on its way to its service, or an operator's action on the engine.
 pub struct CommandMessage {
     pub(crate) target: Target,
@@ -106,6 +113,8 @@ pub struct Heard {
 pub struct Receipt {
     pub subscription: usize,
     pub position: Position,
+    /// Of its body.
+    pub bytes: usize,
 }
 
 /// What came of one try of a job.
@@ -216,7 +225,8 @@ impl Item {
         match &self.message {
             Message::Heard(heard) => heard.receipt.clone(),
             Message::Undecodable { incoming, subscription, .. } => {
-                Some(Receipt { subscription: *subscription, position: incoming.position.clone() })
+                let (position, bytes) = (incoming.position.clone(), incoming.body.len());
+                Some(Receipt { subscription: *subscription, position, bytes })
             }
             _ => None,
         }

@@ -238,7 +238,7 @@ impl World {
             let position = Position(delivery.position.to_string());
             let message = match delivery.broken {
                 None => {
-                    let receipt = (!early).then_some(Receipt { subscription: 0, position });
+                    let receipt = (!early).then_some(Receipt { subscription: 0, position, bytes: 0 });
                     Message::Heard(Heard { envelope: Arc::clone(&delivery.envelope), receipt })
                 }
                 Some(body) => {

@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use crate::work::{Item, Message};
+use crate::work::Item;
 
 #[derive(Default)]
 pub(super) struct Intake {
@@ -52,9 +52,6 @@ impl Intake {
     }
 
     fn line(&mut self, item: &Item) -> &mut VecDeque<Item> {
-        match &item.message {
-            Message::Heard(_) | Message::Undecodable { .. } => &mut self.received,
-            _ => &mut self.others,
-        }
+        if item.message.is_received() { &mut self.received } else { &mut self.others }
     }
 }

@@ -4,7 +4,7 @@ use std::{
     any::Any,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Arc, Condvar, Mutex, PoisonError, RwLock,
+        Arc, Mutex, PoisonError, RwLock,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
         mpsc::{self, RecvTimeoutError},
     },
@@ -12,14 +12,14 @@ use std::{
     time::Duration,
 };
 
-use tradewind_events::AsKey;
-
-use super::{Handle, Input, Parts, Shared, listen::Subscriptions, relay::Relay, sweep::Sweep, workers::Workers};
+use super::{
+    BrokerParts, BrokerThreads, Handle, Input, Parts, Shared, Waiting, relay::RelayThread, subscriber::Subscribers,
+    sweep::Sweep, workers::Workers,
+};
 use crate::{
-    BatchFigures, Committed, Core, Entity, Formed, Observer, Sealed, Setup,
+    BatchFigures, Committed, Core, Formed, Observer, Relay, RelaySetup, Sealed, Setup,
     observe::Stopwatch,
-    ports::{CommitError, Reader, StoreError, Writer},
-    tables::RelayRow,
+    ports::{CommitError, StoreError, Writer},
     trace,
 };
 
@@ -39,7 +39,13 @@ pub(super) fn start(setup: Setup, mut parts: Parts) -> Result<Handle, StoreError
     let (observer, store_name, registry) =
         (Arc::clone(&setup.observer), Arc::clone(&setup.store_name), setup.registry.clone());
     let mut core = Core::new(setup)?;
-    let mark = relay_mark(&*reader)?;
+    let relay_setup = |broker: &BrokerParts| RelaySetup {
+        store_name,
+        topic_prefix: broker.topic_prefix.clone(),
+        limits: limits.clone(),
+        observer: Arc::clone(&observer),
+    };
+    let relay = parts.broker.as_ref().map(|broker| Relay::new(relay_setup(broker), &*reader)).transpose()?;
     let shared = Arc::new(Shared {
         input,
         segment: AtomicU64::new(reader.last_segment()?),
@@ -49,19 +55,18 @@ pub(super) fn start(setup: Setup, mut parts: Parts) -> Result<Handle, StoreError
         tracer: observer.tracer(),
         listeners: RwLock::default(),
         hooks: RwLock::default(),
-        sent: AtomicUsize::new(0),
-        waiting: AtomicUsize::new(0),
+        sent: Waiting::default(),
+        waiting: Waiting::default(),
         in_flight: AtomicUsize::new(0),
         parked: AtomicUsize::new(0),
-        published: AtomicU64::new(mark),
-        relays: parts.broker.is_some(),
+        published: AtomicU64::new(relay.as_ref().map_or(0, Relay::mark)),
+        relays: relay.is_some(),
         held: Mutex::default(),
         stopping: AtomicBool::new(false),
         stopped: Mutex::default(),
-        changed: Condvar::new(),
-        changed_lock: Mutex::default(),
         threads: Mutex::default(),
         workers_ended: Mutex::default(),
+        broker_threads: Mutex::default(),
     });
     let wake = Arc::downgrade(&shared);
     shared.clock.on_jump(Box::new(move || {
@@ -71,12 +76,14 @@ pub(super) fn start(setup: Setup, mut parts: Parts) -> Result<Handle, StoreError
     }));
     let (workers, workers_ended) = Workers::start(&shared, std::mem::take(&mut parts.workers));
     *shared.workers_ended.lock().unwrap_or_else(PoisonError::into_inner) = Some(workers_ended);
-    let (mut relay, mut subscriptions) = (None, Subscriptions::default());
-    if let Some(broker) = parts.broker.take() {
-        subscriptions = Subscriptions::start(&shared, &broker, &registry, &observer)?;
-        relay = Some(Relay::start(&shared, broker, &store_name, Arc::clone(&observer)));
+    let (mut relay_thread, mut subscribers) = (None, Subscribers::default());
+    if let (Some(broker), Some(relay)) = (parts.broker.take(), relay) {
+        let mut threads = BrokerThreads::new();
+        subscribers = Subscribers::start(&shared, &broker, &registry, &observer, &mut threads)?;
+        relay_thread = Some(RelayThread::start(&shared, relay, broker.broker, &mut threads)?);
+        *shared.broker_threads.lock().unwrap_or_else(PoisonError::into_inner) = Some(threads);
     }
-    if subscriptions.len() > 0 {
+    if subscribers.len() > 0 {
         core.hold_deadlines(Some(CATCHING_UP));
     }
     let (to_writer, from_loop) = mpsc::channel();
@@ -91,25 +98,18 @@ pub(super) fn start(setup: Setup, mut parts: Parts) -> Result<Handle, StoreError
         writing: None,
         formed_in: Duration::ZERO,
         messages_max: if shared.reader.is_near() { NEAR_MESSAGES } else { usize::MAX },
-        catching_up: subscriptions.len(),
+        catching_up: subscribers.len(),
         held_until,
         workers,
-        relay,
-        subscriptions,
+        relay: relay_thread,
+        leaving: None,
+        subscribers,
         sweep,
         observer,
         shared: Arc::clone(&shared),
     };
     spawn(&shared, "engine", move || engine.run());
     Ok(Handle(shared))
-}
-
-/// How far the relay has published. Without its mark it would publish everything again.
-fn relay_mark(reader: &dyn Reader) -> Result<u64, StoreError> {
-    let row = reader.load(RelayRow::TABLE, &[RelayRow::BROKER.as_key()])?.pop().flatten();
-    let row = row.map(|row| RelayRow::from_row(&row.values)).transpose();
-    let row = row.map_err(|error| StoreError::Corrupt(format!("the mark of the relay: {error}")))?;
-    Ok(row.map_or(0, |row| row.segment))
 }
 
 /// Every thread has a name and is joined when the engine stops.
@@ -127,7 +127,6 @@ impl Shared {
         tracing::error!(reason, "the engine stops");
         self.stopping.store(true, Ordering::Release);
         self.stopped.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(reason);
-        self.changed.notify_all();
     }
 }
 
@@ -154,8 +153,11 @@ struct Loop {
     catching_up: usize,
     held_until: tradewind_events::Timestamp,
     workers: Workers,
-    relay: Option<Relay>,
-    subscriptions: Subscriptions,
+    /// None: there is no broker, or nothing more is published.
+    relay: Option<RelayThread>,
+    /// Runs while a stop waits for the relay.
+    leaving: Option<Stopwatch>,
+    subscribers: Subscribers,
     sweep: Sweep,
     observer: Arc<dyn Observer>,
     shared: Arc<Shared>,
@@ -175,7 +177,6 @@ impl Loop {
         }
         // Nobody hears what is still in line: whoever asked is told by the reply that is dropped.
         self.shared.stopping.store(true, Ordering::Release);
-        self.shared.changed.notify_all();
         self.workers.end();
         self.relay = None;
         // Who listens most often holds the engine as well.
@@ -191,13 +192,20 @@ impl Loop {
             }
             self.form()?;
             self.shared.publish_status(&self.core);
-            if stopping && self.core.waiting() == 0 && self.core.in_flight() == 0 {
+            let has_finished = stopping && self.core.waiting() == 0 && self.core.in_flight() == 0;
+            if has_finished && self.relay.is_none() {
                 return Ok(());
             }
             if !stopping {
                 self.workers.hand_out(&self.shared, self.core.take_jobs()?);
             }
-            let input = if self.core.waiting() > 0 && self.core.has_room() { None } else { self.wait() };
+            let input = if has_finished {
+                self.wait_for_relay()
+            } else if self.core.waiting() > 0 && self.core.has_room() {
+                None
+            } else {
+                self.wait()
+            };
             if let Some(input) = input {
                 stopping |= self.take(input)?;
             }
@@ -223,6 +231,17 @@ impl Loop {
         }
     }
 
+    /// The next input while the relay finishes its call and saves its mark; it is given up in time.
+    fn wait_for_relay(&mut self) -> Option<Input> {
+        let waited = self.leaving.get_or_insert_with(Stopwatch::start).read();
+        let input = self.inbox.recv_timeout(self.shared.limits.broker_stop_wait.saturating_sub(waited)).ok();
+        if input.is_none() {
+            tracing::warn!("the broker does not answer: what it gets now is published again after the next start");
+            self.relay = None;
+        }
+        input
+    }
+
     fn fall_due(&mut self, now: tradewind_events::Timestamp) {
         if self.catching_up > 0 && now >= self.held_until {
             self.catching_up = 0;
@@ -237,7 +256,7 @@ impl Loop {
     fn take(&mut self, input: Input) -> Result<bool, StoreError> {
         match input {
             Input::Message(message, sent_at) => {
-                self.shared.sent.fetch_sub(1, Ordering::AcqRel);
+                self.shared.sent.line(&message).fetch_sub(1, Ordering::AcqRel);
                 self.core.accept_sent(message, sent_at);
             }
             Input::Wrote(Ok(written_in)) => {
@@ -267,8 +286,15 @@ impl Loop {
                     self.core.hold_deadlines(None);
                 }
             }
+            Input::RelayEnded => self.relay = None,
             Input::Wake => {}
-            Input::Stop => return Ok(true),
+            Input::Stop => {
+                self.subscribers.wake();
+                if let Some(relay) = &self.relay {
+                    relay.wake();
+                }
+                return Ok(true);
+            }
         }
         Ok(false)
     }
@@ -323,12 +349,11 @@ impl Loop {
                     listener(&batch.events);
                 }
                 if let Some(relay) = &self.relay {
-                    relay.offer(batch.segment, &batch.events);
+                    relay.committed(batch.segment, &batch.events);
                 }
             }
-            self.subscriptions.acknowledge(std::mem::take(&mut batch.receipts));
+            self.subscribers.commit(std::mem::take(&mut batch.receipts));
         }
-        self.shared.changed.notify_all();
     }
 }
 
