@@ -16,8 +16,8 @@ use crate::{
     tables::RelayRow,
 };
 
-pub use buffer::RelayBuffer;
 use buffer::BufferedSegment;
+pub use buffer::RelayBuffer;
 use outbox::{Encoded, Outbox};
 
 /// Segments that are read from the log at a time, at most.
@@ -118,7 +118,7 @@ impl Relay {
     pub fn take(&mut self, buffer: &mut RelayBuffer) {
         buffer.forget(self.mark());
         self.committed = buffer.committed();
-        if self.outbox.is_empty() && self.segments.is_empty() && !self.stopping {
+        if self.outbox.is_empty() && self.segments.is_empty() && !self.has_stopped() {
             let (mut bytes, mut messages) = (0, 0);
             for segment in buffer.from(self.next) {
                 self.segments.push_back(Source::Memory(segment.clone()));
@@ -138,7 +138,7 @@ impl Relay {
         if let Some(step) = self.save_mark() {
             return step;
         }
-        if self.stopping {
+        if self.has_stopped() {
             return RelayStep::Ended;
         }
         if let Some(until) = self.retry_at.filter(|at| now < *at) {
@@ -174,8 +174,8 @@ impl Relay {
     /// Whether [`Relay::next`] would find something to do at this monotonic time.
     pub fn has_work(&self, now: Duration, buffer: &RelayBuffer) -> bool {
         let waits_for_retry = self.retry_at.is_some_and(|at| now < at);
-        let publishes = !self.outbox.is_empty() || !self.segments.is_empty() || self.next <= buffer.committed();
-        self.saves_mark(buffer.committed()) || self.stopping || publishes && !waits_for_retry
+        let publishes = self.has_backlog(buffer.committed()) && !waits_for_retry;
+        self.saves_mark(buffer.committed()) || self.stopping || publishes
     }
 
     /// The monotonic time of the next try, if the last one failed.
@@ -244,9 +244,16 @@ impl Relay {
 
     /// Publishes nothing more: what is left is published after the next start. It saves its mark, and ends.
     pub fn stop(&mut self) {
-        if !injected("stop-drains-backlog") {
-            self.stopping = true;
-        }
+        self.stopping = true;
+    }
+
+    /// Whether it publishes nothing more. Only a defect publishes its backlog after a stop.
+    fn has_stopped(&self) -> bool {
+        self.stopping && !(injected("stop-drains-backlog") && self.has_backlog(self.committed))
+    }
+
+    fn has_backlog(&self, committed: u64) -> bool {
+        !self.outbox.is_empty() || !self.segments.is_empty() || self.next <= committed
     }
 
     fn save_mark(&mut self) -> Option<RelayStep> {

@@ -100,7 +100,9 @@ enum Stop {
     Waits,
     /// No receipt comes any more. It leaves as soon as everything is acknowledged, and at this monotonic time at the
     /// latest.
-    Leaves { until: Duration },
+    Leaves {
+        until: Duration,
+    },
 }
 
 impl Subscriber {
@@ -134,7 +136,7 @@ impl Subscriber {
         if self.catching_up == CatchingUp::Asks && self.stop == Stop::No {
             return SubscriberStep::AskCaughtUp;
         }
-        if self.polling.at <= now && !(injected("failed-ack-stops-polling") && self.acknowledging.failures > 0) {
+        if self.polling.at <= now && self.may_poll() {
             let max = if has_room { self.room() } else { 0 };
             self.idles = max == 0;
             return SubscriberStep::Poll { max, wait: if max == 0 { Duration::ZERO } else { POLL_WAIT } };
@@ -142,15 +144,24 @@ impl Subscriber {
         SubscriberStep::Wait { until: self.waits_until() }
     }
 
-    /// Whether it takes messages at this monotonic time, if the engine has room.
-    pub fn takes_messages(&self, now: Duration) -> bool {
-        self.polling.at <= now && self.room() > 0
+    /// The monotonic time from which it takes messages, as far as the engine has room; none when it takes no more.
+    pub fn takes_messages_at(&self) -> Option<Duration> {
+        (self.room() > 0 && self.may_poll()).then_some(self.polling.at)
     }
 
-    /// Whether something is left to be done for what it has received so far: to acknowledge it, or to ask whether that
-    /// was all.
-    pub fn has_work(&self) -> bool {
-        !self.committed.is_empty() || self.catching_up != CatchingUp::No || self.stop != Stop::No
+    /// The monotonic time from which it has something to do though no message comes.
+    pub fn has_work_at(&self) -> Option<Duration> {
+        let acknowledges_at = if self.polled { self.acknowledging.at } else { self.polling.at };
+        let acknowledges_at = (!self.committed.is_empty()).then_some(acknowledges_at);
+        match self.stop {
+            Stop::Leaves { until } => Some(acknowledges_at.map_or(Duration::ZERO, |at| at.min(until))),
+            Stop::No | Stop::Waits => acknowledges_at,
+        }
+    }
+
+    /// Whether it has not seen yet all that was there at the start.
+    pub fn is_catching_up(&self) -> bool {
+        self.catching_up != CatchingUp::No
     }
 
     /// The monotonic time before which [`Subscriber::next`] says [`SubscriberStep::Wait`].
@@ -193,7 +204,6 @@ impl Subscriber {
     /// How the broker has answered to [`SubscriberStep::Acknowledge`]. After an error the same ones are acknowledged
     /// again.
     pub fn acknowledged(&mut self, answer: Result<(), BrokerError>, now: Duration) {
-        self.polled = false;
         match answer {
             Ok(()) => {
                 self.committed.clear();
@@ -205,6 +215,8 @@ impl Subscriber {
                 self.acknowledging.fail(now);
             }
         }
+        // Polling is next.
+        self.polled = !self.may_poll();
     }
 
     /// What has come. Gives the messages for the core, in their order.
@@ -259,6 +271,11 @@ impl Subscriber {
         // The last chance does not wait for a backoff.
         self.acknowledging.at = self.acknowledging.at.min(now);
         self.polling.at = self.polling.at.min(now);
+    }
+
+    /// Only a defect polls no more because an acknowledgement has failed.
+    fn may_poll(&self) -> bool {
+        self.acknowledging.failures == 0 || !injected("failed-ack-stops-polling")
     }
 
     /// How many messages it may poll. What cannot be acknowledged counts as well.

@@ -11,6 +11,7 @@ use tradewind_orders::{ORDER_EXISTS, TOO_MANY_UNPAID_ORDERS};
 
 use crate::{
     fault::Fault,
+    node::Ending,
     people::{Deed, Told, Wish},
     plan::Paying,
     world::World,
@@ -31,7 +32,8 @@ impl World {
         let now = self.now();
         let Some(deed) = self.people.next(now) else { return };
         let Some((node, message)) = self.command(&deed) else { return self.wait_or_forget(deed) };
-        let relation = self.nodes[node].engine.as_mut().filter(|engine| !engine.core.is_full());
+        let relation =
+            self.nodes[node].engine.as_mut().filter(|engine| !engine.core.is_full() && engine.ending == Ending::No);
         if relation.is_none() {
             // Nobody listens, or too much is waiting there.
             return self.people.again(now, deed, 30_000);

@@ -6,6 +6,7 @@
 
 mod answering;
 mod asking;
+mod brokering;
 #[cfg(feature = "injected-bugs")]
 mod bug;
 mod chance;
@@ -31,6 +32,7 @@ mod trace;
 mod watch;
 mod wires;
 mod world;
+mod writing;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -7,7 +7,8 @@ use std::{
     time::Duration,
 };
 
-use tradewind_events::{Envelope, Timestamp};
+use tradewind_engine::ports::{Incoming, Outgoing, Position};
+use tradewind_events::Timestamp;
 
 use crate::{
     chance::Chance,
@@ -17,9 +18,7 @@ use crate::{
 /// A message on its way to one store.
 #[derive(Clone)]
 pub struct Parcel {
-    pub body: Arc<[u8]>,
-    /// What the body says; decoded once for all who hear it.
-    pub envelope: Arc<Envelope>,
+    message: Arc<Outgoing>,
     /// Not delivered before this.
     ready_at: Timestamp,
     /// Delivered and not acknowledged.
@@ -33,20 +32,14 @@ pub struct Parcel {
 /// No moment that comes.
 pub const NEVER: Timestamp = Timestamp::from_millis(i64::MAX);
 
-/// What is delivered to a store.
-pub struct Delivery {
-    pub position: u64,
-    pub envelope: Arc<Envelope>,
-    /// The body as it arrives, when it arrives broken.
-    pub broken: Option<Vec<u8>>,
-}
-
 /// The messages for one store, in the order in which they were published.
 #[derive(Default)]
 struct Inbox {
     parcels: BTreeMap<u64, Parcel>,
     /// Nothing is ready before this.
     quiet_until: Timestamp,
+    /// The connection is lost, until the store polls.
+    cut: bool,
 }
 
 pub struct Network {
@@ -57,8 +50,8 @@ pub struct Network {
     /// Also what one service says of one key comes in any order.
     unordered: bool,
     delay_ms_max: u64,
-    /// The bodies of what arrived broken, by store and position.
-    garbled: BTreeMap<(usize, u64), Arc<[u8]>>,
+    /// What arrived broken, by store and position.
+    garbled: BTreeMap<(usize, u64), Arc<Outgoing>>,
     pub delivered: u64,
 }
 
@@ -78,10 +71,9 @@ impl Network {
     }
 
     /// A message is published to a store.
-    pub fn send(&mut self, to: usize, body: &Arc<[u8]>, envelope: &Arc<Envelope>, now: Timestamp) {
+    pub fn send(&mut self, to: usize, message: &Arc<Outgoing>, now: Timestamp) {
         let parcel = Parcel {
-            body: Arc::clone(body),
-            envelope: Arc::clone(envelope),
+            message: Arc::clone(message),
             ready_at: self.arrival(now),
             out: false,
             garbled: self.faults.strike(Fault::MessageGarbled),
@@ -124,8 +116,12 @@ impl Network {
         if inbox.parcels.is_empty() { NEVER } else { inbox.quiet_until }
     }
 
-    /// Hands out at most so many messages that are ready.
-    pub fn deliver(&mut self, to: usize, most: usize, now: Timestamp) -> Vec<Delivery> {
+    /// A store polls: it gets at most so many messages that are ready. If it has lost its connection, it gets a new one,
+    /// and what it has not acknowledged comes again.
+    pub fn poll(&mut self, to: usize, most: usize, now: Timestamp) -> Vec<Incoming> {
+        if self.inboxes[to].cut {
+            self.disconnect(to, now);
+        }
         let mut ready = self.ready(to, now);
         let mut deliveries = Vec::new();
         while deliveries.len() < most && !ready.is_empty() {
@@ -139,11 +135,18 @@ impl Network {
             }
             parcel.out = true;
             self.delivered += 1;
-            let broken = parcel.garbled.then(|| parcel.body[..parcel.body.len() / 2].to_vec());
-            if broken.is_some() {
-                self.garbled.insert((to, position), Arc::clone(&parcel.body));
+            let message = &parcel.message;
+            let bytes = if parcel.garbled { message.body.len() / 2 } else { message.body.len() };
+            deliveries.push(Incoming {
+                topic: message.topic.clone(),
+                key: Some(message.key.clone()),
+                headers: message.headers.clone(),
+                body: message.body[..bytes].to_vec(),
+                position: Position(position.to_string()),
+            });
+            if parcel.garbled {
+                self.garbled.insert((to, position), Arc::clone(message));
             }
-            deliveries.push(Delivery { position, envelope: Arc::clone(&parcel.envelope), broken });
         }
         deliveries
     }
@@ -157,7 +160,7 @@ impl Network {
         let mut ready = Vec::new();
         let mut next = NEVER;
         for (position, parcel) in inbox.parcels.iter().filter(|(_, parcel)| !parcel.out) {
-            if !unordered && !parcel.again && !before.insert((&parcel.envelope.source, &parcel.envelope.key)) {
+            if !unordered && !parcel.again && !before.insert((&parcel.message.topic, &parcel.message.key)) {
                 continue;
             }
             if parcel.ready_at <= now {
@@ -190,9 +193,19 @@ impl Network {
         }
     }
 
-    /// A store has lost its connection: what it has not acknowledged comes again.
+    /// A store loses its connection: it acknowledges nothing more, until it polls.
+    pub fn cut(&mut self, to: usize) {
+        self.inboxes[to].cut = true;
+    }
+
+    pub fn is_cut(&self, to: usize) -> bool {
+        self.inboxes[to].cut
+    }
+
+    /// A store has another connection: what it has not acknowledged comes again.
     pub fn disconnect(&mut self, to: usize, now: Timestamp) {
         let inbox = &mut self.inboxes[to];
+        inbox.cut = false;
         for parcel in inbox.parcels.values_mut().filter(|parcel| parcel.out) {
             parcel.out = false;
             parcel.ready_at = now;
@@ -212,7 +225,7 @@ impl Network {
 
     /// The body of what arrived broken at this position.
     pub fn whole(&self, to: usize, position: u64) -> Option<Arc<[u8]>> {
-        self.garbled.get(&(to, position)).map(Arc::clone)
+        self.garbled.get(&(to, position)).map(|message| message.body.as_slice().into())
     }
 
     /// Messages that no store has acknowledged.

@@ -98,6 +98,10 @@ fn limits(chance: &mut Chance) -> Limits {
         job_attempts_max: chance.pick(&[3, 12]),
         jobs_running_max: chance.pick(&[1, 32]),
         dead_letters_a_minute_max: chance.pick(&[0, 2, 100]),
+        relay_bytes_max: chance.pick(&[0, 20_000, 8 * 1024 * 1024]),
+        publish_bytes_max: chance.pick(&[2_000, 4 * 1024 * 1024]),
+        publish_messages_max: chance.pick(&[1, 7, 5_000]),
+        mark_every_segments: chance.pick(&[1, 4, 64]),
         ..Limits::default()
     }
 }

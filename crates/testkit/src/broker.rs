@@ -37,6 +37,7 @@ pub enum BrokerKind {
 
 /// What goes wrong, until it is changed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fault of its own, and any of them come together")]
 pub struct BrokerFaults {
     /// Nobody reaches it, and nothing is written.
     pub down: bool,

@@ -13,9 +13,10 @@ use super::{Core, Formed, Forming, Logged, panic_text};
 use crate::{
     AnyEntity, Entity, Problem, RowRef, StoredRow, Table,
     cache::Slot,
-    ports::{Commit, CommitError, RowChange, RowWrite, StoreError},
+    injected,
+    ports::{Commit, CommitError, RowChange, RowWrite, StoreError, Writer},
     segment::SegmentBuilder,
-    tables::{EffectRow, TimerRow},
+    tables::{EffectRow, InboxRow, TimerRow},
     trace::Span,
     work::{Answered, Item, Message, Receipt},
 };
@@ -107,6 +108,14 @@ impl Sealed {
         })
     }
 
+    /// Encodes the batch and writes it in one transaction.
+    pub fn write(&self, writer: &mut dyn Writer) -> Result<(), CommitError> {
+        let mut commit = self.encode()?;
+        let inbox = injected("inbox-apart").then(|| take_inbox(&mut commit));
+        writer.commit(&commit)?;
+        inbox.map_or(Ok(()), |inbox| writer.commit(&inbox))
+    }
+
     fn encode_unguarded(&self) -> Result<Commit, CommitError> {
         let rows = self.rows.iter().map(PendingRow::encode).collect();
         let failed = |what: &str, error: Box<dyn Error>| CommitError::Constraint {
@@ -136,6 +145,14 @@ impl Sealed {
     pub fn rows(&self) -> usize {
         self.rows.len()
     }
+}
+
+/// The inbox rows of a commit, taken out of it. Only a defect does so.
+fn take_inbox(commit: &mut Commit) -> Commit {
+    let is_inbox = |row: &RowChange| row.table.name == InboxRow::TABLE.name;
+    let (rows, others) = std::mem::take(&mut commit.rows).into_iter().partition(is_inbox);
+    commit.rows = others;
+    Commit { epoch: commit.epoch, at: commit.at, rows, segment: None }
 }
 
 impl PendingRow {

@@ -35,8 +35,8 @@ impl Encoded {
             headers: vec![("content-type".to_owned(), "application/cloudevents+json; charset=utf-8".to_owned())],
             body: serde_json::to_vec(envelope).map_err(|error| error.to_string())?,
         };
-        let traced = trace::traced(tracer, envelope.traceparent.as_ref());
-        Ok(Self { message, traced: traced.map(|(_, context)| (context, envelope.id.clone())) })
+        let context = trace::traced(tracer, envelope.traceparent.as_ref()).map(|(_, context)| context);
+        Ok(Self { message, traced: context.map(|context| (context, envelope.id.clone())) })
     }
 }
 

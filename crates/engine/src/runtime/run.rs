@@ -12,6 +12,8 @@ use std::{
     time::Duration,
 };
 
+use tradewind_events::Registry;
+
 use super::{
     BrokerParts, BrokerThreads, Handle, Input, Parts, Shared, Waiting, relay::RelayThread, subscriber::Subscribers,
     sweep::Sweep, workers::Workers,
@@ -36,16 +38,14 @@ const CATCHING_UP_MAX: Duration = Duration::from_secs(30);
 pub(super) fn start(setup: Setup, mut parts: Parts) -> Result<Handle, StoreError> {
     let (input, inbox) = mpsc::channel();
     let (reader, clock, limits) = (Arc::clone(&setup.reader), setup.clock.clone(), setup.limits.clone());
-    let (observer, store_name, registry) =
-        (Arc::clone(&setup.observer), Arc::clone(&setup.store_name), setup.registry.clone());
+    let (observer, registry) = (Arc::clone(&setup.observer), setup.registry.clone());
+    let store_name = Arc::clone(&setup.store_name);
     let mut core = Core::new(setup)?;
-    let relay_setup = |broker: &BrokerParts| RelaySetup {
-        store_name,
-        topic_prefix: broker.topic_prefix.clone(),
-        limits: limits.clone(),
-        observer: Arc::clone(&observer),
-    };
-    let relay = parts.broker.as_ref().map(|broker| Relay::new(relay_setup(broker), &*reader)).transpose()?;
+    let relay = parts.broker.as_ref().map(|broker| {
+        let (topic_prefix, limits, observer) = (broker.topic_prefix.clone(), limits.clone(), Arc::clone(&observer));
+        Relay::new(RelaySetup { store_name, topic_prefix, limits, observer }, &*reader)
+    });
+    let relay = relay.transpose()?;
     let shared = Arc::new(Shared {
         input,
         segment: AtomicU64::new(reader.last_segment()?),
@@ -76,20 +76,16 @@ pub(super) fn start(setup: Setup, mut parts: Parts) -> Result<Handle, StoreError
     }));
     let (workers, workers_ended) = Workers::start(&shared, std::mem::take(&mut parts.workers));
     *shared.workers_ended.lock().unwrap_or_else(PoisonError::into_inner) = Some(workers_ended);
-    let (mut relay_thread, mut subscribers) = (None, Subscribers::default());
-    if let (Some(broker), Some(relay)) = (parts.broker.take(), relay) {
-        let mut threads = BrokerThreads::new();
-        subscribers = Subscribers::start(&shared, &broker, &registry, &observer, &mut threads)?;
-        relay_thread = Some(RelayThread::start(&shared, relay, broker.broker, &mut threads)?);
-        *shared.broker_threads.lock().unwrap_or_else(PoisonError::into_inner) = Some(threads);
-    }
+    let (relay, subscribers) = match (parts.broker.take(), relay) {
+        (Some(broker), Some(relay)) => start_broker_threads(&shared, broker, relay, &registry, &observer)?,
+        _ => (None, Subscribers::default()),
+    };
     if subscribers.len() > 0 {
         core.hold_deadlines(Some(CATCHING_UP));
     }
     let (to_writer, from_loop) = mpsc::channel();
-    let writing = Arc::clone(&shared);
+    let (writing, sweep) = (Arc::clone(&shared), Sweep::new(&shared));
     spawn(&shared, "writer", move || write(&writing, parts.writer, &from_loop));
-    let sweep = Sweep::new(&shared);
     let held_until = shared.clock.now().plus(CATCHING_UP_MAX);
     let mut engine = Loop {
         core,
@@ -101,7 +97,7 @@ pub(super) fn start(setup: Setup, mut parts: Parts) -> Result<Handle, StoreError
         catching_up: subscribers.len(),
         held_until,
         workers,
-        relay: relay_thread,
+        relay,
         leaving: None,
         subscribers,
         sweep,
@@ -112,7 +108,21 @@ pub(super) fn start(setup: Setup, mut parts: Parts) -> Result<Handle, StoreError
     Ok(Handle(shared))
 }
 
-/// Every thread has a name and is joined when the engine stops.
+fn start_broker_threads(
+    shared: &Arc<Shared>,
+    parts: BrokerParts,
+    relay: Relay,
+    registry: &Registry,
+    observer: &Arc<dyn Observer>,
+) -> Result<(Option<RelayThread>, Subscribers), StoreError> {
+    let mut threads = BrokerThreads::new();
+    let subscribers = Subscribers::start(shared, &parts, registry, observer, &mut threads)?;
+    let relay = RelayThread::start(shared, relay, parts.broker, &mut threads)?;
+    *shared.broker_threads.lock().unwrap_or_else(PoisonError::into_inner) = Some(threads);
+    Ok((Some(relay), subscribers))
+}
+
+/// A thread with a name that is joined when the engine stops.
 pub(super) fn spawn(shared: &Arc<Shared>, name: &str, run: impl FnOnce() + Send + 'static) {
     let thread = thread::Builder::new().name(name.to_owned()).spawn(run);
     match thread {
@@ -134,7 +144,7 @@ impl Shared {
 fn write(shared: &Arc<Shared>, mut writer: Box<dyn Writer>, batches: &mpsc::Receiver<Sealed>) {
     while let Ok(sealed) = batches.recv() {
         let watch = Stopwatch::start();
-        let written = catch_unwind(AssertUnwindSafe(|| sealed.encode().and_then(|commit| writer.commit(&commit))))
+        let written = catch_unwind(AssertUnwindSafe(|| sealed.write(&mut *writer)))
             .unwrap_or_else(|_| Err(StoreError::Unusable("the writer has panicked".to_owned()).into()));
         shared.tell(Input::Wrote(written.map(|()| watch.read())));
     }

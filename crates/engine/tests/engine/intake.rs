@@ -5,7 +5,10 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use tradewind_engine::{CommandMessage, Heard, Limits, Message, StoredAnswer, ports::{CommitError, Reader}};
+use tradewind_engine::{
+    CommandMessage, Heard, Limits, Message, StoredAnswer,
+    ports::{CommitError, Reader},
+};
 use tradewind_events::id;
 use tradewind_testkit::Stage;
 

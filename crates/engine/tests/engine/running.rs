@@ -87,9 +87,9 @@ fn add_many(engine: &Running, count: usize) {
     for _ in 0..count {
         let context = Context { request_id: id("r"), correlation_id: id("r"), traceparent: None };
         let message = CommandMessage::new(add("a", 1), context, |_| StoredAnswer::default());
-        engine.handle().submit(message).unwrap();
+        engine.handle().submit(message).expect("it is not full");
     }
-    let all = i64::try_from(count).unwrap();
+    let all = i64::try_from(count).expect("a small number");
     engine.wait_for::<Count>(id("a"), |counted| counted.total == all);
 }
 
@@ -164,7 +164,8 @@ fn a_stop_acknowledges_what_it_has_committed_and_saves_how_far_it_has_published(
     let rows = store.rows(<RelayRow as tradewind_engine::Entity>::TABLE);
     let mark = <RelayRow as tradewind_engine::Entity>::from_row(&rows[0].values).unwrap().segment;
     let segments = store.segments(1, u32::try_from(mark).unwrap()).unwrap();
-    let emitted: usize = segments.iter().map(|it| it.read("t").unwrap().iter().filter(|event| !event.heard).count()).sum();
+    let emitted: usize =
+        segments.iter().map(|it| it.read("t").unwrap().iter().filter(|event| !event.heard).count()).sum();
     assert_eq!(broker.published("test.tally").len(), emitted);
 }
 
