@@ -18,6 +18,9 @@ pub trait Observer: Send + Sync + 'static {
     /// The relay has published up to this segment.
     fn published(&self, _segment: u64, _events: usize) {}
 
+    /// An event of this name was received that no service of this store consumes. Nothing of it is kept.
+    fn unconsumed(&self, _event: &'static str) {}
+
     /// A broker did not do what it was asked.
     fn broker_failed(&self, _error: &BrokerError) {}
 

@@ -209,6 +209,12 @@ impl Core {
     /// An event of another store: once in effect, whatever the broker repeats.
     pub(super) fn hear(&mut self, heard: &Heard) -> Result<Success, Stop> {
         let envelope = &heard.envelope;
+        let routes = self.routes.get(envelope.event.name()).cloned().unwrap_or_default();
+        if routes.is_empty() && !self.log_heard && !self.serves(&envelope.source) {
+            // It has no effect, so it need not be known when it comes again.
+            self.observer.unconsumed(envelope.event.name());
+            return Ok(Success::default());
+        }
         if self.work.get::<InboxRow>(envelope.id.as_key())?.is_some() {
             return Ok(Success::default());
         }
@@ -217,7 +223,6 @@ impl Core {
         }
         let received_at = self.work.now;
         self.work.put(InboxRow { event_id: envelope.id.clone(), received_at });
-        let routes = self.routes.get(envelope.event.name()).cloned().unwrap_or_default();
         let then = routes.iter().map(|route| {
             TaskKind::Deliver(Delivery {
                 service: route.service,

@@ -6,11 +6,12 @@ use std::sync::{
 };
 
 use tradewind_engine::{
-    CommandMessage, Heard, Limits, Message, StoredAnswer,
-    ports::{CommitError, Reader},
+    CommandMessage, Core, EngineTime, Entity, Formed, Heard, Limits, Message, Observer, Receipt, Setup, StoredAnswer,
+    ports::{CommitError, Position, Reader},
+    tables::InboxRow,
 };
 use tradewind_events::id;
-use tradewind_testkit::Stage;
+use tradewind_testkit::{CountedIds, ManualClock, MemoryStore, Stage};
 
 use crate::toy::{self, Happened, Image, add};
 
@@ -90,4 +91,56 @@ fn messages_of_a_refused_batch_keep_their_order_and_their_line() {
         logged.filter(|event| event.heard).map(|event| event.envelope.id.as_str().to_owned()).collect();
     assert_eq!(received, ["far-0", "far-1", "far-2", "far-3"]);
     assert_eq!(*totals.lock().expect("no test has panicked"), [1, 2, 3, 4]);
+}
+
+/// Counts the events that nobody consumes.
+#[derive(Default)]
+struct Unconsumed(AtomicUsize);
+
+impl Observer for Unconsumed {
+    fn unconsumed(&self, event: &'static str) {
+        assert_eq!(event, "far.happened");
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Receives an event in a store where only `tally` lives, and gives its receipts and the rows of the inbox.
+fn received(log_heard: bool, unconsumed: &Arc<Unconsumed>) -> (Vec<Receipt>, usize) {
+    let store = MemoryStore::new();
+    let (epoch, mut writer) = store.own();
+    let mut core = Core::new(Setup {
+        store_name: "t".into(),
+        epoch,
+        services: vec![toy::tally()],
+        registry: toy::registry(),
+        reader: Arc::new(store.clone()),
+        clock: EngineTime::new(Arc::new(ManualClock::default())),
+        ids: Box::new(CountedIds::new("id")),
+        limits: Limits::default(),
+        observer: Arc::clone(unconsumed) as Arc<dyn Observer>,
+        log_heard,
+    })
+    .expect("the store in memory can be read");
+    let envelope = Arc::new(toy::stage().envelope("far-1", Happened { name: id("a"), after: None }));
+    let receipt = Some(Receipt { subscription: 0, position: Position("1".to_owned()), bytes: 1 });
+    core.accept(Message::Heard(Heard { envelope, receipt }));
+    let settled = match core.form().expect("the store in memory can be read") {
+        Formed::Nothing => panic!("it is taken"),
+        Formed::Unchanged => core.settled(),
+        Formed::Batch(sealed) => {
+            sealed.write(&mut writer).expect("the store takes it");
+            core.committed()
+        }
+    };
+    (settled.into_iter().flat_map(|batch| batch.receipts).collect(), store.rows(InboxRow::TABLE).len())
+}
+
+#[test]
+fn an_event_that_no_service_consumes_is_acknowledged_and_counted_and_not_kept() {
+    let unconsumed = Arc::new(Unconsumed::default());
+    let (receipts, inbox) = received(false, &unconsumed);
+    assert_eq!((receipts.len(), inbox, unconsumed.0.load(Ordering::Relaxed)), (1, 0, 1));
+    // Where the log has it, it must not be logged twice.
+    let (receipts, inbox) = received(true, &unconsumed);
+    assert_eq!((receipts.len(), inbox, unconsumed.0.load(Ordering::Relaxed)), (1, 1, 1));
 }
