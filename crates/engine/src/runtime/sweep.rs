@@ -66,7 +66,8 @@ fn old<E: Entity>(shared: &Shared, after: &mut Option<Key>, is_old: impl Fn(&E) 
         }
     };
     if rows.len() >= usize::try_from(PAGE_ROWS).unwrap_or(usize::MAX) {
-        *after = rows.last().and_then(|row| table.key_of(&row.values).ok());
+        // One whose key cannot be read must not begin the walk anew.
+        *after = rows.iter().rev().find_map(|row| table.key_of(&row.values).ok());
     }
     let entities: Vec<E> = rows.iter().filter_map(readable).collect();
     entities.iter().filter(|row| is_old(row)).map(Entity::key).collect()
