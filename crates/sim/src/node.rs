@@ -160,7 +160,12 @@ impl Node {
         let hands = Hands::new(now, core.clock().now());
         self.engine = Some(Engine {
             core,
-            writer: FaultyWriter::new(self.store.clone(), writer, with.faults.clone(), with.trace.clone()),
+            writer: FaultyWriter::new(
+                Arc::clone(&self.name),
+                (self.store.clone(), writer),
+                with.faults.clone(),
+                with.trace.clone(),
+            ),
             epoch,
             sealed: None,
             wrote: None,

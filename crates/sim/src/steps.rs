@@ -1,6 +1,6 @@
 //! What one process does, a step at a time, as the threads of a running engine do it; and how it dies.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use tradewind_engine::{Committed, Formed, ports::StoreError};
 use tradewind_events::Timestamp;
@@ -55,8 +55,6 @@ impl World {
         let node = &mut self.nodes[nth];
         let Some(engine) = &mut node.engine else { return };
         let Some(sealed) = engine.sealed.take() else { return };
-        let name = Arc::clone(&node.name);
-        self.trace.note(|| format!("{name} writes a batch"));
         let written = sealed.write(&mut engine.writer);
         let done = std::mem::take(&mut engine.writer.done);
         engine.wrote = Some(written);

@@ -1,5 +1,7 @@
 //! The writer of a process, and what goes wrong with a commit.
 
+use std::sync::Arc;
+
 use tradewind_engine::ports::{Commit, CommitError, StoreError, Writer};
 use tradewind_memory::{MemoryStore, MemoryWriter};
 
@@ -9,6 +11,8 @@ use crate::{
 };
 
 pub struct FaultyWriter {
+    /// Of the store.
+    name: Arc<str>,
     store: MemoryStore,
     writer: MemoryWriter,
     faults: Faults,
@@ -30,8 +34,9 @@ pub struct Done {
 }
 
 impl FaultyWriter {
-    pub fn new(store: MemoryStore, writer: MemoryWriter, faults: Faults, trace: Trace) -> Self {
-        Self { store, writer, faults, trace, done: Done::default() }
+    /// The store and the writer of its owner.
+    pub fn new(name: Arc<str>, (store, writer): (MemoryStore, MemoryWriter), faults: Faults, trace: Trace) -> Self {
+        Self { name, store, writer, faults, trace, done: Done::default() }
     }
 
     fn dies(&mut self, how: &'static str) -> Result<(), CommitError> {
@@ -60,11 +65,11 @@ impl Writer for FaultyWriter {
         let written = self.writer.commit(commit);
         self.done.usurped |= taken_over.is_some() && written.is_ok();
         self.trace.note(|| {
-            let rows = commit.rows.len();
+            let (name, rows) = (&self.name, commit.rows.len());
             match (&written, &commit.segment) {
-                (Ok(()), Some(segment)) => format!("{rows} rows are committed, segment {}", segment.number),
-                (Ok(()), None) => format!("{rows} rows are committed, and nothing is emitted"),
-                (Err(error), _) => format!("{rows} rows could not be committed: {error}"),
+                (Ok(()), Some(segment)) => format!("{name} commits {rows} rows, segment {}", segment.number),
+                (Ok(()), None) => format!("{name} commits {rows} rows, and nothing is emitted"),
+                (Err(error), _) => format!("{name} could not commit {rows} rows: {error}"),
             }
         });
         written?;
