@@ -166,6 +166,10 @@ impl Relay {
         if self.next > self.committed {
             return RelayStep::Wait { until: None };
         }
+        if self.buffered == Some(self.next) {
+            // It is in memory, and not taken yet.
+            return RelayStep::Wait { until: Some(now) };
+        }
         let last = self.buffered.map_or(self.committed, |buffered| self.committed.min(buffered - 1));
         let left = u32::try_from(last + 1 - self.next).unwrap_or(u32::MAX);
         RelayStep::Read { from: self.next, segments_max: self.read_segments.min(left) }
