@@ -59,16 +59,10 @@ impl Core {
         self.consumers.get(service).is_none_or(|state| *state == ConsumerState::Running)
     }
 
-    /// A resumed consumer goes on with what is parked for it, as soon as nothing else is under way.
-    pub(super) fn may_drain(&self) -> bool {
-        let drains = |state: &ConsumerState| *state == ConsumerState::Draining;
-        self.in_flight() == 0 && self.intake.is_empty() && self.consumers.values().any(drains)
-    }
-
     /// Puts in line what is parked for consumers that were resumed, in order. Only rows that are durable are seen, so
     /// it waits until nothing is in flight.
     pub(super) fn drain(&mut self) -> Result<(), StoreError> {
-        if !self.may_drain() {
+        if self.in_flight() > 0 || !self.intake.is_empty() {
             return Ok(());
         }
         let draining = self.consumers.iter().filter(|(_, state)| **state == ConsumerState::Draining);

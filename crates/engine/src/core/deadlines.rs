@@ -44,9 +44,6 @@ impl Core {
 
     /// When there will be something to do without a new message.
     pub fn next_due(&self) -> Timestamp {
-        if self.may_drain() {
-            return Timestamp::default();
-        }
         let never = Timestamp::from_millis(i64::MAX);
         let timers = match (self.held, &self.forming) {
             (Some(_), _) => never,

@@ -1,8 +1,8 @@
 //! What operators do: pause and resume, redrive, edit, discard.
 
 use tradewind_engine::{
-    CommandMessage, Limits, Message, Prune, StoredAnswer,
-    operator::{Action, Operator},
+    Limits, Message,
+    operator::Action,
     ports::{Incoming, Position, Reader},
     tables::{AuditRow, CounterRow, DeadLetterRow, DeadLetterState},
 };
@@ -32,27 +32,6 @@ fn a_paused_consumer_hears_everything_in_order_when_it_is_resumed() {
     assert_eq!((stage.parked().len(), stage.core().parked()), (0, 0));
     stage.ask(add("a", 1)).unwrap();
     assert_eq!(stage.row::<Image>(id("a")).unwrap().heard, 7);
-}
-
-#[test]
-fn a_resumed_consumer_goes_on_though_nothing_else_happens() {
-    let mut stage = toy::stage();
-    stage.operate(Action::Pause { consumer: id("mirror"), reason: "repair".into() }).unwrap();
-    stage.ask(add("a", 1)).unwrap();
-    let (context, action) = (stage.context(), Action::Resume { consumer: id("mirror") });
-    let operator = Operator { actor: "operator".into(), action };
-    stage.accept(Message::Command(CommandMessage::operator(operator, context, |_| StoredAnswer::default())));
-    stage.step();
-    // What comes last changes nothing, so that nothing has to be committed after it.
-    stage.accept(Message::Prune(Prune::default()));
-    stage.step();
-    assert_eq!(stage.parked().len(), 1);
-    assert_eq!(stage.core().take_jobs().unwrap().len(), 0);
-    let now = stage.now();
-    assert!(stage.core().next_due() <= now, "it is not known that there is something to do");
-    stage.run();
-    assert_eq!((stage.parked().len(), stage.row::<Image>(id("a")).unwrap().heard), (0, 1));
-    assert!(stage.core().next_due() > now);
 }
 
 #[test]
