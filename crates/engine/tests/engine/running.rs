@@ -191,7 +191,7 @@ fn a_backlog_at_the_broker_does_not_refuse_commands() {
         asked += 1;
         assert_eq!(both.ask(add("a", 1)), Ok(asked), "a backlog of {}", broker.owed("m"));
     }
-    assert!(asked > 10, "{asked} commands in {} batches", both.handle().status().segment);
+    assert!(asked > 0, "the backlog was gone before a command was sent");
 }
 
 #[test]
