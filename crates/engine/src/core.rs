@@ -7,6 +7,7 @@ mod consumers;
 mod deadlines;
 mod failure;
 mod housework;
+mod intake;
 mod jobs;
 mod load;
 mod operator;
@@ -25,9 +26,8 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use tradewind_events::{Envelope, Id, KeyText, Registry, Timestamp, id};
 
 use crate::{
-    Address, AnyService, Entity, Observer, Problem, RowRef,
+    Address, AnyService, Observer, Problem, RowRef,
     due::DueWindow,
-    entity::readable,
     limits::Limits,
     operator::UNAVAILABLE,
     ports::{Ids, Reader, StoreError},
@@ -40,6 +40,7 @@ use crate::{
 
 pub(crate) use attempt::panic_text;
 use causes::Causes;
+use intake::Intake;
 use jobs::Jobs;
 use settle::InFlight;
 pub use settle::{Committed, Sealed};
@@ -78,7 +79,7 @@ pub struct Core {
     tracing: Option<Tracing>,
     log_heard: bool,
     work: UnitOfWork,
-    intake: VecDeque<Item>,
+    intake: Intake,
     /// What is left of a batch that the store refused: each is a batch of its own.
     groups: VecDeque<Vec<Item>>,
     /// The batch that takes messages in.
@@ -86,7 +87,7 @@ pub struct Core {
     in_flight: VecDeque<InFlight>,
     next_batch: u64,
     next_segment: u64,
-    timers: DueWindow<()>,
+    timers: DueWindow,
     jobs: Jobs,
     parked: Parked,
     consumers: BTreeMap<&'static str, ConsumerState>,
@@ -181,16 +182,13 @@ impl Core {
             tracing: setup.observer.tracer().map(|tracer| Tracing { tracer, running: None }),
             observer: setup.observer,
             log_heard: setup.log_heard,
-            intake: VecDeque::new(),
+            intake: Intake::default(),
             groups: VecDeque::new(),
             forming: None,
             in_flight: VecDeque::new(),
             next_batch: 1,
             next_segment,
-            timers: DueWindow::new::<TimerRow>(Vec::new(), |row| {
-                let row = readable::<TimerRow>(row)?;
-                Some((row.due_at, row.key(), ()))
-            }),
+            timers: DueWindow::new::<TimerRow>(Vec::new()),
             jobs: Jobs::new(&setup.services, setup.limits.jobs_running_max),
             limits: setup.limits,
             parked: Parked::default(),
@@ -219,14 +217,24 @@ impl Core {
         self.intake.push_back(Item { sent_at, ..Item::new(message) });
     }
 
-    /// Messages that wait for a batch.
+    /// Messages that wait for a batch: those from outside, timers that are due, parked messages that are retried.
     pub fn waiting(&self) -> usize {
-        self.intake.len() + self.groups.iter().map(Vec::len).sum::<usize>()
+        self.intake.len() + self.retried()
+    }
+
+    /// The same without what the engine itself has put in line, which takes no place from others.
+    pub fn waiting_from_outside(&self) -> usize {
+        self.intake.outside_len() + self.retried()
+    }
+
+    /// Messages of batches that the store refused.
+    fn retried(&self) -> usize {
+        self.groups.iter().map(Vec::len).sum()
     }
 
     /// Nothing more is taken in until some of it is done.
     pub fn is_full(&self) -> bool {
-        self.waiting() >= self.limits.intake_max || self.parked.count >= self.limits.parked_max
+        self.waiting_from_outside() >= self.limits.intake_max || self.parked.count >= self.limits.parked_max
     }
 
     /// Batches that are open or formed, and not durable.
@@ -302,7 +310,7 @@ impl Core {
 
     /// Stops for good: whoever waits is told that nothing of his was done.
     pub fn abandon(&mut self, reason: &str) {
-        let waiting = std::mem::take(&mut self.intake);
+        let waiting: Vec<Item> = self.intake.drain().collect();
         let groups = std::mem::take(&mut self.groups).into_iter().flatten();
         let flying = std::mem::take(&mut self.in_flight).into_iter().flat_map(|batch| batch.items);
         let open = self.forming.take().into_iter().flat_map(|batch| batch.items);
@@ -350,7 +358,7 @@ impl Core {
             if forming.items.len() >= items_max || self.is_filled(forming) {
                 return None;
             }
-            forming.take(self.intake.pop_front()?);
+            forming.take(self.intake.pop()?);
         }
     }
 

@@ -269,6 +269,7 @@ mod tests {
                 "PRIMARY KEY ((service,name)>(?,?))",
             ),
             (due().at_most("due_at", at(7)), "timer_due (due_at<?)"),
+            (due().at_least("due_at", at(7)), "timer_due (due_at>?)"),
             (due().after(at(7), timer()), "timer_due ((due_at,service,name,key)>(?,?,?,?))"),
             (due().at_least("due_at", at(7)).after(at(7), timer()), "timer_due ((due_at,service,name,key)>(?,?,?,?))"),
             (
@@ -276,6 +277,14 @@ mod tests {
                 "timer_due ((due_at,service,name,key)>(?,?,?,?) AND due_at<?)",
             ),
             (jobs(Direction::Ascending).at_most("due_at", at(7)), "effect_due (state=? AND due_at<?)"),
+            (
+                jobs(Direction::Ascending).equal("kind", text("k")).at_least("due_at", at(7)),
+                "effect_kind (state=? AND kind=? AND due_at>?)",
+            ),
+            (
+                jobs(Direction::Ascending).equal("kind", text("k")).after(at(7), id()),
+                "effect_kind (state=? AND kind=? AND (due_at,id)>(?,?))",
+            ),
             (jobs(Direction::Descending).after(at(7), id()), "effect_due (state=? AND (due_at,id)<(?,?))"),
             (
                 jobs(Direction::Descending).at_most("due_at", at(9)).after(at(7), id()),

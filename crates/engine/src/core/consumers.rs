@@ -62,7 +62,7 @@ impl Core {
     /// Puts in line what is parked for consumers that were resumed, in order. Only rows that are durable are seen, so
     /// it waits until nothing is in flight.
     pub(super) fn drain(&mut self) -> Result<(), StoreError> {
-        if self.in_flight() > 0 || !self.intake.is_empty() {
+        if self.in_flight() > 0 || self.intake.len() > 0 {
             return Ok(());
         }
         let draining = self.consumers.iter().filter(|(_, state)| **state == ConsumerState::Draining);

@@ -257,7 +257,7 @@ impl Core {
         }
         let Some(entity) = &row.entity else { return };
         if let Some(timer) = entity.as_any().downcast_ref::<TimerRow>() {
-            self.timers.insert(timer.due_at, timer.key(), ());
+            self.timers.insert(timer.due_at, timer.key());
         } else if let Some(job) = entity.as_any().downcast_ref::<EffectRow>() {
             self.jobs.committed(job);
         }

@@ -51,6 +51,7 @@ pub(super) fn start(setup: Setup, mut parts: Parts) -> Result<Handle, StoreError
         hooks: RwLock::default(),
         sent: AtomicUsize::new(0),
         waiting: AtomicUsize::new(0),
+        own: AtomicUsize::new(0),
         in_flight: AtomicUsize::new(0),
         parked: AtomicUsize::new(0),
         published: AtomicU64::new(mark),

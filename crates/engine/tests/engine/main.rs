@@ -12,6 +12,7 @@ mod jobs;
 mod look_ups;
 mod open_batch;
 mod operators;
+mod overdue;
 mod rejections;
 mod running;
 mod segments;
