@@ -5,6 +5,7 @@ mod attempt;
 mod causes;
 mod consumers;
 mod deadlines;
+mod drain;
 mod failure;
 mod housework;
 mod intake;
@@ -26,7 +27,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use tradewind_events::{Envelope, Id, KeyText, Registry, Timestamp, id};
 
 use crate::{
-    Address, AnyService, Observer, Problem, RowRef,
+    Address, AnyService, Handled, Observer, Problem, RowRef,
     due::DueWindow,
     limits::Limits,
     operator::UNAVAILABLE,
@@ -39,7 +40,8 @@ use crate::{
 };
 
 pub(crate) use attempt::panic_text;
-use causes::Causes;
+use causes::{AllCauses, Counted};
+use drain::{Drain, Recent};
 use intake::Intake;
 use jobs::Jobs;
 use settle::InFlight;
@@ -91,10 +93,12 @@ pub struct Core {
     jobs: Jobs,
     parked: Parked,
     consumers: BTreeMap<&'static str, ConsumerState>,
+    /// Of consumers that catch up.
+    drains: BTreeMap<&'static str, Drain>,
     /// Names of the services, shared by the envelopes of what they say.
     names: Vec<KeyText>,
     speaker: Option<Speaker>,
-    causes: BTreeMap<&'static str, Causes>,
+    causes: AllCauses,
     /// Why whoever drives the core holds deadlines, if they are held.
     held: Option<&'static str>,
     /// When it was last asked what is due.
@@ -113,6 +117,7 @@ struct Route {
 struct Parked {
     /// The row that is waited for, as text, to the parked messages that wait for it.
     waiting: BTreeMap<Arc<str>, Vec<Id>>,
+    recent: Recent,
     count: usize,
 }
 
@@ -142,6 +147,18 @@ struct Forming {
     /// Jobs whose try ended in this batch: they may be tried again once it is durable.
     tried: Vec<Id>,
     spans: Vec<Span>,
+    /// Dead letters that count when the batch is durable.
+    died: Vec<Counted>,
+    /// Figures of handlers, for when the batch is durable.
+    handled: Vec<HandledFigures>,
+}
+
+/// How a handler has ended, and what it took.
+struct HandledFigures {
+    service: &'static str,
+    message: &'static str,
+    took: Duration,
+    how: Handled,
 }
 
 /// An event of a batch.
@@ -193,9 +210,10 @@ impl Core {
             limits: setup.limits,
             parked: Parked::default(),
             consumers: BTreeMap::new(),
+            drains: BTreeMap::new(),
             names: setup.services.iter().map(|service| KeyText::from(&id(service.name))).collect(),
             speaker: None,
-            causes: BTreeMap::new(),
+            causes: AllCauses::default(),
             held: None,
             looked_at: Timestamp::default(),
             services: setup.services,
@@ -207,9 +225,13 @@ impl Core {
         Ok(core)
     }
 
-    /// Puts a message in line. The caller has checked [`Core::is_full`].
+    /// Puts a message in line. The caller has checked [`Core::is_full`], but for a [`Message::Prune`]: that goes before
+    /// the others, so that a full line does not hold it up.
     pub fn accept(&mut self, message: Message) {
-        self.intake.push_back(Item::new(message));
+        match message {
+            Message::Prune(_) => self.intake.push_front(Item::new(message)),
+            _ => self.intake.push_back(Item::new(message)),
+        }
     }
 
     /// The same for one that was sent at this moment of the tracer; zero when nobody traces.
@@ -277,7 +299,7 @@ impl Core {
             let mut missing = Vec::new();
             loop {
                 // Messages whose rows would be too many to load at once wait until those before them are handled.
-                let has_room = missing.len() < self.limits.batch_rows_max;
+                let has_room = missing.len() < self.limits.batch_rows_max && (again.is_empty() || !self.hands_over());
                 let next = self.next_task(&mut forming, if has_room { items_max } else { 0 });
                 let Some((lane, task)) = next else { break };
                 if task.loads == 0 {
@@ -335,6 +357,8 @@ impl Core {
             backlog: Backlog::default(),
             tried: Vec::new(),
             spans: Vec::new(),
+            died: Vec::new(),
+            handled: Vec::new(),
         };
         for item in group.into_iter().flatten() {
             forming.take(item);

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use tradewind_events::{ColumnKind, Key, Timestamp, Value, id_rank};
+use tradewind_events::{Key, Timestamp, Value};
 
 use crate::{
     Entity, StoredRow, Table,
@@ -58,7 +58,7 @@ impl DueWindow {
 
     /// A row has been committed. When the window is full, the last row leaves it, and a later read finds that one.
     pub fn insert(&mut self, due_at: Timestamp, key: Key) {
-        let place = (due_at, rank(self.table, &key));
+        let place = (due_at, self.table.rank(&key));
         if place > self.reach {
             return;
         }
@@ -116,7 +116,7 @@ impl DueWindow {
                 is_all = true;
                 break;
             }
-            let place = (due_at, rank(self.table, &key));
+            let place = (due_at, self.table.rank(&key));
             read_to = Some((place.clone(), Some(key.clone())));
             if (self.is_readable)(row) {
                 self.rows.insert(place, key);
@@ -154,21 +154,6 @@ impl DueWindow {
 /// Before every row.
 fn start() -> Place {
     (Timestamp::from_millis(i64::MIN), Box::default())
-}
-
-/// A text that compares as stores compare keys: part by part, ids as [`id_rank`] says. No part of a key has a character
-/// as small as the one that ends it here.
-fn rank(table: &Table, key: &Key) -> Box<str> {
-    let mut rank = String::with_capacity(key.as_str().len() + 8);
-    for (name, part) in table.key.iter().zip(key.parts()) {
-        let is_id = table.columns.iter().any(|column| column.name == *name && column.kind == ColumnKind::Id);
-        if is_id {
-            rank.push(if id_rank(part).0 { '1' } else { '0' });
-        }
-        rank.push_str(part);
-        rank.push('\u{1f}');
-    }
-    rank.into()
 }
 
 #[cfg(test)]

@@ -3,7 +3,6 @@
 mod listen;
 mod relay;
 mod run;
-mod sweep;
 mod workers;
 
 use std::sync::{

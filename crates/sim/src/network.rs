@@ -1,5 +1,5 @@
 //! What lies between the stores: messages on their way to each of them. A broker that delays, repeats and reorders,
-//! and forgets nothing that was not acknowledged.
+//! and forgets nothing that was not acknowledged. What was acknowledged it repeats for a while at most.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use tradewind_events::{Envelope, Timestamp};
+use tradewind_events::{Envelope, Id, Timestamp};
 
 use crate::{
     chance::Chance,
@@ -32,6 +32,10 @@ pub struct Parcel {
 
 /// No moment that comes.
 pub const NEVER: Timestamp = Timestamp::from_millis(i64::MAX);
+
+/// So long after a message was acknowledged first the broker may still repeat it: far less than rows of the inbox are
+/// kept.
+const REPEATED_MAX: Duration = Duration::from_mins(20);
 
 /// What is delivered to a store.
 pub struct Delivery {
@@ -59,6 +63,8 @@ pub struct Network {
     delay_ms_max: u64,
     /// The bodies of what arrived broken, by store and position.
     garbled: BTreeMap<(usize, u64), Arc<[u8]>>,
+    /// When an event was acknowledged first, by the time of the store that it is for.
+    acknowledged: BTreeMap<(usize, Id), Timestamp>,
     pub delivered: u64,
 }
 
@@ -72,6 +78,7 @@ impl Network {
             unordered: chance.percent(50),
             delay_ms_max: chance.pick(&[0, 20, 300, 5_000, 30_000]),
             garbled: BTreeMap::new(),
+            acknowledged: BTreeMap::new(),
             delivered: 0,
             chance,
         }
@@ -125,8 +132,9 @@ impl Network {
     }
 
     /// Hands out at most so many messages that are ready.
-    pub fn deliver(&mut self, to: usize, most: usize, now: Timestamp) -> Vec<Delivery> {
+    pub fn deliver(&mut self, to: usize, most: usize, now: Timestamp, engine_now: Timestamp) -> Vec<Delivery> {
         let mut ready = self.ready(to, now);
+        ready.retain(|position| self.may_come(to, *position, engine_now));
         let mut deliveries = Vec::new();
         while deliveries.len() < most && !ready.is_empty() {
             let position = ready.swap_remove(self.chance.index(ready.len()));
@@ -170,8 +178,23 @@ impl Network {
         ready
     }
 
+    /// What was acknowledged too long ago does not come again.
+    fn may_come(&mut self, to: usize, position: u64, engine_now: Timestamp) -> bool {
+        let parcels = &mut self.inboxes[to].parcels;
+        let Some(parcel) = parcels.get(&position) else { return false };
+        let first = self.acknowledged.get(&(to, parcel.envelope.id.clone()));
+        let is_over = !parcel.garbled && first.is_some_and(|first| first.plus(REPEATED_MAX) < engine_now);
+        if is_over {
+            parcels.remove(&position);
+        }
+        !is_over
+    }
+
     /// The effect of a message is committed.
-    pub fn acknowledge(&mut self, to: usize, position: u64, now: Timestamp) {
+    pub fn acknowledge(&mut self, to: usize, position: u64, now: Timestamp, engine_now: Timestamp) {
+        if let Some(parcel) = self.inboxes[to].parcels.get(&position).filter(|parcel| !parcel.garbled) {
+            self.acknowledged.entry((to, parcel.envelope.id.clone())).or_insert(engine_now);
+        }
         if self.faults.strike(Fault::AckLost) {
             let again = now.plus(Duration::from_millis(self.chance.mostly_short(50, 1_800_000)));
             self.redeliver(to, position, again);

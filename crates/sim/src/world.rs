@@ -82,7 +82,11 @@ impl World {
         let clock = ManualClock::default();
         let trace = Trace::new(&clock, options.trace);
         let faults = Faults::new(seed, options);
-        let split = shop::split(seed, options);
+        let (shop, split) = (Shop::new(seed), shop::split(seed, options));
+        if shop.forgets_soon {
+            faults.leave_out(Fault::ClockJump);
+            faults.leave_out(Fault::ClockSpike);
+        }
         let mut chance = Chance::new(seed ^ options.shuffle.wrapping_mul(0x517c_c1b7_2722_0a95), "schedule");
         for (nth, services) in split.iter().enumerate() {
             trace.note(|| format!("store s{nth}: {}", services.join(", ")));
@@ -91,7 +95,7 @@ impl World {
             began: clock.true_time(),
             gate: Arc::new(Panics { faults: faults.clone(), trace: trace.clone() }),
             registry: tradewind_events::registry(),
-            shop: Shop::new(seed),
+            shop,
             network: Network::new(seed, split.len(), faults.clone()),
             nodes: split.into_iter().enumerate().map(|(nth, services)| Node::new(nth, services)).collect(),
             wires: Wires::new(seed),
