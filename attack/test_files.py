@@ -96,6 +96,41 @@ class Files(unittest.TestCase):
 
         eventually(reported, 90, "a report of the damaged page")
 
+    def test_damage_in_the_log_is_no_answer_is_not_copied_and_not_dropped_at_a_start(self):
+        shop = self.shop()
+        _, token = self.sells(shop)
+        order_id = shop.order(token).expect(201).json["order_id"]
+        shop.becomes(order_id, "confirmed")
+        right = shop.get(f"/v1/orders/{order_id}").expect(200).json
+        log = shop.store + "-wal"
+        with open(log, "r+b") as file:
+            # One byte in the page of each frame.
+            for place in range(32 + 24 + 2_000, os.path.getsize(log), 24 + 4_096):
+                file.seek(place)
+                byte = file.read(1)[0]
+                file.seek(place)
+                file.write(bytes([byte ^ 1]))
+        with open(shop.store, "rb") as file:
+            before = file.read()
+        for _ in range(5):
+            answer = shop.get(f"/v1/orders/{order_id}").expect(200, 500)
+            self.assertTrue(answer.status == 500 or answer.json == right, answer)
+        copy = os.path.join(shop.folder, "copy.db")
+        for command in (["story", order_id], ["events"], ["verify"], ["backup", copy]):
+            status, text = shop.run(*command, "--store", shop.store)
+            self.assertNotEqual(status, 0, (command, text))
+            self.assertIn("-wal", text, command)
+        self.assertFalse(os.path.exists(copy))
+        # A stop puts the log into the store, and must not.
+        shop.stop()
+        serve = ["serve", "--store", shop.store, "--listen", "127.0.0.1:0"]
+        for command in (serve, ["story", order_id, "--store", shop.store], serve):
+            status, text = shop.run(*command)
+            self.assertEqual(status, 3, text)
+            self.assertIn("-wal", text)
+        with open(shop.store, "rb") as file:
+            self.assertEqual(file.read(), before, "the damage was copied")
+
     def test_a_store_in_a_folder_without_rights_is_read(self):
         if os.getuid() != 0:
             self.skipTest("only root can become another user")

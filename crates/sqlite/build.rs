@@ -9,10 +9,12 @@ fn main() {
 
 /// The layer registers itself before `main`. No symbol of it is named, so the linker must be told to keep it.
 fn compile_page_checksums() {
-    println!("cargo::rerun-if-changed=src/sealed.c");
+    for file in ["sealed.c", "sealed.h", "gather.c", "log.c"] {
+        println!("cargo::rerun-if-changed=src/{file}");
+    }
     let include = env::var_os("DEP_SQLITE3_INCLUDE").expect("SQLite is compiled with the program");
     cc::Build::new()
-        .file("src/sealed.c")
+        .files(["src/sealed.c", "src/gather.c", "src/log.c"])
         .include(include)
         .opt_level(3) // every page goes through it, in tests too
         .warnings_into_errors(true)

@@ -155,6 +155,7 @@ CREATE TABLE relay (
     events   INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+-- What operators did. Ids are in the order of time.
 CREATE TABLE audit (
     id       ANY NOT NULL PRIMARY KEY,
     at       INTEGER NOT NULL,
@@ -165,5 +166,3 @@ CREATE TABLE audit (
     version  INTEGER NOT NULL,
     events   INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
--- What operators did, by time.
-CREATE INDEX audit_time ON audit (at);

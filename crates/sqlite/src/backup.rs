@@ -69,7 +69,7 @@ impl SqliteReader {
             // Its first page says that the others have checksums, so it is written before them.
             copy.execute_batch("PRAGMA user_version = 1").map_err(|error| target(&error))?;
         }
-        copy_pages(&source, &mut copy, progress).map_err(|error| match store_error(&error) {
+        copy_pages(&source, &mut copy, progress).map_err(|error| match self.pool.failed(&error) {
             // What cannot be read is no fault of where it goes.
             damaged @ StoreError::Corrupt(_) => damaged.into(),
             _ => target(&error),

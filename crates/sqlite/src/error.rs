@@ -7,6 +7,9 @@ use tradewind_engine::ports::{CommitError, StoreError};
 
 use crate::inode;
 
+/// The code of `log.c` for a frame of the log that does not match its checksum.
+const LOG_DAMAGED: i32 = ffi::SQLITE_IOERR | (97 << 8);
+
 /// Why a store was not opened. Nothing was changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OpenError {
@@ -132,10 +135,16 @@ pub(crate) fn store_error(error: &rusqlite::Error) -> StoreError {
             _ if error.sqlite_extended_error_code() == Some(ffi::SQLITE_IOERR_DATA) => {
                 StoreError::Corrupt(String::from("a page of it is not what was written"))
             }
+            _ if is_log_damage(error) => StoreError::Corrupt(String::from("its -wal file is not what was written")),
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StoreError::Corrupt(reason),
             _ => StoreError::Unusable(reason),
         },
     }
+}
+
+/// A part of the log is not what was written: the next start would not find what is written behind it.
+pub(crate) fn is_log_damage(error: &rusqlite::Error) -> bool {
+    error.sqlite_extended_error_code() == Some(LOG_DAMAGED)
 }
 
 /// What an error means for a batch that wrote to this table.

@@ -5,7 +5,10 @@ use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use rusqlite::{Connection, Result};
 use tradewind_engine::ports::StoreError;
 
-use crate::{error::store_error, source::Source};
+use crate::{
+    error::{is_log_damage, store_error},
+    source::Source,
+};
 
 pub(crate) struct Pool {
     connections_max: usize,
@@ -13,6 +16,8 @@ pub(crate) struct Pool {
     returned: Condvar,
     /// The first damage that a read has met.
     damage: OnceLock<StoreError>,
+    /// The same in the log.
+    log_damage: OnceLock<StoreError>,
     /// Dropped after the connections.
     pub source: Source,
 }
@@ -27,8 +32,8 @@ struct State {
 
 impl Pool {
     pub fn new(source: Source, connections_max: usize) -> Self {
-        let (connections_max, damage) = (connections_max.max(1), OnceLock::new());
-        Self { connections_max, state: Mutex::default(), returned: Condvar::new(), damage, source }
+        let (connections_max, state, returned) = (connections_max.max(1), Mutex::default(), Condvar::new());
+        Self { connections_max, state, returned, damage: OnceLock::new(), log_damage: OnceLock::new(), source }
     }
 
     /// Runs a query on a connection of its own.
@@ -38,9 +43,23 @@ impl Pool {
             Some(connection) => connection,
             None => self.source.connect()?,
         };
-        let answer = query(lease.connection.insert(connection)).map_err(|error| store_error(&error));
+        let answer = query(lease.connection.insert(connection));
         self.source.check()?;
-        answer.map_err(|error| self.note(error))
+        answer.map_err(|error| self.failed(&error))
+    }
+
+    /// What an error of a read means; damage is remembered.
+    pub fn failed(&self, error: &rusqlite::Error) -> StoreError {
+        let failed = self.note(store_error(error));
+        if is_log_damage(error) {
+            self.log_damage.get_or_init(|| failed.clone());
+        }
+        failed
+    }
+
+    /// Refuses when a read has met damage in the log.
+    pub fn check_log(&self) -> std::result::Result<(), StoreError> {
+        self.log_damage.get().cloned().map_or(Ok(()), Err)
     }
 
     /// Remembers damage.

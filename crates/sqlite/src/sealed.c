@@ -1,4 +1,4 @@
-/* Page checksums: a layer between SQLite and the file system.
+/* Page checksums: a layer between SQLite and the file system. `log.c` has those of the write-ahead log.
  *
  * SQLite believes what it reads from the database file: a byte that a disk has changed becomes a wrong answer. This layer
  * puts a checksum into the last eight bytes of each page that is written to a database file, and compares it when the
@@ -10,8 +10,7 @@
  * checksum with it; one that it has changed has the checksum of its former content, which is not accepted.
  */
 
-#include <sqlite3.h>
-#include <stdint.h>
+#include "sealed.h"
 #include <string.h>
 
 #define SEAL_BYTES 8
@@ -20,17 +19,8 @@
 #define NOT_KNOWN (-1)
 #define LOST_BYTES_MIN 64 /* so many zeros before a missing checksum are no content */
 
-/* An open database file. The file of the layer below follows it. */
-typedef struct {
-  sqlite3_file base;
-  int page_bytes; /* 0: its pages have no checksums; NOT_KNOWN until its header is there */
-} SealedFile;
-
 static sqlite3_vfs *below;
 static sqlite3_vfs layer;
-
-static SealedFile *sealed(sqlite3_file *file) { return (SealedFile *)file; }
-static sqlite3_file *inner(sqlite3_file *file) { return (sqlite3_file *)(sealed(file) + 1); }
 
 static uint64_t rotated(uint64_t x, int by) { return (x << by) | (x >> (64 - by)); }
 
@@ -90,10 +80,6 @@ static int lost_its_header(unsigned char *page, int bytes) {
   int lost = found != 0 && found == checksum(page, bytes - SEAL_BYTES, 1);
   page[RESERVED_AT] = reserved;
   return lost;
-}
-
-static uint32_t four_at(const unsigned char *at) {
-  return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
 }
 
 /* Whether the end of a page was lost: its last bytes are zeros, where SQLite has put something. A page of a tree is
@@ -202,18 +188,60 @@ static int sector(sqlite3_file *f) { return inner(f)->pMethods->xSectorSize(inne
 static int shm_map(sqlite3_file *f, int page, int bytes, int extend, void volatile **to) {
   return inner(f)->pMethods->xShmMap(inner(f), page, bytes, extend, to);
 }
+/* The first of these locks is the right to write to the log. */
 static int shm_lock(sqlite3_file *f, int offset, int n, int flags) {
+  if (offset == 0 && flags == (SQLITE_SHM_UNLOCK | SQLITE_SHM_EXCLUSIVE)) memset(&sealed(f)->writing, 0, sizeof(Writing));
   return inner(f)->pMethods->xShmLock(inner(f), offset, n, flags);
 }
-static void shm_barrier(sqlite3_file *f) { inner(f)->pMethods->xShmBarrier(inner(f)); }
+/* Between the two copies of the head of the index, of which others look for both: what it tells of is written first. It is
+ * already, but where nothing is flushed; then the frame that is missing does not match. */
+static void shm_barrier(sqlite3_file *f) {
+  if (sealed(f)->log != 0) (void)tradewind_write_gathered(&sealed(f)->log->base);
+  inner(f)->pMethods->xShmBarrier(inner(f));
+}
 static int shm_unmap(sqlite3_file *f, int delete) { return inner(f)->pMethods->xShmUnmap(inner(f), delete); }
 
-#define BASIC close_file, read_page, write_page, cut, flush, size, lock, unlock, reserved, control, sector, traits
-static const sqlite3_io_methods with_log = {3, BASIC, shm_map, shm_lock, shm_barrier, shm_unmap, fetch, unfetch};
-static const sqlite3_io_methods without_log = {1, BASIC, 0, 0, 0, 0, 0, 0};
+#define PAGES \
+  close_file, read_page, write_page, cut, flush, size, lock, unlock, reserved, control, sector, traits
+static const sqlite3_io_methods with_log = {3, PAGES, shm_map, shm_lock, shm_barrier, shm_unmap, fetch, unfetch};
+static const sqlite3_io_methods without_log = {1, PAGES, 0, 0, 0, 0, 0, 0};
+
+/* Of a log: what was put off goes first. */
+static int close_log(sqlite3_file *f) {
+  int written = tradewind_write_gathered(f);
+  sqlite3_free(sealed(f)->gathered);
+  sealed(f)->database->log = 0;
+  int closed = close_file(f);
+  return written != SQLITE_OK ? written : closed;
+}
+static int cut_log(sqlite3_file *f, sqlite3_int64 bytes) {
+  int written = tradewind_write_gathered(f);
+  return written != SQLITE_OK ? written : cut(f, bytes);
+}
+static int log_size(sqlite3_file *f, sqlite3_int64 *bytes) {
+  int written = tradewind_write_gathered(f);
+  return written != SQLITE_OK ? written : size(f, bytes);
+}
+static const sqlite3_io_methods of_log = {
+  1, close_log, tradewind_log_read, tradewind_log_write, cut_log, tradewind_log_flush, log_size, lock, unlock, reserved,
+  control, sector, traits, 0, 0, 0, 0, 0, 0};
+
+/* SQLite names a log by a part of what it knows of the database. */
+static int open_log(const char *name, sqlite3_file *file, int flags, int *out_flags) {
+  sqlite3_file *database = sqlite3_database_file_object(name);
+  if (database->pMethods != &with_log) return below->xOpen(below, name, file, flags, out_flags);
+  memset(file, 0, sizeof(SealedFile));
+  sealed(file)->database = sealed(database);
+  int done = below->xOpen(below, name, inner(file), flags, out_flags);
+  if (inner(file)->pMethods == 0) return done;
+  file->pMethods = &of_log;
+  sealed(database)->log = sealed(file);
+  return done;
+}
 
 static int open_file(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags, int *out_flags) {
   (void)vfs;
+  if (flags & SQLITE_OPEN_WAL) return open_log(name, file, flags, out_flags);
   if (!(flags & SQLITE_OPEN_MAIN_DB)) return below->xOpen(below, name, file, flags, out_flags);
   memset(file, 0, sizeof(SealedFile));
   sealed(file)->page_bytes = NOT_KNOWN;

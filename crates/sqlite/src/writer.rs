@@ -66,7 +66,8 @@ impl Writer for SqliteWriter {
         if let Some(failed) = &self.failed {
             return Err(failed.clone().into());
         }
-        let applied = self.in_place(|watch| watch.before()).and_then(|()| self.apply(commit));
+        let whole = self.readers.check_log().map_err(CommitError::from);
+        let applied = whole.and_then(|()| self.in_place(|watch| watch.before())).and_then(|()| self.apply(commit));
         let applied = applied.and_then(|()| self.in_place(Watch::after));
         if let Err(error) = &applied {
             self.roll_back(error);

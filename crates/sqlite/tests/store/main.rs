@@ -4,6 +4,7 @@
 mod backup;
 mod damage;
 mod ids;
+mod log;
 mod opening;
 mod place;
 mod refusals;
