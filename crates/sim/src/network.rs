@@ -1,5 +1,5 @@
 //! What lies between the stores: messages on their way to each of them. A broker that delays, repeats and reorders,
-//! and forgets nothing that was not acknowledged. What was acknowledged it repeats for a while at most.
+//! and forgets nothing that was not acknowledged. What has taken effect it repeats for a while at most.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -33,9 +33,8 @@ pub struct Parcel {
 /// No moment that comes.
 pub const NEVER: Timestamp = Timestamp::from_millis(i64::MAX);
 
-/// So long after a message was acknowledged first the broker may still repeat it: far less than rows of the inbox are
-/// kept.
-const REPEATED_MAX: Duration = Duration::from_mins(20);
+/// Where rows of the inbox are forgotten after hours, the broker repeats a message no longer than this after its effect.
+const REPEATED_MAX: Duration = Duration::from_hours(1);
 
 /// What is delivered to a store.
 pub struct Delivery {
@@ -63,13 +62,15 @@ pub struct Network {
     delay_ms_max: u64,
     /// The bodies of what arrived broken, by store and position.
     garbled: BTreeMap<(usize, u64), Arc<[u8]>>,
-    /// When an event was acknowledged first, by the time of the store that it is for.
-    acknowledged: BTreeMap<(usize, Id), Timestamp>,
+    /// A message comes again no longer than this after its effect, by the time of its store.
+    repeats_for: Duration,
+    /// When the effect of an event was committed in a store, by the time of that.
+    received: BTreeMap<(usize, Id), Timestamp>,
     pub delivered: u64,
 }
 
 impl Network {
-    pub fn new(seed: u64, stores: usize, faults: Faults) -> Self {
+    pub fn new(seed: u64, stores: usize, faults: Faults, forgets_soon: bool) -> Self {
         let mut chance = Chance::new(seed, "network");
         Self {
             inboxes: (0..stores).map(|_| Inbox::default()).collect(),
@@ -78,7 +79,8 @@ impl Network {
             unordered: chance.percent(50),
             delay_ms_max: chance.pick(&[0, 20, 300, 5_000, 30_000]),
             garbled: BTreeMap::new(),
-            acknowledged: BTreeMap::new(),
+            repeats_for: if forgets_soon { REPEATED_MAX } else { Duration::MAX },
+            received: BTreeMap::new(),
             delivered: 0,
             chance,
         }
@@ -178,12 +180,17 @@ impl Network {
         ready
     }
 
-    /// What was acknowledged too long ago does not come again.
+    /// The effect of an event is committed in a store.
+    pub fn received(&mut self, to: usize, event_id: Id, at: Timestamp) {
+        self.received.entry((to, event_id)).or_insert(at);
+    }
+
+    /// What has taken effect too long ago does not come again.
     fn may_come(&mut self, to: usize, position: u64, engine_now: Timestamp) -> bool {
         let parcels = &mut self.inboxes[to].parcels;
         let Some(parcel) = parcels.get(&position) else { return false };
-        let first = self.acknowledged.get(&(to, parcel.envelope.id.clone()));
-        let is_over = !parcel.garbled && first.is_some_and(|first| first.plus(REPEATED_MAX) < engine_now);
+        let received = self.received.get(&(to, parcel.envelope.id.clone()));
+        let is_over = received.is_some_and(|at| at.plus(self.repeats_for) < engine_now);
         if is_over {
             parcels.remove(&position);
         }
@@ -191,10 +198,7 @@ impl Network {
     }
 
     /// The effect of a message is committed.
-    pub fn acknowledge(&mut self, to: usize, position: u64, now: Timestamp, engine_now: Timestamp) {
-        if let Some(parcel) = self.inboxes[to].parcels.get(&position).filter(|parcel| !parcel.garbled) {
-            self.acknowledged.entry((to, parcel.envelope.id.clone())).or_insert(engine_now);
-        }
+    pub fn acknowledge(&mut self, to: usize, position: u64, now: Timestamp) {
         if self.faults.strike(Fault::AckLost) {
             let again = now.plus(Duration::from_millis(self.chance.mostly_short(50, 1_800_000)));
             self.redeliver(to, position, again);

@@ -15,14 +15,13 @@ use crate::{Options, chance::Chance};
 pub const SERVICES: [&str; 9] =
     ["identity", "catalog", "inventory", "carts", "orders", "payments", "shipping", "notifications", "query"];
 
-/// A row of the inbox is kept that long after its batch was opened at least. That may be an hour before the message is
-/// acknowledged, and a repeated one waits for a while, too.
+/// Longer than the broker repeats a message, and than a repeated one waits for a batch.
 const INBOX_KEPT_SOON: Duration = Duration::from_hours(2);
 
 /// What all its processes are started with.
 pub struct Shop {
     pub limits: Limits,
-    /// Rows of the inbox are kept for hours only. Nobody sets the clock ahead by as much.
+    /// Rows of the inbox are kept for hours only.
     pub forgets_soon: bool,
     cart_secret: Arc<[u8]>,
     reservation_ttl: Duration,

@@ -11,7 +11,7 @@ use tradewind_events::{Envelope, Id, Timestamp};
 
 use tradewind_memory::ManualClock;
 
-use crate::{chance::Chance, fault::Fault, node::Engine, world::World};
+use crate::{chance::Chance, fault::Fault, node::Engine, watch, world::World};
 
 /// Messages that a store takes at a time.
 const DELIVERED_MAX: u64 = 12;
@@ -94,6 +94,9 @@ impl World {
         if written.is_ok() {
             self.watch(&commit);
             self.judge_order(nth, &commit);
+            for row in watch::written::<InboxRow>(&commit) {
+                self.network.received(nth, row.event_id, row.received_at);
+            }
             self.nodes[nth].dues.committed(&commit);
         }
         if written.is_ok() && self.faults.strike(Fault::CrashAfterCommit) {
@@ -149,12 +152,11 @@ impl World {
                     engine.relay.offer(batch.segment, &batch.events);
                 }
             }
-            let engine_now = engine.core.clock().now();
             if !batch.receipts.is_empty() && self.faults.strike(Fault::CrashBeforeAck) {
                 return self.crash(nth, "dies before it acknowledges");
             }
             for receipt in batch.receipts {
-                self.network.acknowledge(nth, position(&receipt.position), now, engine_now);
+                self.network.acknowledge(nth, position(&receipt.position), now);
             }
         }
     }
@@ -260,7 +262,7 @@ impl World {
             };
             engine.core.accept(message);
             if early {
-                self.network.acknowledge(nth, delivery.position, now, engine_now);
+                self.network.acknowledge(nth, delivery.position, now);
             }
             self.trace.note(|| {
                 let (name, event) = (&self.nodes[nth].name, &delivery.envelope);

@@ -82,17 +82,21 @@ impl Core {
 
     /// Puts in line what is parked for consumers that were resumed, as far as there is room.
     pub(super) fn drain(&mut self) -> Result<(), StoreError> {
+        let room = self.intake.parked_room();
+        if self.drains.is_empty() || room == 0 {
+            return Ok(());
+        }
         let incomplete = self.drains.iter().filter(|(_, drain)| !drain.is_complete).map(|(consumer, _)| *consumer);
-        for consumer in incomplete.collect::<Vec<_>>() {
-            self.put_in_line(consumer)?;
+        let incomplete: Vec<&'static str> = incomplete.collect();
+        for consumer in &incomplete {
+            self.put_in_line(consumer, room.div_ceil(incomplete.len()))?;
             self.end_drain(consumer);
         }
         Ok(())
     }
 
-    fn put_in_line(&mut self, consumer: &'static str) -> Result<(), StoreError> {
-        let room = self.intake.parked_room();
-        let Some(drain) = self.drains.get_mut(consumer).filter(|_| room > 0) else { return Ok(()) };
+    fn put_in_line(&mut self, consumer: &'static str, room: usize) -> Result<(), StoreError> {
+        let Some(drain) = self.drains.get_mut(consumer) else { return Ok(()) };
         let list = List::of(ParkedRow::TABLE, u32::try_from(room).unwrap_or(u32::MAX))
             .equal("consumer", Value::Text(consumer.into()))
             .equal("reason", Value::Text(ParkedReason::Paused.as_str().into()));

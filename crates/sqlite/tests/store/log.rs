@@ -296,7 +296,9 @@ fn a_transaction_that_writes_pages_of_the_log_again_reads_them_itself() {
             connection.execute("UPDATE audit SET detail = ?1 WHERE actor = 'a'", [detail]).unwrap();
         }
         assert!(rows("SELECT count(*) FROM audit WHERE detail = 'f'") >= 1_000);
-        connection.execute_batch("SAVEPOINT s; UPDATE audit SET detail = 'g' WHERE actor = 'a'; ROLLBACK TO s").unwrap();
+        connection
+            .execute_batch("SAVEPOINT s; UPDATE audit SET detail = 'g' WHERE actor = 'a'; ROLLBACK TO s")
+            .unwrap();
         assert_eq!(rows("SELECT count(*) FROM audit WHERE detail = 'g'"), 0);
         connection.execute_batch(end).unwrap();
     };
