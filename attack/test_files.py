@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import stat
 import subprocess
 import unittest
@@ -58,6 +59,27 @@ class Files(unittest.TestCase):
 
         self.loses(replace)
 
+    def test_a_truncated_index_ends_the_shop_and_loses_no_acknowledged_order(self):
+        # SQLite shares the index of its log between processes by mapping the file. No process can survive that the file
+        # becomes shorter than what it has mapped.
+        shop = self.shop()
+        _, token = self.sells(shop)
+        orders = [shop.order(token).expect(201).json["order_id"] for _ in range(20)]
+        os.truncate(shop.store + "-shm", 0)
+        for _ in range(100):
+            try:
+                answer = shop.order(token, wait=0)
+            except OSError:
+                break
+            if answer.status == 201:
+                orders.append(answer.json["order_id"])
+        self.assertEqual(shop.process.wait(60), -signal.SIGBUS, shop.log()[-2000:])
+        shop.start()
+        shop.staff = shop.sign_in("admin@example.org")
+        for order_id in orders:
+            shop.becomes(order_id, "confirmed")
+        shop.audit()
+
     def test_a_hard_link_does_not_open_a_store_twice(self):
         shop = self.shop()
         self.sells(shop)
@@ -110,16 +132,24 @@ class Files(unittest.TestCase):
                 byte = file.read(1)[0]
                 file.seek(place)
                 file.write(bytes([byte ^ 1]))
-        with open(shop.store, "rb") as file:
-            before = file.read()
+        # Without the checksum, which is only in the store.
+        content = lambda file, start: {bytes(page[start : start + 4_088]) for page in iter(lambda: file.read(start + 4_096), b"")}
+        with open(log, "rb") as file:
+            file.seek(32)
+            wrong = content(file, 24)
         for _ in range(5):
-            answer = shop.get(f"/v1/orders/{order_id}").expect(200, 500)
+            try:
+                answer = shop.get(f"/v1/orders/{order_id}").expect(200, 500)
+            except OSError:
+                # Something was to be committed after the damage had been read.
+                self.assertEqual(shop.process.wait(60), 3, shop.log()[-2000:])
+                break
             self.assertTrue(answer.status == 500 or answer.json == right, answer)
         copy = os.path.join(shop.folder, "copy.db")
         for command in (["story", order_id], ["events"], ["verify"], ["backup", copy]):
             status, text = shop.run(*command, "--store", shop.store)
             self.assertNotEqual(status, 0, (command, text))
-            self.assertIn("-wal", text, command)
+            self.assertIn("its -wal file is not what was written", text, command)
         self.assertFalse(os.path.exists(copy))
         # A stop puts the log into the store, and must not.
         shop.stop()
@@ -127,9 +157,9 @@ class Files(unittest.TestCase):
         for command in (serve, ["story", order_id, "--store", shop.store], serve):
             status, text = shop.run(*command)
             self.assertEqual(status, 3, text)
-            self.assertIn("-wal", text)
+            self.assertIn("its -wal file is not what was written", text)
         with open(shop.store, "rb") as file:
-            self.assertEqual(file.read(), before, "the damage was copied")
+            self.assertFalse(wrong & content(file, 0), "the damage was copied")
 
     def test_a_store_in_a_folder_without_rights_is_read(self):
         if os.getuid() != 0:

@@ -23,7 +23,7 @@ pub struct Measure {
     pub run: fn(&mut World) -> Result<Vec<Line>, Failure>,
 }
 
-pub const MEASURES: [Measure; 11] = [
+pub const MEASURES: [Measure; 12] = [
     Measure { name: "one_tx", says: "a whole order as one transaction in PostgreSQL", run: rates::one_tx },
     Measure {
         name: "embedded_in_process",
@@ -34,6 +34,11 @@ pub const MEASURES: [Measure; 11] = [
         name: "embedded_http",
         says: "settled orders over HTTP with the load on the same cores, by one_tx",
         run: rates::embedded_http,
+    },
+    Measure {
+        name: "few_clients",
+        says: "settled orders over HTTP with 8 and with 32 clients, by one_tx with as many, and the slowest hundredth",
+        run: rates::few_clients,
     },
     Measure { name: "hot_sku", says: "all orders on one SKU, by orders spread evenly", run: rates::hot_sku },
     Measure {

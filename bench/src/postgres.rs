@@ -101,12 +101,32 @@ impl Postgres {
     }
 
     fn with_clients(&self, clients: u32, seconds: u32) -> Result<f64, Failure> {
+        let output = done(&mut self.pgbench(clients, seconds))?;
+        rate_of(&String::from_utf8_lossy(&output.stdout))
+    }
+
+    /// Orders a second with so many clients, and how long the slowest hundredth of them took at least, in microseconds.
+    /// That each one is noted for it makes them hardly slower.
+    pub fn one_tx_timed(&self, clients: u32, seconds: u32) -> Result<(f64, f64), Failure> {
+        let notes = self.folder.join("notes");
+        fs::create_dir(&notes)?;
+        let mut pgbench = self.pgbench(clients, seconds);
+        pgbench.arg("--log").arg("--log-prefix").arg(notes.join("of"));
+        let output = done(&mut pgbench)?;
+        let mut micros = Vec::new();
+        for thread in fs::read_dir(&notes)? {
+            micros.extend(fs::read_to_string(thread?.path())?.lines().filter_map(micros_of));
+        }
+        fs::remove_dir_all(&notes)?;
+        Ok((rate_of(&String::from_utf8_lossy(&output.stdout))?, percentile_99(micros)))
+    }
+
+    fn pgbench(&self, clients: u32, seconds: u32) -> Command {
         let (clients_text, threads, seconds) = (clients.to_string(), clients.min(2).to_string(), seconds.to_string());
         let mut pgbench = self.client("pgbench");
         pgbench.args(["--no-vacuum", "--protocol=prepared", "--client", &clients_text, "--jobs", &threads]);
         pgbench.args(["--time", &seconds, "--file"]).arg(self.folder.join("one_tx.sql")).arg("postgres");
-        let output = done(&mut pgbench)?;
-        rate_of(&String::from_utf8_lossy(&output.stdout))
+        pgbench
     }
 
     fn data(&self) -> PathBuf {
@@ -150,6 +170,18 @@ fn rate_of(told: &str) -> Result<f64, Failure> {
     Ok(rate.parse()?)
 }
 
+/// How long a transaction took that pgbench has noted: `client transaction microseconds …`.
+fn micros_of(note: &str) -> Option<f64> {
+    note.split_whitespace().nth(2)?.parse().ok()
+}
+
+/// What 99 of 100 take at most; of none it is 0.
+fn percentile_99(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let nth = (values.len() * 99).div_ceil(100).saturating_sub(1);
+    values.get(nth).copied().unwrap_or_default()
+}
+
 fn done(command: &mut Command) -> Result<Output, Failure> {
     let output = command.output().map_err(|error| format!("{}: {error}", command.get_program().display()))?;
     if output.status.success() {
@@ -170,5 +202,14 @@ mod tests {
         assert!((rate_of(&told(0)).unwrap() - 3_200.5).abs() < f64::EPSILON);
         assert!(rate_of(&told(1)).is_err());
         assert!(rate_of("").is_err());
+    }
+
+    #[test]
+    fn the_slowest_hundredth_is_left_out() {
+        let notes = (1..=200).map(|nth| format!("0 {nth} {} 0 1700000000 1", nth * 10));
+        let micros: Vec<f64> = notes.filter_map(|note| micros_of(&note)).collect();
+        assert!((percentile_99(micros) - 1_980.0).abs() < f64::EPSILON);
+        assert!(percentile_99(Vec::new()).abs() < f64::EPSILON);
+        assert_eq!(micros_of("progress"), None);
     }
 }

@@ -134,15 +134,22 @@ impl World {
 
     /// Orders a second of PostgreSQL, where it is not left out.
     pub fn one_tx(&mut self) -> Result<Option<f64>, Failure> {
-        if !self.with_postgres {
-            return Ok(None);
-        }
-        if self.postgres.is_none() {
+        let seconds = self.scale.seconds;
+        self.postgres()?.map(|postgres| postgres.one_tx(seconds)).transpose()
+    }
+
+    /// The same with so many clients, and the microseconds that 99 of 100 orders took at most.
+    pub fn one_tx_timed(&mut self, clients: u32) -> Result<Option<(f64, f64)>, Failure> {
+        let seconds = self.scale.seconds;
+        self.postgres()?.map(|postgres| postgres.one_tx_timed(clients, seconds)).transpose()
+    }
+
+    fn postgres(&mut self) -> Result<Option<&mut Postgres>, Failure> {
+        if self.with_postgres && self.postgres.is_none() {
             // The folder is its owner's, who is somebody else where this is run by root.
             self.postgres = Some(Postgres::start(&self.folder.join("postgres"))?);
         }
-        let seconds = self.scale.seconds;
-        self.postgres.as_mut().map(|postgres| postgres.one_tx(seconds)).transpose()
+        Ok(self.postgres.as_mut())
     }
 
     /// How many clients were the fastest for PostgreSQL.

@@ -6,7 +6,7 @@ use super::{MB, compared, float, violations_of};
 use crate::{
     Failure,
     line::{Line, RATE, Target},
-    pairs::{Turn, by_turns, median},
+    pairs::{Medians, Turn, by_turns, median},
     run::World,
     server::Loaded,
     store,
@@ -14,6 +14,9 @@ use crate::{
 
 /// How many clients buy at a time; the count that is the fastest for the shop is measured, as for PostgreSQL.
 const CLIENTS: [u32; 3] = [64, 128, 256];
+
+/// So many clients of a shop with little to do, the name of their rate, and that of their slowest hundredth.
+const FEW: [(u32, &str, Option<&str>); 2] = [(8, "http_8", Some("p99_8")), (32, "http_32", None)];
 
 pub fn one_tx(world: &mut World) -> Result<Vec<Line>, Failure> {
     let mut rates = Vec::new();
@@ -94,6 +97,41 @@ pub fn embedded_http(world: &mut World) -> Result<Vec<Line>, Failure> {
         ("MB in memory", float(memory) / MB),
     ];
     Ok(vec![Line { beside, violations, ..compared("embedded_http", medians, Target::AtLeast(1.5)) }])
+}
+
+/// A few clients, as most shops have: each waits for its order before it sends the next. Beside as many of PostgreSQL.
+pub fn few_clients(world: &mut World) -> Result<Vec<Line>, Failure> {
+    let (shop, life) = world.shop()?;
+    let market = world.scale.market.to_string();
+    let mut confirmed = 0;
+    let mut lines = Vec::new();
+    for (clients, rate_name, p99_name) in FEW {
+        let (mut ours_p99, mut baseline_p99) = (Vec::new(), Vec::new());
+        let medians = by_turns(world.scale.pairs, |turn| {
+            if turn == Turn::Baseline {
+                let timed = world.one_tx_timed(clients)?;
+                baseline_p99.extend(timed.map(|(_, p99)| p99 / 1e3));
+                return Ok(timed.map(|(rate, _)| rate));
+            }
+            let concurrency = clients.to_string();
+            let loaded = shop
+                .load(world.scale.http, &["--skus", &market, "--customers", &market, "--concurrency", &concurrency])?;
+            confirmed += loaded.confirmed;
+            ours_p99.push(loaded.p99_micros / 1e3);
+            Ok(Some(loaded.ended_per_second()))
+        })?;
+        lines.push(compared(rate_name, medians, Target::AtLeast(1.0)));
+        if let Some(name) = p99_name {
+            let ratios = baseline_p99.iter().zip(&ours_p99).map(|(baseline, ours)| ours / baseline);
+            let ratio = (!baseline_p99.is_empty()).then(|| median(ratios.collect::<Vec<_>>()));
+            let baseline = ratio.map(|_| median(baseline_p99));
+            let medians = Medians { ours: median(ours_p99), baseline, ratio };
+            lines.push(Line { unit: "ms", ..compared(name, medians, Target::AtMost(2.0)) });
+        }
+    }
+    life.stop()?;
+    let violations = violations_of(&shop, confirmed)?;
+    Ok(lines.into_iter().map(|line| Line { violations, ..line }).collect())
 }
 
 /// Inside one process, where nothing hides what it costs. An order for one SKU has one line, so all have.

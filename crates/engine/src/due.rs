@@ -249,6 +249,9 @@ mod tests {
         fn last_segment(&self) -> Result<u64, StoreError> {
             unreachable!("a window lists")
         }
+        fn last_commit_at(&self) -> Result<Timestamp, StoreError> {
+            unreachable!("a window lists")
+        }
     }
 
     #[derive(Debug, Clone, Copy)]

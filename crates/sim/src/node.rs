@@ -16,7 +16,7 @@ use crate::{
     network::NEVER,
     order::Behind,
     punctual::{Dues, Hands},
-    rejecting::Rejecting,
+    rejecting::rejecting,
     shop::Shop,
     trace::Trace,
 };
@@ -131,7 +131,7 @@ impl Node {
             epoch,
             services,
             registry: with.registry.clone(),
-            reader: Arc::new(Rejecting::new(self.store.clone(), with.faults, with.trace)),
+            reader: Arc::new(rejecting(self.store.clone(), with.faults, with.trace)),
             clock: EngineTime::new(Arc::new(with.clock.clone())),
             // Ids sort by the order in which they were minted, also over a restart.
             ids: Box::new(CountedIds::new(&format!("{}.{epoch:03}", self.name))),

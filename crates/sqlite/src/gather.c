@@ -31,6 +31,10 @@ int tradewind_write_gathered(sqlite3_file *file) {
   return done;
 }
 
+void tradewind_forget_gathered(sqlite3_file *file) {
+  if (sealed(file)->gathered != 0) sealed(file)->gathered->bytes = 0;
+}
+
 int tradewind_gather(sqlite3_file *file, const void *from, int bytes, sqlite3_int64 offset) {
   Gathered *gathered = sealed(file)->gathered;
   if (gathered == 0 && (gathered = sqlite3_malloc(sizeof *gathered)) != 0) {

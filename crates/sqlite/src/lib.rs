@@ -9,7 +9,10 @@
 //!
 //! **Invariant:** a commit is acknowledged only when it is in the files that the next start opens (`place.rs`).
 //!
-//! **Invariant:** each page of the file has a checksum, which is compared when the page is read (`sealed.c`).
+//! **Invariant:** each page of the file has a checksum, which is compared when the page is read (`sealed.c`), and so has each
+//! frame of its log (`log.c`).
+//!
+//! **Invariant:** what was committed behind damage in the log is not dropped: the store does not open (`log.c`).
 //!
 //! Nothing here knows a service: tables come as [`tradewind_engine::Table`], their SQL from `migrations/`.
 

@@ -6,10 +6,11 @@
  *
  * Recovery ends at the first frame that does not match, because a crash tears the end of a log. Where committed work is
  * behind that frame, it is damage, and to end there would drop what was acknowledged. Either of these shows it:
+ * - Behind each commit that is flushed, this layer writes a mark. The next commit overwrites it. It is not flushed itself, so
+ *   a failure of the power may lose it.
  * - A commit is flushed before the next one is written. So a frame that goes on from the end of a commit shows that this
- *   commit was on the disk.
- * - Behind each commit that is flushed, this layer writes a mark. The next commit overwrites it. It is not flushed itself,
- *   so a failure of the power may lose it: then damage in the last commit looks like a commit that was torn.
+ *   commit was on the disk. Without the mark, damage in the last commit looks like a commit that was torn, and so may damage
+ *   in the last frame of the one before.
  */
 
 #include "sealed.h"
@@ -19,6 +20,7 @@
 #define LINK_BYTES 16 /* the salts and the checksum, of the header as of the head of a frame */
 #define MAGIC 0x377f0682u /* but for the last bit, which says the order of bytes */
 #define MARK "TRWD-end"
+#define SECTOR_BYTES 512 /* that a failure of the power leaves whole or as they were */
 #define PAGE_BYTES_MIN 512
 #define PAGE_BYTES_MAX 65536
 
@@ -40,12 +42,15 @@ static void add(uint32_t sum[2], const unsigned char *from, int bytes, int big_e
 #else
   int swapped = big_endian;
 #endif
+  uint32_t first = sum[0], second = sum[1];
   for (int at = 0; at < bytes; at += 8) {
     uint32_t words[2];
     memcpy(words, from + at, sizeof words);
-    sum[0] += (swapped ? __builtin_bswap32(words[0]) : words[0]) + sum[1];
-    sum[1] += (swapped ? __builtin_bswap32(words[1]) : words[1]) + sum[0];
+    first += (swapped ? __builtin_bswap32(words[0]) : words[0]) + second;
+    second += (swapped ? __builtin_bswap32(words[1]) : words[1]) + first;
   }
+  sum[0] = first;
+  sum[1] = second;
 }
 
 /* Whether the checksum of this frame goes on from the one before. The header says the order of bytes, and may be damaged
@@ -71,24 +76,28 @@ static int is_mark(const unsigned char *at, sqlite3_int64 offset, const unsigned
   return ((uint64_t)four_at(at + 8) << 32 | four_at(at + 12)) == (uint64_t)offset;
 }
 
-/* Whether a commit that was flushed ends behind the beginning of this frame. Without salts it is one of any log. */
+/* Whether a commit that was flushed ends behind the beginning of this frame. Without salts it is one of any log.
+ *
+ * In the torn end of a log any sectors may be there. A head that lies in two of them may have the end of one commit and the
+ * checksum of another, unless its frame is whole. */
 static int lost_behind(sqlite3_file *file, sqlite3_int64 from, int page_bytes, const unsigned char *salts, int *lost) {
   int frame_bytes = page_bytes + FRAME_HEAD_BYTES, ends_commit = 0;
   sqlite3_int64 end;
   int done = inner(file)->pMethods->xFileSize(inner(file), &end);
-  unsigned char *buffer = sqlite3_malloc(frame_bytes), before[FRAME_HEAD_BYTES] = {0};
-  if (buffer == 0) return SQLITE_NOMEM;
+  unsigned char *frame = sqlite3_malloc(frame_bytes), before[FRAME_HEAD_BYTES] = {0};
+  if (frame == 0) return SQLITE_NOMEM;
   *lost = 0;
   for (sqlite3_int64 at = from; done == SQLITE_OK && !*lost && at + FRAME_HEAD_BYTES <= end; at += frame_bytes) {
-    done = read_below(file, buffer, frame_bytes, at);
+    const unsigned char *of_log = salts ? salts : before + 8;
+    done = read_below(file, frame, frame_bytes, at);
     if (done == SQLITE_IOERR_SHORT_READ) done = SQLITE_OK; /* the rest are zeros */
-    int is_next = ends_commit && is_same_log(before + 8, buffer + 8) && at + frame_bytes <= end;
-    *lost = (at > from && is_mark(buffer, at, salts ? salts : before + 8)) ||
-            (is_next && goes_on(before + 8, buffer, buffer + FRAME_HEAD_BYTES, page_bytes));
-    memcpy(before, buffer, FRAME_HEAD_BYTES);
-    ends_commit = four_at(before + 4) != 0 && (salts == 0 || is_same_log(before + 8, salts));
+    int is_next = at > from && at + frame_bytes <= end && is_same_log(frame + 8, of_log) &&
+                  goes_on(before + 8, frame, frame + FRAME_HEAD_BYTES, page_bytes);
+    *lost = (is_next && ends_commit) || (at > from && is_mark(frame, at, of_log));
+    ends_commit = four_at(frame + 4) != 0 && (is_next || at % SECTOR_BYTES <= SECTOR_BYTES - FRAME_HEAD_BYTES);
+    memcpy(before, frame, FRAME_HEAD_BYTES);
   }
-  sqlite3_free(buffer);
+  sqlite3_free(frame);
   return done;
 }
 
@@ -98,7 +107,7 @@ static int damaged(sqlite3_file *file, const char *what, sqlite3_int64 offset) {
   return LOG_DAMAGED;
 }
 
-/* Before recovery. SQLite takes a log with another header for an empty one. */
+/* Before recovery. SQLite takes a log with another header for an empty one. The header is within one sector. */
 static int check_header(sqlite3_file *file, const unsigned char *header) {
   uint32_t sum[2] = {0, 0};
   add(sum, header, 24, header[3] & 1);
@@ -149,7 +158,7 @@ int tradewind_log_read(sqlite3_file *file, void *to, int bytes, sqlite3_int64 of
   return SQLITE_OK;
 }
 
-/* Nothing is written behind damage: the next start would not find it. */
+/* Nothing is written behind damage, because the next start would not find it. */
 int tradewind_log_write(sqlite3_file *file, const void *from, int bytes, sqlite3_int64 offset) {
   Writing *writing = &sealed(file)->database->writing;
   if (sealed(file)->damaged) return LOG_DAMAGED;
@@ -157,6 +166,7 @@ int tradewind_log_write(sqlite3_file *file, const void *from, int bytes, sqlite3
     memcpy(writing->head, from, FRAME_HEAD_BYTES);
     writing->head_at = offset;
   } else if (is_page_size(bytes) && writing->head_at + FRAME_HEAD_BYTES == offset) {
+    writing->head_at = 0;
     writing->end = four_at(writing->head + 4) != 0 ? offset + bytes : 0;
   } else if (is_page_size(bytes)) {
     /* A large transaction changes a page once more that it has written already. */

@@ -188,9 +188,13 @@ static int sector(sqlite3_file *f) { return inner(f)->pMethods->xSectorSize(inne
 static int shm_map(sqlite3_file *f, int page, int bytes, int extend, void volatile **to) {
   return inner(f)->pMethods->xShmMap(inner(f), page, bytes, extend, to);
 }
-/* The first of these locks is the right to write to the log. */
+/* The first of these locks is the right to write to the log. What was put off until it ends was rolled back, and others
+ * may write in its place. */
 static int shm_lock(sqlite3_file *f, int offset, int n, int flags) {
-  if (offset == 0 && flags == (SQLITE_SHM_UNLOCK | SQLITE_SHM_EXCLUSIVE)) memset(&sealed(f)->writing, 0, sizeof(Writing));
+  if (offset == 0 && flags == (SQLITE_SHM_UNLOCK | SQLITE_SHM_EXCLUSIVE)) {
+    memset(&sealed(f)->writing, 0, sizeof(Writing));
+    if (sealed(f)->log != 0) tradewind_forget_gathered(&sealed(f)->log->base);
+  }
   return inner(f)->pMethods->xShmLock(inner(f), offset, n, flags);
 }
 /* Between the two copies of the head of the index, of which others look for both: what it tells of is written first. It is

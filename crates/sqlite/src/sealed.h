@@ -10,9 +10,10 @@
 
 /* What a connection has written to its log since it has the right to write. */
 typedef struct {
-  sqlite3_int64 rewritten_from; /* frames from here on are checksummed when they are committed; 0: none */
-  sqlite3_int64 head_at; /* where the last head of a frame was written */
-  unsigned char head[FRAME_HEAD_BYTES];
+  /* Frames from here on are checksummed when they are committed, and not compared before that; 0: none. */
+  sqlite3_int64 rewritten_from;
+  sqlite3_int64 head_at; /* of a frame that has its head only; 0: there is none */
+  unsigned char head[FRAME_HEAD_BYTES]; /* the last one */
   sqlite3_int64 end; /* behind the frame that ends a commit; 0: there is none */
 } Writing;
 
@@ -40,6 +41,7 @@ static inline uint32_t four_at(const unsigned char *at) {
 /* `gather.c` */
 int tradewind_gather(sqlite3_file *file, const void *from, int bytes, sqlite3_int64 offset);
 int tradewind_write_gathered(sqlite3_file *file);
+void tradewind_forget_gathered(sqlite3_file *file);
 
 /* `log.c` */
 int tradewind_log_read(sqlite3_file *file, void *to, int bytes, sqlite3_int64 offset);

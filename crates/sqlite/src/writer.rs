@@ -35,10 +35,11 @@ pub struct SqliteWriter {
     _ownership: Ownership,
 }
 
-/// A store without an owner is one file, whoever still holds a reader.
+/// A store without an owner is one file, whoever still holds a reader. One whose log is damaged is left as it is: only a
+/// part of the log could be copied.
 impl Drop for SqliteWriter {
     fn drop(&mut self) {
-        if self.lost || self.watch.after().is_err() {
+        if self.lost || self.readers.check_log().is_err() || self.watch.after().is_err() {
             self.abandon();
         } else {
             self.readers.retire();
@@ -66,6 +67,7 @@ impl Writer for SqliteWriter {
         if let Some(failed) = &self.failed {
             return Err(failed.clone().into());
         }
+        // What is written behind damage is not there after the next start.
         let whole = self.readers.check_log().map_err(CommitError::from);
         let applied = whole.and_then(|()| self.in_place(|watch| watch.before())).and_then(|()| self.apply(commit));
         let applied = applied.and_then(|()| self.in_place(Watch::after));

@@ -40,7 +40,7 @@ impl Core {
                     let how = match &task.verdict {
                         None => Handled::Done,
                         Some(Verdict::Park(_)) => Handled::Parked,
-                        Some(Verdict::Dead(_)) => Handled::Dead,
+                        Some(Verdict::Dead(_) | Verdict::Alone(_)) => Handled::Dead,
                     };
                     self.observe(forming, &task, watch.read(), how);
                     self.trace_end(forming, &task, how);
@@ -55,14 +55,6 @@ impl Core {
                         self.observe(forming, &task, watch.read(), Handled::Refused);
                         self.trace_end(forming, &task, Handled::Refused);
                         forming.answers.push((task.item, Err(problem)));
-                        return None;
-                    }
-                    if let Some(Verdict::Dead(reason)) = &task.verdict {
-                        let reason = format!("{reason}; its dead letter could not be written as it should: {stop}");
-                        self.observe(forming, &task, watch.read(), Handled::Dead);
-                        self.trace_end(forming, &task, Handled::Dead);
-                        self.bury_alone(forming, &task, &reason);
-                        self.retried_parked(retried_parked(forming, &task).as_ref());
                         return None;
                     }
                     task.verdict = Some(Self::verdict(&task, stop));
@@ -130,6 +122,7 @@ impl Core {
     fn attempt_unguarded(&mut self, forming: &Forming, task: &Task) -> Result<Success, Stop> {
         let message = &forming.items[task.item].message;
         match (&task.kind, &task.verdict) {
+            (kind, Some(Verdict::Alone(reason))) => self.bury_alone(kind, message, reason),
             (TaskKind::Deliver(delivery), None) => self.deliver(delivery, task.depth),
             (TaskKind::Deliver(delivery), Some(Verdict::Park(waits_for))) => self.park(delivery, Some(waits_for)),
             (TaskKind::Deliver(delivery), Some(Verdict::Dead(reason))) => self.bury(delivery, reason),
@@ -325,11 +318,17 @@ impl Core {
     }
 
     fn verdict(task: &Task, stop: Stop) -> Verdict {
-        // Burying cannot be too early: whatever stops it is said instead of what stopped the handler.
         match (stop, &task.verdict) {
+            // Going on would lose the message; the process ends, and a restart finds it where it was.
+            (stop, Some(Verdict::Alone(reason))) => panic!("a dead letter cannot be written ({reason}): {stop}"),
+            (stop, Some(Verdict::Dead(reason))) => {
+                tracing::error!(reason, %stop, "a dead letter could not be written as it should");
+                Verdict::Alone(format!("{reason}; its dead letter could not be written as it should: {stop}"))
+            }
             (Stop::NotYet(row), None) => Verdict::Park(row.to_string().into()),
             (Stop::Broken(reason), _) => Verdict::Dead(reason),
             (Stop::Refused(problem), _) => Verdict::Dead(format!("refused: {problem}")),
+            // Parking cannot be too early: whatever stops it is said instead of what stopped the handler.
             (Stop::NotYet(row), Some(_)) => Verdict::Dead(format!("{row} is not there")),
             (Stop::Missing, _) => Verdict::Dead("it stopped for rows without naming one".to_owned()),
         }

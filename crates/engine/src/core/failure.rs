@@ -8,7 +8,7 @@ use super::{
     Core, Forming,
     causes::FailureCause,
     housework::PARKED_TIMER_SERVICE,
-    task::{Delivery, Note, Success, Task, TaskKind, Verdict, Via},
+    task::{Delivery, Note, Success, TaskKind, Verdict, Via},
 };
 use crate::{
     Address, Backoff, Entity, Stop,
@@ -267,9 +267,8 @@ impl Core {
 
     /// A row that belongs to a dead letter cannot be read (the message's inbox, a counter, what is parked). What came from
     /// outside or from a service is kept without that row. What has a row of its own stays where it is.
-    pub(super) fn bury_alone(&mut self, forming: &mut Forming, task: &Task, reason: &str) {
-        tracing::error!(reason, "a dead letter could not be written as it should");
-        let (envelope, services, address) = match (&task.kind, &forming.items[task.item].message) {
+    pub(super) fn bury_alone(&mut self, kind: &TaskKind, message: &Message, reason: &str) -> Result<Success, Stop> {
+        let (envelope, services, address) = match (kind, message) {
             (TaskKind::Deliver(Delivery { service, envelope, address, via: Via::Local | Via::Heard }), _) => {
                 (envelope, vec![*service], *address)
             }
@@ -277,23 +276,24 @@ impl Core {
                 let routes = self.routes.get(heard.envelope.event.name()).cloned().unwrap_or_default();
                 (&heard.envelope, routes.iter().map(|route| route.service).collect(), None)
             }
-            (TaskKind::Root, Message::Tried(tried)) => return forming.tried.push(tried.id.clone()),
-            _ => return,
+            (TaskKind::Root, Message::Tried(tried)) => return Ok(Success::note(Note::Tried(tried.id.clone()))),
+            _ => return Ok(Success::default()),
         };
-        let envelope = Arc::clone(envelope);
+        let mut success = Success::default();
         for service in services {
-            let delivery = Delivery { service, envelope: Arc::clone(&envelope), address, via: Via::Heard };
-            let consumer = self.names[service].clone();
-            // Its id is new, so no row has to be read.
-            match self.new_dead(&consumer, &delivery, reason) {
-                Ok(dead) => self.work.put(dead),
-                Err(stop) => tracing::error!(event = %envelope.id, %stop, "an event cannot be kept as a dead letter"),
+            let delivery = Delivery { service, envelope: Arc::clone(envelope), address, via: Via::Heard };
+            // Its id is new, so it needs no row but its counter.
+            let dead = self.new_dead(&self.names[service].clone(), &delivery, reason)?;
+            self.work.put(dead);
+            match self.count(&delivery, |counter| counter.dead += 1) {
+                Err(Stop::Broken(reason)) => {
+                    tracing::error!(reason, event = %envelope.id, "a dead letter is not counted");
+                }
+                counted => counted?,
             }
-            self.note_dead_letter(forming, service, FailureCause::of(&envelope));
+            success.notes.push(Note::Died { service, cause: FailureCause::of(envelope) });
         }
-        // Going on would lose the message; the process ends, and a restart finds it where it was.
-        let merged = self.work.merge();
-        assert!(merged.is_ok(), "a dead letter cannot be written: {merged:?}");
+        Ok(success)
     }
 
     /// A root message that failed for good. What is logged of it stands at `here`.

@@ -118,6 +118,8 @@ pub(super) enum Via {
 pub(super) enum Verdict {
     Park(Arc<str>),
     Dead(String),
+    /// Dead, and a row that belongs to its dead letter cannot be read.
+    Alone(String),
 }
 
 /// What an attempt has come to, beside what is in the unit of work.

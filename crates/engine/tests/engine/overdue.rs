@@ -58,6 +58,9 @@ impl Reader for Counted {
     fn last_segment(&self) -> Result<u64, StoreError> {
         self.store.last_segment()
     }
+    fn last_commit_at(&self) -> Result<Timestamp, StoreError> {
+        self.store.last_commit_at()
+    }
 }
 
 struct Bench {

@@ -94,7 +94,7 @@ fn what_was_not_committed_is_not_there_after_a_crash() {
     let connection = Connection::open(scratch.store()).unwrap();
     connection.execute_batch("PRAGMA cache_size = 5; BEGIN IMMEDIATE").unwrap();
     let before = fs::metadata(scratch.file("store.db-wal")).unwrap().len();
-    for nth in 6..2_000 {
+    for nth in 6..8_000 {
         let sql = "INSERT INTO audit VALUES (?1, 0, 'a', 'b', 'c', 'd', 1, 0)";
         connection.execute(sql, [format!("audit-{nth:06}")]).unwrap();
     }

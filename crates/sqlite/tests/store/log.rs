@@ -8,7 +8,7 @@ use std::{
     path::Path,
 };
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OpenFlags};
 use tradewind_engine::{
     Entity, StoredRow,
     ports::{Commit, CommitError, List, Reader, StoreError, Writer},
@@ -19,6 +19,9 @@ use tradewind_events::Timestamp;
 use tradewind_sqlite::{BackupError, OpenError, Opened, Sqlite};
 
 use crate::scratch::{Scratch, commit, commits, exists, options};
+
+/// What is said of it.
+const DAMAGE: &str = "its -wal file is not what was written";
 
 const HEADER_BYTES: usize = 32;
 const FRAME_HEAD_BYTES: usize = 24;
@@ -65,6 +68,15 @@ fn flip(path: &Path, at: usize) {
     file.write_all_at(&[byte[0] ^ 0x10], at as u64).expect("a byte");
 }
 
+/// The same numbers below a limit in each run.
+fn draws() -> impl FnMut(u64) -> u64 {
+    let mut state = 0x5eed_u64;
+    move |below| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) % below
+    }
+}
+
 /// A byte in the middle of segment `nth`, in the last frame that has it: SQLite itself sees nothing wrong with it.
 fn in_segment(log: &[u8], nth: u64) -> usize {
     let segment = nth.to_le_bytes().repeat(4);
@@ -81,7 +93,7 @@ fn read_all(store: &Path) -> Result<(Vec<StoredRow>, Vec<Segment>), StoreError> 
 }
 
 fn names_the_log(refused: &OpenError) -> bool {
-    matches!(refused, OpenError::Corrupt { .. }) && refused.to_string().contains("-wal")
+    matches!(refused, OpenError::Corrupt { .. }) && refused.to_string().contains(DAMAGE)
 }
 
 /// The store as a crash leaves it, with this log.
@@ -103,7 +115,7 @@ fn a_byte_of_the_log_that_has_changed_is_never_part_of_an_answer() {
         match read_all(&scratch.store()) {
             Ok(read) => assert!(read == right, "byte {at} is part of a wrong answer"),
             Err(StoreError::Corrupt(reason)) => {
-                assert!(reason.contains("-wal"), "byte {at}: {reason}");
+                assert!(reason.contains(DAMAGE), "byte {at}: {reason}");
                 found += 1;
             }
             Err(other) => panic!("byte {at}: {other}"),
@@ -116,8 +128,9 @@ fn a_byte_of_the_log_that_has_changed_is_never_part_of_an_answer() {
 
 /// What is behind the damage would be lost at the next start, so nothing more is acknowledged.
 #[test]
-fn an_owner_that_has_read_damage_in_the_log_acknowledges_nothing_more() {
+fn an_owner_that_has_read_damage_in_the_log_acknowledges_nothing_more_and_leaves_the_files_as_they_are() {
     let (scratch, mut opened) = running(60);
+    let store = fs::read(scratch.store()).unwrap();
     flip(&scratch.file("store.db-wal"), in_segment(&log_of(&scratch), 30));
     assert_eq!(opened.reader.fault(), None);
     assert!(matches!(opened.reader.segments(20, 20), Err(StoreError::Corrupt(_))));
@@ -126,6 +139,9 @@ fn an_owner_that_has_read_damage_in_the_log_acknowledges_nothing_more() {
         let refused = commit(&mut opened, 61);
         assert!(matches!(refused, Err(CommitError::Store(StoreError::Corrupt(_)))), "{refused:?}");
     }
+    let log = log_of(&scratch);
+    drop(opened);
+    assert!((store, log) == (fs::read(scratch.store()).unwrap(), log_of(&scratch)));
 }
 
 #[test]
@@ -176,7 +192,12 @@ fn a_checkpoint_that_meets_damage_ends_the_writer() {
     };
     large(&mut opened, 2).expect("it owns the store");
     flip(&scratch.file("store.db-wal"), log_of(&scratch).len() / 2);
-    let refused = (3..20).find_map(|number| large(&mut opened, number).err().map(|error| (number, error)));
+    let refused = (3..20).find_map(|number| {
+        let log = log_of(&scratch);
+        let refused = large(&mut opened, number).err()?;
+        assert!(log == log_of(&scratch), "nothing is written behind the damage");
+        Some((number, refused))
+    });
     let (number, refused) = refused.expect("it is noticed");
     assert!(matches!(refused, CommitError::Store(StoreError::Corrupt(_))), "{refused:?}");
     assert!(number > 8, "the log was copied at commit {number}");
@@ -232,6 +253,22 @@ fn a_later_commit_shows_that_an_earlier_one_was_acknowledged() {
     }
 }
 
+/// The way that the documents show to whoever has no backup: another program keeps what is in front of the damage.
+#[test]
+fn another_program_cuts_a_damaged_log_off() {
+    let (scratch, _opened) = running(8);
+    let mut log = log_of(&scratch);
+    let at = in_segment(&log, 5);
+    log[at] ^= 1;
+    let store = crashed(&scratch, &log);
+    assert!(names_the_log(&Sqlite::open(&store, &options()).err().expect("a refusal")));
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE;
+    let other = Connection::open_with_flags_and_vfs(&store, flags, "unix").expect("a database");
+    other.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).expect("it knows nothing of the rest");
+    drop(other);
+    assert_eq!(commits(&Sqlite::open(&store, &options()).expect("a store").reader), 4);
+}
+
 /// The power fails in the middle of a commit: any sectors of it are on the disk, beside what was there before. In a log
 /// that grows these are none, in one that is written anew those of former frames.
 #[test]
@@ -251,21 +288,17 @@ fn whichever_sectors_of_an_unfinished_commit_are_there_the_store_starts_by_itsel
         let after = log_of(&scratch);
         let tail = last_commit(&after);
         before.resize(after.len().max(before.len()), 0);
-        let mut state = 0x5eed_u64;
-        let mut draw = move || {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            state >> 33
-        };
+        let mut draw = draws();
         for round in 0..60 {
             let mut torn = before.clone();
             let mut whole = true;
             let mut at = tail.start;
             while at < tail.end {
                 let end = (at / 512 * 512 + 512).min(tail.end);
-                match draw() % (2 + round % 9) {
+                match draw(2 + round % 9) {
                     0 => whole &= torn[at..end] == after[at..end],
                     1 if round % 3 == 0 => {
-                        torn[at..end].iter_mut().for_each(|byte| *byte = u8::try_from(draw() & 0xff).unwrap());
+                        torn[at..end].iter_mut().for_each(|byte| *byte = u8::try_from(draw(256)).unwrap());
                         whole = false;
                     }
                     _ => torn[at..end].copy_from_slice(&after[at..end]),
@@ -277,6 +310,26 @@ fn whichever_sectors_of_an_unfinished_commit_are_there_the_store_starts_by_itsel
             assert_eq!(commits(&survivor.reader), number + u64::from(whole), "round {round}");
         }
     }
+}
+
+/// What was in its first sector before, the head of a frame may seem to end a commit that goes on in the next frame.
+#[test]
+fn a_head_of_a_frame_that_is_torn_is_no_end_of_a_commit() {
+    let (scratch, mut opened) = running(2);
+    let in_two_sectors = |frame: usize| frame % 512 == 512 - 8;
+    for number in 3..100 {
+        commit(&mut opened, number).expect("it owns the store");
+        let log = log_of(&scratch);
+        let tail = last_commit(&log);
+        let mut heads = tail.clone().step_by(FRAME_BYTES).take(tail.len() / FRAME_BYTES - 1);
+        let Some(head) = heads.find(|head| in_two_sectors(*head)) else { continue };
+        let mut torn = log[..tail.end].to_vec();
+        torn[tail.start.max(head + 8 - 512)..head + 8].fill(0x5a);
+        let survivor = Sqlite::open(&crashed(&scratch, &torn), &options()).expect("a store after a crash");
+        assert_eq!(commits(&survivor.reader), number - 1);
+        return;
+    }
+    panic!("no commit has a head in two sectors");
 }
 
 /// A large transaction overflows its cache into the log, and then changes what it has written there.
@@ -315,4 +368,37 @@ fn a_transaction_that_writes_pages_of_the_log_again_reads_them_itself() {
     commit(&mut survivor, 7).expect("it goes on");
     connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
     assert_eq!(rows("SELECT count(*) FROM audit WHERE detail = 'f'"), 1_000);
+}
+
+/// The same in a database of small pages with next to no cache, whose pages are written again and again.
+#[test]
+fn transactions_with_next_to_no_cache_read_what_they_have_written() {
+    let scratch = Scratch::new();
+    let connection = Connection::open(scratch.store()).unwrap();
+    let begin = "PRAGMA page_size = 512; PRAGMA journal_mode = WAL; PRAGMA cache_size = 6; PRAGMA synchronous = OFF;
+                 CREATE TABLE t (a INTEGER PRIMARY KEY, b, c); CREATE INDEX i ON t (b)";
+    connection.execute_batch(begin).unwrap();
+    let mut draw = draws();
+    for nth in 0..300 {
+        let mut changes = String::from("BEGIN;");
+        for _ in 0..=draw(4) {
+            let change = match draw(5) {
+                0 | 1 => format!(
+                    "WITH RECURSIVE n (v) AS (SELECT 1 UNION ALL SELECT v + 1 FROM n WHERE v < {})
+                     INSERT INTO t (b, c) SELECT v * 7919 % 1000, printf('%0*d', {}, v) FROM n;",
+                    1 + draw(40),
+                    10 + draw(600)
+                ),
+                2 => format!("UPDATE t SET b = b + 1 WHERE a % 7 = {};", draw(7)),
+                3 => format!("DELETE FROM t WHERE a % 5 = {};", draw(5)),
+                _ => format!("SAVEPOINT s; UPDATE t SET c = 'c' WHERE a % 3 = {}; ROLLBACK TO s;", draw(3)),
+            };
+            changes += &change;
+            changes += "CREATE TEMP TABLE r AS SELECT sum(length(c)) FROM t; DROP TABLE temp.r;";
+        }
+        changes += if draw(4) == 0 { "ROLLBACK" } else { "COMMIT" };
+        connection.execute_batch(&changes).unwrap_or_else(|error| panic!("transaction {nth}: {error}"));
+    }
+    let found: String = connection.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+    assert_eq!(found, "ok");
 }
