@@ -22,6 +22,7 @@ pub mod ports;
 mod relay;
 mod replay;
 mod reruns;
+mod retention;
 mod runtime;
 pub mod segment;
 mod service;
@@ -47,6 +48,7 @@ pub use message::{
 pub use observe::{BatchFigures, Handled, Observer};
 pub use relay::{Relay, RelayBuffer, RelaySetup, RelayStep};
 pub use replay::Replay;
+pub use retention::Retention;
 pub use runtime::{BrokerParts, Handle, Parts, Status, Worker};
 pub use segment::LogEvent;
 pub use service::{AnyService, Reaction, Service, Settings};

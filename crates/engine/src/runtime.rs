@@ -4,7 +4,6 @@ mod broker;
 mod relay;
 mod run;
 mod subscriber;
-mod sweep;
 mod workers;
 
 use std::sync::{
@@ -107,6 +106,8 @@ struct Waiting {
     /// Received from a broker: they have a share of their own.
     received: AtomicUsize,
     others: AtomicUsize,
+    /// What the engine itself has put in line.
+    own: AtomicUsize,
 }
 
 /// The loop has ended: nobody hears any more.
@@ -236,9 +237,10 @@ impl Shared {
     }
 
     fn publish_status(&self, core: &Core) {
-        let received = core.waiting_received();
+        let (received, others) = (core.waiting_received(), core.waiting_from_outside());
         self.waiting.received.store(received, Ordering::Release);
-        self.waiting.others.store(core.waiting() - received, Ordering::Release);
+        self.waiting.others.store(others, Ordering::Release);
+        self.waiting.own.store(core.waiting() - received - others, Ordering::Release);
         self.in_flight.store(core.in_flight(), Ordering::Release);
         self.parked.store(core.parked(), Ordering::Release);
         *self.held.lock().unwrap_or_else(PoisonError::into_inner) = core.held();
@@ -258,6 +260,7 @@ impl Waiting {
     }
 
     fn count(&self) -> usize {
-        self.received.load(Ordering::Acquire) + self.others.load(Ordering::Acquire)
+        let count = |of: &AtomicUsize| of.load(Ordering::Acquire);
+        count(&self.received) + count(&self.others) + count(&self.own)
     }
 }

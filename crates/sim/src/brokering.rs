@@ -74,28 +74,29 @@ impl World {
     }
 
     fn send(&mut self, from: usize, message: Outgoing) {
-        self.judge_order(from, &message);
+        let id = serde_json::from_slice::<serde_json::Value>(&message.body).ok();
+        let id = id.as_ref().and_then(|body| Id::new(body["id"].as_str()?).ok());
+        let Some(id) = id.filter(|id| self.judge_publishing(from, id)) else {
+            return self.violate(format!("a message of {}", self.nodes[from].name), "has no id of its store");
+        };
         let (message, now) = (Arc::new(message), self.now());
         for to in (0..self.nodes.len()).filter(|to| *to != from) {
             self.figures.messages += 1;
-            self.network.send(to, &message, now);
+            self.network.send(to, (&id, &message), now);
         }
     }
 
-    /// A message that was never published before comes behind all that were.
-    fn judge_order(&mut self, from: usize, message: &Outgoing) {
+    /// An event that was never published before comes behind all that were. `false`: it is none of this store.
+    fn judge_publishing(&mut self, from: usize, id: &Id) -> bool {
         let node = &mut self.nodes[from];
-        let id = serde_json::from_slice::<serde_json::Value>(&message.body).ok();
-        let id = id.as_ref().and_then(|body| Id::new(body["id"].as_str()?).ok());
-        let Some(address) = id.as_ref().and_then(|id| event_address(&node.name, id)) else {
-            return self.violate(format!("a message of {}", self.nodes[from].name), "has no id of its store");
-        };
+        let Some(address) = event_address(&node.name, id) else { return false };
         node.unpublished.remove(&address);
         let last = node.published.last().copied();
         if node.published.insert(address) && last.is_some_and(|last| address < last) {
             let subject = format!("segment {} of {}", address.segment, node.name);
             self.violate(subject, format!("is published after {last:?}"));
         }
+        true
     }
 
     /// The subscriber takes its next step.
@@ -118,8 +119,8 @@ impl World {
     fn poll(&mut self, nth: usize, max: usize) {
         let (now, elapsed) = (self.now(), self.elapsed());
         let most = usize::try_from(self.chance.between(1, DELIVERED_MAX)).unwrap_or(1);
-        let delivered = self.network.poll(nth, most.min(max), now);
         let Some(engine) = &mut self.nodes[nth].engine else { return };
+        let delivered = self.network.poll(nth, most.min(max), now, engine.core.clock().now());
         let messages = engine.subscriber.polled(Ok(delivered), elapsed);
         let mut unreadable = None;
         for message in messages {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tradewind_engine::{Committed, Formed, ports::StoreError};
+use tradewind_engine::{Committed, Formed, Message, ports::StoreError, tables::InboxRow};
 use tradewind_events::Timestamp;
 use tradewind_memory::ManualClock;
 
@@ -10,6 +10,7 @@ use crate::{
     chance::Chance,
     fault::Fault,
     node::{Ending, Engine},
+    watch,
     world::World,
 };
 
@@ -20,6 +21,10 @@ impl World {
         let due = self.nodes[nth].dues.next_timer();
         let Some(engine) = &mut self.nodes[nth].engine else { return };
         engine.look = false;
+        if let Some(prune) = engine.retention.look(engine.core.clock().now()) {
+            self.figures.forgotten += (prune.inbox.len() + prune.idempotency.len()) as u64;
+            engine.core.accept(Message::Prune(prune));
+        }
         let slow =
             self.faults.strike(Fault::SlowBatch).then(|| self.faults.draw(Fault::SlowBatch, Chance::fork)).flatten();
         let extended = match slow {
@@ -60,6 +65,10 @@ impl World {
         engine.wrote = Some(written);
         for commit in &done.committed {
             self.watch(commit);
+            self.judge_order(nth, commit);
+            for row in watch::written::<InboxRow>(commit) {
+                self.network.received(nth, row.event_id, row.received_at);
+            }
             self.nodes[nth].dues.committed(commit);
         }
         if !done.asked {
@@ -103,6 +112,9 @@ impl World {
             let relays = self.relays();
             let node = &mut self.nodes[nth];
             let Some(engine) = &mut node.engine else { return };
+            if batch.pruned() {
+                engine.retention.committed();
+            }
             if relays && batch.segment > 0 {
                 engine.buffer.push(batch.segment, &batch.events);
                 let emitted = batch.events.iter().filter(|event| !event.heard).map(|event| event.address);

@@ -16,10 +16,10 @@ use tradewind_events::Registry;
 
 use super::{
     BrokerParts, BrokerThreads, Handle, Input, Parts, Shared, Waiting, relay::RelayThread, subscriber::Subscribers,
-    sweep::Sweep, workers::Workers,
+    workers::Workers,
 };
 use crate::{
-    BatchFigures, Committed, Core, Formed, Observer, Relay, RelaySetup, Sealed, Setup,
+    BatchFigures, Committed, Core, Formed, Observer, Relay, RelaySetup, Retention, Sealed, Setup,
     observe::Stopwatch,
     ports::{CommitError, StoreError, Writer},
     trace,
@@ -84,8 +84,9 @@ pub(super) fn start(setup: Setup, mut parts: Parts) -> Result<Handle, StoreError
         core.hold_deadlines(Some(CATCHING_UP));
     }
     let (to_writer, from_loop) = mpsc::channel();
-    let (writing, sweep) = (Arc::clone(&shared), Sweep::new(&shared));
+    let writing = Arc::clone(&shared);
     spawn(&shared, "writer", move || write(&writing, parts.writer, &from_loop));
+    let retention = Retention::new(Arc::clone(&shared.reader), &shared.limits);
     let held_until = shared.clock.now().plus(CATCHING_UP_MAX);
     let mut engine = Loop {
         core,
@@ -100,7 +101,7 @@ pub(super) fn start(setup: Setup, mut parts: Parts) -> Result<Handle, StoreError
         relay,
         leaving: None,
         subscribers,
-        sweep,
+        retention,
         observer,
         shared: Arc::clone(&shared),
     };
@@ -168,7 +169,7 @@ struct Loop {
     /// Runs while a stop waits for the relay.
     leaving: Option<Stopwatch>,
     subscribers: Subscribers,
-    sweep: Sweep,
+    retention: Retention,
     observer: Arc<dyn Observer>,
     shared: Arc<Shared>,
 }
@@ -200,6 +201,9 @@ impl Loop {
             while let Ok(input) = self.inbox.try_recv() {
                 stopping |= self.take(input)?;
             }
+            if !stopping {
+                self.look_around();
+            }
             self.form()?;
             self.shared.publish_status(&self.core);
             let has_finished = stopping && self.core.waiting() == 0 && self.core.in_flight() == 0;
@@ -214,7 +218,7 @@ impl Loop {
             } else if self.core.waiting() > 0 && self.core.has_room() {
                 None
             } else {
-                self.wait()
+                self.wait(stopping)
             };
             if let Some(input) = input {
                 stopping |= self.take(input)?;
@@ -223,12 +227,12 @@ impl Loop {
     }
 
     /// The next input, or none when something falls due first.
-    fn wait(&mut self) -> Option<Input> {
+    fn wait(&mut self, stopping: bool) -> Option<Input> {
         let now = self.shared.clock.now();
-        let due = self.core.next_due().min(self.sweep.next_at());
+        let due = self.core.next_due();
+        let due = if stopping { due } else { due.min(self.retention.next_at()) };
         let due = if self.catching_up > 0 { due.min(self.held_until) } else { due };
         if due <= now && self.core.has_room() {
-            self.fall_due(now);
             return None;
         }
         match self.shared.clock.until(due) {
@@ -252,12 +256,14 @@ impl Loop {
         input
     }
 
-    fn fall_due(&mut self, now: tradewind_events::Timestamp) {
+    /// What is to be done by itself, also under load.
+    fn look_around(&mut self) {
+        let now = self.shared.clock.now();
         if self.catching_up > 0 && now >= self.held_until {
             self.catching_up = 0;
             self.core.hold_deadlines(None);
         }
-        if let Some(prune) = self.sweep.look(now) {
+        if let Some(prune) = self.retention.look(now) {
             self.core.accept(crate::Message::Prune(prune));
         }
     }
@@ -353,6 +359,9 @@ impl Loop {
                 batch.events().for_each(hook);
             }
             batch.answer();
+            if batch.pruned() {
+                self.retention.committed();
+            }
             if batch.segment > 0 {
                 self.shared.segment.store(batch.segment, Ordering::Release);
                 for listener in self.shared.listeners.read().unwrap_or_else(PoisonError::into_inner).iter() {
