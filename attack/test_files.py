@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import stat
 import subprocess
 import unittest
@@ -57,6 +58,27 @@ class Files(unittest.TestCase):
             os.replace(shop.store + ".copy", shop.store)
 
         self.loses(replace)
+
+    def test_a_truncated_index_ends_the_shop_and_loses_no_acknowledged_order(self):
+        # SQLite shares the index of its log between processes by mapping the file. No process can survive that the file
+        # becomes shorter than what it has mapped.
+        shop = self.shop()
+        _, token = self.sells(shop)
+        orders = [shop.order(token).expect(201).json["order_id"] for _ in range(20)]
+        os.truncate(shop.store + "-shm", 0)
+        for _ in range(100):
+            try:
+                answer = shop.order(token, wait=0)
+            except OSError:
+                break
+            if answer.status == 201:
+                orders.append(answer.json["order_id"])
+        self.assertEqual(shop.process.wait(60), -signal.SIGBUS, shop.log()[-2000:])
+        shop.start()
+        shop.staff = shop.sign_in("admin@example.org")
+        for order_id in orders:
+            shop.becomes(order_id, "confirmed")
+        shop.audit()
 
     def test_a_hard_link_does_not_open_a_store_twice(self):
         shop = self.shop()

@@ -48,6 +48,26 @@ CASES = {
     "HEAD": (b"HEAD /v1/products HTTP/1.1\r\nHost: x\r\n\r\n" + NEXT, [200, 200]),
     "an absolute URI": (b"GET http://evil.example/healthz HTTP/1.1\r\nHost: x\r\n\r\n" + NEXT, [200, 200]),
     "a pipeline": (b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n" * 50 + NEXT, [200] * 51),
+    "two hosts": (b"GET /healthz HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n" + NEXT, [400]),
+    "one host twice": (b"GET /healthz HTTP/1.1\r\nHost: x\r\nhost: x\r\n\r\n" + NEXT, [400]),
+    "no host": (b"GET /healthz HTTP/1.1\r\n\r\n" + NEXT, [400]),
+    "no host in HTTP/1.0": (b"GET /healthz HTTP/1.0\r\n\r\n", [200]),
+    "two hosts in HTTP/1.0": (b"GET /healthz HTTP/1.0\r\nHost: x\r\nHost: y\r\n\r\n", [400]),
+    "no host beside an absolute URI": (b"GET http://x/healthz HTTP/1.1\r\n\r\n" + NEXT, [400]),
+    "no host before a body": (
+        POST.replace(b"Host: x\r\n", b"") + b"Content-Length: " + LENGTH + b"\r\n\r\n" + BODY + NEXT, [400]
+    ),
+    "a list of hosts": (b"GET /healthz HTTP/1.1\r\nHost: x, y\r\n\r\n" + NEXT, [400]),
+    "a path in the host": (b"GET /healthz HTTP/1.1\r\nHost: x/y\r\n\r\n" + NEXT, [400]),
+    "a user in the host": (b"GET /healthz HTTP/1.1\r\nHost: me@x\r\n\r\n" + NEXT, [400]),
+    "a word for a port": (b"GET /healthz HTTP/1.1\r\nHost: x:http\r\n\r\n" + NEXT, [400]),
+    "no text in the host": (b"GET /healthz HTTP/1.1\r\nHost: \xff\r\n\r\n" + NEXT, [400]),
+    "an address of IPv6 as host": (b"GET /healthz HTTP/1.1\r\nHost: [::1]:8080\r\n\r\n" + NEXT, [200, 200]),
+    "an empty host": (b"GET /healthz HTTP/1.1\r\nHost:\r\n\r\n" + NEXT, [200, 200]),
+    "a host for a preflight twice": (
+        b"OPTIONS /v1/products HTTP/1.1\r\nHost: x\r\nHost: y\r\nOrigin: https://a.example\r\n"
+        b"Access-Control-Request-Method: GET\r\n\r\n" + NEXT, [400]
+    ),
     "HTTP/2 without TLS": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", []),
     "CONNECT": (b"CONNECT x:80 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", [404]),
 }
@@ -72,7 +92,7 @@ class Http(unittest.TestCase):
             for name, (sent, expected) in CASES.items():
                 with self.subTest(name):
                     received = self.exchange(shop, sent)
-                    self.assertEqual([int(status) for status in re.findall(rb"HTTP/1\.1 (\d+)", received)], expected)
+                    self.assertEqual([int(status) for status in re.findall(rb"HTTP/1\.[01] (\d+)", received)], expected)
 
     def test_two_tokens_are_none(self):
         with Shop(*UNLIMITED) as shop:

@@ -21,6 +21,7 @@ mod packing;
 pub mod ports;
 mod replay;
 mod reruns;
+mod retention;
 mod runtime;
 pub mod segment;
 mod service;
@@ -44,6 +45,7 @@ pub use message::{
 };
 pub use observe::{BatchFigures, Handled, Observer};
 pub use replay::Replay;
+pub use retention::Retention;
 pub use runtime::{BrokerParts, Handle, Parts, Status, Worker};
 pub use segment::LogEvent;
 pub use service::{AnyService, Reaction, Service, Settings};

@@ -3,7 +3,6 @@
 mod listen;
 mod relay;
 mod run;
-mod sweep;
 mod workers;
 
 use std::sync::{
@@ -85,6 +84,8 @@ struct Shared {
     /// Sent and not taken by the loop yet.
     sent: AtomicUsize,
     waiting: AtomicUsize,
+    /// What the engine itself has put in line.
+    own: AtomicUsize,
     in_flight: AtomicUsize,
     parked: AtomicUsize,
     segment: AtomicU64,
@@ -160,7 +161,9 @@ impl Handle {
         let shared = &self.0;
         let segment = shared.segment.load(Ordering::Acquire);
         Status {
-            waiting: shared.sent.load(Ordering::Acquire) + shared.waiting.load(Ordering::Acquire),
+            waiting: shared.sent.load(Ordering::Acquire)
+                + shared.waiting.load(Ordering::Acquire)
+                + shared.own.load(Ordering::Acquire),
             in_flight: shared.in_flight.load(Ordering::Acquire),
             parked: shared.parked.load(Ordering::Acquire),
             segment,
@@ -222,7 +225,9 @@ impl Shared {
     }
 
     fn publish_status(&self, core: &Core) {
-        self.waiting.store(core.waiting(), Ordering::Release);
+        let from_outside = core.waiting_from_outside();
+        self.waiting.store(from_outside, Ordering::Release);
+        self.own.store(core.waiting() - from_outside, Ordering::Release);
         self.in_flight.store(core.in_flight(), Ordering::Release);
         self.parked.store(core.parked(), Ordering::Release);
         *self.held.lock().unwrap_or_else(PoisonError::into_inner) = core.held();

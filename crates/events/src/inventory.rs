@@ -154,8 +154,12 @@ pub enum ReservationRefusal {
     /// A SKU is unknown here or not to be reserved any more.
     #[text("invalid_items")]
     InvalidItems,
+    /// There is too little.
     #[text("insufficient")]
     Insufficient,
+    /// There is enough, but at more locations than serve one order.
+    #[text("too_many_locations")]
+    TooManyLocations,
 }
 
 /// A SKU of which there is too little, in units.

@@ -189,4 +189,8 @@ impl Reader for View<'_> {
     fn last_segment(&self) -> Result<u64, StoreError> {
         Ok(self.log.as_ref().map_or(0, |segment| segment.number))
     }
+
+    fn last_commit_at(&self) -> Result<Timestamp, StoreError> {
+        Ok(self.log.as_ref().map_or_else(Timestamp::default, |segment| segment.committed_at))
+    }
 }

@@ -6,8 +6,10 @@ mod charge;
 mod clock;
 mod ids;
 mod store;
+mod watched;
 
 pub use charge::ProviderCharge;
 pub use clock::{BATCH_STEP, Creep, ManualClock};
 pub use ids::CountedIds;
 pub use store::{MemoryStore, MemoryWriter, Rule};
+pub use watched::WatchedReader;

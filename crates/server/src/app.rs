@@ -10,10 +10,7 @@ use std::{
     },
 };
 
-use tokio::{
-    net::{TcpListener, TcpSocket},
-    sync::Semaphore,
-};
+use tokio::net::{TcpListener, TcpSocket};
 use tradewind_engine::{
     BrokerParts, EngineTime, Entity, Handle, Limits, Parts as EngineParts, Problem, Settings, Setup,
     ports::{Clock, Reader, StoreError, SystemClock, UuidV7, Writer},
@@ -30,7 +27,7 @@ use crate::{
     client::ShopUrl,
     config::{Config, Secret, SecretsError, is_exposed},
     descriptors,
-    http::{self, Limiter, Places, Server, Tls, TlsError},
+    http::{self, Limiter, Places, Reads, Server, Tls, TlsError},
     hub::Hub,
     identity::{KeyRing, Passwords, Revocations, keep_fetched, keep_rotated},
     metrics::Metrics,
@@ -261,8 +258,8 @@ fn assemble(config: Config, started: Started, part: &Part, tasks: &Tasks) -> Res
         probes: Places::new("probes", PROBES_MAX, config.caller_share),
         waits: Places::new("waiting requests", config.waits_max, config.caller_share),
         streams: Places::new("streams", config.streams_max, config.caller_share),
-        reads: Arc::new(Semaphore::new(config.readers_max)),
-        probe_reads: Arc::new(Semaphore::new(PROBE_READERS)),
+        reads: Reads::new(config.readers_max, config.caller_share),
+        probe_reads: Reads::new(PROBE_READERS, config.caller_share),
         is_announced: AtomicBool::new(false),
         ids: Mutex::default(),
         metrics,

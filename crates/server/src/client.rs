@@ -59,6 +59,8 @@ pub enum ClientError {
     Unreachable { url: String, reason: String },
     #[error("{method} {path} was refused with {status}: {code}: {detail}")]
     Refused { method: Method, path: String, status: u16, code: String, detail: String },
+    #[error("the access token has characters that no token has")]
+    Token,
     #[error("the answer to {path} cannot be read: {reason}")]
     Unreadable { path: String, reason: String },
 }
@@ -170,10 +172,9 @@ impl Client {
     }
 
     /// Sends this access token from now on.
-    #[must_use]
-    pub fn with_token(mut self, token: &str) -> Self {
-        self.token = HeaderValue::try_from(format!("Bearer {token}")).ok();
-        self
+    pub fn with_token(self, token: &str) -> Result<Self, ClientError> {
+        let token = HeaderValue::try_from(format!("Bearer {token}")).map_err(|_| ClientError::Token)?;
+        Ok(Self { token: Some(token), ..self })
     }
 
     /// Another connection in the same name.

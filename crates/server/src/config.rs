@@ -222,7 +222,7 @@ settings! {
         idempotency_kept: Duration = "1day";
         /// A jump of the wall clock ahead beyond this is not adopted: deadlines are held until an operator confirms it or it comes back.
         clock_jump_max: Duration = "1h";
-        /// Connections that read the store.
+        /// Connections that read the store. One address, user or service client leaves one of them to others, unless `caller_share` is 1.
         readers_max: usize = "4";
     }
     "Log" {

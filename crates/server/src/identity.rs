@@ -1,6 +1,7 @@
 //! Identity at the edge: what is slow, random or secret happens here, beside the batch loop. What it means is
 //! decided in `services/identity`.
 
+mod access;
 mod elsewhere;
 mod key_ring;
 mod passwords;
@@ -8,9 +9,10 @@ mod revocations;
 mod secrets;
 mod tokens;
 
+pub use access::{check, ended};
 pub use elsewhere::keep_fetched;
 pub use key_ring::{KeyRing, keep_rotated};
 pub use passwords::{Checked, Passwords};
 pub use revocations::Revocations;
 pub use secrets::{RefreshToken, Token};
-pub use tokens::{Bearer, InvalidToken};
+pub use tokens::{Bearer, InvalidToken, Tokens};

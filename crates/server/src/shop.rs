@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, atomic::AtomicBool},
 };
 
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::oneshot;
 use tradewind_engine::{
     Command, CommandMessage, Context, EngineTime, Entity, Handle, Problem, StoredAnswer,
     operator::UNAVAILABLE,
@@ -16,7 +16,7 @@ use tradewind_events::{AsKey, Id};
 use crate::{
     alarm::Alarm,
     config::Config,
-    http::{Failure, Limiter, Places},
+    http::{Failure, Limiter, Places, Reads, ReadsFor},
     hub::Hub,
     identity::{KeyRing, Passwords, Revocations},
     metrics::Metrics,
@@ -27,7 +27,11 @@ use crate::{
 
 /// Clones reach the same shop.
 #[derive(Clone)]
-pub struct Shop(Arc<Parts>);
+pub struct Shop {
+    parts: Arc<Parts>,
+    /// Whom its reads count for.
+    reads_for: ReadsFor,
+}
 
 /// What a shop is made of.
 pub struct Parts {
@@ -57,9 +61,9 @@ pub struct Parts {
     /// Streams that are open.
     pub streams: Places,
     /// Reads of the store that run at the same time.
-    pub reads: Arc<Semaphore>,
+    pub reads: Reads,
     /// The same for probes, which wait for no other read.
-    pub probe_reads: Arc<Semaphore>,
+    pub probe_reads: Reads,
     /// The token for the first admin has been shown, or none is needed.
     pub is_announced: AtomicBool,
     pub ids: std::sync::Mutex<UuidV7>,
@@ -67,7 +71,13 @@ pub struct Parts {
 
 impl Shop {
     pub fn new(parts: Parts) -> Self {
-        Self(Arc::new(parts))
+        Self { parts: Arc::new(parts), reads_for: ReadsFor::default() }
+    }
+
+    /// The same shop, whose reads count for this caller.
+    #[must_use]
+    pub fn reading_for(&self, reads_for: ReadsFor) -> Self {
+        Self { parts: Arc::clone(&self.parts), reads_for }
     }
 
     pub fn clock(&self) -> &EngineTime {
@@ -141,13 +151,13 @@ impl Shop {
 
     async fn read_among<T: Send + 'static>(
         &self,
-        reads: &Arc<Semaphore>,
+        reads: &Reads,
         read: impl FnOnce(&dyn Reader) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, Failure> {
-        let permit = Arc::clone(reads).acquire_owned().await;
+        let turn = reads.turn(&self.reads_for).await;
         let reader = Arc::clone(self.engine.reader());
         let done = tokio::task::spawn_blocking(move || {
-            let _held = permit;
+            let _held = turn;
             read(&*reader)
         });
         let read = done.await.map_err(|panic| Failure::internal("reading the store", &panic))?;
@@ -159,11 +169,10 @@ impl Shop {
         let key = key.as_key();
         let reader = self.engine.reader();
         // The way to another thread takes longer than a look-up in a file of this machine, if nobody stands in line.
-        let rows = match self.reads.try_acquire() {
-            Ok(_held) if reader.is_near() => {
-                reader.load(E::TABLE, &[key]).map_err(|error| Failure::unreadable(&error))?
-            }
-            _ => self.read(move |reader| reader.load(E::TABLE, &[key])).await?,
+        let turn = if reader.is_near() { self.reads.try_turn(&self.reads_for) } else { None };
+        let rows = match turn {
+            Some(_held) => reader.load(E::TABLE, &[key]).map_err(|error| Failure::unreadable(&error))?,
+            None => self.read(move |reader| reader.load(E::TABLE, &[key])).await?,
         };
         let row = rows.into_iter().next().flatten();
         row.map(|row| E::from_row(&row.values)).transpose().map_err(|error| Failure::internal("reading a row", &error))
@@ -188,6 +197,6 @@ impl Shop {
 impl Deref for Shop {
     type Target = Parts;
     fn deref(&self) -> &Parts {
-        &self.0
+        &self.parts
     }
 }

@@ -25,6 +25,9 @@ const UNPAID_TRIES_MAX: u32 = 200;
 /// Milliseconds until an operator lets a consumer go on that was paused for no reason.
 const PAUSE_MS_MAX: u64 = 1_800_000;
 
+/// Milliseconds until it is paused again.
+const RESUMED_MS_MAX: u64 = 60_000;
+
 impl World {
     /// Somebody does what is next on the agenda.
     pub fn act(&mut self) {
@@ -260,14 +263,17 @@ impl World {
         }
     }
 
-    /// An operator pauses a consumer, and lets it go on later.
+    /// An operator pauses a consumer and lets it go on later, perhaps again and again while it catches up.
     pub fn pause(&mut self, service: &'static str) {
-        let (now, node) = (self.now(), self.host(service));
+        let (mut at, node) = (self.now(), self.host(service));
         let Ok(consumer) = Id::new(service) else { return };
-        let paused_ms = self.chance.mostly_short(1_000, PAUSE_MS_MAX);
-        let pause = Action::Pause { consumer: consumer.clone(), reason: "simulated".into() };
-        self.people.plan(now, None, Wish::Operate { node, action: pause });
-        let later = now.plus(Duration::from_millis(paused_ms));
-        self.people.plan(later, None, Wish::Operate { node, action: Action::Resume { consumer } });
+        for _ in 0..self.chance.pick(&[1, 1, 2, 4]) {
+            let pause = Action::Pause { consumer: consumer.clone(), reason: "simulated".into() };
+            self.people.plan(at, None, Wish::Operate { node, action: pause });
+            at = at.plus(Duration::from_millis(self.chance.mostly_short(1, PAUSE_MS_MAX)));
+            let resume = Action::Resume { consumer: consumer.clone() };
+            self.people.plan(at, None, Wish::Operate { node, action: resume });
+            at = at.plus(Duration::from_millis(self.chance.mostly_short(1, RESUMED_MS_MAX)));
+        }
     }
 }

@@ -48,10 +48,12 @@ bugs! {
     PublishOnlyFromMemory "publish-only-from-memory" "O12" "Commit, then publish: what a process did not get to publish nobody publishes.",
     AckBeforeCommit "ack-before-commit" "O20" "A message is acknowledged when it is taken, not when its effect is committed.",
     InboxApart "inbox-apart" "O23" "The inbox is written in a transaction of its own, after the effect.",
+    InboxPrunedEarly "inbox-pruned-early" "O31" "Rows of the inbox are forgotten while the broker may still repeat their messages.",
     ColdRowsFail "cold-rows-fail" "-" "A handler works only with rows in memory: after two loads it is given up.",
     EndForgotten "end-forgotten" "-" "Shipping forgets the end of an order of which it knew nothing.",
     DueByTwoClocks "due-by-two-clocks" "-" "A timer is found due by the clock, and fired by the time of a batch that was open before: it is lost.",
     TimeGoesBack "time-goes-back" "-" "Time goes back with the wall clock: what is due waits for as long as that.",
     RejectionEndsEngine "rejection-ends-engine" "T3" "A row that the store rejects for one message is taken for a failed store, and ends the engine.",
+    ParkedOvertaken "parked-overtaken" "-" "A consumer that is resumed handles what is new before what was parked for it.",
     CancelUnasked "cancel-unasked" "-" "A confirmed order is cancelled without asking shipping, while goods may be leaving.",
 }

@@ -153,6 +153,13 @@ impl Faults {
         self.state().on = true;
     }
 
+    /// This fault does not happen.
+    pub fn leave_out(&self, fault: Fault) {
+        if let Some(kind) = self.state().kinds.get_mut(&fault) {
+            (kind.left_out, kind.permille) = (true, 0);
+        }
+    }
+
     /// From now on nothing goes wrong.
     pub fn end(&self) {
         self.state().on = false;

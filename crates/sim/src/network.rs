@@ -1,5 +1,5 @@
 //! What lies between the stores: messages on their way to each of them. A broker that delays, repeats and reorders,
-//! and forgets nothing that was not acknowledged.
+//! and forgets nothing that was not acknowledged. What has taken effect it repeats for a while at most.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use tradewind_events::{Envelope, Timestamp};
+use tradewind_events::{Envelope, Id, Timestamp};
 
 use crate::{
     chance::Chance,
@@ -32,6 +32,9 @@ pub struct Parcel {
 
 /// No moment that comes.
 pub const NEVER: Timestamp = Timestamp::from_millis(i64::MAX);
+
+/// Where rows of the inbox are forgotten after hours, the broker repeats a message no longer than this after its effect.
+const REPEATED_MAX: Duration = Duration::from_hours(1);
 
 /// What is delivered to a store.
 pub struct Delivery {
@@ -59,11 +62,15 @@ pub struct Network {
     delay_ms_max: u64,
     /// The bodies of what arrived broken, by store and position.
     garbled: BTreeMap<(usize, u64), Arc<[u8]>>,
+    /// A message comes again no longer than this after its effect, by the time of its store.
+    repeats_for: Duration,
+    /// When the effect of an event was committed in a store, by the time of that.
+    received: BTreeMap<(usize, Id), Timestamp>,
     pub delivered: u64,
 }
 
 impl Network {
-    pub fn new(seed: u64, stores: usize, faults: Faults) -> Self {
+    pub fn new(seed: u64, stores: usize, faults: Faults, forgets_soon: bool) -> Self {
         let mut chance = Chance::new(seed, "network");
         Self {
             inboxes: (0..stores).map(|_| Inbox::default()).collect(),
@@ -72,6 +79,8 @@ impl Network {
             unordered: chance.percent(50),
             delay_ms_max: chance.pick(&[0, 20, 300, 5_000, 30_000]),
             garbled: BTreeMap::new(),
+            repeats_for: if forgets_soon { REPEATED_MAX } else { Duration::MAX },
+            received: BTreeMap::new(),
             delivered: 0,
             chance,
         }
@@ -125,8 +134,9 @@ impl Network {
     }
 
     /// Hands out at most so many messages that are ready.
-    pub fn deliver(&mut self, to: usize, most: usize, now: Timestamp) -> Vec<Delivery> {
+    pub fn deliver(&mut self, to: usize, most: usize, now: Timestamp, engine_now: Timestamp) -> Vec<Delivery> {
         let mut ready = self.ready(to, now);
+        ready.retain(|position| self.may_come(to, *position, engine_now));
         let mut deliveries = Vec::new();
         while deliveries.len() < most && !ready.is_empty() {
             let position = ready.swap_remove(self.chance.index(ready.len()));
@@ -168,6 +178,23 @@ impl Network {
         }
         inbox.quiet_until = if ready.is_empty() { next } else { now };
         ready
+    }
+
+    /// The effect of an event is committed in a store.
+    pub fn received(&mut self, to: usize, event_id: Id, at: Timestamp) {
+        self.received.entry((to, event_id)).or_insert(at);
+    }
+
+    /// What has taken effect too long ago does not come again.
+    fn may_come(&mut self, to: usize, position: u64, engine_now: Timestamp) -> bool {
+        let parcels = &mut self.inboxes[to].parcels;
+        let Some(parcel) = parcels.get(&position) else { return false };
+        let received = self.received.get(&(to, parcel.envelope.id.clone()));
+        let is_over = received.is_some_and(|at| at.plus(self.repeats_for) < engine_now);
+        if is_over {
+            parcels.remove(&position);
+        }
+        !is_over
     }
 
     /// The effect of a message is committed.

@@ -4,7 +4,7 @@
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use tradewind_engine::{
-    AnyService, Core, EngineTime, Entity, Gate, Logged, Sealed, Setup, injected,
+    AnyService, Core, EngineTime, Entity, Gate, Logged, Retention, Sealed, Setup, injected,
     ports::{CommitError, Reader, StoreError, Writer},
     tables::RelayRow,
 };
@@ -14,8 +14,9 @@ use tradewind_memory::{CountedIds, ManualClock, MemoryStore};
 use crate::{
     fault::Faults,
     network::NEVER,
+    order::Behind,
     punctual::{Dues, Hands},
-    rejecting::Rejecting,
+    rejecting::rejecting,
     shop::Shop,
     trace::Trace,
 };
@@ -41,11 +42,14 @@ pub struct Node {
     pub published: u64,
     /// What is due when, as it was committed.
     pub dues: Dues,
+    /// What is parked until its consumers go on.
+    pub behind: Behind,
 }
 
 /// What a process has in memory.
 pub struct Engine {
     pub core: Core,
+    pub retention: Retention,
     pub writer: Box<dyn Writer>,
     pub epoch: u64,
     /// The batch on its way to the writer.
@@ -104,6 +108,7 @@ impl Node {
             stalled_until: Timestamp::default(),
             published: 0,
             dues: Dues::default(),
+            behind: Behind::default(),
         }
     }
 
@@ -126,9 +131,10 @@ impl Node {
             epoch,
             services,
             registry: with.registry.clone(),
-            reader: Arc::new(Rejecting::new(self.store.clone(), with.faults, with.trace)),
+            reader: Arc::new(rejecting(self.store.clone(), with.faults, with.trace)),
             clock: EngineTime::new(Arc::new(with.clock.clone())),
-            ids: Box::new(CountedIds::new(&format!("{}.{epoch}", self.name))),
+            // Ids sort by the order in which they were minted, also over a restart.
+            ids: Box::new(CountedIds::new(&format!("{}.{epoch:03}", self.name))),
             limits: with.shop.limits.clone(),
             observer: Arc::new(()),
             log_heard: self.holds("query"),
@@ -139,6 +145,7 @@ impl Node {
         let hands = Hands::new(now, core.clock().now());
         self.engine = Some(Engine {
             core,
+            retention: Retention::new(Arc::new(self.store.clone()), &with.shop.limits),
             writer: Box::new(writer),
             epoch,
             sealed: None,
@@ -173,7 +180,7 @@ impl Node {
     pub fn next_at(&self, relays: bool, now: Timestamp) -> Timestamp {
         let Some(engine) = &self.engine else { return self.up_at };
         // A full batch takes nothing more in until it is closed, which is when the one before it is written.
-        let due = if engine.core.has_room() { engine.core.next_due() } else { NEVER };
+        let due = if engine.core.has_room() { engine.next_due() } else { NEVER };
         let mut next = engine.true_time_of(due, now);
         next = next.min(engine.catching_up_until.unwrap_or(NEVER)).min(engine.confirm_at.unwrap_or(NEVER));
         if engine.sealed.is_some() {
@@ -201,9 +208,14 @@ impl Engine {
         now.plus(self.core.clock().wait_for(at).saturating_add(Duration::from_nanos(999_999)))
     }
 
+    /// When there is something to do without a new message, by engine time.
+    fn next_due(&self) -> Timestamp {
+        self.core.next_due().min(self.retention.next_at())
+    }
+
     pub fn wants_to_form(&self) -> bool {
         let may_close = !self.is_writing() && self.core.in_flight() > 0;
-        let finds_something = self.look || self.core.waiting() > 0 || self.core.next_due() <= self.core.clock().now();
+        let finds_something = self.look || self.core.waiting() > 0 || self.next_due() <= self.core.clock().now();
         may_close || (self.core.has_room() && finds_something)
     }
 }

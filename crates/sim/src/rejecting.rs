@@ -3,32 +3,34 @@
 use std::sync::{Mutex, PoisonError};
 
 use tradewind_engine::{
-    StoredRow, Table,
-    ports::{List, Phrase, Reader, StoreError},
-    segment::Segment,
+    Table,
+    ports::{Reader, StoreError},
     tables::ENGINE_TABLES,
 };
-use tradewind_events::{Key, Timestamp};
-use tradewind_memory::MemoryStore;
+use tradewind_events::Key;
+use tradewind_memory::{MemoryStore, WatchedReader};
 
 use crate::{
     fault::{Fault, Faults},
     trace::Trace,
 };
 
-pub struct Rejecting {
-    store: MemoryStore,
+struct Rejecting {
     faults: Faults,
     trace: Trace,
     /// The row that is rejected until it was asked for alone.
     rejected: Mutex<Option<(&'static str, Key)>>,
 }
 
-impl Rejecting {
-    pub fn new(store: MemoryStore, faults: &Faults, trace: &Trace) -> Self {
-        Self { store, faults: faults.clone(), trace: trace.clone(), rejected: Mutex::default() }
-    }
+/// Reads a store that rejects rows as the faults say.
+pub fn rejecting(store: MemoryStore, faults: &Faults, trace: &Trace) -> impl Reader + use<> {
+    let rejecting = Rejecting { faults: faults.clone(), trace: trace.clone(), rejected: Mutex::default() };
+    WatchedReader::new(store, move |table, keys| {
+        if rejecting.rejects(table, keys) { Err(StoreError::Rejected("simulated".to_owned())) } else { Ok(()) }
+    })
+}
 
+impl Rejecting {
     /// Whether one of these rows is rejected. The engine's own rows are not: they belong to no handler.
     fn rejects(&self, table: &'static Table, keys: &[Key]) -> bool {
         let mut rejected = self.rejected.lock().unwrap_or_else(PoisonError::into_inner);
@@ -44,34 +46,5 @@ impl Rejecting {
             *rejected = None;
         }
         hit
-    }
-}
-
-impl Reader for Rejecting {
-    fn load(&self, table: &'static Table, keys: &[Key]) -> Result<Vec<Option<StoredRow>>, StoreError> {
-        if self.rejects(table, keys) {
-            return Err(StoreError::Rejected("simulated".to_owned()));
-        }
-        self.store.load(table, keys)
-    }
-
-    fn list(&self, list: &List) -> Result<Vec<StoredRow>, StoreError> {
-        self.store.list(list)
-    }
-
-    fn search(&self, list: &List, phrases: &[Phrase], offset: u32) -> Result<Vec<StoredRow>, StoreError> {
-        self.store.search(list, phrases, offset)
-    }
-
-    fn segments(&self, from: u64, limit: u32) -> Result<Vec<Segment>, StoreError> {
-        self.store.segments(from, limit)
-    }
-
-    fn last_segment(&self) -> Result<u64, StoreError> {
-        self.store.last_segment()
-    }
-
-    fn last_commit_at(&self) -> Result<Timestamp, StoreError> {
-        self.store.last_commit_at()
     }
 }

@@ -11,7 +11,7 @@ use tradewind_events::{Envelope, Id, Timestamp};
 
 use tradewind_memory::ManualClock;
 
-use crate::{chance::Chance, fault::Fault, node::Engine, world::World};
+use crate::{chance::Chance, fault::Fault, node::Engine, watch, world::World};
 
 /// Messages that a store takes at a time.
 const DELIVERED_MAX: u64 = 12;
@@ -23,6 +23,10 @@ impl World {
         let due = self.nodes[nth].dues.next_timer();
         let Some(engine) = &mut self.nodes[nth].engine else { return };
         engine.look = false;
+        if let Some(prune) = engine.retention.look(engine.core.clock().now()) {
+            self.figures.forgotten += (prune.inbox.len() + prune.idempotency.len()) as u64;
+            engine.core.accept(Message::Prune(prune));
+        }
         let slow =
             self.faults.strike(Fault::SlowBatch).then(|| self.faults.draw(Fault::SlowBatch, Chance::fork)).flatten();
         let extended = match slow {
@@ -89,6 +93,10 @@ impl World {
         });
         if written.is_ok() {
             self.watch(&commit);
+            self.judge_order(nth, &commit);
+            for row in watch::written::<InboxRow>(&commit) {
+                self.network.received(nth, row.event_id, row.received_at);
+            }
             self.nodes[nth].dues.committed(&commit);
         }
         if written.is_ok() && self.faults.strike(Fault::CrashAfterCommit) {
@@ -134,9 +142,11 @@ impl World {
             self.figures.commits += 1;
             self.figures.events += batch.events.len() as u64;
             let relays = self.relays();
-            if let Some(engine) = &mut self.nodes[nth].engine
-                && batch.segment > 0
-            {
+            let Some(engine) = &mut self.nodes[nth].engine else { return };
+            if batch.pruned() {
+                engine.retention.committed();
+            }
+            if batch.segment > 0 {
                 engine.relay.last = batch.segment;
                 if relays {
                     engine.relay.offer(batch.segment, &batch.events);
@@ -231,7 +241,9 @@ impl World {
     /// Takes some of what has arrived.
     pub fn deliver(&mut self, nth: usize) {
         let (now, most) = (self.now(), self.chance.between(1, DELIVERED_MAX));
-        let deliveries = self.network.deliver(nth, usize::try_from(most).unwrap_or(1), now);
+        let Some(engine) = &self.nodes[nth].engine else { return };
+        let engine_now = engine.core.clock().now();
+        let deliveries = self.network.deliver(nth, usize::try_from(most).unwrap_or(1), now, engine_now);
         let early = injected("ack-before-commit");
         for delivery in deliveries {
             let Some(engine) = &mut self.nodes[nth].engine else { return };

@@ -69,7 +69,7 @@ pub enum OpenError {
 fn made_beside(store: &Path) -> io::Result<()> {
     let mut name = store.as_os_str().to_owned();
     name.push(".try");
-    let made = inode::create(name.as_ref()).and_then(|()| fs::write(&name, b"?"));
+    let made = inode::create(name.as_ref()).and_then(|_| fs::write(&name, b"?"));
     made.and(fs::remove_file(&name))
 }
 

@@ -153,11 +153,12 @@ fn opened(path: &Path) -> io::Result<(File, bool)> {
     }
 }
 
-/// Makes an empty file that its owner alone may read, whatever the umask. One that is there is left as it is.
-pub(crate) fn create(path: &Path) -> io::Result<()> {
+/// Makes an empty file that its owner alone may read, whatever the umask. `false`: one is there, and is left as it is.
+pub(crate) fn create(path: &Path) -> io::Result<bool> {
     match OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(path) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
-        _ => Ok(()),
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(error),
     }
 }
 

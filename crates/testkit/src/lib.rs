@@ -14,4 +14,4 @@ pub use cache::{CACHE_VARIABLE, cache_forgets};
 pub use clock::{CLOCK_VARIABLE, clock_moves, manual_clock};
 pub use running::{Plan, Running};
 pub use stage::Stage;
-pub use tradewind_memory::{CountedIds, ManualClock, MemoryStore};
+pub use tradewind_memory::{CountedIds, ManualClock, MemoryStore, WatchedReader};

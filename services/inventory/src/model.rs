@@ -10,7 +10,7 @@ pub use goods::{
     MAIN_LOCATION, MAIN_PRIORITY, NAME_CHARS_MAX, StockItem, TOO_MANY_LOCATIONS,
 };
 pub use reservation::{Claim, Ended, Reservation, ReservationState, ttl_of};
-pub use shelves::{Bounds, LINE_PIECES_MAX, Shelves, allocate, insufficient};
+pub use shelves::{Bounds, LINE_PIECES_MAX, Refused, Shelves, allocate, insufficient};
 pub use stock::{
     INVALID_ADJUSTMENT, INVALID_THRESHOLDS, ON_HAND_MAX, STOCK_NOT_FOUND, STOCK_RESERVED, STOCK_TOO_LOW, Stock,
     TEXT_CHARS_MAX, Thresholds,

@@ -7,10 +7,10 @@ use std::{
     time::Duration,
 };
 
-use tradewind_events::{AsKey, KeyText};
+use tradewind_events::{AsKey, Id, KeyText};
 
 use super::{
-    Core, Forming,
+    Core, Forming, HandledFigures,
     task::{Delivery, Lane, Merged, Note, Speaker, Success, Task, TaskKind, Verdict, Via},
 };
 use crate::{
@@ -40,11 +40,13 @@ impl Core {
                     let how = match &task.verdict {
                         None => Handled::Done,
                         Some(Verdict::Park(_)) => Handled::Parked,
-                        Some(Verdict::Dead(_)) => Handled::Dead,
+                        Some(Verdict::Dead(_) | Verdict::Alone(_)) => Handled::Dead,
                     };
                     self.observe(forming, &task, watch.read(), how);
                     self.trace_end(forming, &task, how);
+                    let retried = retried_parked(forming, &task).filter(|_| success.then.is_empty());
                     self.succeed(forming, &task, success, merged);
+                    self.retried_parked(retried.as_ref());
                     return None;
                 }
                 Err(stop) => {
@@ -53,13 +55,6 @@ impl Core {
                         self.observe(forming, &task, watch.read(), Handled::Refused);
                         self.trace_end(forming, &task, Handled::Refused);
                         forming.answers.push((task.item, Err(problem)));
-                        return None;
-                    }
-                    if let Some(Verdict::Dead(reason)) = &task.verdict {
-                        let reason = format!("{reason}; its dead letter could not be written as it should: {stop}");
-                        self.observe(forming, &task, watch.read(), Handled::Dead);
-                        self.trace_end(forming, &task, Handled::Dead);
-                        self.bury_alone(forming, &task, &reason);
                         return None;
                     }
                     task.verdict = Some(Self::verdict(&task, stop));
@@ -84,21 +79,19 @@ impl Core {
         Ok(missing)
     }
 
-    fn observe(&self, forming: &Forming, task: &Task, took: Duration, how: Handled) {
-        match &task.kind {
-            TaskKind::Deliver(delivery) => {
-                let (service, event) = (self.services[delivery.service].name, delivery.envelope.event.name());
-                self.observer.handled(service, event, took, how);
-            }
-            TaskKind::Root => {
-                if let Message::Command(CommandMessage { target: Target::Service { service, name, .. }, .. }) =
-                    &forming.items[task.item].message
-                {
-                    self.observer.handled(service, name, took, how);
+    /// Keeps a figure until the batch is durable: one that is refused runs its handlers again.
+    fn observe(&self, forming: &mut Forming, task: &Task, took: Duration, how: Handled) {
+        let (service, message) = match &task.kind {
+            TaskKind::Deliver(delivery) => (self.services[delivery.service].name, delivery.envelope.event.name()),
+            TaskKind::Root => match &forming.items[task.item].message {
+                Message::Command(CommandMessage { target: Target::Service { service, name, .. }, .. }) => {
+                    (*service, *name)
                 }
-            }
-            TaskKind::Unpark(_) => {}
-        }
+                _ => return,
+            },
+            TaskKind::Unpark(_) => return,
+        };
+        forming.handled.push(HandledFigures { service, message, took, how });
     }
 
     /// What orders this task among others: its consumer and its key.
@@ -129,6 +122,7 @@ impl Core {
     fn attempt_unguarded(&mut self, forming: &Forming, task: &Task) -> Result<Success, Stop> {
         let message = &forming.items[task.item].message;
         match (&task.kind, &task.verdict) {
+            (kind, Some(Verdict::Alone(reason))) => self.bury_alone(kind, message, reason),
             (TaskKind::Deliver(delivery), None) => self.deliver(delivery, task.depth),
             (TaskKind::Deliver(delivery), Some(Verdict::Park(waits_for))) => self.park(delivery, Some(waits_for)),
             (TaskKind::Deliver(delivery), Some(Verdict::Dead(reason))) => self.bury(delivery, reason),
@@ -324,14 +318,29 @@ impl Core {
     }
 
     fn verdict(task: &Task, stop: Stop) -> Verdict {
-        // Burying cannot be too early: whatever stops it is said instead of what stopped the handler.
         match (stop, &task.verdict) {
+            // Going on would lose the message; the process ends, and a restart finds it where it was.
+            (stop, Some(Verdict::Alone(reason))) => panic!("a dead letter cannot be written ({reason}): {stop}"),
+            (stop, Some(Verdict::Dead(reason))) => {
+                tracing::error!(reason, %stop, "a dead letter could not be written as it should");
+                Verdict::Alone(format!("{reason}; its dead letter could not be written as it should: {stop}"))
+            }
             (Stop::NotYet(row), None) => Verdict::Park(row.to_string().into()),
             (Stop::Broken(reason), _) => Verdict::Dead(reason),
             (Stop::Refused(problem), _) => Verdict::Dead(format!("refused: {problem}")),
+            // Parking cannot be too early: whatever stops it is said instead of what stopped the handler.
             (Stop::NotYet(row), Some(_)) => Verdict::Dead(format!("{row} is not there")),
             (Stop::Missing, _) => Verdict::Dead("it stopped for rows without naming one".to_owned()),
         }
+    }
+}
+
+/// The parked message that a task retries.
+fn retried_parked(forming: &Forming, task: &Task) -> Option<Id> {
+    match (&task.kind, &forming.items[task.item].message) {
+        (TaskKind::Deliver(Delivery { via: Via::Parked(row), .. }), _) => Some(row.id.clone()),
+        (TaskKind::Unpark(id), _) | (TaskKind::Root, Message::Unpark(id)) => Some(id.clone()),
+        _ => None,
     }
 }
 

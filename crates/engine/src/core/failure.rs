@@ -8,7 +8,7 @@ use super::{
     Core, Forming,
     causes::FailureCause,
     housework::PARKED_TIMER_SERVICE,
-    task::{Delivery, Note, Success, Task, TaskKind, Verdict, Via},
+    task::{Delivery, Note, Success, TaskKind, Verdict, Via},
 };
 use crate::{
     Address, Backoff, Entity, Stop,
@@ -56,7 +56,11 @@ impl Core {
             }
             Via::Local | Via::Heard => self.count(delivery, |counter| counter.parked += 1)?,
         }
-        success.notes.push(Note::Parked { id: row.id.clone(), waits_for: row.waits_for.clone() });
+        let (id, consumer) = (row.id.clone(), self.services[delivery.service].name);
+        success.notes.push(match row.waits_for.clone() {
+            Some(waits_for) => Note::Parked { id, waits_for },
+            None => Note::ParkedBehind { consumer, id },
+        });
         self.work.put(row);
         Ok(success)
     }
@@ -94,9 +98,14 @@ impl Core {
         let consumer = self.services[service].name;
         let paused = self.consumers.get(consumer) == Some(&super::ConsumerState::Paused);
         if paused {
+            if row.reason == ParkedReason::Paused {
+                return Ok(Success::default());
+            }
             // It keeps its place among what waits for the consumer.
-            self.work.put(ParkedRow { reason: ParkedReason::Paused, waits_for: None, ..row });
-            return Ok(Success::default());
+            self.work.put(ParkedRow { reason: ParkedReason::Paused, waits_for: None, ..row.clone() });
+            let mut success = Success::note(Note::Unparked(Arc::new(row)));
+            success.notes.push(Note::ParkedBehind { consumer, id: id.clone() });
+            return Ok(success);
         }
         let envelope = RawEnvelope::from_json(row.message.as_bytes())
             .and_then(|raw| raw.decode(&self.registry))
@@ -258,9 +267,8 @@ impl Core {
 
     /// A row that belongs to a dead letter cannot be read (the message's inbox, a counter, what is parked). What came from
     /// outside or from a service is kept without that row. What has a row of its own stays where it is.
-    pub(super) fn bury_alone(&mut self, forming: &mut Forming, task: &Task, reason: &str) {
-        tracing::error!(reason, "a dead letter could not be written as it should");
-        let (envelope, services, address) = match (&task.kind, &forming.items[task.item].message) {
+    pub(super) fn bury_alone(&mut self, kind: &TaskKind, message: &Message, reason: &str) -> Result<Success, Stop> {
+        let (envelope, services, address) = match (kind, message) {
             (TaskKind::Deliver(Delivery { service, envelope, address, via: Via::Local | Via::Heard }), _) => {
                 (envelope, vec![*service], *address)
             }
@@ -268,23 +276,24 @@ impl Core {
                 let routes = self.routes.get(heard.envelope.event.name()).cloned().unwrap_or_default();
                 (&heard.envelope, routes.iter().map(|route| route.service).collect(), None)
             }
-            (TaskKind::Root, Message::Tried(tried)) => return forming.tried.push(tried.id.clone()),
-            _ => return,
+            (TaskKind::Root, Message::Tried(tried)) => return Ok(Success::note(Note::Tried(tried.id.clone()))),
+            _ => return Ok(Success::default()),
         };
-        let envelope = Arc::clone(envelope);
+        let mut success = Success::default();
         for service in services {
-            let delivery = Delivery { service, envelope: Arc::clone(&envelope), address, via: Via::Heard };
-            let consumer = self.names[service].clone();
-            // Its id is new, so no row has to be read.
-            match self.new_dead(&consumer, &delivery, reason) {
-                Ok(dead) => self.work.put(dead),
-                Err(stop) => tracing::error!(event = %envelope.id, %stop, "an event cannot be kept as a dead letter"),
+            let delivery = Delivery { service, envelope: Arc::clone(envelope), address, via: Via::Heard };
+            // Its id is new, so it needs no row but its counter.
+            let dead = self.new_dead(&self.names[service].clone(), &delivery, reason)?;
+            self.work.put(dead);
+            match self.count(&delivery, |counter| counter.dead += 1) {
+                Err(Stop::Broken(reason)) => {
+                    tracing::error!(reason, event = %envelope.id, "a dead letter is not counted");
+                }
+                counted => counted?,
             }
-            self.note_dead_letter(service, FailureCause::of(&envelope));
+            success.notes.push(Note::Died { service, cause: FailureCause::of(envelope) });
         }
-        // Going on would lose the message; the process ends, and a restart finds it where it was.
-        let merged = self.work.merge();
-        assert!(merged.is_ok(), "a dead letter cannot be written: {merged:?}");
+        Ok(success)
     }
 
     /// A root message that failed for good. What is logged of it stands at `here`.
@@ -385,14 +394,17 @@ impl Core {
             Note::Tried(id) => forming.tried.push(id),
             Note::ClockConfirmed => self.confirm_clock(),
             Note::Unparked(row) => self.parked.remove(&row),
-            Note::Parked { id, waits_for } => self.parked.add(id, waits_for),
+            Note::Parked { id, waits_for } => self.parked.add(id, Some(waits_for)),
+            Note::ParkedBehind { consumer, id } => {
+                self.parked.add(id.clone(), None);
+                self.parked_behind(consumer, id);
+            }
             Note::Paused { consumer } => {
-                self.consumers.insert(consumer, super::ConsumerState::Paused);
+                self.causes.paused(consumer);
+                self.stop_catching_up(consumer);
             }
-            Note::Resumed { consumer } => {
-                self.consumers.insert(consumer, super::ConsumerState::Draining);
-            }
-            Note::Died { service, cause } => self.note_dead_letter(service, cause),
+            Note::Resumed { consumer } => self.catch_up(consumer),
+            Note::Died { service, cause } => self.note_dead_letter(forming, service, cause),
         }
     }
 }

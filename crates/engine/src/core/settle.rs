@@ -9,7 +9,7 @@ use std::{
 
 use tradewind_events::{Envelope, Id, Key, Timestamp};
 
-use super::{Core, Formed, Forming, Logged, panic_text};
+use super::{Core, Formed, Forming, HandledFigures, Logged, causes::Counted, panic_text};
 use crate::{
     AnyEntity, Entity, Problem, RowRef, StoredRow, Table,
     cache::Slot,
@@ -28,6 +28,8 @@ pub(super) struct InFlight {
     receipts: Vec<Receipt>,
     tried: Vec<Id>,
     spans: Vec<Span>,
+    died: Vec<Counted>,
+    handled: Vec<HandledFigures>,
     sealed_at: u64,
     changed: Option<Changed>,
 }
@@ -88,6 +90,11 @@ impl Committed {
             _ => None,
         });
         self.events.iter().map(|logged| &*logged.envelope).chain(received)
+    }
+
+    /// A [`crate::Prune`] was part of it.
+    pub fn pruned(&self) -> bool {
+        self.items.iter().any(|item| matches!(item.message, Message::Prune(_)))
     }
 
     /// Answers whoever asked.
@@ -167,6 +174,8 @@ impl Core {
             answers: forming.answers,
             tried: forming.tried,
             spans: forming.spans,
+            died: forming.died,
+            handled: forming.handled,
             sealed_at: self.tracing.as_ref().map_or(0, |tracing| tracing.tracer.now()),
             changed: None,
         };
@@ -223,6 +232,11 @@ impl Core {
 
     fn settle(&mut self, batch: InFlight) -> Committed {
         self.work.cache.committed(batch.number);
+        self.parked.recent.committed(batch.number);
+        self.causes.committed(batch.died, self.limits.dead_letters_a_minute_max);
+        for HandledFigures { service, message, took, how } in batch.handled {
+            self.observer.handled(service, message, took, how);
+        }
         for id in &batch.tried {
             self.jobs.tried(id);
         }
@@ -257,7 +271,7 @@ impl Core {
         }
         let Some(entity) = &row.entity else { return };
         if let Some(timer) = entity.as_any().downcast_ref::<TimerRow>() {
-            self.timers.insert(timer.due_at, timer.key(), ());
+            self.timers.insert(timer.due_at, timer.key());
         } else if let Some(job) = entity.as_any().downcast_ref::<EffectRow>() {
             self.jobs.committed(job);
         }
@@ -274,17 +288,19 @@ impl Core {
         let mut batches = std::mem::take(&mut self.in_flight).into_iter();
         let Some(failed) = batches.next() else { return Ok(()) };
         tracing::warn!(table, reason, messages = failed.items.len(), "the store refused a batch");
-        // Later batches stand on what was refused: their messages are new again, in their order.
-        for item in self.forming.take().into_iter().flat_map(|open| open.items).rev() {
+        // Later batches stand on what was refused: their messages are new again, in their order. Parked ones are put in
+        // line anew, from the first on.
+        let open = self.forming.take().map(|open| open.items);
+        let later: Vec<Item> = batches.map(|batch| batch.items).chain(open).flatten().collect();
+        let stays = |item: &Item| !item.by_engine && !matches!(item.message, Message::Unpark(_));
+        self.intake.retain(|item| !item.by_engine);
+        for item in later.into_iter().rev().filter(stays) {
             self.intake.push_front(item);
         }
-        for batch in batches.rev() {
-            for item in batch.items.into_iter().rev() {
-                self.intake.push_front(item);
-            }
-        }
+        let was_alone = failed.items.len() == 1;
         let mut items = failed.items;
-        if let [alone] = items.as_mut_slice() {
+        items.retain(|item| !item.by_engine);
+        if let ([alone], true) = (items.as_mut_slice(), was_alone) {
             // Not even its dead letter can be written: that is no fault of a message.
             if let Some(before) = &alone.condemned {
                 let reason = format!("{before}; then {table}: {reason}");
@@ -294,8 +310,9 @@ impl Core {
             self.groups.push_front(items);
         } else {
             let second = items.split_off(items.len() / 2);
-            self.groups.push_front(second);
-            self.groups.push_front(items);
+            for half in [second, items].into_iter().filter(|half| !half.is_empty()) {
+                self.groups.push_front(half);
+            }
         }
         self.forget_uncommitted().map_err(CommitError::Store)
     }
@@ -305,6 +322,7 @@ impl Core {
         self.work.cache.discard_uncommitted();
         self.timers.reset();
         self.jobs.reset();
+        self.causes.reset();
         self.next_segment = self.reader.last_segment()? + 1;
         self.read_consumers()?;
         self.read_parked()

@@ -36,10 +36,7 @@ pub trait Reader: Send + Sync {
     fn last_segment(&self) -> Result<u64, StoreError>;
 
     /// The moment of the last commit, [`Commit::at`], whether or not it had a segment. Engine time goes on from there.
-    fn last_commit_at(&self) -> Result<Timestamp, StoreError> {
-        let last = self.segments(self.last_segment()?, 1)?.pop();
-        Ok(last.map_or_else(Timestamp::default, |segment| segment.committed_at))
-    }
+    fn last_commit_at(&self) -> Result<Timestamp, StoreError>;
 
     /// A look-up by key takes some microseconds and waits for no network: whoever may not block may ask it directly.
     fn is_near(&self) -> bool {

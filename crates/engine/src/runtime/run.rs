@@ -14,9 +14,9 @@ use std::{
 
 use tradewind_events::AsKey;
 
-use super::{Handle, Input, Parts, Shared, listen::Subscriptions, relay::Relay, sweep::Sweep, workers::Workers};
+use super::{Handle, Input, Parts, Shared, listen::Subscriptions, relay::Relay, workers::Workers};
 use crate::{
-    BatchFigures, Committed, Core, Entity, Formed, Observer, Sealed, Setup,
+    BatchFigures, Committed, Core, Entity, Formed, Observer, Retention, Sealed, Setup,
     observe::Stopwatch,
     ports::{CommitError, Reader, StoreError, Writer},
     tables::RelayRow,
@@ -51,6 +51,7 @@ pub(super) fn start(setup: Setup, mut parts: Parts) -> Result<Handle, StoreError
         hooks: RwLock::default(),
         sent: AtomicUsize::new(0),
         waiting: AtomicUsize::new(0),
+        own: AtomicUsize::new(0),
         in_flight: AtomicUsize::new(0),
         parked: AtomicUsize::new(0),
         published: AtomicU64::new(mark),
@@ -82,7 +83,7 @@ pub(super) fn start(setup: Setup, mut parts: Parts) -> Result<Handle, StoreError
     let (to_writer, from_loop) = mpsc::channel();
     let writing = Arc::clone(&shared);
     spawn(&shared, "writer", move || write(&writing, parts.writer, &from_loop));
-    let sweep = Sweep::new(&shared);
+    let retention = Retention::new(Arc::clone(&shared.reader), &shared.limits);
     let held_until = shared.clock.now().plus(CATCHING_UP_MAX);
     let mut engine = Loop {
         core,
@@ -96,7 +97,7 @@ pub(super) fn start(setup: Setup, mut parts: Parts) -> Result<Handle, StoreError
         workers,
         relay,
         subscriptions,
-        sweep,
+        retention,
         observer,
         shared: Arc::clone(&shared),
     };
@@ -156,7 +157,7 @@ struct Loop {
     workers: Workers,
     relay: Option<Relay>,
     subscriptions: Subscriptions,
-    sweep: Sweep,
+    retention: Retention,
     observer: Arc<dyn Observer>,
     shared: Arc<Shared>,
 }
@@ -189,6 +190,9 @@ impl Loop {
             while let Ok(input) = self.inbox.try_recv() {
                 stopping |= self.take(input)?;
             }
+            if !stopping {
+                self.look_around();
+            }
             self.form()?;
             self.shared.publish_status(&self.core);
             if stopping && self.core.waiting() == 0 && self.core.in_flight() == 0 {
@@ -197,7 +201,7 @@ impl Loop {
             if !stopping {
                 self.workers.hand_out(&self.shared, self.core.take_jobs()?);
             }
-            let input = if self.core.waiting() > 0 && self.core.has_room() { None } else { self.wait() };
+            let input = if self.core.waiting() > 0 && self.core.has_room() { None } else { self.wait(stopping) };
             if let Some(input) = input {
                 stopping |= self.take(input)?;
             }
@@ -205,12 +209,12 @@ impl Loop {
     }
 
     /// The next input, or none when something falls due first.
-    fn wait(&mut self) -> Option<Input> {
+    fn wait(&mut self, stopping: bool) -> Option<Input> {
         let now = self.shared.clock.now();
-        let due = self.core.next_due().min(self.sweep.next_at());
+        let due = self.core.next_due();
+        let due = if stopping { due } else { due.min(self.retention.next_at()) };
         let due = if self.catching_up > 0 { due.min(self.held_until) } else { due };
         if due <= now && self.core.has_room() {
-            self.fall_due(now);
             return None;
         }
         match self.shared.clock.until(due) {
@@ -223,12 +227,14 @@ impl Loop {
         }
     }
 
-    fn fall_due(&mut self, now: tradewind_events::Timestamp) {
+    /// What is to be done by itself, also under load.
+    fn look_around(&mut self) {
+        let now = self.shared.clock.now();
         if self.catching_up > 0 && now >= self.held_until {
             self.catching_up = 0;
             self.core.hold_deadlines(None);
         }
-        if let Some(prune) = self.sweep.look(now) {
+        if let Some(prune) = self.retention.look(now) {
             self.core.accept(crate::Message::Prune(prune));
         }
     }
@@ -317,6 +323,9 @@ impl Loop {
                 batch.events().for_each(hook);
             }
             batch.answer();
+            if batch.pruned() {
+                self.retention.committed();
+            }
             if batch.segment > 0 {
                 self.shared.segment.store(batch.segment, Ordering::Release);
                 for listener in self.shared.listeners.read().unwrap_or_else(PoisonError::into_inner).iter() {

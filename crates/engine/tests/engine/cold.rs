@@ -1,16 +1,17 @@
 //! Handlers whose rows are not in memory do the same as those whose rows are.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering::Relaxed},
+};
 
 use serde::{Deserialize, Serialize};
 use tradewind_engine::{
     Answer, AnyService, Command, CommandMessage, Context, Core, EngineTime, Entity, Formed, Limits, Message, Outcome,
-    Service, Settings, Setup, Stop, StoredAnswer, StoredRow, Table, Uow,
-    ports::{List, Phrase, Reader, StoreError, Writer},
-    segment::Segment,
+    Service, Settings, Setup, Stop, StoredAnswer, Uow, ports::Writer,
 };
-use tradewind_events::{Event, EventKind, Id, Key, Registry, id};
-use tradewind_testkit::{CountedIds, ManualClock, MemoryStore, Stage};
+use tradewind_events::{Event, EventKind, Id, Registry, id};
+use tradewind_testkit::{CountedIds, ManualClock, Stage, WatchedReader};
 
 /// Walks along a chain of rows, one after the other.
 struct Walker;
@@ -164,47 +165,22 @@ fn an_event_about_a_row_that_was_not_read_fails_whether_it_is_in_memory_or_not()
     }
 }
 
-/// A store that counts the rows that are looked for.
-#[derive(Clone)]
-struct Counted {
-    store: MemoryStore,
-    loaded: Arc<Mutex<usize>>,
-}
-
-impl Reader for Counted {
-    fn load(&self, table: &'static Table, keys: &[Key]) -> Result<Vec<Option<StoredRow>>, StoreError> {
-        *self.loaded.lock().expect("no test has panicked") += keys.len();
-        self.store.load(table, keys)
-    }
-
-    fn list(&self, list: &List) -> Result<Vec<StoredRow>, StoreError> {
-        self.store.list(list)
-    }
-
-    fn search(&self, list: &List, phrases: &[Phrase], offset: u32) -> Result<Vec<StoredRow>, StoreError> {
-        self.store.search(list, phrases, offset)
-    }
-
-    fn segments(&self, from: u64, limit: u32) -> Result<Vec<Segment>, StoreError> {
-        self.store.segments(from, limit)
-    }
-
-    fn last_segment(&self) -> Result<u64, StoreError> {
-        self.store.last_segment()
-    }
-}
-
 /// How many rows are loaded in each of these batches of walks over ten stones, whose reactions walk again.
 fn loaded(limits: Limits, batches: &[u32]) -> Vec<usize> {
     let store = over(10, Limits::default()).store().clone();
     let (epoch, mut writer) = store.own();
-    let reader = Counted { store, loaded: Arc::default() };
+    let looked_for = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&looked_for);
+    let reader = WatchedReader::new(store, move |_, keys| {
+        counted.fetch_add(keys.len(), Relaxed);
+        Ok(())
+    });
     let mut core = Core::new(Setup {
         store_name: "way".into(),
         epoch,
         services: vec![walker()],
         registry: registry(),
-        reader: Arc::new(reader.clone()),
+        reader: Arc::new(reader),
         clock: EngineTime::new(Arc::new(ManualClock::default())),
         ids: Box::new(CountedIds::new("id")),
         limits,
@@ -212,7 +188,7 @@ fn loaded(limits: Limits, batches: &[u32]) -> Vec<usize> {
         log_heard: false,
     })
     .expect("the store in memory can be read");
-    *reader.loaded.lock().expect("no test has panicked") = 0;
+    looked_for.store(0, Relaxed);
     let batch = |walks: &u32| {
         for _ in 0..*walks {
             let context = Context { request_id: id("r"), correlation_id: id("r"), traceparent: None };
@@ -223,7 +199,7 @@ fn loaded(limits: Limits, batches: &[u32]) -> Vec<usize> {
         assert_eq!(sealed.messages(), *walks as usize);
         writer.commit(&sealed.encode().expect("it can be encoded")).expect("the store takes it");
         core.committed();
-        std::mem::take(&mut *reader.loaded.lock().expect("no test has panicked"))
+        looked_for.swap(0, Relaxed)
     };
     batches.iter().map(batch).collect()
 }

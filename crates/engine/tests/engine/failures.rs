@@ -159,3 +159,43 @@ fn the_books_know_a_parked_event_that_the_store_refused_as_dead() {
     stage.operate(Action::Redrive { dead_letter: dead.id.clone() }).unwrap();
     assert_eq!(books(&stage), (1, 0, 0));
 }
+
+/// However an event of another store becomes a dead letter, the books know of it.
+#[test]
+fn the_books_count_as_many_dead_letters_as_there_are() {
+    type Way = (&'static str, fn(&mut Stage));
+    let ways: [Way; 5] = [
+        ("its handler fails", |stage| {
+            stage.hear(happened("nowhere", None));
+        }),
+        ("the store refuses it", |stage| {
+            refuse_once(stage.store());
+            stage.hear(happened("a", None));
+        }),
+        ("what it waits for does not come", |stage| {
+            stage.hear(happened("late", Some("never")));
+            stage.advance(Limits::default().park_deadline);
+        }),
+        ("the store refuses it when its fact is there", |stage| {
+            stage.hear(happened("late", Some("a")));
+            let (store, context) = (stage.store().clone(), stage.context());
+            let add = CommandMessage::new(add("a", 1), context, |_| StoredAnswer::default());
+            stage.accept(Message::Command(add.reply(move |_| refuse_once(&store))));
+            stage.run();
+            stage.advance(Limits::default().park_deadline);
+        }),
+        ("it fails again when it is sent again", |stage| {
+            stage.hear(happened("nowhere", None));
+            let dead_letter = stage.dead_letters()[0].id.clone();
+            stage.operate(Action::Redrive { dead_letter }).unwrap();
+        }),
+    ];
+    for (way, dies) in ways {
+        let mut stage = toy::stage();
+        dies(&mut stage);
+        let counter: CounterRow = stage.row(row_key(&["mirror", "far"])).unwrap();
+        let there = (stage.dead_letters().len() as u64, stage.parked().len() as u64);
+        assert_eq!((counter.dead, counter.parked), there, "{way}");
+        assert_eq!(there.0 + counter.handled, 1, "{way}");
+    }
+}

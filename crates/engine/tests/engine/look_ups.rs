@@ -5,12 +5,11 @@ use std::sync::{Arc, Mutex};
 use serde::{Deserialize, Serialize};
 use tradewind_engine::{
     Answer, Command, CommandMessage, Context, Core, EngineTime, Entity, Formed, Limits, Message, Outcome, Service,
-    Settings, Setup, StoredAnswer, StoredRow, Table, Uow,
-    ports::{List, Phrase, Reader, StoreError, Writer},
-    segment::Segment,
+    Settings, Setup, StoredAnswer, Uow,
+    ports::{List, Reader, Writer},
 };
-use tradewind_events::{Event, EventKind, Id, Key, Registry, id};
-use tradewind_testkit::{CountedIds, ManualClock, MemoryStore};
+use tradewind_events::{Event, EventKind, Id, Registry, id};
+use tradewind_testkit::{CountedIds, ManualClock, MemoryStore, WatchedReader};
 
 struct Author;
 /// Keeps a note for every event that it hears, under the event's id.
@@ -62,39 +61,15 @@ fn note(uow: &mut Uow<Clerk>, _written: &Written) -> Outcome {
     Ok(())
 }
 
-/// A store that notes in which tables rows are looked for.
-struct Watched {
-    store: MemoryStore,
-    tables: Arc<Mutex<Vec<&'static str>>>,
-}
-
-impl Reader for Watched {
-    fn load(&self, table: &'static Table, keys: &[Key]) -> Result<Vec<Option<StoredRow>>, StoreError> {
-        self.tables.lock().expect("no test has panicked").extend(keys.iter().map(|_| table.name));
-        self.store.load(table, keys)
-    }
-
-    fn list(&self, list: &List) -> Result<Vec<StoredRow>, StoreError> {
-        self.store.list(list)
-    }
-
-    fn search(&self, list: &List, phrases: &[Phrase], offset: u32) -> Result<Vec<StoredRow>, StoreError> {
-        self.store.search(list, phrases, offset)
-    }
-
-    fn segments(&self, from: u64, limit: u32) -> Result<Vec<Segment>, StoreError> {
-        self.store.segments(from, limit)
-    }
-
-    fn last_segment(&self) -> Result<u64, StoreError> {
-        self.store.last_segment()
-    }
-}
-
 #[test]
 fn a_row_under_the_id_of_an_event_that_was_just_said_is_not_looked_for() {
-    let (store, tables) = (MemoryStore::new(), Arc::default());
+    let (store, tables) = (MemoryStore::new(), Arc::new(Mutex::new(Vec::new())));
     let (epoch, mut writer) = store.own();
+    let asked_for = Arc::clone(&tables);
+    let reader = WatchedReader::new(store.clone(), move |table, keys| {
+        asked_for.lock().expect("no test has panicked").extend(keys.iter().map(|_| table.name));
+        Ok(())
+    });
     let mut core = Core::new(Setup {
         store_name: "office".into(),
         epoch,
@@ -103,7 +78,7 @@ fn a_row_under_the_id_of_an_event_that_was_just_said_is_not_looked_for() {
             Service::new(Clerk).owns::<Note>().on(note).build(),
         ],
         registry: Registry::new([EventKind::of::<Written>("author")]),
-        reader: Arc::new(Watched { store: store.clone(), tables: Arc::clone(&tables) }),
+        reader: Arc::new(reader),
         clock: EngineTime::new(Arc::new(ManualClock::default())),
         ids: Box::new(CountedIds::new("id")),
         limits: Limits::default(),

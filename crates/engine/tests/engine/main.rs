@@ -2,6 +2,7 @@
 
 mod audits;
 mod bounds;
+mod catching_up;
 mod causes;
 mod clocks;
 mod cold;
@@ -12,7 +13,10 @@ mod jobs;
 mod look_ups;
 mod open_batch;
 mod operators;
+mod overdue;
+mod refused;
 mod rejections;
+mod retention;
 mod running;
 mod segments;
 mod timers;

@@ -9,13 +9,12 @@ use std::{
 use serde::{Deserialize, Serialize, Serializer};
 use tradewind_engine::{
     Answer, Command, CommandMessage, Committed, Context, Core, Effect, EngineTime, Entity, Finished, Formed, Heard,
-    Limits, Message, Observer, Outcome, Service, Settings, Setup, StoredAnswer, StoredRow, Table, Uow,
-    ports::{List, Phrase, Reader, StoreError, Writer},
-    segment::Segment,
-    tables::{DeadLetterRow, EffectRow, InboxRow},
+    Limits, Message, Observer, Outcome, Service, Settings, Setup, StoredAnswer, Uow,
+    ports::{Reader, StoreError, Writer},
+    tables::{CounterRow, DeadLetterRow, EffectRow, InboxRow},
 };
-use tradewind_events::{Envelope, Event, EventKind, Id, Key, KeyText, Registry, Timestamp, Value, id, row_key};
-use tradewind_testkit::{CountedIds, ManualClock, MemoryStore};
+use tradewind_events::{Envelope, Event, EventKind, Id, KeyText, Registry, Timestamp, Value, id, row_key};
+use tradewind_testkit::{CountedIds, ManualClock, MemoryStore, WatchedReader};
 
 struct Shelf;
 
@@ -99,34 +98,8 @@ fn close(uow: &mut Uow<Shelf>, closed: &Closed) -> Outcome {
     Ok(())
 }
 
-/// A store that rejects some keys.
-#[derive(Clone, Default)]
-struct Rejecting {
-    store: MemoryStore,
-    keys: Arc<Mutex<BTreeSet<(&'static str, String)>>>,
-}
-
-impl Reader for Rejecting {
-    fn load(&self, table: &'static Table, keys: &[Key]) -> Result<Vec<Option<StoredRow>>, StoreError> {
-        let rejected = self.keys.lock().expect("no test has panicked");
-        if keys.iter().any(|key| rejected.contains(&(table.name, key.as_str().to_owned()))) {
-            return Err(StoreError::Rejected("it cannot be bound".to_owned()));
-        }
-        self.store.load(table, keys)
-    }
-    fn list(&self, list: &List) -> Result<Vec<StoredRow>, StoreError> {
-        self.store.list(list)
-    }
-    fn search(&self, list: &List, phrases: &[Phrase], offset: u32) -> Result<Vec<StoredRow>, StoreError> {
-        self.store.search(list, phrases, offset)
-    }
-    fn segments(&self, from: u64, limit: u32) -> Result<Vec<Segment>, StoreError> {
-        self.store.segments(from, limit)
-    }
-    fn last_segment(&self) -> Result<u64, StoreError> {
-        self.store.last_segment()
-    }
-}
+/// Keys that a store rejects, each with its table.
+type Rejected = Arc<Mutex<BTreeSet<(&'static str, String)>>>;
 
 /// Counts rows that cannot be used.
 #[derive(Default)]
@@ -143,7 +116,8 @@ struct Bench {
     clock: ManualClock,
     unusable: Arc<Unusable>,
     writer: Box<dyn Writer>,
-    reader: Rejecting,
+    store: MemoryStore,
+    rejected: Rejected,
     told: Arc<Mutex<Vec<String>>>,
 }
 
@@ -153,8 +127,14 @@ impl Bench {
     }
 
     fn over(store: MemoryStore) -> Self {
-        let reader = Rejecting { store, ..Rejecting::default() };
-        let (epoch, writer) = reader.store.own();
+        let (epoch, writer) = store.own();
+        let rejected = Rejected::default();
+        let rejects = Arc::clone(&rejected);
+        let reader = WatchedReader::new(store.clone(), move |table, keys| {
+            let rejected = rejects.lock().expect("no test has panicked");
+            let hit = keys.iter().any(|key| rejected.contains(&(table.name, key.as_str().to_owned())));
+            if hit { Err(StoreError::Rejected("it cannot be bound".to_owned())) } else { Ok(()) }
+        });
         let (clock, unusable) = (ManualClock::default(), Arc::<Unusable>::default());
         let core = Core::new(Setup {
             store_name: "shelf".into(),
@@ -163,7 +143,7 @@ impl Bench {
                 Service::new(Shelf).owns::<Crate>().command(fill).command(ship).finished(weighed).on(close).build(),
             ],
             registry: Registry::new([EventKind::of::<Closed>("far")]),
-            reader: Arc::new(reader.clone()),
+            reader: Arc::new(reader),
             clock: EngineTime::new(Arc::new(clock.clone())),
             ids: Box::new(CountedIds::new("id")),
             limits: Limits::default(),
@@ -171,11 +151,11 @@ impl Bench {
             log_heard: false,
         });
         let core = core.expect("the store can be read");
-        Self { core, clock, unusable, writer: Box::new(writer), reader, told: Arc::default() }
+        Self { core, clock, unusable, writer: Box::new(writer), store, rejected, told: Arc::default() }
     }
 
     fn rejects(&self, table: &'static str, key: &str) {
-        self.reader.keys.lock().expect("no test has panicked").insert((table, key.to_owned()));
+        self.rejected.lock().expect("no test has panicked").insert((table, key.to_owned()));
     }
 
     fn asks(&mut self, box_id: &str, looks: bool) {
@@ -231,7 +211,7 @@ impl Bench {
     }
 
     fn rows<E: Entity>(&self) -> Vec<E> {
-        let rows = self.reader.store.rows(E::TABLE);
+        let rows = self.store.rows(E::TABLE);
         rows.iter().map(|row| E::from_row(&row.values).expect("a row")).collect()
     }
 }
@@ -247,7 +227,7 @@ fn only_the_command_that_needs_a_rejected_row_fails() {
     assert_eq!(bench.told(), ["a done", "b done", "bad internal", "bad internal", "c done"]);
     assert_eq!(bench.rows::<Crate>().len(), 3);
     // It was rejected for the moment.
-    bench.reader.keys.lock().unwrap().clear();
+    bench.rejected.lock().unwrap().clear();
     bench.asks("bad", true);
     bench.finishes();
     assert_eq!(bench.told(), ["bad done"]);
@@ -280,6 +260,9 @@ fn an_event_whose_own_rows_are_rejected_is_kept_all_the_same() {
         assert_eq!((dead.len(), dead[0].event_id.as_ref()), (1, Some(&id("far-1"))), "{table}");
         assert!(dead[0].reason.contains("cannot be loaded"), "{}", dead[0].reason);
         assert!(!dead[0].message.is_empty(), "what came is kept");
+        // It is in the books, unless they are what cannot be read.
+        let counted: Vec<u64> = bench.rows::<CounterRow>().iter().map(|counter| counter.dead).collect();
+        assert_eq!(counted, if table == "counter" { vec![] } else { vec![1] }, "{table}");
     }
 }
 
@@ -302,11 +285,11 @@ fn a_job_whose_old_row_cannot_be_read_is_not_dropped() {
     let mut bench = Bench::new();
     bench.sends("a", Ship { box_id: id("a"), broken: false });
     bench.finishes();
-    let mut row = bench.reader.store.rows(EffectRow::TABLE).remove(0);
+    let mut row = bench.store.rows(EffectRow::TABLE).remove(0);
     row.values[4] = Value::Text("nowhere".into());
-    bench.reader.store.tamper(EffectRow::TABLE, &row_key(&["a"]), Some(row));
+    bench.store.tamper(EffectRow::TABLE, &row_key(&["a"]), Some(row));
     // What is in memory is still good; a start finds only what is stored.
-    let store = std::mem::take(&mut bench.reader.store);
+    let store = std::mem::take(&mut bench.store);
     let mut bench = Bench::over(store);
     bench.sends("a", Ship { box_id: id("a"), broken: false });
     bench.finishes();
@@ -323,7 +306,7 @@ fn a_job_whose_row_is_rejected_for_a_moment_is_counted_and_handed_out_later() {
     bench.rejects("effect", "a");
     assert_eq!(bench.jobs(), [id("b")]);
     assert_eq!(*bench.unusable.0.lock().unwrap(), ["effect"]);
-    bench.reader.keys.lock().unwrap().clear();
+    bench.rejected.lock().unwrap().clear();
     bench.clock.advance(Duration::from_secs(4));
     assert!(bench.jobs().is_empty());
     bench.clock.advance(Duration::from_secs(1));
@@ -338,7 +321,7 @@ fn a_job_that_was_put_off_or_is_gone_since_it_was_found_due_is_not_handed_out() 
         bench.sends(box_id, Ship { box_id: id(box_id), broken: false });
     }
     bench.finishes();
-    let store = bench.reader.store.clone();
+    let store = bench.store.clone();
     let changed = |key: &str, column: usize, value: Value| {
         let key = row_key(&[key]);
         let mut row = store.load(EffectRow::TABLE, std::slice::from_ref(&key)).unwrap().remove(0).unwrap();

@@ -178,6 +178,7 @@ impl Open {
         *request.method_mut() = sent.method.clone();
         *request.uri_mut() = sent.uri.clone();
         *request.headers_mut() = sent.headers.clone();
+        request.headers_mut().entry(header::HOST).or_insert(HeaderValue::from_static("shop"));
         if let Some(token) = self.tokens.get(&sent.who) {
             let token = format!("Bearer {token}").parse().expect("a token is visible");
             request.headers_mut().entry(header::AUTHORIZATION).or_insert(token);

@@ -22,7 +22,7 @@ use super::{
     desk::{Desk, encoded},
     say,
     screen::{self, DIM},
-    shop::{FIRST_ADMIN_TOKEN, PASSWORD, TOKEN, Trusted, variable},
+    shop::{FIRST_ADMIN_TOKEN, PASSWORD, Registered, TOKEN, Trusted, variable},
     store::StoreArgs,
     table::{Cell, Table},
 };
@@ -138,23 +138,22 @@ impl Create {
             )?,
         };
         let body = json!({ "token": token.trim(), "email": self.email, "password": password()? });
-        let admin: Value =
+        let admin: Registered =
             self.trusted.client(url)?.write(Method::POST, "/v1/first-admin", &body, &drawn_text()).await?;
-        Ok(user_id(&admin))
+        Ok(admin.user_id)
     }
 
     /// By an admin.
     async fn further(&self, url: ShopUrl) -> Result<String, CliError> {
         let mut desk = Desk::open(ShopArgs::at(&url, &self.trusted)).await?;
         // Signing up does not tell whether an address is taken.
-        let known: Vec<Value> = desk.list("/v1/users", &[("email", &self.email)], 1).await?.typed("/v1/users")?;
+        let known: Vec<Registered> = desk.list("/v1/users", &[("email", &self.email)], 1).await?.typed("/v1/users")?;
         if let Some(known) = known.first() {
-            let (email, user_id) = (crate::words::clean(&self.email), user_id(known));
+            let (email, user_id) = (crate::words::clean(&self.email), &known.user_id);
             return Err(CliError::Other(format!("{email} is registered already, as the user {user_id}")));
         }
         let body = json!({ "email": self.email, "password": password()? });
-        let user: Value = desk.post("/v1/users", &body).await?;
-        let user_id = user_id(&user);
+        let Registered { user_id } = desk.post("/v1/users", &body).await?;
         let _admin: Value =
             desk.put(&format!("/v1/users/{}/role", encoded(&user_id)), &json!({ "role": "admin" })).await?;
         desk.leave().await;
@@ -183,10 +182,6 @@ fn make(backroom: &Backroom, email: &str, password_hash: PasswordHash) -> Result
 
 fn told(user_id: &str, email: &str) -> String {
     format!("{} is an admin now: user {user_id}.\n", crate::words::clean(email))
-}
-
-fn user_id(user: &Value) -> String {
-    user.get("user_id").and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
 /// The password of the new admin.

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use tradewind_payments::model::CUSTOMER_NOT_FOUND;
 
 use crate::{
+    cli::shop::Registered,
     client::{Client, ClientError},
     http::refusals::RATE_LIMITED,
 };
@@ -158,7 +159,7 @@ async fn customer(staff: &mut Client, name: &str, amount_minor: i64) -> Result<S
     }
     let password = format!("{:016x}", drawn());
     let body = json!({ "email": format!("{name}@example.org"), "password": password });
-    let registered: Value = loop {
+    let Registered { user_id } = loop {
         match staff.write(Method::POST, "/v1/users", &body, &format!("user-{name}")).await {
             Err(ClientError::Refused { code, .. }) if code == RATE_LIMITED.refusal.code => {
                 tokio::time::sleep(RATE_WAIT).await;
@@ -166,7 +167,6 @@ async fn customer(staff: &mut Client, name: &str, amount_minor: i64) -> Result<S
             done => break done?,
         }
     };
-    let user_id = registered["user_id"].as_str().unwrap_or_default().to_owned();
     credit(staff, &user_id, amount_minor).await?;
     Ok(user_id)
 }

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use serde_json::{Value, json};
+use serde::Deserialize;
+use serde_json::json;
 
 use super::CliError;
 use crate::client::{Client, ClientError, Extra, ShopUrl, Trust};
@@ -60,6 +61,20 @@ pub struct AtMost {
     pub limit: usize,
 }
 
+/// A user, of an answer of the shop.
+#[derive(Deserialize)]
+pub struct Registered {
+    pub user_id: String,
+}
+
+/// A session that has been opened.
+#[derive(Deserialize)]
+struct Opened {
+    session_id: String,
+    access_token: String,
+    user: Registered,
+}
+
 /// Reads a number of rows.
 pub fn at_least_one(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|rows| *rows > 0).ok_or_else(|| String::from("expected a whole number from 1 on"))
@@ -89,7 +104,8 @@ impl ShopArgs {
     pub async fn enter(&self) -> Result<(Client, Option<String>), CliError> {
         let client = self.trusted.client(self.url()?)?;
         if let Some(token) = variable(TOKEN) {
-            return Ok((client.with_token(&token), None));
+            let client = client.with_token(&token).map_err(|error| CliError::Usage(format!("{TOKEN}: {error}")))?;
+            return Ok((client, None));
         }
         let (Some(email), Some(password)) = (variable(EMAIL), variable(PASSWORD)) else {
             return Err(CliError::Usage(format!(
@@ -110,11 +126,9 @@ async fn enter(mut client: Client, email: &str, password: &str) -> Result<(Clien
     let body = json!({ "email": email, "password": password });
     let path = "/v1/sessions";
     let answer = client.send(hyper::Method::POST, path, Some(&body), Extra::default()).await?;
-    let session: Value = answer.read(&hyper::Method::POST, path)?;
-    let text = |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or_default().to_owned();
-    let (user_id, session_id) = (text(session.pointer("/user/user_id")), text(session.get("session_id")));
-    let client = client.with_token(&text(session.get("access_token")));
-    Ok((client, format!("/v1/users/{user_id}/sessions/{session_id}")))
+    let session: Opened = answer.read(&hyper::Method::POST, path)?;
+    let own = format!("/v1/users/{}/sessions/{}", session.user.user_id, session.session_id);
+    Ok((client.with_token(&session.access_token)?, own))
 }
 
 #[expect(clippy::disallowed_methods, reason = "who the client is, and no setting of a shop")]

@@ -32,7 +32,7 @@ use super::{
     refusals::NOT_SIGNED_IN,
 };
 use crate::{
-    identity::{Bearer, Checked, InvalidToken},
+    identity::{Bearer, Checked},
     shop::Shop,
 };
 
@@ -103,19 +103,19 @@ impl Call {
     }
 
     /// The same request was followed before under its key: whatever it came with may no longer be so.
-    pub async fn is_repeated(&self) -> bool {
-        self.before().await.is_some()
+    pub async fn is_repeated(&self) -> Result<bool, Failure> {
+        Ok(self.before().await?.is_some())
     }
 
     /// The answer of then.
-    pub(super) async fn answered_before(&self) -> Option<Response> {
-        self.before().await.map(replayed)
+    pub(super) async fn answered_before(&self) -> Result<Option<Response>, Failure> {
+        Ok(self.before().await?.map(replayed))
     }
 
-    async fn before(&self) -> Option<IdempotencyRow> {
-        let Idempotency { scope, key, fingerprint } = self.0.idempotency.as_ref()?;
-        let row = self.load::<IdempotencyRow>((scope, key)).await.ok()??;
-        (row.fingerprint == *fingerprint).then_some(row)
+    async fn before(&self) -> Result<Option<IdempotencyRow>, Failure> {
+        let Some(Idempotency { scope, key, fingerprint }) = &self.0.idempotency else { return Ok(None) };
+        let row = self.load::<IdempotencyRow>((scope, key)).await?;
+        Ok(row.filter(|row| row.fingerprint == *fingerprint))
     }
 
     /// Takes a place among those who wait for an outcome, and leaves the one among the requests. `None`: there is none.
@@ -150,11 +150,10 @@ impl Call {
         self.passwords.verify(password, hash, place).await
     }
 
-    /// Whether the token of this request would still be taken. It expires, and its key may be retired.
-    pub(super) fn check_token(&self) -> Result<(), InvalidToken> {
-        let Some(authorization) = &self.0.authorization else { return Ok(()) };
-        let token = bearer_token(authorization).ok_or(InvalidToken::Refused)?;
-        self.key_ring.check(token, self.clock().moment()).map(|_| ())
+    /// The token of who asks, if somebody is known to ask.
+    pub(super) fn token(&self) -> Option<&str> {
+        self.0.principal.as_ref()?;
+        bearer_token(self.0.authorization.as_ref()?)
     }
 
     /// The user who asks.

@@ -15,7 +15,7 @@ use tracing::{Instrument, Span};
 use tradewind_engine::{Context, TraceContext, Tracer};
 use tradewind_events::Id;
 
-use super::{cors, gate::Passed, problem::Failure, refusals::TIMED_OUT};
+use super::{cors, gate::Passed, host, problem::Failure, refusals::TIMED_OUT};
 use crate::{
     metrics::{Answered, Stopwatch},
     shop::Shop,
@@ -40,9 +40,12 @@ pub async fn answer(shop: Shop, router: Router, mut request: Request) -> Result<
     let log_span = trace_id.as_ref().map_or_else(Span::none, |trace_id| tracing::info_span!("request", trace_id));
     let origin = request.headers().get(header::ORIGIN).cloned();
     request.extensions_mut().insert(context);
-    let mut response = match cors::preflight(&shop.config, &request) {
-        Some(response) => response,
-        None => in_time(&shop, router, request).instrument(log_span).await,
+    let mut response = match host::check(&request) {
+        Err(failure) => failure.into_response(),
+        Ok(()) => match cors::preflight(&shop.config, &request) {
+            Some(response) => response,
+            None => in_time(&shop, router, request).instrument(log_span).await,
+        },
     };
     let failure = response.extensions_mut().remove::<Failure>();
     let passed = response.extensions_mut().remove::<Passed>();

@@ -23,13 +23,18 @@ use super::{
     intake,
     places::Place,
     problem::Failure,
+    reads::ReadsFor,
     refusals::{
         ACCESS_TOKEN_EXPIRED, ACCESS_TOKEN_INVALID, BODY_TOO_SLOW, HEADER_INVALID, IDEMPOTENCY_KEY_MISSING,
         NOT_ALLOWED, NOT_SIGNED_IN, QUERY_INVALID,
     },
     route::{Route, Who},
 };
-use crate::{identity::InvalidToken, secret::encoded, shop::Shop};
+use crate::{
+    identity::{self, InvalidToken},
+    secret::encoded,
+    shop::Shop,
+};
 
 pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
@@ -87,7 +92,10 @@ pub async fn pass(State(gate): State<Arc<Gate>>, request: Request, next: Next) -
                 Failure::internal("auditing", &format_args!("{route} left no row in the audit trail")).into_response()
             } else if response.status().is_client_error() {
                 // What a handler looks at before it asks the engine may have changed by its own first effect.
-                call.answered_before().await.unwrap_or(response)
+                match call.answered_before().await {
+                    Ok(before) => before.unwrap_or(response),
+                    Err(failure) => failure.into_response(),
+                }
             } else {
                 response
             }
@@ -129,8 +137,9 @@ impl Gate {
         let idempotency = self.idempotency(&parts, principal.as_ref(), &body)?;
         let audit = self.audit(&parts, principal.as_ref())?;
         let context = parts.extensions.remove::<Context>().unwrap_or_else(|| self.context());
+        let reads_for = ReadsFor::caller(client, principal.as_ref().map(|principal| &principal.id));
         let call = Call::new(Parts {
-            shop: self.shop.clone(),
+            shop: self.shop.reading_for(reads_for),
             context,
             client,
             principal,
@@ -198,15 +207,7 @@ impl Gate {
                 "invalid_token",
             ));
         };
-        if self.shop.key_ring.may_lack_key_of(token) {
-            self.shop.key_ring.fetch(&self.shop).await;
-        }
-        let checked = match self.shop.key_ring.check(token, self.shop.clock().moment()) {
-            // What it stands for may have ended since it was signed.
-            Ok(bearer) => self.shop.revocations.check(&self.shop, &bearer).await?.map(|()| bearer),
-            Err(invalid) => Err(invalid),
-        };
-        match checked {
+        match identity::check(&self.shop, token).await? {
             Ok(bearer) => Ok(Some(bearer)),
             Err(InvalidToken::Expired) => Err(challenge(ACCESS_TOKEN_EXPIRED.problem(), "invalid_token")),
             Err(InvalidToken::Refused) => Err(challenge(ACCESS_TOKEN_INVALID.problem(), "invalid_token")),
@@ -252,7 +253,8 @@ impl Gate {
     /// A filter with a wrong name must not pass for none.
     fn know_query(&self, parts: &request::Parts) -> Result<(), Failure> {
         let Some(known) = &self.query_names else { return Ok(()) };
-        let Ok(Query(given)) = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri) else { return Ok(()) };
+        let Query(given) = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri)
+            .map_err(|rejection| QUERY_INVALID.because(rejection.body_text()))?;
         let Some((name, _)) = given.into_iter().find(|(name, _)| !known.contains(name)) else { return Ok(()) };
         let takes = if known.is_empty() { String::from("nothing") } else { known.join(", ") };
         Err(QUERY_INVALID.because(format!("This takes {takes} in the query.")).at(name))

@@ -40,7 +40,7 @@ struct Held {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum Caller {
+pub(super) enum Caller {
     Address(Client),
     Principal(Id),
 }

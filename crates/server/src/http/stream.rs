@@ -18,14 +18,12 @@ use super::{
     describe::{Describe, Describer},
     places::Place,
     problem::Failure,
+    refusals::HEADER_INVALID,
 };
-use crate::shop::Shop;
+use crate::{identity, shop::Shop};
 
 /// A comment goes out whenever nothing else did for so long, so that nobody on the way hangs up.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
-
-/// A stream ends at most this long after its token expired or the key of its token was retired.
-const TOKEN_CHECKED_EVERY: Duration = Duration::from_secs(15);
 
 /// An answer that goes on.
 pub struct Events(Bounded);
@@ -45,27 +43,13 @@ impl Call {
     /// Answers with a stream.
     pub fn stream(&self, events: impl Stream<Item = Event> + Send + 'static) -> Result<Events, Failure> {
         let place = self.place_among(&self.streams)?;
-        let ended = self.principal().cloned().map(|bearer| {
-            let call = self.clone();
-            async move { call.until_token_ends(call.revocations.ended(&call, &bearer)).await }.boxed()
+        let ended = self.token().map(|token| {
+            let (shop, token) = (Shop::clone(self), token.to_owned());
+            async move { identity::ended(&shop, &token).await }.boxed()
         });
         let stopping = self.stopping.clone();
         let stopped = async move { stopping.stopped().await }.boxed();
         Ok(Events(Bounded { events: events.boxed(), stopped, ended, _place: place }))
-    }
-}
-
-impl Call {
-    /// Returns when the token of this request is not taken any more, or when `ended` does.
-    async fn until_token_ends(&self, ended: impl Future<Output = ()>) {
-        let mut ended = std::pin::pin!(ended);
-        while self.check_token().is_ok() {
-            let next = self.clock().now().plus(TOKEN_CHECKED_EVERY);
-            tokio::select! {
-                () = &mut ended => return,
-                () = self.alarm.until(next, std::future::pending()) => {}
-            }
-        }
     }
 }
 
@@ -95,8 +79,9 @@ impl Describe for Events {
 impl FromRequestParts<Shop> for LastEventId {
     type Rejection = Failure;
     async fn from_request_parts(parts: &mut request::Parts, _shop: &Shop) -> Result<Self, Failure> {
-        let id = parts.headers.get("last-event-id").and_then(|id| id.to_str().ok());
-        Ok(Self(id.map(str::to_owned)))
+        let Some(id) = parts.headers.get("last-event-id") else { return Ok(Self(None)) };
+        let text = id.to_str().map_err(|_| HEADER_INVALID.because("It is no id of an event.").at("Last-Event-ID"))?;
+        Ok(Self(Some(text.to_owned())))
     }
 }
 

@@ -105,14 +105,14 @@ impl KeyRing {
         token.ok_or_else(|| NO_SIGNING_KEY.problem())
     }
 
-    /// Whom a token speaks for.
-    pub fn check(&self, token: &str, now: Moment) -> Result<Bearer, InvalidToken> {
+    /// Whom a token speaks for, as it says.
+    pub(super) fn check(&self, token: &str, now: Moment) -> Result<Bearer, InvalidToken> {
         let point = |kid: &Id| self.read().good.get(kid).map(|key| Arc::clone(&key.point));
         self.tokens.check(token, point, now)
     }
 
     /// A token may be good although nobody here knows its key: identity, which lives elsewhere, has a new one.
-    pub fn may_lack_key_of(&self, token: &str) -> bool {
+    pub(super) fn may_lack_key_of(&self, token: &str) -> bool {
         self.elsewhere.door().is_some() && Tokens::kid_of(token).is_some_and(|kid| !self.read().good.contains_key(&kid))
     }
 
@@ -138,6 +138,8 @@ impl KeyRing {
         let event = envelope.event.as_any();
         if let Some(retired) = event.downcast_ref::<SigningKeyRetired>() {
             self.elsewhere.forget(&retired.kid);
+            // Even if the others cannot be read now.
+            self.ring.write().unwrap_or_else(PoisonError::into_inner).good.remove(&retired.kid);
         } else if let Some(published) = event.downcast_ref::<SigningKeyPublished>() {
             self.elsewhere.learn(&published.public_jwk);
         } else {
@@ -155,6 +157,8 @@ impl KeyRing {
             let kid = jwk.member_text("kid").and_then(|kid| Id::new(kid).ok());
             if let Some((kid, point)) = kid.zip(point(&jwk)) {
                 ring.good.insert(kid, Good { jwk, point });
+            } else {
+                tracing::error!("a key of identity cannot be read: its tokens are refused");
             }
         }
         for state in [KeyState::Active, KeyState::Verifying] {
@@ -209,8 +213,13 @@ impl KeyRing {
             tracing::warn!(kid = %key.kid, "the signing key was encrypted with another master key: a new one will sign");
             return None;
         };
-        let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &pkcs8, &SystemRandom::new()).ok()?;
-        Some(Signer { kid: key.kid.clone(), pair, since: key.created_at })
+        match EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &pkcs8, &SystemRandom::new()) {
+            Ok(pair) => Some(Signer { kid: key.kid.clone(), pair, since: key.created_at }),
+            Err(error) => {
+                tracing::error!(kid = %key.kid, %error, "the signing key cannot be read: a new one will sign");
+                None
+            }
+        }
     }
 
     /// A new key, which takes the place of the one that signs now.

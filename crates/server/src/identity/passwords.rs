@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version, password_hash::phc};
+use argon2::{
+    Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version,
+    password_hash::{self, phc},
+};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tradewind_events::Personal;
 use tradewind_identity::model::PasswordHash;
@@ -103,12 +106,17 @@ impl Passwords {
         let possible = hash.is_some() && prepared.is_some();
         let against = hash.unwrap_or_else(|| self.dummy.clone());
         self.run(Some(place), move |argon2| {
+            // What is too long is compared as if it were short, and is wrong.
             let tried = prepared.unwrap_or_default();
-            let right = phc::PasswordHash::new(against.phc())
-                .is_ok_and(|hash| argon2.verify_password(tried.as_bytes(), &hash).is_ok());
-            if right && possible { Checked::Right } else { Checked::Wrong }
+            let hash = phc::PasswordHash::new(against.phc()).map_err(|error| unverified(&error))?;
+            match argon2.verify_password(tried.as_bytes(), &hash) {
+                Ok(()) if possible => Ok(Checked::Right),
+                Ok(()) | Err(password_hash::Error::PasswordInvalid) => Ok(Checked::Wrong),
+                // The hash or the machine is at fault, and not who typed the password.
+                Err(error) => Err(unverified(&error)),
+            }
         })
-        .await
+        .await?
     }
 
     async fn run<T: Send + 'static>(
@@ -140,6 +148,10 @@ impl Passwords {
             () = waiting.taken() => Err(full()),
         }
     }
+}
+
+fn unverified(error: &dyn std::fmt::Display) -> Failure {
+    Failure::internal("verifying a password", error)
 }
 
 /// The password as it is hashed: the same text whichever way a keyboard composes its letters and types its spaces. These

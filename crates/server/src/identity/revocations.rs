@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, futures::Notified};
 use tradewind_events::{
     Envelope, Id, Timestamp,
     identity::{ServiceClientRevoked, UserSignedIn, UserSignedOut},
@@ -57,7 +57,7 @@ struct Waiting {
 }
 
 /// Waits for one end.
-struct Wait<'a> {
+pub(super) struct Wait<'a> {
     revocations: &'a Revocations,
     id: Id,
     ended: Arc<Notify>,
@@ -80,7 +80,7 @@ impl Revocations {
     }
 
     /// Whether the session or the client of this token still stands.
-    pub async fn check(&self, shop: &Shop, bearer: &Bearer) -> Result<Result<(), InvalidToken>, Failure> {
+    pub(super) async fn check(&self, shop: &Shop, bearer: &Bearer) -> Result<Result<(), InvalidToken>, Failure> {
         let Some(id) = subject(bearer) else { return Ok(Err(InvalidToken::Refused)) };
         let ends = match &*self.known.read().unwrap_or_else(PoisonError::into_inner) {
             Known::Here { standing, .. } if standing.contains(id) => return Ok(Ok(())),
@@ -105,18 +105,9 @@ impl Revocations {
         Ok(if stands { Ok(()) } else { Err(InvalidToken::Refused) })
     }
 
-    /// Returns when the session or the client of this token has ended. For answers that go on.
-    pub async fn ended(&self, shop: &Shop, bearer: &Bearer) {
-        let Some(id) = subject(bearer) else { return };
-        let wait = Wait::new(self, id);
-        let ended = wait.ended.notified();
-        tokio::pin!(ended);
-        // Whatever ends from here on is noticed, and what has ended before is found.
-        ended.as_mut().enable();
-        if matches!(self.check(shop, bearer).await, Ok(Err(_))) {
-            return;
-        }
-        ended.await;
+    /// Waits for the end of the session or the client of this token. `None`: it stands for nothing.
+    pub(super) fn wait(&self, bearer: &Bearer) -> Option<Wait<'_>> {
+        subject(bearer).map(|id| Wait::new(self, id))
     }
 
     /// To be called with every event of a commit, before the answers of the commit go out.
@@ -193,6 +184,11 @@ impl<'a> Wait<'a> {
         let (count, ended) = waiting.by_id.entry(id.clone()).or_default();
         *count += 1;
         Self { revocations, id: id.clone(), ended: Arc::clone(ended) }
+    }
+
+    /// The next end that comes after this is enabled or polled.
+    pub fn ended(&self) -> Notified<'_> {
+        self.ended.notified()
     }
 }
 

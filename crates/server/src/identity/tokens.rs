@@ -44,7 +44,7 @@ pub enum InvalidToken {
 }
 
 /// Makes and checks tokens, given the keys.
-pub(super) struct Tokens {
+pub struct Tokens {
     issuer: Arc<str>,
     ttl: Duration,
     skew: Duration,

@@ -23,7 +23,7 @@ use tradewind_query::OrderView;
 use crate::{
     http::{
         Accepts, Call, Describe, Describer, Events, Failure, LastEventId, Okay, Page, PageOf, Path,
-        refusals::HEADER_INVALID,
+        refusals::{CURSOR_INVALID, HEADER_INVALID},
     },
     hub::Watch,
     shop::Shop,
@@ -121,7 +121,8 @@ async fn paged(
     shows_personal: bool,
 ) -> Result<Okay<PageOf<TimelineEvent>>, Failure> {
     let list = format!("timeline of {}", order.order_id);
-    let after = page.after(call, &list)?.and_then(|(_, key)| address(key.as_str()));
+    let unknown = || CURSOR_INVALID.problem().at("cursor");
+    let after = page.after(call, &list)?.map(|(_, key)| address(key.as_str()).ok_or_else(unknown)).transpose()?;
     let limit = page.limit as usize;
     // One more than asked for tells whether there is a next page.
     let mut wanted = places(call, order, after, limit + 1).await?;

@@ -291,7 +291,7 @@ async fn verified(call: &Call, user_id: &Id, password: Personal<String>) -> Resu
     let (generation, locked) = (credential.generation, credential.is_locked(call.clock().now()));
     match call.verify_password(password, Some(credential.password_hash)).await? {
         Checked::Right if !locked => Ok(generation),
-        _ if call.is_repeated().await => Err(PASSWORD_WRONG.problem().at("password")),
+        _ if call.is_repeated().await? => Err(PASSWORD_WRONG.problem().at("password")),
         _ => {
             call.ask(SignInFailed { user_id: user_id.clone(), generation }).await?;
             Err(PASSWORD_WRONG.problem().at("password"))

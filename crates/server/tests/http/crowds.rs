@@ -8,11 +8,11 @@ use tokio::{
     net::TcpStream,
     time::timeout,
 };
-use tradewind::tasks::Tasks;
+use tradewind::{http::ReadsFor, tasks::Tasks};
 
 use crate::{
     client::{Client, Reply},
-    limits::with_routes,
+    limits::{SLOW_READS, with_routes},
     town::{Town, order_of},
     world::World,
 };
@@ -277,7 +277,7 @@ async fn a_trusted_proxy_has_all_connections_and_its_clients_are_told_apart() {
 async fn probes_have_places_of_their_own_and_each_address_its_share_of_them() {
     let (world, tasks) = (World::with(&[("requests_max", "1"), ("caller_share", "0.25")]).await, Tasks::default());
     let shop = world.app.shop().clone();
-    let reading = shop.probe_reads.clone().acquire_owned().await.unwrap();
+    let reading = shop.probe_reads.turn(&ReadsFor::default()).await;
     let taken = sends(&with_routes(&world, &tasks).await, "GET /hangs HTTP/1.1\r\nHost: shop\r\n\r\n").await;
     let ready = "GET /readyz HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n\r\n";
     let mut waiting = Vec::new();
@@ -372,4 +372,38 @@ async fn a_user_has_a_share_of_the_streams_wherever_they_call_from() {
     let third = ada.client.from(4).request("GET", &adas).header("Accept", "text/event-stream");
     third.send().await.refused(429, "concurrency_limited");
     bob.client.from(4).request("GET", &bobs).stream().await.take(1).await;
+}
+
+/// The reads of one caller end when the test says so, however it ends.
+struct LetGo;
+
+impl Drop for LetGo {
+    fn drop(&mut self) {
+        SLOW_READS.let_go();
+    }
+}
+
+#[tokio::test]
+async fn slow_reads_of_one_caller_leave_a_reader_to_others() {
+    let settings = [("readers_max", "2"), ("requests_max", "16"), ("caller_share", "0.25"), ("rate_per_second", "0")];
+    let (world, tasks) = (World::with(&settings).await, Tasks::default());
+    let client = with_routes(&world, &tasks).await;
+    let places = world.app.shop().requests.clone();
+    let slow = (0..4).map(|_| client.get("/reads"));
+    let others = async {
+        let let_go = LetGo;
+        while places.held() < 4 || SLOW_READS.begun() < 1 {
+            tokio::task::yield_now().await;
+        }
+        client.get("/waits").await.refused(429, "concurrency_limited");
+        let served = timeout(PATIENCE, serves_others(&world)).await;
+        assert!(served.is_ok(), "all readers are with one caller");
+        assert_eq!(SLOW_READS.begun(), 1, "it has one of two readers");
+        drop(let_go);
+    };
+    let (slow, ()) = tokio::join!(futures_util::future::join_all(slow), others);
+    for reply in slow {
+        reply.expect(204);
+    }
+    assert_eq!(SLOW_READS.begun(), 4);
 }

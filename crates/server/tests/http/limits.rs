@@ -1,6 +1,10 @@
 //! What binds: rates, requests at once, time; and a panic that harms nobody.
 
-use std::{future::pending, time::Duration};
+use std::{
+    future::pending,
+    sync::{Condvar, Mutex},
+    time::Duration,
+};
 
 use axum::response::sse::Event;
 use futures_util::{StreamExt, stream};
@@ -51,6 +55,7 @@ pub async fn with_routes(world: &World, tasks: &Tasks) -> Client {
         http::get("/waits", Who::Public, waits, "Waits."),
         http::get("/panics", Who::Public, panics, "Panics."),
         http::get("/hangs", Who::Public, hangs, "Hangs."),
+        http::get("/reads", Who::Public, reads_slowly, "Reads the store until it is let go."),
         http::get("/long", Who::Public, outlasts_the_stop, "Is answered after the stop has begun."),
         http::get("/things/{thing_id}", Who::Owner, forgets_its_owner, "Forgets its owner."),
         http::post("/unaudited", Who::Owner, forgets_its_trail, "Forgets the audit trail."),
@@ -67,6 +72,37 @@ pub async fn with_routes(world: &World, tasks: &Tasks) -> Client {
 
 async fn ticks(call: Call) -> Result<Events, Failure> {
     call.stream(stream::once(async { Event::default().id("1").data("tick") }).chain(stream::pending()))
+}
+
+/// Reads that take as long as the test of them wants.
+pub struct SlowReads {
+    /// How many have begun, and whether they may end.
+    state: Mutex<(usize, bool)>,
+    changed: Condvar,
+}
+
+pub static SLOW_READS: SlowReads = SlowReads { state: Mutex::new((0, false)), changed: Condvar::new() };
+
+impl SlowReads {
+    pub fn begun(&self) -> usize {
+        self.state.lock().unwrap().0
+    }
+
+    pub fn let_go(&self) {
+        self.state.lock().unwrap().1 = true;
+        self.changed.notify_all();
+    }
+}
+
+async fn reads_slowly(call: Call) -> Result<Done, Failure> {
+    call.read(|_| {
+        let mut state = SLOW_READS.state.lock().unwrap();
+        state.0 += 1;
+        drop(SLOW_READS.changed.wait_while(state, |(_, may_end)| !*may_end).unwrap());
+        Ok(())
+    })
+    .await?;
+    Ok(Done)
 }
 
 async fn waits(_call: Call, Wait(wait): Wait) -> Okay<Option<u64>> {

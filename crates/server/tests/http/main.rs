@@ -45,5 +45,6 @@ mod timelines;
 mod tls;
 mod town;
 mod traces;
+mod unreadable;
 mod waiting;
 mod world;

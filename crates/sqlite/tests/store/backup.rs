@@ -140,3 +140,41 @@ fn a_backup_overwrites_nothing_and_leaves_nothing_behind_when_it_fails() {
     let (reader, _) = Sqlite::open_reader(&to).expect("a store");
     assert_eq!(commits(&reader), 1);
 }
+
+#[test]
+fn of_two_backups_to_one_file_the_second_is_refused_and_the_first_is_whole() {
+    let scratch = Scratch::new();
+    let mut opened = scratch.open().expect("a store");
+    commit(&mut opened, 1).expect("it owns the store");
+    let to = scratch.file("backup.db");
+    let mut second = None;
+    let first = opened.reader.back_up(&to, &mut |_| {
+        second.get_or_insert_with(|| opened.reader.back_up(&to, &mut |_| {}));
+    });
+    assert_eq!(first, Ok(()));
+    assert!(matches!(&second, Some(Err(BackupError::Running { path })) if path.ends_with("backup.db")), "{second:?}");
+    assert_eq!(Sqlite::open_reader(&to).expect("a store").0.check(), Ok(Vec::new()));
+
+    // The same from another process, which holds the copy by the lock on its file until it ends.
+    let (other, partial) = (scratch.file("other.db"), scratch.file("other.db.partial"));
+    let held = fs::File::create(&partial).unwrap();
+    held.lock().unwrap();
+    let refused = opened.reader.back_up(&other, &mut |_| {});
+    assert!(matches!(refused, Err(BackupError::Running { .. })), "{refused:?}");
+    assert!(partial.exists(), "it belongs to the other one");
+    drop(held);
+    opened.reader.back_up(&other, &mut |_| {}).expect("what a crash has left is in nobody's way");
+    assert!(!partial.exists());
+}
+
+#[test]
+fn a_file_that_comes_while_the_copy_is_made_is_not_overwritten() {
+    let scratch = Scratch::new();
+    let mut opened = scratch.open().expect("a store");
+    commit(&mut opened, 1).expect("it owns the store");
+    let to = scratch.file("backup.db");
+    let refused = opened.reader.back_up(&to, &mut |_| fs::write(&to, "mine").unwrap());
+    assert!(matches!(refused, Err(BackupError::Exists { .. })), "{refused:?}");
+    assert_eq!(fs::read(&to).unwrap(), b"mine");
+    assert!(!exists(&to, ".partial"));
+}

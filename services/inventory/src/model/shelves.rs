@@ -3,13 +3,19 @@
 use std::collections::BTreeMap;
 
 use tradewind_engine::injected;
-use tradewind_events::{Id, Line, Lines, ORDER_PIECES_MAX, inventory::Insufficient};
+use tradewind_events::{
+    Id, Line, Lines, ORDER_PIECES_MAX,
+    inventory::{Insufficient, ReservationRefusal},
+};
 
 use super::Stock;
 
 /// A line is served in the order of priority if that takes at most so many locations; else the locations that have most
 /// of it serve it, so that it comes from as few as can be.
 pub const LINE_PIECES_MAX: usize = 10;
+
+/// Why nothing can be held, and which lines are to blame.
+pub type Refused = (ReservationRefusal, Vec<Insufficient>);
 
 /// How many locations serve one order.
 #[derive(Debug, Clone, Copy)]
@@ -97,30 +103,33 @@ impl Shelves {
 }
 
 /// Serves all lines, each of another SKU, or none. Whatever there is can be sold: where priority would take too many
-/// locations, the largest serve. Refuses with what one order can get of the lines at fault.
+/// locations, the largest serve. Refuses with what one order can get of the lines at fault: there is too little, or it is
+/// at too many locations.
 pub fn allocate(
     lines: &Lines,
     shelves: &BTreeMap<Id, Shelves>,
     bounds: Bounds,
     mut new_id: impl FnMut() -> Id,
-) -> Result<Vec<Line>, Vec<Insufficient>> {
+) -> Result<Vec<Line>, Refused> {
     let (mut plans, mut refused) = (Vec::with_capacity(lines.len()), Vec::new());
     for line in lines {
-        let shelf = shelves.get(&line.sku).ok_or_else(|| vec![insufficient(line)])?;
+        let unknown = || (ReservationRefusal::Insufficient, vec![insufficient(line)]);
+        let shelf = shelves.get(&line.sku).ok_or_else(unknown)?;
         match shelf.plan(line) {
             Ok(plan) => plans.push((line, shelf, plan)),
             Err(insufficient) => refused.push(insufficient),
         }
     }
     if !refused.is_empty() {
-        return Err(refused);
+        return Err((ReservationRefusal::Insufficient, refused));
     }
     let fewest: usize = plans.iter().map(|(_, _, plan)| plan.fewest).sum();
     let Some(mut room) = bounds.order.checked_sub(fewest) else {
         // With no more than its share each, all lines can be served.
         let share = bounds.order / plans.len().max(1);
         let greedy = plans.iter().filter(|(_, _, plan)| plan.fewest > share);
-        return Err(greedy.map(|(line, shelf, _)| short(line, shelf.largest().sum(share))).collect());
+        let blamed = greedy.map(|(line, shelf, _)| short(line, shelf.largest().sum(share))).collect();
+        return Err((ReservationRefusal::TooManyLocations, blamed));
     };
     let mut pieces = Vec::with_capacity(lines.len());
     for (line, shelf, Plan { by_priority, fewest }) in plans {
@@ -163,7 +172,7 @@ mod tests {
         id(&format!("SKU-{nth}"))
     }
 
-    fn run(wanted: &[Wanted], bounds: Bounds) -> Result<Vec<Line>, Vec<Insufficient>> {
+    fn run(wanted: &[Wanted], bounds: Bounds) -> Result<Vec<Line>, Refused> {
         let shelf = |free: &[i64]| {
             let at = (0..).zip(free).filter(|(_, free)| **free > 0);
             Shelves(at.map(|(nth, free): (u32, _)| (id(&format!("location-{nth}")), *free)).collect())
@@ -229,8 +238,11 @@ mod tests {
                     prop_assert!(can_be_served(&wanted, bounds));
                     check_served(&wanted, &pieces, bounds);
                 }
-                Err(short) => {
+                Err((reason, short)) => {
                     prop_assert!(!can_be_served(&wanted, bounds));
+                    let is_there = |(free, quantity): &Wanted| free.iter().sum::<i64>() >= i64::from(*quantity);
+                    let too_many = wanted.iter().all(is_there);
+                    prop_assert_eq!(reason == ReservationRefusal::TooManyLocations, too_many);
                     prop_assert!(!short.is_empty());
                     // What it says that can be had can be had, all of it together.
                     let mut less = wanted.clone();
@@ -241,8 +253,7 @@ mod tests {
                         less[nth].1 = u32::try_from(available).unwrap();
                     }
                     less.retain(|(_, quantity)| *quantity > 0);
-                    let there = |(free, quantity): &Wanted| free.iter().sum::<i64>() >= i64::from(*quantity);
-                    prop_assert!(can_be_served(&less, bounds) || wanted.iter().any(|wanted| !there(wanted)));
+                    prop_assert!(can_be_served(&less, bounds) || !too_many);
                 }
             }
         }

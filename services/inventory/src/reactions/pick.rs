@@ -10,11 +10,8 @@ use tradewind_events::{
 
 use crate::{
     Inventory,
-    model::{ArchivedProduct, Bounds, Location, Shelves, Stock, StockItem, allocate, insufficient},
+    model::{ArchivedProduct, Bounds, Location, Refused, Shelves, Stock, StockItem, allocate, insufficient},
 };
-
-/// Why nothing can be held, and which lines are to blame.
-pub type Refused = (ReservationRefusal, Vec<Insufficient>);
 
 /// Every line in pieces, each with its location. Lines of one SKU are one line first, so that none is looked at alone.
 pub fn pick(uow: &mut Uow<Inventory>, lines: &Lines) -> Result<Result<Lines, Refused>, Stop> {
@@ -29,8 +26,7 @@ pub fn pick(uow: &mut Uow<Inventory>, lines: &Lines) -> Result<Result<Lines, Ref
     if !unknown.is_empty() {
         return invalid(unknown);
     }
-    let allocated = allocate(&lines, &shelves, Bounds::default(), || uow.new_id());
-    Ok(allocated.map(Lines::from).map_err(|short| (ReservationRefusal::Insufficient, short)))
+    Ok(allocate(&lines, &shelves, Bounds::default(), || uow.new_id()).map(Lines::from))
 }
 
 /// The shelves of each SKU that may be sold; a SKU that is unknown or closed has none.

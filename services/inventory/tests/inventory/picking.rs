@@ -173,8 +173,11 @@ fn an_order_comes_from_a_bounded_number_of_locations_and_is_told_what_one_order_
     let wanted = |quantity| skus.iter().map(|sku| (sku.as_str(), quantity)).collect::<Vec<_>>();
     world.prices("order-1", &wanted(3));
     let refused = world.stage.said::<ReservationRefused>().remove(0);
-    assert_eq!((refused.reason, refused.insufficient.len()), (ReservationRefusal::Insufficient, LINES_MAX));
+    assert_eq!((refused.reason, refused.insufficient.len()), (ReservationRefusal::TooManyLocations, LINES_MAX));
     assert!(refused.insufficient.iter().all(|short| short.available == Some(2)), "{:?}", refused.insufficient[0]);
+    // What is not there at all is told as that.
+    world.prices("order-0", &wanted(4));
+    assert_eq!(world.stage.said::<ReservationRefused>()[1].reason, ReservationRefusal::Insufficient);
     world.prices("order-2", &wanted(2));
     assert_eq!(world.stage.row::<Reservation>(id("order-2")).unwrap().lines.len(), ORDER_PIECES_MAX);
     world.cancels("order-2");

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use hyper::{Method, StatusCode};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::{sync::Semaphore, task::JoinSet};
 
@@ -191,8 +192,7 @@ impl Purchase {
     async fn place(&mut self, order: &Value, wait: bool) -> Result<String, ClientError> {
         let extra = Extra { idempotency_key: Some(&self.key), wait: wait.then_some(WAIT_SECONDS) };
         let answer = self.buyer.send(Method::POST, "/v1/orders", Some(order), extra).await?;
-        let accepted: Value = answer.read(&Method::POST, "/v1/orders")?;
-        Ok(accepted.get("order_id").and_then(Value::as_str).unwrap_or_default().to_owned())
+        Ok(answer.read::<Placed>(&Method::POST, "/v1/orders")?.order_id)
     }
 
     async fn pay_outside(&mut self, path: &str) -> Result<(), ClientError> {
@@ -245,4 +245,10 @@ impl Purchase {
 #[expect(clippy::disallowed_methods, reason = "a customer looks again after a moment")]
 async fn pause() {
     tokio::time::sleep(LOOK_EVERY).await;
+}
+
+/// An order that the shop has taken.
+#[derive(Deserialize)]
+struct Placed {
+    order_id: String,
 }

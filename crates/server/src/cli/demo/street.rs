@@ -10,7 +10,7 @@ use crate::{
     app::App,
     cli::{
         market::{Good, NewGood, credit, stock, uuid_like},
-        shop::sign_in,
+        shop::{Registered, sign_in},
     },
     client::{Client, ClientError, ShopUrl},
 };
@@ -63,7 +63,7 @@ async fn register(url: &ShopUrl, name: &str) -> Result<(Client, String), ClientE
     let mut client = Client::new(url.clone());
     let email = format!("{name}@demo.example");
     let user = json!({ "email": email, "password": PASSWORD });
-    let user: Value = client.write(Method::POST, "/v1/users", &user, &format!("user-{}", uuid_like())).await?;
-    let id = user.get("user_id").and_then(Value::as_str).unwrap_or_default().to_owned();
-    Ok((sign_in(client, &email, PASSWORD).await?, id))
+    let Registered { user_id } =
+        client.write(Method::POST, "/v1/users", &user, &format!("user-{}", uuid_like())).await?;
+    Ok((sign_in(client, &email, PASSWORD).await?, user_id))
 }

@@ -80,7 +80,7 @@ impl Tally {
 
 /// How an order stands, as its acceptance tells.
 fn status_of(body: &[u8]) -> String {
-    let body: Value = serde_json::from_slice(body).unwrap_or_default();
+    let Ok(body) = serde_json::from_slice::<Value>(body) else { return "unreadable".to_owned() };
     let outcome = body.get("outcome").unwrap_or(&body);
     let text = |name: &str| outcome.get(name).and_then(Value::as_str);
     match (text("status"), text("reason")) {

@@ -186,7 +186,10 @@ impl DeadLetterDisclosure {
             id: Some(row.id.clone()),
             message_hex: message.is_none().then(|| hex(&row.message)),
             message,
-            headers: row.headers.as_deref().and_then(|headers| serde_json::from_str(headers).ok()),
+            headers: row
+                .headers
+                .as_deref()
+                .map(|headers| serde_json::from_str(headers).unwrap_or_else(|_| headers.to_owned().into())),
         }
     }
 }

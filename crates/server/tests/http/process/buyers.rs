@@ -282,7 +282,7 @@ impl Shop {
     }
 
     fn staff(&self, life: &Life) -> Client {
-        Client::new(life.url.clone()).with_token(self.token.as_ref().unwrap())
+        Client::new(life.url.clone()).with_token(self.token.as_ref().unwrap()).unwrap()
     }
 
     /// What it has logged, and said at its end, in all of its lives.
