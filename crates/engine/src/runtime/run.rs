@@ -86,7 +86,6 @@ pub(super) fn start(setup: Setup, mut parts: Parts) -> Result<Handle, StoreError
     let (to_writer, from_loop) = mpsc::channel();
     let writing = Arc::clone(&shared);
     spawn(&shared, "writer", move || write(&writing, parts.writer, &from_loop));
-    let retention = Retention::new(Arc::clone(&shared.reader), &shared.limits);
     let held_until = shared.clock.now().plus(CATCHING_UP_MAX);
     let mut engine = Loop {
         core,
@@ -101,7 +100,7 @@ pub(super) fn start(setup: Setup, mut parts: Parts) -> Result<Handle, StoreError
         relay,
         leaving: None,
         subscribers,
-        retention,
+        retention: Retention::new(Arc::clone(&shared.reader), &shared.limits),
         observer,
         shared: Arc::clone(&shared),
     };
