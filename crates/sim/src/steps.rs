@@ -6,13 +6,7 @@ use tradewind_engine::{Committed, Formed, Message, ports::StoreError, tables::In
 use tradewind_events::Timestamp;
 use tradewind_memory::ManualClock;
 
-use crate::{
-    chance::Chance,
-    fault::Fault,
-    node::{Ending, Engine},
-    watch,
-    world::World,
-};
+use crate::{chance::Chance, fault::Fault, node::Engine, watch, world::World};
 
 impl World {
     /// Takes what waits into the open batch, and hands that to the writer if it has none.
@@ -50,9 +44,7 @@ impl World {
             }
         };
         self.settled(nth, settled);
-        if self.nodes[nth].engine.as_ref().is_some_and(|engine| engine.ending == Ending::No) {
-            self.hand_out(nth);
-        }
+        self.hand_out(nth);
     }
 
     /// Commits the batch that is closed.

@@ -32,12 +32,14 @@ pub(super) struct Jobs {
     lines: BTreeMap<&'static str, JobLine>,
     /// Of one kind.
     running_max: usize,
+    /// None is handed out any more.
+    stopped: bool,
 }
 
 impl Jobs {
     pub fn new(services: &[AnyService], running_max: usize) -> Self {
         let kinds = services.iter().flat_map(|service| service.finished.keys().copied());
-        Self { lines: kinds.map(|kind| (kind, JobLine::new(kind))).collect(), running_max }
+        Self { lines: kinds.map(|kind| (kind, JobLine::new(kind))).collect(), running_max, stopped: false }
     }
 
     /// A job has been committed.
@@ -58,6 +60,9 @@ impl Jobs {
     }
 
     pub fn next_due(&self) -> Timestamp {
+        if self.stopped {
+            return NEVER;
+        }
         let running_max = self.running_max;
         self.lines.values().filter_map(|line| line.next_due(running_max)).min().unwrap_or(NEVER)
     }
@@ -115,9 +120,17 @@ const REJECTED_MAX: usize = 1_000;
 const NEVER: Timestamp = Timestamp::from_millis(i64::MAX);
 
 impl Core {
+    /// The engine stops: jobs that are due wait for the next start, and nobody need look for them.
+    pub fn stop_jobs(&mut self) {
+        self.jobs.stopped = true;
+    }
+
     /// Jobs that are due, to be tried now; each is out until its [`crate::Message::Tried`] is committed. Of each kind it
-    /// looks at no more rows than may run at a time.
+    /// looks at no more rows than may run at a time. None after [`Core::stop_jobs`].
     pub fn take_jobs(&mut self) -> Result<Vec<Arc<EffectRow>>, StoreError> {
+        if self.jobs.stopped {
+            return Ok(Vec::new());
+        }
         let now = self.clock.now();
         let (mut due, mut unusable) = (Vec::new(), 0);
         for (kind, line) in &mut self.jobs.lines {

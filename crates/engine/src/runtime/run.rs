@@ -209,9 +209,7 @@ impl Loop {
             if has_finished && self.relay.is_none() {
                 return Ok(());
             }
-            if !stopping {
-                self.workers.hand_out(&self.shared, self.core.take_jobs()?);
-            }
+            self.workers.hand_out(&self.shared, self.core.take_jobs()?);
             let input = if has_finished {
                 self.wait_for_relay()
             } else if self.core.waiting() > 0 && self.core.has_room() {
@@ -304,6 +302,7 @@ impl Loop {
             Input::RelayEnded => self.relay = None,
             Input::Wake => {}
             Input::Stop => {
+                self.core.stop_jobs();
                 self.subscribers.wake();
                 if let Some(relay) = &self.relay {
                     relay.wake();
