@@ -44,6 +44,9 @@ impl Core {
 
     /// When there will be something to do without a new message.
     pub fn next_due(&self) -> Timestamp {
+        if self.has_to_put_in_line() {
+            return Timestamp::default();
+        }
         let never = Timestamp::from_millis(i64::MAX);
         let timers = match (self.held, &self.forming) {
             (Some(_), _) => never,

@@ -95,6 +95,15 @@ impl Core {
         Ok(())
     }
 
+    /// More is parked than what is in line, and no commit is awaited after which it is looked for anyway: the last batch
+    /// may have changed nothing.
+    pub(super) fn has_to_put_in_line(&self) -> bool {
+        !self.drains.is_empty()
+            && self.in_flight() == 0
+            && self.intake.parked_room() > 0
+            && self.drains.values().any(|drain| !drain.is_complete)
+    }
+
     fn put_in_line(&mut self, consumer: &'static str, room: usize) -> Result<(), StoreError> {
         let Some(drain) = self.drains.get_mut(consumer) else { return Ok(()) };
         let list = List::of(ParkedRow::TABLE, u32::try_from(room).unwrap_or(u32::MAX))
@@ -110,7 +119,8 @@ impl Core {
             drain.put(id, &mut self.intake);
         }
         drain.after = keys.into_iter().next_back().or(drain.after.take());
-        if is_full && !stays {
+        if is_full {
+            drain.is_complete = stays;
             return Ok(());
         }
         // The store has no more: what else is parked is in batches that are not durable.
