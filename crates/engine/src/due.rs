@@ -12,12 +12,6 @@ use crate::{
     ports::{Direction, List, Reader, StoreError},
 };
 
-/// Rows of one read.
-const PAGE_ROWS: u32 = 500;
-
-/// Rows that the window holds at most.
-const WINDOW_ROWS_MAX: usize = 10_000;
-
 /// How far ahead it looks, in milliseconds.
 const WINDOW_AHEAD_MS: i64 = 60_000;
 
@@ -42,8 +36,9 @@ pub(crate) struct DueWindow {
 }
 
 impl DueWindow {
-    /// A window of the rows of `E` whose columns have these values.
-    pub fn new<E: Entity>(equal: Vec<(&'static str, Value)>) -> Self {
+    /// A window of the rows of `E` whose columns have these values: of so many rows at most, at least one, which it reads
+    /// in pages of a twentieth.
+    pub fn new<E: Entity>(equal: Vec<(&'static str, Value)>, rows_max: usize) -> Self {
         Self {
             rows: BTreeMap::new(),
             reach: start(),
@@ -51,8 +46,8 @@ impl DueWindow {
             table: E::TABLE,
             equal,
             is_readable: |row| readable::<E>(row).is_some(),
-            page_rows: PAGE_ROWS,
-            rows_max: WINDOW_ROWS_MAX,
+            page_rows: u32::try_from(rows_max / 20).unwrap_or(u32::MAX).max(1),
+            rows_max: rows_max.max(1),
         }
     }
 
@@ -307,7 +302,7 @@ mod tests {
 
     impl Pair {
         fn new() -> Self {
-            let window = DueWindow { page_rows: PAGE, rows_max: ROWS_MAX, ..DueWindow::new::<TimerRow>(Vec::new()) };
+            let window = DueWindow { page_rows: PAGE, ..DueWindow::new::<TimerRow>(Vec::new(), ROWS_MAX) };
             let (timers, now) = (Timers::default(), Timestamp::from_millis(1_000_000));
             let (pending, unsettled) = (BTreeMap::new(), Vec::new());
             Self { window, timers, now, pending, unsettled, handed_out: 0, inserted: 0, resets: 0, began: now }

@@ -32,6 +32,12 @@ pub struct Limits {
     /// Commands that wait for a batch; more are refused. Received events have a share of their own,
     /// [`Limits::received_max`].
     pub intake_max: usize,
+    /// Timers that are due and in line for a batch; as many parked messages of resumed consumers. At least 2. The others
+    /// wait in the store.
+    pub in_line_max: usize,
+    /// Rows that are due soon and kept in memory: of timers, and of each kind of job. At least 1. They are read in pages of
+    /// a twentieth.
+    pub due_rows_max: usize,
     /// Bytes of messages that are received from a broker and not committed, when no more are polled. It is exceeded by one
     /// poll at most, when messages are suddenly larger than those before them.
     pub received_bytes_max: usize,
@@ -83,6 +89,8 @@ impl Default for Limits {
             handler_look_ups_max: 250_000,
             cascade_depth_max: 64,
             intake_max: 8_192,
+            in_line_max: 1_024,
+            due_rows_max: 10_000,
             received_bytes_max: 8 * 1024 * 1024,
             relay_bytes_max: 8 * 1024 * 1024,
             publish_bytes_max: 4 * 1024 * 1024,

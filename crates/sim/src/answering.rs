@@ -120,6 +120,9 @@ impl World {
             Wish::Place { cart: Some(_), .. } if problem.code() == ORDER_EXISTS.code => {}
             // Who has too many unpaid orders for long orders nothing, and nothing else instead.
             Wish::Place { .. } if problem.code() == TOO_MANY_UNPAID_ORDERS.code => {}
+            // The same cart is still under way once more: a clock that is set back makes it good again.
+            Wish::Place { order, cart: Some(_) }
+                if self.people.plan.orders[order].1.twice && self.people.refused_once.insert(order) => {}
             // Who cannot have a cart orders without one.
             Wish::OpenCart { order }
             | Wish::FillCart { order, .. }

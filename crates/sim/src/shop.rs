@@ -41,7 +41,10 @@ impl Shop {
         let forgets_soon = Chance::new(seed, "retention").one_in(3);
         let reservation_ttl = Duration::from_mins(chance.pick(&[2, 10, 15]));
         let mut shop = Self {
-            limits: Limits { cache_forgets: Chance::new(seed, "cache").one_in(4), ..limits(forgets_soon, &mut chance) },
+            limits: Limits {
+                cache_forgets: Chance::new(seed, "cache").one_in(4),
+                ..limits(seed, forgets_soon, &mut chance)
+            },
             forgets_soon,
             cart_secret: Arc::from(*b"a secret of this shop"),
             reservation_ttl,
@@ -110,8 +113,8 @@ impl Shop {
     }
 }
 
-fn limits(forgets_soon: bool, chance: &mut Chance) -> Limits {
-    let full = Limits::default();
+fn limits(seed: u64, forgets_soon: bool, chance: &mut Chance) -> Limits {
+    let (full, mut windows) = (Limits::default(), Chance::new(seed, "windows"));
     Limits {
         batch_messages_max: chance.pick(&[1, 2, 8, 1_024]),
         intake_max: chance.pick(&[32, 8_192]),
@@ -125,6 +128,8 @@ fn limits(forgets_soon: bool, chance: &mut Chance) -> Limits {
         publish_messages_max: chance.pick(&[1, 7, 5_000]),
         mark_every_segments: chance.pick(&[1, 4, 64]),
         inbox_kept: if forgets_soon { INBOX_KEPT_SOON } else { full.inbox_kept },
+        in_line_max: windows.pick(&[2, 7, full.in_line_max]),
+        due_rows_max: windows.pick(&[1, 40, full.due_rows_max]),
         ..full
     }
 }

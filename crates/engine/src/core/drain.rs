@@ -19,6 +19,8 @@ use crate::{
 pub(super) struct Drain {
     /// Of what is parked in the store, everything up to this row was put in line.
     after: Option<Key>,
+    /// So many of the [`Recent`] ones, from the first on, were put in line.
+    recent: usize,
     /// Put in line, and not handled yet.
     in_line: FxHashSet<Id>,
     /// Everything that is parked for the consumer was put in line.
@@ -35,18 +37,8 @@ impl Recent {
         self.0.entry(consumer).or_default().push_back((batch, id));
     }
 
-    fn pop(&mut self, consumer: &str) -> Option<Id> {
-        self.0.get_mut(consumer)?.pop_front().map(|(_, id)| id)
-    }
-
-    /// All up to this batch are durable.
-    pub fn committed(&mut self, batch: u64) {
-        self.0.retain(|_, parked| {
-            while parked.front().is_some_and(|(number, _)| *number <= batch) {
-                parked.pop_front();
-            }
-            !parked.is_empty()
-        });
+    fn get(&self, consumer: &str, nth: usize) -> Option<&Id> {
+        self.0.get(consumer)?.get(nth).map(|(_, id)| id)
     }
 }
 
@@ -78,6 +70,21 @@ impl Core {
             drain.is_complete = false;
             self.intake.parked_behind();
         }
+    }
+
+    /// Batches up to this one are durable: the store lists what they have parked.
+    pub(super) fn parked_is_durable(&mut self, batch: u64) {
+        let drains = &mut self.drains;
+        self.parked.recent.0.retain(|consumer, parked| {
+            while parked.front().is_some_and(|(number, _)| *number <= batch)
+                && let Some((_, id)) = parked.pop_front()
+            {
+                if let Some(drain) = drains.get_mut(consumer) {
+                    drain.is_listed(&id);
+                }
+            }
+            !parked.is_empty()
+        });
     }
 
     /// Puts in line what is parked for consumers that were resumed, as far as there is room.
@@ -125,16 +132,15 @@ impl Core {
         }
         // The store has no more: what else is parked is in batches that are not durable.
         for _ in rows.len()..room {
-            let Some(id) = self.parked.recent.pop(consumer) else {
+            let Some(id) = self.parked.recent.get(consumer, drain.recent) else {
                 drain.is_complete = true;
                 return Ok(());
             };
-            let key = id.as_key();
-            let rank = |key: &Key| ParkedRow::TABLE.rank(key);
-            if drain.after.as_ref().is_none_or(|after| rank(&key) > rank(after)) {
-                drain.after = Some(key);
+            drain.recent += 1;
+            if !drain.has_passed(id) {
+                drain.after = Some(id.as_key());
             }
-            drain.put(id, &mut self.intake);
+            drain.put(id.clone(), &mut self.intake);
         }
         Ok(())
     }
@@ -166,6 +172,23 @@ impl Core {
 }
 
 impl Drain {
+    /// The store was listed up to this message, or further.
+    fn has_passed(&self, id: &Id) -> bool {
+        let rank = |key: &Key| ParkedRow::TABLE.rank(key);
+        self.after.as_ref().is_some_and(|after| rank(&id.as_key()) <= rank(after))
+    }
+
+    /// The first of the recent ones is durable.
+    fn is_listed(&mut self, id: &Id) {
+        if self.recent > 0 {
+            self.recent -= 1;
+        } else if self.has_passed(id) {
+            // It had waited for a row when its consumer was paused, and kept its place: only a new look finds it.
+            self.after = None;
+            self.is_complete = false;
+        }
+    }
+
     fn put(&mut self, id: Id, intake: &mut super::Intake) {
         if self.in_line.insert(id.clone()) {
             intake.push_parked(Item::new(Message::Unpark(id)));

@@ -6,17 +6,10 @@ use std::collections::VecDeque;
 
 use crate::work::{Item, Message};
 
-/// Due timers that are in line at a time. The others wait in the store.
-const TIMERS_MAX: usize = 1_024;
-
-/// The same for parked messages. When fewer than half are in line, it is filled up.
-const PARKED_MAX: usize = 1_024;
-
 /// For each message that is parked behind a consumer that catches up, so many parked messages go before anything else.
 /// More than one, so that the consumer does catch up.
 const PARKED_SHARE: usize = 2;
 
-#[derive(Default)]
 pub(super) struct Intake {
     /// From clients and workers; the engine's own housekeeping.
     others: VecDeque<Item>,
@@ -24,6 +17,8 @@ pub(super) struct Intake {
     received: VecDeque<Item>,
     timers: VecDeque<Item>,
     parked: VecDeque<Item>,
+    /// [`crate::Limits::in_line_max`], of timers and of parked messages each.
+    in_line_max: usize,
     /// Which queue is asked next.
     turn: u8,
     /// Parked messages that go before anything else.
@@ -31,6 +26,18 @@ pub(super) struct Intake {
 }
 
 impl Intake {
+    pub fn new(in_line_max: usize) -> Self {
+        Self {
+            others: VecDeque::new(),
+            received: VecDeque::new(),
+            timers: VecDeque::new(),
+            parked: VecDeque::new(),
+            in_line_max: in_line_max.max(2),
+            turn: 0,
+            parked_first: 0,
+        }
+    }
+
     /// Behind all others of its queue, as it came from outside.
     pub fn push_back(&mut self, item: Item) {
         self.queue(&item).push_back(item);
@@ -57,13 +64,13 @@ impl Intake {
 
     /// How many timers may be put in line.
     pub fn timers_room(&self) -> usize {
-        TIMERS_MAX.saturating_sub(self.timers.len())
+        self.in_line_max.saturating_sub(self.timers.len())
     }
 
     /// How many parked messages may be put in line; none before half of the last ones are gone, so that the store is
     /// asked for many at a time.
     pub fn parked_room(&self) -> usize {
-        if self.parked.len() < PARKED_MAX / 2 { PARKED_MAX - self.parked.len() } else { 0 }
+        if self.parked.len() < self.in_line_max / 2 { self.in_line_max - self.parked.len() } else { 0 }
     }
 
     /// One more message is parked for a consumer that catches up.
@@ -123,8 +130,8 @@ impl Intake {
     }
 
     pub fn drain(&mut self) -> impl Iterator<Item = Item> {
-        let Self { others, received, timers, parked, .. } = std::mem::take(self);
-        others.into_iter().chain(received).chain(timers).chain(parked)
+        let queues = [&mut self.others, &mut self.received, &mut self.timers, &mut self.parked];
+        queues.into_iter().flat_map(|queue| queue.drain(..))
     }
 
     fn queue(&mut self, item: &Item) -> &mut VecDeque<Item> {

@@ -11,7 +11,7 @@ use tradewind_events::{AsKey, Id, Key, TextEnum, Timestamp, Value};
 
 use super::Core;
 use crate::{
-    AnyService, Entity,
+    AnyService, Entity, Limits,
     due::DueWindow,
     entity::readable,
     ports::StoreError,
@@ -37,9 +37,10 @@ pub(super) struct Jobs {
 }
 
 impl Jobs {
-    pub fn new(services: &[AnyService], running_max: usize) -> Self {
+    pub fn new(services: &[AnyService], limits: &Limits) -> Self {
         let kinds = services.iter().flat_map(|service| service.finished.keys().copied());
-        Self { lines: kinds.map(|kind| (kind, JobLine::new(kind))).collect(), running_max, stopped: false }
+        let lines = kinds.map(|kind| (kind, JobLine::new(kind, limits.due_rows_max))).collect();
+        Self { lines, running_max: limits.jobs_running_max, stopped: false }
     }
 
     /// A job has been committed.
@@ -77,10 +78,11 @@ impl Jobs {
 }
 
 impl JobLine {
-    fn new(kind: &str) -> Self {
+    fn new(kind: &str, due_rows_max: usize) -> Self {
         let equal =
             vec![("state", Value::Text(EffectState::Waiting.as_str().into())), ("kind", Value::Text(kind.into()))];
-        Self { waiting: DueWindow::new::<EffectRow>(equal), running: FxHashMap::default(), rejected: VecDeque::new() }
+        let waiting = DueWindow::new::<EffectRow>(equal, due_rows_max);
+        Self { waiting, running: FxHashMap::default(), rejected: VecDeque::new() }
     }
 
     /// How many jobs may be handed out. With too many rejected rows there is none: those come first.

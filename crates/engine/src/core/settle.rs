@@ -249,7 +249,7 @@ impl Core {
 
     fn settle(&mut self, batch: InFlight) -> Committed {
         self.work.cache.committed(batch.number);
-        self.parked.recent.committed(batch.number);
+        self.parked_is_durable(batch.number);
         self.causes.committed(batch.died, self.limits.dead_letters_a_minute_max);
         for HandledFigures { service, message, took, how } in batch.handled {
             self.observer.handled(service, message, took, how);

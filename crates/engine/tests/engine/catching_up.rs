@@ -1,26 +1,30 @@
 //! A resumed consumer catches up in order while messages keep coming: there is always a batch with the writer and
 //! something in line.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use proptest::prelude::*;
 use tradewind_engine::{
-    CommandMessage, Context, Core, EngineTime, Formed, Limits, Message, Sealed, Setup, StoredAnswer,
+    CommandMessage, Context, Core, EngineTime, Entity, Formed, Heard, Limits, Message, Sealed, Setup, StoredAnswer,
     operator::{Action, Operator},
     ports::{CommitError, Writer},
 };
-use tradewind_events::{Id, id};
+use tradewind_events::{Envelope, Event, Id, KeyText, id};
 use tradewind_testkit::{CountedIds, ManualClock, MemoryStore};
 
-use crate::toy::{self, Changed, add};
+use crate::toy::{self, Changed, Happened, Image, add};
 
 struct Bench {
     core: Core,
     store: MemoryStore,
+    clock: ManualClock,
     writer: Box<dyn Writer>,
     writing: Option<Sealed>,
     /// What `mirror` has repeated in durable batches, by name.
     mirrored: BTreeMap<Id, Vec<i64>>,
     asked: i64,
+    /// Received events that wait for an image.
+    waiting: usize,
 }
 
 const NAMES: i64 = 7;
@@ -31,21 +35,31 @@ impl Bench {
     }
 
     fn over(store: MemoryStore, limits: Limits) -> Self {
-        let (epoch, writer) = store.own();
-        let core = Core::new(Setup {
+        let ((epoch, writer), clock) = (store.own(), ManualClock::default());
+        let mut core = Core::new(Setup {
             store_name: "load".into(),
             epoch,
             services: toy::services().into(),
             registry: toy::registry(),
             reader: Arc::new(store.clone()),
-            clock: EngineTime::new(Arc::new(ManualClock::default())),
+            clock: EngineTime::new(Arc::new(clock.clone())),
             ids: Box::new(CountedIds::new(&format!("id{epoch}"))),
             limits,
             observer: Arc::new(()),
             log_heard: false,
         })
         .expect("the store in memory can be read");
-        Self { core, store, writer: Box::new(writer), writing: None, mirrored: BTreeMap::new(), asked: 0 }
+        core.stop_jobs();
+        Self {
+            core,
+            store,
+            clock,
+            writer: Box::new(writer),
+            writing: None,
+            mirrored: BTreeMap::new(),
+            asked: 0,
+            waiting: 0,
+        }
     }
 
     fn context() -> Context {
@@ -75,6 +89,12 @@ impl Bench {
 
     fn resumes(&mut self) {
         self.operates(Action::Resume { consumer: id("mirror") });
+    }
+
+    /// The store refuses the next batch.
+    fn refuses(&self) {
+        let (table, reason) = ("(any)".to_owned(), "simulated".to_owned());
+        self.store.fail_next_commit(CommitError::Constraint { table, reason });
     }
 
     /// Runs what waits into the open batch, then lets the writer finish the one before and hands this one over.
@@ -108,9 +128,15 @@ impl Bench {
     }
 
     fn finishes(&mut self) {
-        while self.core.waiting() > 0 || self.core.in_flight() > 0 {
+        // A core that is never done is a core that is busy for nothing.
+        for _ in 0..10_000 {
+            let is_due = self.core.next_due() <= self.clock.now();
+            if self.core.waiting() == 0 && self.core.in_flight() == 0 && !is_due {
+                return;
+            }
             self.turns();
         }
+        panic!("{} wait, {} are parked, and it is never done", self.core.waiting(), self.core.parked());
     }
 
     /// Each name was mirrored as often as it was counted, in order.
@@ -179,10 +205,7 @@ fn a_consumer_that_is_paused_again_or_whose_batch_is_refused_keeps_its_order() {
         match turn % 23 {
             3 => bench.resumes(),
             9 if turn < 150 => bench.pauses(),
-            5 | 12 => bench.store.fail_next_commit(CommitError::Constraint {
-                table: "(any)".to_owned(),
-                reason: "simulated".to_owned(),
-            }),
+            5 | 12 => bench.refuses(),
             _ => {}
         }
         bench.asks(4);
@@ -216,4 +239,93 @@ fn a_consumer_that_had_not_caught_up_before_a_restart_goes_on_after_it() {
     bench.finishes();
     assert_eq!(bench.core.parked(), 0);
     bench.mirrored.iter().for_each(|(name, totals)| judge(name, totals));
+}
+
+/// What can happen to a consumer, its operator and its writer.
+#[derive(Debug, Clone)]
+enum Step {
+    Asks(i64),
+    /// A received event waits for the image of this name.
+    Waits(i64),
+    Pauses,
+    Resumes,
+    Refuses,
+    Passes(Duration),
+    Turns,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => (1..6_i64).prop_map(Step::Asks),
+        2 => (0..NAMES).prop_map(Step::Waits),
+        2 => Just(Step::Pauses),
+        2 => Just(Step::Resumes),
+        1 => Just(Step::Refuses),
+        2 => (0..2_000_u64).prop_map(|ms| Step::Passes(Duration::from_millis(ms))),
+        6 => Just(Step::Turns),
+    ]
+}
+
+impl Bench {
+    fn happens(&mut self, step: &Step) {
+        match step {
+            Step::Asks(commands) => self.asks(*commands),
+            Step::Waits(nth) => {
+                self.waiting += 1;
+                let (name, after) = (id(&format!("waiting-{}", self.waiting)), Some(id(&format!("n{nth}"))));
+                let event = Happened { name: name.clone(), after };
+                let envelope = Envelope {
+                    source: KeyText::literal("far"),
+                    subject: Event::subject(&event),
+                    key: Event::key(&event).clone(),
+                    time: self.clock.now(),
+                    sequence: 1,
+                    correlation_id: name.clone(),
+                    causation_id: None,
+                    traceparent: None,
+                    id: name,
+                    event: Arc::new(event),
+                };
+                self.core.accept(Message::Heard(Heard { envelope: Arc::new(envelope), receipt: None }));
+            }
+            Step::Pauses => self.pauses(),
+            Step::Resumes => self.resumes(),
+            // One alone would be at fault itself.
+            Step::Refuses if self.writing.as_ref().is_none_or(|batch| batch.messages() == 1) => {}
+            Step::Refuses => {
+                self.refuses();
+                self.turns();
+            }
+            Step::Passes(time) => self.clock.advance(*time),
+            Step::Turns => self.turns(),
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    /// Whatever is parked is handled once its consumer goes on for good, in order, and nothing is left.
+    #[test]
+    fn nothing_is_left_behind(
+        steps in proptest::collection::vec(step(), 0..80),
+        in_line_max in prop_oneof![Just(2_usize), Just(3), Just(1_024)],
+        batch_messages_max in prop_oneof![Just(1_usize), Just(4), Just(1_024)],
+    ) {
+        let mut bench = Bench::new(Limits { in_line_max, batch_messages_max, ..Limits::default() });
+        for step in &steps {
+            bench.happens(step);
+        }
+        // Each name has an image in the end, so nobody waits for ever.
+        bench.asks(NAMES);
+        bench.resumes();
+        bench.finishes();
+        bench.clock.advance(Duration::from_mins(2));
+        bench.finishes();
+        prop_assert_eq!(bench.core.parked(), 0);
+        bench.judges();
+        let images = bench.store.rows(Image::TABLE);
+        let images = images.iter().map(|row| Image::from_row(&row.values).expect("an image can be read").name);
+        prop_assert_eq!(images.filter(|name| name.as_str().starts_with("waiting-")).count(), bench.waiting);
+    }
 }
