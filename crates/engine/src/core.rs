@@ -5,8 +5,10 @@ mod attempt;
 mod causes;
 mod consumers;
 mod deadlines;
+mod drain;
 mod failure;
 mod housework;
+mod intake;
 mod jobs;
 mod load;
 mod operator;
@@ -25,9 +27,8 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use tradewind_events::{Envelope, Id, KeyText, Registry, Timestamp, id};
 
 use crate::{
-    Address, AnyService, Entity, Observer, Problem, RowRef,
+    Address, AnyService, Handled, Observer, Problem, RowRef,
     due::DueWindow,
-    entity::readable,
     limits::Limits,
     operator::UNAVAILABLE,
     ports::{Ids, Reader, StoreError},
@@ -39,7 +40,9 @@ use crate::{
 };
 
 pub(crate) use attempt::panic_text;
-use causes::Causes;
+use causes::{AllCauses, Counted};
+use drain::{Drain, Recent};
+use intake::Intake;
 use jobs::Jobs;
 use settle::InFlight;
 pub use settle::{Committed, Sealed};
@@ -78,7 +81,7 @@ pub struct Core {
     tracing: Option<Tracing>,
     log_heard: bool,
     work: UnitOfWork,
-    intake: VecDeque<Item>,
+    intake: Intake,
     /// What is left of a batch that the store refused: each is a batch of its own.
     groups: VecDeque<Vec<Item>>,
     /// The batch that takes messages in.
@@ -86,14 +89,16 @@ pub struct Core {
     in_flight: VecDeque<InFlight>,
     next_batch: u64,
     next_segment: u64,
-    timers: DueWindow<()>,
+    timers: DueWindow,
     jobs: Jobs,
     parked: Parked,
     consumers: BTreeMap<&'static str, ConsumerState>,
+    /// Of consumers that catch up.
+    drains: BTreeMap<&'static str, Drain>,
     /// Names of the services, shared by the envelopes of what they say.
     names: Vec<KeyText>,
     speaker: Option<Speaker>,
-    causes: BTreeMap<&'static str, Causes>,
+    causes: AllCauses,
     /// Why whoever drives the core holds deadlines, if they are held.
     held: Option<&'static str>,
     /// When it was last asked what is due.
@@ -112,6 +117,7 @@ struct Route {
 struct Parked {
     /// The row that is waited for, as text, to the parked messages that wait for it.
     waiting: BTreeMap<Arc<str>, Vec<Id>>,
+    recent: Recent,
     count: usize,
 }
 
@@ -141,6 +147,18 @@ struct Forming {
     /// Jobs whose try ended in this batch: they may be tried again once it is durable.
     tried: Vec<Id>,
     spans: Vec<Span>,
+    /// Dead letters that count when the batch is durable.
+    died: Vec<Counted>,
+    /// Figures of handlers, for when the batch is durable.
+    handled: Vec<HandledFigures>,
+}
+
+/// How a handler has ended, and what it took.
+struct HandledFigures {
+    service: &'static str,
+    message: &'static str,
+    took: Duration,
+    how: Handled,
 }
 
 /// An event of a batch.
@@ -181,23 +199,21 @@ impl Core {
             tracing: setup.observer.tracer().map(|tracer| Tracing { tracer, running: None }),
             observer: setup.observer,
             log_heard: setup.log_heard,
-            intake: VecDeque::new(),
+            intake: Intake::new(setup.limits.in_line_max),
             groups: VecDeque::new(),
             forming: None,
             in_flight: VecDeque::new(),
             next_batch: 1,
             next_segment,
-            timers: DueWindow::new::<TimerRow>(Vec::new(), |row| {
-                let row = readable::<TimerRow>(row)?;
-                Some((row.due_at, row.key(), ()))
-            }),
-            jobs: Jobs::new(&setup.services, setup.limits.jobs_running_max),
+            timers: DueWindow::new::<TimerRow>(Vec::new(), setup.limits.due_rows_max),
+            jobs: Jobs::new(&setup.services, &setup.limits),
             limits: setup.limits,
             parked: Parked::default(),
             consumers: BTreeMap::new(),
+            drains: BTreeMap::new(),
             names: setup.services.iter().map(|service| KeyText::from(&id(service.name))).collect(),
             speaker: None,
-            causes: BTreeMap::new(),
+            causes: AllCauses::default(),
             held: None,
             looked_at: Timestamp::default(),
             services: setup.services,
@@ -209,9 +225,14 @@ impl Core {
         Ok(core)
     }
 
-    /// Puts a message in line. The caller has checked [`Core::is_full`].
+    /// Puts a message in line. The caller has checked [`Core::is_full`], or [`Core::takes_received`] for one that a broker
+    /// has delivered; but not for a [`Message::Prune`]: that goes before the others, so that a full line does not hold it
+    /// up.
     pub fn accept(&mut self, message: Message) {
-        self.intake.push_back(Item::new(message));
+        match message {
+            Message::Prune(_) => self.intake.push_front(Item::new(message)),
+            _ => self.intake.push_back(Item::new(message)),
+        }
     }
 
     /// The same for one that was sent at this moment of the tracer; zero when nobody traces.
@@ -219,14 +240,36 @@ impl Core {
         self.intake.push_back(Item { sent_at, ..Item::new(message) });
     }
 
-    /// Messages that wait for a batch.
+    /// Messages that wait for a batch: those from outside, timers that are due, parked messages that are retried.
     pub fn waiting(&self) -> usize {
-        self.intake.len() + self.groups.iter().map(Vec::len).sum::<usize>()
+        self.intake.len() + self.retried()
     }
 
-    /// Nothing more is taken in until some of it is done.
+    /// The same without received events, which have a share of their own, and without what the engine itself has put in
+    /// line, which takes no place from others.
+    pub fn waiting_from_outside(&self) -> usize {
+        self.intake.others_len() + self.retried()
+    }
+
+    /// Messages of batches that the store refused.
+    fn retried(&self) -> usize {
+        self.groups.iter().map(Vec::len).sum()
+    }
+
+    /// No more commands are taken until some of what waits is done. Received events do not count: they have a share of
+    /// their own, [`Limits::received_max`].
     pub fn is_full(&self) -> bool {
-        self.waiting() >= self.limits.intake_max || self.parked.count >= self.limits.parked_max
+        self.waiting_from_outside() >= self.limits.intake_max || !self.takes_received()
+    }
+
+    /// Whether received events may be taken: they may have to be parked.
+    pub fn takes_received(&self) -> bool {
+        self.parked.count < self.limits.parked_max
+    }
+
+    /// Received events that wait for a batch.
+    pub(crate) fn waiting_received(&self) -> usize {
+        self.intake.received_len()
     }
 
     /// Batches that are open or formed, and not durable.
@@ -269,7 +312,7 @@ impl Core {
             let mut missing = Vec::new();
             loop {
                 // Messages whose rows would be too many to load at once wait until those before them are handled.
-                let has_room = missing.len() < self.limits.batch_rows_max;
+                let has_room = missing.len() < self.limits.batch_rows_max && (again.is_empty() || !self.hands_over());
                 let next = self.next_task(&mut forming, if has_room { items_max } else { 0 });
                 let Some((lane, task)) = next else { break };
                 if task.loads == 0 {
@@ -302,7 +345,7 @@ impl Core {
 
     /// Stops for good: whoever waits is told that nothing of his was done.
     pub fn abandon(&mut self, reason: &str) {
-        let waiting = std::mem::take(&mut self.intake);
+        let waiting: Vec<Item> = self.intake.drain().collect();
         let groups = std::mem::take(&mut self.groups).into_iter().flatten();
         let flying = std::mem::take(&mut self.in_flight).into_iter().flat_map(|batch| batch.items);
         let open = self.forming.take().into_iter().flat_map(|batch| batch.items);
@@ -327,6 +370,8 @@ impl Core {
             backlog: Backlog::default(),
             tried: Vec::new(),
             spans: Vec::new(),
+            died: Vec::new(),
+            handled: Vec::new(),
         };
         for item in group.into_iter().flatten() {
             forming.take(item);
@@ -350,7 +395,7 @@ impl Core {
             if forming.items.len() >= items_max || self.is_filled(forming) {
                 return None;
             }
-            forming.take(self.intake.pop_front()?);
+            forming.take(self.intake.pop()?);
         }
     }
 

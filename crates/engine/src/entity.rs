@@ -9,7 +9,7 @@ use std::{
 use rustc_hash::FxHasher;
 
 pub use tradewind_events::ColumnDef;
-use tradewind_events::{ColumnError, InvalidKey, Key, Value};
+use tradewind_events::{ColumnError, ColumnKind, InvalidKey, Key, Value, id_rank};
 
 /// A row that a service owns. Derive it: `#[derive(Clone, Entity)] #[entity(owner = Inventory, table = "stock",
 /// key = (sku, location_id))]`.
@@ -55,6 +55,23 @@ impl Table {
             Some(Value::Text(text)) => &**text,
             _ => "",
         }))
+    }
+}
+
+impl Table {
+    /// A text that compares as stores compare keys: part by part, ids as [`id_rank`] says. No part of a key has a
+    /// character as small as the one that ends it here.
+    pub(crate) fn rank(&self, key: &Key) -> Box<str> {
+        let mut rank = String::with_capacity(key.as_str().len() + 2 * self.key.len());
+        for (name, part) in self.key.iter().zip(key.parts()) {
+            let is_id = self.position(name).is_some_and(|place| self.columns[place].kind == ColumnKind::Id);
+            if is_id {
+                rank.push(if id_rank(part).0 { '1' } else { '0' });
+            }
+            rank.push_str(part);
+            rank.push('\u{1f}');
+        }
+        rank.into()
     }
 }
 

@@ -29,8 +29,28 @@ pub struct Limits {
     pub handler_look_ups_max: usize,
     /// How long a chain of events may be inside one batch.
     pub cascade_depth_max: u16,
-    /// Messages that wait for a batch; more are refused.
+    /// Commands that wait for a batch; more are refused. Received events have a share of their own,
+    /// [`Limits::received_max`].
     pub intake_max: usize,
+    /// Timers that are due and in line for a batch; as many parked messages of resumed consumers. At least 2. The others
+    /// wait in the store.
+    pub in_line_max: usize,
+    /// Rows that are due soon and kept in memory: of timers, and of each kind of job. At least 1. They are read in pages of
+    /// a twentieth.
+    pub due_rows_max: usize,
+    /// Bytes of messages that are received from a broker and not committed, when no more are polled. It is exceeded by one
+    /// poll at most, when messages are suddenly larger than those before them.
+    pub received_bytes_max: usize,
+    /// Bytes of committed events that wait for the relay in memory. What does not fit is read from the log.
+    pub relay_bytes_max: usize,
+    /// The relay publishes at most so many bytes in one call of the broker, but at least one message.
+    pub publish_bytes_max: usize,
+    /// The relay publishes at most so many messages in one call of the broker.
+    pub publish_messages_max: usize,
+    /// The relay saves its mark after so many segments, and whenever it has published everything.
+    pub mark_every_segments: u64,
+    /// At a stop, after the last commit, a broker has so long to finish a call and to take the last acknowledgements.
+    pub broker_stop_wait: Duration,
     /// Rows kept in memory between batches, in bytes. Zero keeps only what is not committed yet.
     pub cache_bytes_max: usize,
     /// For tests: forget every row before each message, except those that are not committed or that a message waits
@@ -69,6 +89,14 @@ impl Default for Limits {
             handler_look_ups_max: 250_000,
             cascade_depth_max: 64,
             intake_max: 8_192,
+            in_line_max: 1_024,
+            due_rows_max: 10_000,
+            received_bytes_max: 8 * 1024 * 1024,
+            relay_bytes_max: 8 * 1024 * 1024,
+            publish_bytes_max: 4 * 1024 * 1024,
+            publish_messages_max: 5_000,
+            mark_every_segments: 64,
+            broker_stop_wait: Duration::from_secs(2),
             cache_bytes_max: 64 * 1024 * 1024,
             cache_forgets: false,
             parked_max: 100_000,
@@ -81,6 +109,13 @@ impl Default for Limits {
             inbox_kept: Duration::from_hours(7 * 24),
             clock_jump_max: Duration::from_hours(1),
         }
+    }
+}
+
+impl Limits {
+    /// Messages that are received from a broker and not committed, at most: a quarter of [`Limits::intake_max`].
+    pub fn received_max(&self) -> usize {
+        (self.intake_max / 4).max(1)
     }
 }
 

@@ -18,6 +18,9 @@ pub trait Observer: Send + Sync + 'static {
     /// The relay has published up to this segment.
     fn published(&self, _segment: u64, _events: usize) {}
 
+    /// An event of this name was received that no service of this store consumes. Nothing of it is kept.
+    fn unconsumed(&self, _event: &'static str) {}
+
     /// A broker did not do what it was asked.
     fn broker_failed(&self, _error: &BrokerError) {}
 
@@ -58,12 +61,13 @@ pub struct BatchFigures {
     pub written_in: Duration,
 }
 
-/// Measures how long something takes. Never what a test asserts or a handler sees.
+/// Measures how long something takes, for figures and for threads that wait for a broker. Never what a test asserts or a
+/// handler sees.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Stopwatch(std::time::Instant);
 
 impl Stopwatch {
-    #[expect(clippy::disallowed_methods, reason = "figures only: nothing depends on it")]
+    #[expect(clippy::disallowed_methods, reason = "what a shop does and stores does not depend on it")]
     pub fn start() -> Self {
         Self(std::time::Instant::now())
     }

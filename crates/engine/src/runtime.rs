@@ -1,13 +1,13 @@
 //! The engine with threads: one runs the batch loop, one writes, one relays, one a subscription, some do jobs.
 
-mod listen;
+mod broker;
 mod relay;
 mod run;
-mod sweep;
+mod subscriber;
 mod workers;
 
 use std::sync::{
-    Arc, Condvar, Mutex, PoisonError, RwLock,
+    Arc, Mutex, PoisonError, RwLock,
     atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     mpsc,
 };
@@ -21,6 +21,7 @@ use crate::{
     time::{EngineTime, JUMPED},
 };
 
+use broker::BrokerThreads;
 pub use workers::Worker;
 use workers::WorkersEnded;
 
@@ -83,8 +84,9 @@ struct Shared {
     listeners: RwLock<Vec<Listener>>,
     hooks: RwLock<Vec<CommitHook>>,
     /// Sent and not taken by the loop yet.
-    sent: AtomicUsize,
-    waiting: AtomicUsize,
+    sent: Waiting,
+    /// Taken by the loop, and in no batch yet.
+    waiting: Waiting,
     in_flight: AtomicUsize,
     parked: AtomicUsize,
     segment: AtomicU64,
@@ -93,11 +95,19 @@ struct Shared {
     held: Mutex<Option<&'static str>>,
     stopping: AtomicBool,
     stopped: Mutex<Option<String>>,
-    /// Tells threads that wait for a while that the engine stops, or that there is room again.
-    changed: Condvar,
-    changed_lock: Mutex<()>,
     threads: Mutex<Vec<std::thread::JoinHandle<()>>>,
     workers_ended: Mutex<Option<WorkersEnded>>,
+    broker_threads: Mutex<Option<BrokerThreads>>,
+}
+
+/// Messages that wait for a batch.
+#[derive(Default)]
+struct Waiting {
+    /// Received from a broker: they have a share of their own.
+    received: AtomicUsize,
+    others: AtomicUsize,
+    /// What the engine itself has put in line.
+    own: AtomicUsize,
 }
 
 /// The loop has ended: nobody hears any more.
@@ -111,6 +121,8 @@ enum Input {
     Wrote(Result<std::time::Duration, crate::ports::CommitError>),
     /// A subscription has reached what was there when it started.
     CaughtUp,
+    /// The relay has saved its mark, and publishes nothing more.
+    RelayEnded,
     Wake,
     Stop,
 }
@@ -160,7 +172,7 @@ impl Handle {
         let shared = &self.0;
         let segment = shared.segment.load(Ordering::Acquire);
         Status {
-            waiting: shared.sent.load(Ordering::Acquire) + shared.waiting.load(Ordering::Acquire),
+            waiting: shared.sent.count() + shared.waiting.count(),
             in_flight: shared.in_flight.load(Ordering::Acquire),
             parked: shared.parked.load(Ordering::Acquire),
             segment,
@@ -171,16 +183,21 @@ impl Handle {
     }
 
     /// Takes nothing more in, finishes what was accepted, and ends the threads; calls of workers that hang are waited
-    /// for no longer than [`Limits::jobs_stop_wait`]. Returns why the engine had stopped by itself before, if it had.
+    /// for no longer than [`Limits::jobs_stop_wait`]. It publishes nothing more, but saves how far it has published, and
+    /// acknowledges what it has received and committed; a broker that does not answer is waited for no longer than
+    /// [`Limits::broker_stop_wait`], once for each. Returns why the engine had stopped by itself before, if it had.
     pub fn stop(&self) -> Option<String> {
         self.0.stopping.store(true, Ordering::Release);
         self.0.tell(Input::Stop);
-        self.0.changed.notify_all();
         let threads = std::mem::take(&mut *self.0.threads.lock().unwrap_or_else(PoisonError::into_inner));
         for thread in threads {
             if thread.join().is_err() {
                 tracing::error!("a thread of the engine has panicked");
             }
+        }
+        let brokers = self.0.broker_threads.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(brokers) = brokers {
+            brokers.wait(self.0.limits.broker_stop_wait);
         }
         let workers = self.0.workers_ended.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(workers) = workers {
@@ -191,13 +208,19 @@ impl Handle {
 }
 
 impl Shared {
+    /// As [`Core::is_full`], with what the loop has not taken yet.
     fn is_full(&self) -> bool {
-        let waiting = self.sent.load(Ordering::Acquire) + self.waiting.load(Ordering::Acquire);
-        waiting >= self.limits.intake_max || self.parked.load(Ordering::Acquire) >= self.limits.parked_max
+        let waiting = self.sent.others.load(Ordering::Acquire) + self.waiting.others.load(Ordering::Acquire);
+        waiting >= self.limits.intake_max || !self.takes_received()
+    }
+
+    /// As [`Core::takes_received`].
+    fn takes_received(&self) -> bool {
+        self.parked.load(Ordering::Acquire) < self.limits.parked_max
     }
 
     fn send(&self, message: Message) -> Result<(), Ended> {
-        self.sent.fetch_add(1, Ordering::AcqRel);
+        self.sent.line(&message).fetch_add(1, Ordering::AcqRel);
         let sent_at = self.tracer.as_ref().map_or(0, |tracer| tracer.now());
         self.input.send(Input::Message(message, sent_at)).map_err(|_| Ended)
     }
@@ -213,16 +236,11 @@ impl Shared {
         self.stopping.load(Ordering::Acquire)
     }
 
-    /// Waits for at most this long, or until the engine stops or has room.
-    fn pause(&self, at_most: std::time::Duration) {
-        let guard = self.changed_lock.lock().unwrap_or_else(PoisonError::into_inner);
-        if !self.is_stopping() {
-            drop(self.changed.wait_timeout(guard, at_most).unwrap_or_else(PoisonError::into_inner));
-        }
-    }
-
     fn publish_status(&self, core: &Core) {
-        self.waiting.store(core.waiting(), Ordering::Release);
+        let (received, others) = (core.waiting_received(), core.waiting_from_outside());
+        self.waiting.received.store(received, Ordering::Release);
+        self.waiting.others.store(others, Ordering::Release);
+        self.waiting.own.store(core.waiting() - received - others, Ordering::Release);
         self.in_flight.store(core.in_flight(), Ordering::Release);
         self.parked.store(core.parked(), Ordering::Release);
         *self.held.lock().unwrap_or_else(PoisonError::into_inner) = core.held();
@@ -233,5 +251,16 @@ impl Shared {
         self.clock.now();
         let held = *self.held.lock().unwrap_or_else(PoisonError::into_inner);
         held.or_else(|| self.clock.has_jumped().then_some(JUMPED))
+    }
+}
+
+impl Waiting {
+    fn line(&self, message: &Message) -> &AtomicUsize {
+        if message.is_received() { &self.received } else { &self.others }
+    }
+
+    fn count(&self) -> usize {
+        let count = |of: &AtomicUsize| of.load(Ordering::Acquire);
+        count(&self.received) + count(&self.others) + count(&self.own)
     }
 }

@@ -249,6 +249,13 @@ pub(crate) fn publish(tracer: &dyn Tracer, said: TraceContext, message: &mut Out
     span
 }
 
+/// A message of [`publish`] is sent once more: the wait for its broker begins now. Its span goes on.
+pub(crate) fn publish_again(tracer: &dyn Tracer, message: &mut Outgoing) {
+    for (_, sent_at) in message.headers.iter_mut().filter(|(name, _)| name == SENT_AT) {
+        *sent_at = tracer.now().to_string();
+    }
+}
+
 /// A broker has brought an event: what follows from it follows from the wait for it.
 pub(crate) fn heard(tracer: &dyn Tracer, envelope: &mut Envelope, incoming: &Incoming) {
     let Some(said) = envelope.traceparent.as_deref().and_then(TraceContext::sampled) else { return };

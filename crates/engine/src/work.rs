@@ -79,6 +79,13 @@ pub enum Message {
     Prune(Prune),
 }
 
+impl Message {
+    /// Whether a broker has delivered it.
+    pub(crate) fn is_received(&self) -> bool {
+        matches!(self, Self::Heard(_) | Self::Undecodable { .. })
+    }
+}
+
 /// A command on its way to its service, or an operator's action on the engine.
 pub struct CommandMessage {
     pub(crate) target: Target,
@@ -106,6 +113,8 @@ pub struct Heard {
 pub struct Receipt {
     pub subscription: usize,
     pub position: Position,
+    /// Of its body.
+    pub bytes: usize,
 }
 
 /// What came of one try of a job.
@@ -135,6 +144,8 @@ pub(crate) struct Item {
     pub message: Message,
     /// It was alone in a batch that the store refused: it is not handled, but dead-lettered or refused.
     pub condemned: Option<String>,
+    /// The engine pauses a service for dead letters of batches that are not durable: it falls with them.
+    pub by_engine: bool,
     /// When it was sent, while somebody traces; otherwise zero.
     pub sent_at: u64,
     /// Set when a handler of its cascade has run in a sampled trace.
@@ -201,7 +212,7 @@ fn wrong_answer(command: &str) -> StoredAnswer {
 
 impl Item {
     pub fn new(message: Message) -> Self {
-        Self { message, condemned: None, sent_at: 0, waiting: None }
+        Self { message, condemned: None, by_engine: false, sent_at: 0, waiting: None }
     }
 
     pub fn answer(&mut self, answer: Result<Answered, Problem>) {
@@ -216,7 +227,8 @@ impl Item {
         match &self.message {
             Message::Heard(heard) => heard.receipt.clone(),
             Message::Undecodable { incoming, subscription, .. } => {
-                Some(Receipt { subscription: *subscription, position: incoming.position.clone() })
+                let (position, bytes) = (incoming.position.clone(), incoming.body.len());
+                Some(Receipt { subscription: *subscription, position, bytes })
             }
             _ => None,
         }

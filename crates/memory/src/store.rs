@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    ops::Bound::{Excluded, Included, Unbounded},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -21,7 +22,7 @@ pub struct MemoryStore(Arc<Mutex<State>>);
 
 #[derive(Default)]
 struct State {
-    tables: BTreeMap<&'static str, BTreeMap<Key, StoredRow>>,
+    tables: BTreeMap<&'static str, Rows>,
     segments: Vec<Segment>,
     /// Of the last commit.
     committed_at: Timestamp,
@@ -29,6 +30,45 @@ struct State {
     rules: Vec<(&'static str, Rule)>,
     /// Taken from the end: what the next commits meet.
     faults: Vec<CommitError>,
+}
+
+/// The rows of one table.
+#[derive(Default)]
+struct Rows {
+    by_key: BTreeMap<Key, StoredRow>,
+    /// For each column that a list was ordered by: every row, in that order.
+    orders: BTreeMap<usize, BTreeMap<Place, Key>>,
+}
+
+/// Where a row stands in a list: by the value that sorts, then by the parts of its key.
+type Place = (Rank, Vec<Rank>);
+
+impl Rows {
+    fn put(&mut self, table: &'static Table, key: &Key, row: Option<StoredRow>) {
+        for (nth, order) in &mut self.orders {
+            if let Some(before) = self.by_key.get(key) {
+                order.remove(&place_of(table, *nth, key, before));
+            }
+            if let Some(row) = &row {
+                order.insert(place_of(table, *nth, key, row), key.clone());
+            }
+        }
+        match row {
+            Some(row) => self.by_key.insert(key.clone(), row),
+            None => self.by_key.remove(key),
+        };
+    }
+
+    /// All rows in the order of a column. It is made when it is first asked for, and kept from then on.
+    fn order(&mut self, table: &'static Table, nth: usize) -> &BTreeMap<Place, Key> {
+        self.orders.entry(nth).or_insert_with(|| {
+            self.by_key.iter().map(|(key, row)| (place_of(table, nth, key, row), key.clone())).collect()
+        })
+    }
+}
+
+fn place_of(table: &'static Table, nth: usize, key: &Key, row: &StoredRow) -> Place {
+    (rank(&table.columns[nth], &row.values[nth]), key_rank(table, key))
 }
 
 /// The writing side of one epoch.
@@ -61,16 +101,12 @@ impl MemoryStore {
     /// Changes a row behind everybody's back; `None` deletes it.
     pub fn tamper(&self, table: &'static Table, key: &Key, row: Option<StoredRow>) {
         let mut state = self.state();
-        let rows = state.tables.entry(table.name).or_default();
-        match row {
-            Some(row) => rows.insert(key.clone(), row),
-            None => rows.remove(key),
-        };
+        state.tables.entry(table.name).or_default().put(table, key, row);
     }
 
     /// All rows of a table by key.
     pub fn rows(&self, table: &'static Table) -> Vec<StoredRow> {
-        self.state().tables.get(table.name).map(|rows| rows.values().cloned().collect()).unwrap_or_default()
+        self.state().tables.get(table.name).map(|rows| rows.by_key.values().cloned().collect()).unwrap_or_default()
     }
 
     /// The rows of a list by key, wherever it begins.
@@ -92,29 +128,65 @@ impl MemoryStore {
     }
 
     fn fitting(&self, list: &List) -> Result<Vec<(Key, StoredRow)>, StoreError> {
-        let placed = |(column, value): &(&'static str, Value)| Ok((place(list, column)?, value.clone()));
-        let all =
-            |filters: &[(&'static str, Value)]| filters.iter().map(placed).collect::<Result<Vec<_>, StoreError>>();
-        let (equal, at_most, at_least) = (all(&list.equal)?, all(&list.at_most)?, all(&list.at_least)?);
-        let holds = |row: &StoredRow, filters: &[(usize, Value)], compares: fn(&Rank, &Rank) -> bool| {
-            let both = |nth: usize, wanted: &Value| row.values[nth] != Value::Null && *wanted != Value::Null;
-            let ranks = |nth: usize, wanted: &Value| {
-                let column = &list.table.columns[nth];
-                compares(&rank(column, &row.values[nth]), &rank(column, wanted))
-            };
-            filters.iter().all(|(nth, wanted)| both(*nth, wanted) && ranks(*nth, wanted))
-        };
-        let fits = |row: &StoredRow| {
-            holds(row, &equal, Rank::eq) && holds(row, &at_most, Rank::le) && holds(row, &at_least, Rank::ge)
-        };
+        let fits = fits(list)?;
         let state = self.state();
-        let rows = state.tables.get(list.table.name).into_iter().flatten();
+        let rows = state.tables.get(list.table.name).into_iter().flat_map(|rows| &rows.by_key);
         Ok(rows.filter(|(_, row)| fits(row)).map(|(key, row)| (key.clone(), row.clone())).collect())
+    }
+
+    /// A page in the order of a column, without looking at the rows before it.
+    fn ordered(&self, list: &List, nth: usize) -> Result<Vec<StoredRow>, StoreError> {
+        let fits = fits(list)?;
+        let column = &list.table.columns[nth];
+        let bound = |bounds: &[(&'static str, Value)]| {
+            let of_column = bounds.iter().filter(|(name, _)| *name == column.name);
+            of_column.map(|(_, value)| rank(column, value)).collect::<Vec<_>>()
+        };
+        let after = list.after.as_ref().map(|(value, key)| (rank(column, value), key_rank(list.table, key)));
+        let (least, most) = (bound(&list.at_least).into_iter().max(), bound(&list.at_most).into_iter().min());
+        let limit = usize::try_from(list.limit).unwrap_or(usize::MAX);
+        let mut state = self.state();
+        let rows = state.tables.entry(list.table.name).or_default();
+        rows.order(list.table, nth);
+        let (order, by_key) = (&rows.orders[&nth], &rows.by_key);
+        let row = |(_, key): (&Place, &Key)| by_key.get(key).filter(|row| fits(row)).cloned();
+        Ok(match list.direction {
+            Direction::Ascending => {
+                let least = least.map(|least| (least, Vec::new()));
+                let from = after.map_or_else(|| least.map_or(Unbounded, Included), Excluded);
+                let within = |(place, _): &(&Place, &Key)| most.as_ref().is_none_or(|most| place.0 <= *most);
+                order.range((from, Unbounded)).take_while(within).filter_map(row).take(limit).collect()
+            }
+            Direction::Descending => {
+                let to = after.map_or(Unbounded, Excluded);
+                let within = |(place, _): &(&Place, &Key)| least.as_ref().is_none_or(|least| place.0 >= *least);
+                order.range((Unbounded, to)).rev().take_while(within).filter_map(row).take(limit).collect()
+            }
+        })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether a row is one of a list, wherever that begins.
+fn fits(list: &List) -> Result<impl Fn(&StoredRow) -> bool, StoreError> {
+    let placed = |(column, value): &(&'static str, Value)| Ok((place(list, column)?, value.clone()));
+    let all = |filters: &[(&'static str, Value)]| filters.iter().map(placed).collect::<Result<Vec<_>, StoreError>>();
+    let (equal, at_most, at_least) = (all(&list.equal)?, all(&list.at_most)?, all(&list.at_least)?);
+    let holds = |row: &StoredRow, filters: &[(usize, Value)], compares: fn(&Rank, &Rank) -> bool| {
+        let both = |nth: usize, wanted: &Value| row.values[nth] != Value::Null && *wanted != Value::Null;
+        let ranks = |nth: usize, wanted: &Value| {
+            let column = &list.table.columns[nth];
+            compares(&rank(column, &row.values[nth]), &rank(column, wanted))
+        };
+        filters.iter().all(|(nth, wanted)| both(*nth, wanted) && ranks(*nth, wanted))
+    };
+    let fits = move |row: &StoredRow| {
+        holds(row, &equal, Rank::eq) && holds(row, &at_most, Rank::le) && holds(row, &at_least, Rank::ge)
+    };
+    Ok(fits)
 }
 
 impl State {
@@ -126,7 +198,7 @@ impl State {
         for change in &commit.rows {
             let refused = |reason: String| CommitError::Constraint { table: change.table.name.to_owned(), reason };
             let stored =
-                self.tables.get(change.table.name).and_then(|rows| rows.get(&change.key)).map(|row| row.version);
+                self.tables.get(change.table.name).and_then(|rows| rows.by_key.get(&change.key)).map(|row| row.version);
             let before = *seen.get(&(change.table.name, &change.key)).unwrap_or(&stored);
             let (fits, after) = match &change.write {
                 RowWrite::Insert(row) => (before.is_none(), Some(row)),
@@ -162,11 +234,11 @@ impl Writer for MemoryWriter {
         }
         state.check(commit)?;
         for change in &commit.rows {
-            let rows = state.tables.entry(change.table.name).or_default();
-            match &change.write {
-                RowWrite::Insert(row) | RowWrite::Update { row, .. } => rows.insert(change.key.clone(), row.clone()),
-                RowWrite::Delete { .. } => rows.remove(&change.key),
+            let row = match &change.write {
+                RowWrite::Insert(row) | RowWrite::Update { row, .. } => Some(row.clone()),
+                RowWrite::Delete { .. } => None,
             };
+            state.tables.entry(change.table.name).or_default().put(change.table, &change.key, row);
         }
         state.segments.extend(commit.segment.clone());
         state.committed_at = state.committed_at.max(commit.at);
@@ -181,11 +253,14 @@ impl Reader for MemoryStore {
         }
         let state = self.state();
         let rows = state.tables.get(table.name);
-        Ok(keys.iter().map(|key| rows.and_then(|rows| rows.get(key)).cloned()).collect())
+        Ok(keys.iter().map(|key| rows.and_then(|rows| rows.by_key.get(key)).cloned()).collect())
     }
 
     fn list(&self, list: &List) -> Result<Vec<StoredRow>, StoreError> {
         let sort = list.order_by.map(|column| place(list, column)).transpose()?;
+        if let (Some(nth), None) = (sort, &list.having) {
+            return self.ordered(list, nth);
+        }
         let columns = list.table.columns;
         let sorts = |value: &Value| sort.map_or((false, Value::Null), |nth| rank(&columns[nth], value));
         let at = |value: &Value, key: &Key| (sorts(value), key_rank(list.table, key));

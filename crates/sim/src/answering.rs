@@ -11,6 +11,7 @@ use tradewind_orders::{ORDER_EXISTS, TOO_MANY_UNPAID_ORDERS};
 
 use crate::{
     fault::Fault,
+    node::Ending,
     people::{Deed, Told, Wish},
     plan::Paying,
     world::World,
@@ -25,13 +26,17 @@ const UNPAID_TRIES_MAX: u32 = 200;
 /// Milliseconds until an operator lets a consumer go on that was paused for no reason.
 const PAUSE_MS_MAX: u64 = 1_800_000;
 
+/// Milliseconds until it is paused again.
+const RESUMED_MS_MAX: u64 = 60_000;
+
 impl World {
     /// Somebody does what is next on the agenda.
     pub fn act(&mut self) {
         let now = self.now();
         let Some(deed) = self.people.next(now) else { return };
         let Some((node, message)) = self.command(&deed) else { return self.wait_or_forget(deed) };
-        let relation = self.nodes[node].engine.as_mut().filter(|engine| !engine.core.is_full());
+        let relation =
+            self.nodes[node].engine.as_mut().filter(|engine| !engine.core.is_full() && engine.ending == Ending::No);
         if relation.is_none() {
             // Nobody listens, or too much is waiting there.
             return self.people.again(now, deed, 30_000);
@@ -115,6 +120,9 @@ impl World {
             Wish::Place { cart: Some(_), .. } if problem.code() == ORDER_EXISTS.code => {}
             // Who has too many unpaid orders for long orders nothing, and nothing else instead.
             Wish::Place { .. } if problem.code() == TOO_MANY_UNPAID_ORDERS.code => {}
+            // The same cart is still under way once more: a clock that is set back makes it good again.
+            Wish::Place { order, cart: Some(_) }
+                if self.people.plan.orders[order].1.twice && self.people.refused_once.insert(order) => {}
             // Who cannot have a cart orders without one.
             Wish::OpenCart { order }
             | Wish::FillCart { order, .. }
@@ -260,14 +268,17 @@ impl World {
         }
     }
 
-    /// An operator pauses a consumer, and lets it go on later.
+    /// An operator pauses a consumer and lets it go on later, perhaps again and again while it catches up.
     pub fn pause(&mut self, service: &'static str) {
-        let (now, node) = (self.now(), self.host(service));
+        let (mut at, node) = (self.now(), self.host(service));
         let Ok(consumer) = Id::new(service) else { return };
-        let paused_ms = self.chance.mostly_short(1_000, PAUSE_MS_MAX);
-        let pause = Action::Pause { consumer: consumer.clone(), reason: "simulated".into() };
-        self.people.plan(now, None, Wish::Operate { node, action: pause });
-        let later = now.plus(Duration::from_millis(paused_ms));
-        self.people.plan(later, None, Wish::Operate { node, action: Action::Resume { consumer } });
+        for _ in 0..self.chance.pick(&[1, 1, 2, 4]) {
+            let pause = Action::Pause { consumer: consumer.clone(), reason: "simulated".into() };
+            self.people.plan(at, None, Wish::Operate { node, action: pause });
+            at = at.plus(Duration::from_millis(self.chance.mostly_short(1, PAUSE_MS_MAX)));
+            let resume = Action::Resume { consumer: consumer.clone() };
+            self.people.plan(at, None, Wish::Operate { node, action: resume });
+            at = at.plus(Duration::from_millis(self.chance.mostly_short(1, RESUMED_MS_MAX)));
+        }
     }
 }

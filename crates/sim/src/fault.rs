@@ -47,6 +47,8 @@ faults! {
     CrashBeforeAck "crash-before-ack" 2,
     /// A process dies between two steps.
     Kill "kill" 1,
+    /// An operator stops a process, and starts it again after a while.
+    Stop "stop" 2,
     /// Another process takes the store over while the old one still writes.
     TakeOver "take-over" 2,
     /// The store refuses some batches for no reason of theirs.
@@ -71,6 +73,10 @@ faults! {
     ConsumerPaused "consumer-paused" 1,
     /// The broker takes some of a batch of messages, and then fails.
     PublishFails "publish-fails" 15,
+    /// The broker takes some of a batch of messages, acknowledges some of those, and then fails.
+    PublishPartly "publish-partly" 15,
+    /// An acknowledgement fails, and every further one until the process polls again.
+    AcknowledgingFails "acknowledging-fails" 10,
     /// A delivery does not arrive; it comes again.
     DeliveryLost "delivery-lost" 15,
     /// A message takes minutes.
@@ -151,6 +157,13 @@ impl Faults {
 
     pub fn begin(&self) {
         self.state().on = true;
+    }
+
+    /// This fault does not happen.
+    pub fn leave_out(&self, fault: Fault) {
+        if let Some(kind) = self.state().kinds.get_mut(&fault) {
+            (kind.left_out, kind.permille) = (true, 0);
+        }
     }
 
     /// From now on nothing goes wrong.

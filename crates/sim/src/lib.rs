@@ -6,6 +6,7 @@
 
 mod answering;
 mod asking;
+mod brokering;
 #[cfg(feature = "injected-bugs")]
 mod bug;
 mod chance;
@@ -17,6 +18,7 @@ mod many;
 mod network;
 mod node;
 mod options;
+mod order;
 mod people;
 mod plan;
 mod provider;
@@ -31,6 +33,7 @@ mod trace;
 mod watch;
 mod wires;
 mod world;
+mod writing;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -89,6 +92,8 @@ pub struct Figures {
     pub crashes: u64,
     /// What an operator had to mend in the end.
     pub mended: u64,
+    /// Old rows that retention has found.
+    pub forgotten: u64,
     /// What the audit has looked at.
     pub examined: u64,
     /// Orders by their state in the end, with the check that was lost, or who cancelled.

@@ -22,6 +22,8 @@ pub struct Sums {
     pub commits: u64,
     pub events: u64,
     pub crashes: u64,
+    /// Old rows that retention has found.
+    pub forgotten: u64,
     /// Rows and events that the audits have looked at.
     pub examined: u64,
     /// Of all seeds together, in the shops, in milliseconds.
@@ -66,7 +68,8 @@ pub fn simulate_many(
 
 impl Sums {
     fn add(&mut self, seed: u64, outcome: Outcome) {
-        let Figures { steps, commits, events, crashes, examined, shop_ms, outcomes, faults, .. } = outcome.figures;
+        let Figures { steps, commits, events, crashes, forgotten, examined, shop_ms, outcomes, faults, .. } =
+            outcome.figures;
         let (orders, struck) = (outcomes.values().sum(), faults.values().sum());
         if self.seeds == 0 {
             (self.orders_min, self.faults_min) = (orders, struck);
@@ -77,6 +80,7 @@ impl Sums {
         self.commits += commits;
         self.events += events;
         self.crashes += crashes;
+        self.forgotten += forgotten;
         self.examined += examined;
         self.shop_ms += shop_ms;
         for (state, orders) in outcomes {

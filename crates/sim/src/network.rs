@@ -1,5 +1,5 @@
 //! What lies between the stores: messages on their way to each of them. A broker that delays, repeats and reorders,
-//! and forgets nothing that was not acknowledged.
+//! and forgets nothing that was not acknowledged. What has taken effect it repeats for a while at most.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -7,7 +7,8 @@ use std::{
     time::Duration,
 };
 
-use tradewind_events::{Envelope, Timestamp};
+use tradewind_engine::ports::{Incoming, Outgoing, Position};
+use tradewind_events::{Id, Timestamp};
 
 use crate::{
     chance::Chance,
@@ -17,9 +18,9 @@ use crate::{
 /// A message on its way to one store.
 #[derive(Clone)]
 pub struct Parcel {
-    pub body: Arc<[u8]>,
-    /// What the body says; decoded once for all who hear it.
-    pub envelope: Arc<Envelope>,
+    /// Of the event in it.
+    event_id: Id,
+    message: Arc<Outgoing>,
     /// Not delivered before this.
     ready_at: Timestamp,
     /// Delivered and not acknowledged.
@@ -33,13 +34,8 @@ pub struct Parcel {
 /// No moment that comes.
 pub const NEVER: Timestamp = Timestamp::from_millis(i64::MAX);
 
-/// What is delivered to a store.
-pub struct Delivery {
-    pub position: u64,
-    pub envelope: Arc<Envelope>,
-    /// The body as it arrives, when it arrives broken.
-    pub broken: Option<Vec<u8>>,
-}
+/// Where rows of the inbox are forgotten after hours, the broker repeats a message no longer than this after its effect.
+const REPEATED_MAX: Duration = Duration::from_hours(1);
 
 /// The messages for one store, in the order in which they were published.
 #[derive(Default)]
@@ -47,6 +43,8 @@ struct Inbox {
     parcels: BTreeMap<u64, Parcel>,
     /// Nothing is ready before this.
     quiet_until: Timestamp,
+    /// The connection is lost, until the store polls.
+    cut: bool,
 }
 
 pub struct Network {
@@ -57,13 +55,17 @@ pub struct Network {
     /// Also what one service says of one key comes in any order.
     unordered: bool,
     delay_ms_max: u64,
-    /// The bodies of what arrived broken, by store and position.
-    garbled: BTreeMap<(usize, u64), Arc<[u8]>>,
+    /// What arrived broken, by store and position.
+    garbled: BTreeMap<(usize, u64), Arc<Outgoing>>,
+    /// A message comes again no longer than this after its effect, by the time of its store.
+    repeats_for: Duration,
+    /// When the effect of an event was committed in a store, by the time of that.
+    received: BTreeMap<(usize, Id), Timestamp>,
     pub delivered: u64,
 }
 
 impl Network {
-    pub fn new(seed: u64, stores: usize, faults: Faults) -> Self {
+    pub fn new(seed: u64, stores: usize, faults: Faults, forgets_soon: bool) -> Self {
         let mut chance = Chance::new(seed, "network");
         Self {
             inboxes: (0..stores).map(|_| Inbox::default()).collect(),
@@ -72,16 +74,18 @@ impl Network {
             unordered: chance.percent(50),
             delay_ms_max: chance.pick(&[0, 20, 300, 5_000, 30_000]),
             garbled: BTreeMap::new(),
+            repeats_for: if forgets_soon { REPEATED_MAX } else { Duration::MAX },
+            received: BTreeMap::new(),
             delivered: 0,
             chance,
         }
     }
 
     /// A message is published to a store.
-    pub fn send(&mut self, to: usize, body: &Arc<[u8]>, envelope: &Arc<Envelope>, now: Timestamp) {
+    pub fn send(&mut self, to: usize, (event_id, message): (&Id, &Arc<Outgoing>), now: Timestamp) {
         let parcel = Parcel {
-            body: Arc::clone(body),
-            envelope: Arc::clone(envelope),
+            event_id: event_id.clone(),
+            message: Arc::clone(message),
             ready_at: self.arrival(now),
             out: false,
             garbled: self.faults.strike(Fault::MessageGarbled),
@@ -124,9 +128,14 @@ impl Network {
         if inbox.parcels.is_empty() { NEVER } else { inbox.quiet_until }
     }
 
-    /// Hands out at most so many messages that are ready.
-    pub fn deliver(&mut self, to: usize, most: usize, now: Timestamp) -> Vec<Delivery> {
+    /// A store, where it is `engine_now`, polls: it gets at most so many messages that are ready. If it has lost its
+    /// connection, it gets a new one, and what it has not acknowledged comes again.
+    pub fn poll(&mut self, to: usize, most: usize, now: Timestamp, engine_now: Timestamp) -> Vec<Incoming> {
+        if self.inboxes[to].cut {
+            self.disconnect(to, now);
+        }
         let mut ready = self.ready(to, now);
+        ready.retain(|position| self.may_come(to, *position, engine_now));
         let mut deliveries = Vec::new();
         while deliveries.len() < most && !ready.is_empty() {
             let position = ready.swap_remove(self.chance.index(ready.len()));
@@ -139,11 +148,18 @@ impl Network {
             }
             parcel.out = true;
             self.delivered += 1;
-            let broken = parcel.garbled.then(|| parcel.body[..parcel.body.len() / 2].to_vec());
-            if broken.is_some() {
-                self.garbled.insert((to, position), Arc::clone(&parcel.body));
+            let message = &parcel.message;
+            let bytes = if parcel.garbled { message.body.len() / 2 } else { message.body.len() };
+            deliveries.push(Incoming {
+                topic: message.topic.clone(),
+                key: Some(message.key.clone()),
+                headers: message.headers.clone(),
+                body: message.body[..bytes].to_vec(),
+                position: Position(position.to_string()),
+            });
+            if parcel.garbled {
+                self.garbled.insert((to, position), Arc::clone(message));
             }
-            deliveries.push(Delivery { position, envelope: Arc::clone(&parcel.envelope), broken });
         }
         deliveries
     }
@@ -157,7 +173,7 @@ impl Network {
         let mut ready = Vec::new();
         let mut next = NEVER;
         for (position, parcel) in inbox.parcels.iter().filter(|(_, parcel)| !parcel.out) {
-            if !unordered && !parcel.again && !before.insert((&parcel.envelope.source, &parcel.envelope.key)) {
+            if !unordered && !parcel.again && !before.insert((&parcel.message.topic, &parcel.message.key)) {
                 continue;
             }
             if parcel.ready_at <= now {
@@ -168,6 +184,23 @@ impl Network {
         }
         inbox.quiet_until = if ready.is_empty() { next } else { now };
         ready
+    }
+
+    /// The effect of an event is committed in a store.
+    pub fn received(&mut self, to: usize, event_id: Id, at: Timestamp) {
+        self.received.entry((to, event_id)).or_insert(at);
+    }
+
+    /// What has taken effect too long ago does not come again.
+    fn may_come(&mut self, to: usize, position: u64, engine_now: Timestamp) -> bool {
+        let parcels = &mut self.inboxes[to].parcels;
+        let Some(parcel) = parcels.get(&position) else { return false };
+        let received = self.received.get(&(to, parcel.event_id.clone()));
+        let is_over = received.is_some_and(|at| at.plus(self.repeats_for) < engine_now);
+        if is_over {
+            parcels.remove(&position);
+        }
+        !is_over
     }
 
     /// The effect of a message is committed.
@@ -190,9 +223,19 @@ impl Network {
         }
     }
 
-    /// A store has lost its connection: what it has not acknowledged comes again.
+    /// A store loses its connection: it acknowledges nothing more, until it polls.
+    pub fn cut(&mut self, to: usize) {
+        self.inboxes[to].cut = true;
+    }
+
+    pub fn is_cut(&self, to: usize) -> bool {
+        self.inboxes[to].cut
+    }
+
+    /// A store has another connection: what it has not acknowledged comes again.
     pub fn disconnect(&mut self, to: usize, now: Timestamp) {
         let inbox = &mut self.inboxes[to];
+        inbox.cut = false;
         for parcel in inbox.parcels.values_mut().filter(|parcel| parcel.out) {
             parcel.out = false;
             parcel.ready_at = now;
@@ -212,7 +255,7 @@ impl Network {
 
     /// The body of what arrived broken at this position.
     pub fn whole(&self, to: usize, position: u64) -> Option<Arc<[u8]>> {
-        self.garbled.get(&(to, position)).map(Arc::clone)
+        self.garbled.get(&(to, position)).map(|message| message.body.as_slice().into())
     }
 
     /// Messages that no store has acknowledged.

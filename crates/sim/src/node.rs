@@ -1,23 +1,25 @@
 //! One process of the shop: a store, the engine over it, and its relay. What is here is lost when it dies, but for the
 //! store.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use tradewind_engine::{
-    AnyService, Core, EngineTime, Entity, Gate, Logged, Sealed, Setup, injected,
-    ports::{CommitError, Reader, StoreError, Writer},
-    tables::RelayRow,
+    Address, AnyService, Core, EngineTime, Entity, Gate, Relay, RelayBuffer, RelaySetup, Retention, Sealed, Setup,
+    Subscriber, SubscriberSetup,
+    ports::{CommitError, Position, Reader, StoreError},
 };
-use tradewind_events::{AsKey, Id, Key, RawEnvelope, Registry, Timestamp};
+use tradewind_events::{Key, Registry, Timestamp};
 use tradewind_memory::{CountedIds, ManualClock, MemoryStore};
 
 use crate::{
     fault::Faults,
     network::NEVER,
+    order::Behind,
     punctual::{Dues, Hands},
     rejecting::rejecting,
     shop::Shop,
     trace::Trace,
+    writing::FaultyWriter,
 };
 
 /// Why deadlines are held after a start.
@@ -37,22 +39,36 @@ pub struct Node {
     pub up_at: Timestamp,
     /// Until then it stands still.
     pub stalled_until: Timestamp,
-    /// The last segment of which all was published at least once.
-    pub published: u64,
+    /// What was published at least once.
+    pub published: BTreeSet<Address>,
+    /// What was committed to be published, and was not yet.
+    pub unpublished: BTreeSet<Address>,
     /// What is due when, as it was committed.
     pub dues: Dues,
+    /// What is parked until its consumers go on.
+    pub behind: Behind,
 }
 
 /// What a process has in memory.
 pub struct Engine {
     pub core: Core,
-    pub writer: Box<dyn Writer>,
+    pub retention: Retention,
+    pub writer: FaultyWriter,
     pub epoch: u64,
     /// The batch on its way to the writer.
     pub sealed: Option<Sealed>,
     /// What the writer has done and the loop has not taken notice of.
     pub wrote: Option<Result<(), CommitError>>,
     pub relay: Relay,
+    pub buffer: RelayBuffer,
+    /// The mark that the relay has asked to be saved.
+    pub saved_mark: u64,
+    pub subscriber: Subscriber,
+    /// Committed, and not known to be acknowledged.
+    pub unacknowledged: BTreeSet<Position>,
+    /// The subscriber has received all that was there at the start.
+    pub caught_up: bool,
+    pub ending: Ending,
     /// Look for work, although no message waits.
     pub look: bool,
     /// Deadlines are held until then, or until all is heard that was there at the start.
@@ -64,22 +80,18 @@ pub struct Engine {
     pub written_at: Timestamp,
 }
 
-/// Publishes what is committed, in the order of the log.
-pub struct Relay {
-    /// All up to this segment is acknowledged by the broker.
-    pub mark: u64,
-    /// The mark that is on its way to the store, or there.
-    pub saved: u64,
-    /// The last segment that is durable.
-    pub last: u64,
-    /// What was committed and is still in memory.
-    pub buffer: VecDeque<(u64, Arc<[Logged]>)>,
-    /// After a failure it waits until then.
-    pub retry_at: Timestamp,
-    /// The mark is saved after so many segments, and whenever the relay has caught up.
-    pub save_every: u64,
-    /// Segments that it has published ahead of a failed one. Only a defect makes it do so.
-    pub ahead: Vec<u64>,
+/// How far a process is that an operator has stopped.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    No,
+    /// It takes no commands and finishes what it has; the relay ends its call and saves its mark.
+    Finishes,
+    /// The relay has saved its mark.
+    RelayEnded,
+    /// The batch loop has ended, and the subscriber leaves by this monotonic time.
+    Leaves {
+        by: Duration,
+    },
 }
 
 /// What a process is started with.
@@ -90,7 +102,8 @@ pub struct Start<'a> {
     pub gate: &'a Arc<dyn Gate>,
     pub faults: &'a Faults,
     pub trace: &'a Trace,
-    pub save_every: u64,
+    /// There is a broker.
+    pub relays: bool,
 }
 
 impl Node {
@@ -102,8 +115,10 @@ impl Node {
             engine: None,
             up_at: Timestamp::default(),
             stalled_until: Timestamp::default(),
-            published: 0,
+            published: BTreeSet::new(),
+            unpublished: BTreeSet::new(),
             dues: Dues::default(),
+            behind: Behind::default(),
         }
     }
 
@@ -128,22 +143,46 @@ impl Node {
             registry: with.registry.clone(),
             reader: Arc::new(rejecting(self.store.clone(), with.faults, with.trace)),
             clock: EngineTime::new(Arc::new(with.clock.clone())),
-            ids: Box::new(CountedIds::new(&format!("{}.{epoch}", self.name))),
+            // Ids sort by the order in which they were minted, also over a restart.
+            ids: Box::new(CountedIds::new(&format!("{}.{epoch:03}", self.name))),
             limits: with.shop.limits.clone(),
             observer: Arc::new(()),
             log_heard: self.holds("query"),
         })?;
         core.hold_deadlines(Some(CATCHING_UP));
-        let last = self.store.last_segment()?;
-        let mark = if injected("publish-only-from-memory") { last } else { self.saved_mark()? };
+        let relay = RelaySetup {
+            store_name: Arc::clone(&self.name),
+            topic_prefix: "sim".to_owned(),
+            limits: with.shop.limits.clone(),
+            observer: Arc::new(()),
+        };
+        let relay = Relay::new(relay, &self.store)?;
+        let subscriber = Subscriber::new(SubscriberSetup {
+            number: 0,
+            registry: with.registry.clone(),
+            limits: with.shop.limits.clone(),
+            observer: Arc::new(()),
+        });
         let hands = Hands::new(now, core.clock().now());
         self.engine = Some(Engine {
             core,
-            writer: Box::new(writer),
+            retention: Retention::new(Arc::new(self.store.clone()), &with.shop.limits),
+            writer: FaultyWriter::new(
+                Arc::clone(&self.name),
+                (self.store.clone(), writer),
+                with.faults.clone(),
+                with.trace.clone(),
+            ),
             epoch,
             sealed: None,
             wrote: None,
-            relay: Relay::new(mark, last, with.save_every),
+            saved_mark: relay.mark(),
+            relay,
+            buffer: RelayBuffer::new(self.store.last_segment()?, with.shop.limits.relay_bytes_max),
+            subscriber,
+            unacknowledged: BTreeSet::new(),
+            caught_up: !with.relays,
+            ending: Ending::No,
             look: true,
             catching_up_until: Some(now.plus(CATCHING_UP_MAX)),
             confirm_at: None,
@@ -151,11 +190,6 @@ impl Node {
             written_at: now,
         });
         Ok(())
-    }
-
-    fn saved_mark(&self) -> Result<u64, StoreError> {
-        let row = self.store.load(RelayRow::TABLE, &[RelayRow::BROKER.as_key()])?.pop().flatten();
-        Ok(row.and_then(|row| RelayRow::from_row(&row.values).ok()).map_or(0, |row| row.segment))
     }
 
     /// A committed row.
@@ -169,24 +203,41 @@ impl Node {
         self.store.rows(E::TABLE).iter().filter_map(|row| E::from_row(&row.values).ok()).collect()
     }
 
-    /// When it has something to do without hearing of anything.
-    pub fn next_at(&self, relays: bool, now: Timestamp) -> Timestamp {
+    /// When it has something to do without a message and without the broker.
+    pub fn next_at(&self, now: Timestamp) -> Timestamp {
         let Some(engine) = &self.engine else { return self.up_at };
+        if engine.is_leaving() {
+            return NEVER;
+        }
         // A full batch takes nothing more in until it is closed, which is when the one before it is written.
-        let due = if engine.core.has_room() { engine.core.next_due() } else { NEVER };
+        let due = if engine.core.has_room() { engine.next_due() } else { NEVER };
         let mut next = engine.true_time_of(due, now);
         next = next.min(engine.catching_up_until.unwrap_or(NEVER)).min(engine.confirm_at.unwrap_or(NEVER));
         if engine.sealed.is_some() {
             next = next.min(engine.written_at);
-        }
-        if relays && engine.relay.mark < engine.relay.last {
-            next = next.min(engine.relay.retry_at);
         }
         next.max(self.stalled_until)
     }
 }
 
 impl Engine {
+    /// It was stopped, and has done what it had accepted: its batch loop ends now.
+    pub fn has_finished(&self) -> bool {
+        let idle = self.core.waiting() == 0 && self.core.in_flight() == 0 && !self.is_writing();
+        self.ending == Ending::RelayEnded && idle
+    }
+
+    /// Its batch loop has ended.
+    pub fn is_leaving(&self) -> bool {
+        matches!(self.ending, Ending::Leaves { .. })
+    }
+
+    /// Everything that is committed is published, and all that was received acknowledged.
+    pub fn has_no_work_with_the_broker(&self) -> bool {
+        let relay_idles = !self.relay.has_work(Duration::MAX, &self.buffer);
+        relay_idles && self.subscriber.has_work_at().is_none()
+    }
+
     /// A batch is closed, and the loop does not know yet what became of its commit.
     pub fn is_writing(&self) -> bool {
         self.sealed.is_some() || self.wrote.is_some()
@@ -201,59 +252,14 @@ impl Engine {
         now.plus(self.core.clock().wait_for(at).saturating_add(Duration::from_nanos(999_999)))
     }
 
+    /// When there is something to do without a new message, by engine time.
+    fn next_due(&self) -> Timestamp {
+        self.core.next_due().min(self.retention.next_at())
+    }
+
     pub fn wants_to_form(&self) -> bool {
         let may_close = !self.is_writing() && self.core.in_flight() > 0;
-        let finds_something = self.look || self.core.waiting() > 0 || self.core.next_due() <= self.core.clock().now();
+        let finds_something = self.look || self.core.waiting() > 0 || self.next_due() <= self.core.clock().now();
         may_close || (self.core.has_room() && finds_something)
     }
-}
-
-impl Relay {
-    fn new(mark: u64, last: u64, save_every: u64) -> Self {
-        Self {
-            mark,
-            saved: mark,
-            last,
-            buffer: VecDeque::new(),
-            retry_at: Timestamp::default(),
-            save_every,
-            ahead: Vec::new(),
-        }
-    }
-
-    /// A segment is durable.
-    pub fn offer(&mut self, segment: u64, events: &Arc<[Logged]>) {
-        self.last = segment;
-        self.buffer.push_back((segment, Arc::clone(events)));
-    }
-
-    /// What a segment says to other stores, as it goes on the wire: from memory, or from the log after a restart.
-    pub fn messages(&mut self, segment: u64, node: (&str, &MemoryStore)) -> Result<Vec<(Id, Vec<u8>)>, String> {
-        while self.buffer.front().is_some_and(|(number, _)| *number < segment) {
-            self.buffer.pop_front();
-        }
-        if let Some((_, events)) = self.buffer.iter().find(|(number, _)| *number == segment) {
-            let said = events.iter().filter(|event| !event.heard);
-            let message = |event: &Logged| {
-                let body = event.envelope.to_json().map_err(|error| error.to_string())?;
-                Ok((event.envelope.id.clone(), body))
-            };
-            return said.map(message).collect();
-        }
-        let (name, store) = node;
-        let segments = store.segments(segment, 1).map_err(|error| error.to_string())?;
-        let events =
-            segments.first().map(|segment| segment.read(name)).transpose().map_err(|error| error.to_string())?;
-        let said = events.unwrap_or_default().into_iter().filter(|event| !event.heard);
-        said.map(|event| encode(&event.envelope)).collect()
-    }
-
-    pub fn wants_to_save(&self) -> bool {
-        self.mark > self.saved && (self.mark == self.last || self.mark >= self.saved + self.save_every)
-    }
-}
-
-fn encode(envelope: &RawEnvelope) -> Result<(Id, Vec<u8>), String> {
-    let body = serde_json::to_vec(envelope).map_err(|error| error.to_string())?;
-    Ok((envelope.id.clone(), body))
 }

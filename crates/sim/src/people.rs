@@ -160,6 +160,8 @@ pub struct People {
     pub buyers: BTreeMap<usize, Id>,
     /// Orders that were placed: by number, each id that was told.
     pub placed: BTreeMap<usize, BTreeSet<Id>>,
+    /// Orders whose cart was sent twice and refused once.
+    pub refused_once: BTreeSet<usize>,
     /// Orders that were to come from a cart, and do not.
     pub without_cart: BTreeSet<usize>,
     /// What was answered under an idempotency key.
@@ -192,6 +194,7 @@ impl People {
             mailbox: Mailbox::default(),
             buyers: BTreeMap::new(),
             placed: BTreeMap::new(),
+            refused_once: BTreeSet::new(),
             without_cart: BTreeSet::new(),
             answers: BTreeMap::new(),
             contradictions: Vec::new(),

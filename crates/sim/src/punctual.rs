@@ -10,7 +10,12 @@ use tradewind_engine::{
 };
 use tradewind_events::{Key, Timestamp};
 
-use crate::{fault::Fault, network::NEVER, node::Engine, world::World};
+use crate::{
+    fault::Fault,
+    network::NEVER,
+    node::{Ending, Engine},
+    world::World,
+};
 
 /// By how much a wall clock is set, in milliseconds.
 const SET_MS_MIN: u64 = 5_000;
@@ -148,11 +153,13 @@ impl World {
     }
 
     /// Nothing can happen before the clock moves: so where no batch is under way, no timer and no job is due that has
-    /// not been taken.
+    /// not been taken. A process that ends leaves what is due to the next one.
     pub fn judge_idle(&mut self) {
         let mut late = Vec::new();
         for (nth, node) in self.nodes.iter().enumerate() {
-            let is_idle = |engine: &&Engine| node.stalled_until <= self.now() && engine.core.in_flight() == 0;
+            let is_idle = |engine: &&Engine| {
+                node.stalled_until <= self.now() && engine.core.in_flight() == 0 && engine.ending == Ending::No
+            };
             let Some(engine) = node.engine.as_ref().filter(is_idle) else { continue };
             let now = engine.core.clock().now();
             if engine.core.deadlines_held().is_none() {

@@ -1,20 +1,12 @@
 //! What one process does, a step at a time, as the threads of a running engine do it; and how it dies.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use tradewind_engine::{
-    Committed, Entity, Formed, Heard, Message, Receipt, injected,
-    ports::{Commit, CommitError, Incoming, Position, RowChange, StoreError},
-    tables::InboxRow,
-};
-use tradewind_events::{Envelope, Id, Timestamp};
-
+use tradewind_engine::{Committed, Formed, Message, ports::StoreError, tables::InboxRow};
+use tradewind_events::Timestamp;
 use tradewind_memory::ManualClock;
 
-use crate::{chance::Chance, fault::Fault, node::Engine, world::World};
-
-/// Messages that a store takes at a time.
-const DELIVERED_MAX: u64 = 12;
+use crate::{chance::Chance, fault::Fault, node::Engine, watch, world::World};
 
 impl World {
     /// Takes what waits into the open batch, and hands that to the writer if it has none.
@@ -23,6 +15,10 @@ impl World {
         let due = self.nodes[nth].dues.next_timer();
         let Some(engine) = &mut self.nodes[nth].engine else { return };
         engine.look = false;
+        if let Some(prune) = engine.retention.look(engine.core.clock().now()) {
+            self.figures.forgotten += (prune.inbox.len() + prune.idempotency.len()) as u64;
+            engine.core.accept(Message::Prune(prune));
+        }
         let slow =
             self.faults.strike(Fault::SlowBatch).then(|| self.faults.draw(Fault::SlowBatch, Chance::fork)).flatten();
         let extended = match slow {
@@ -53,55 +49,28 @@ impl World {
 
     /// Commits the batch that is closed.
     pub fn write(&mut self, nth: usize) {
-        if self.faults.strike(Fault::CrashBeforeCommit) {
-            return self.crash(nth, "dies before a commit");
-        }
         let node = &mut self.nodes[nth];
         let Some(engine) = &mut node.engine else { return };
         let Some(sealed) = engine.sealed.take() else { return };
-        let mut commit = match sealed.encode() {
-            Ok(commit) => commit,
-            Err(error) => return self.violate("a batch", format!("cannot be encoded: {error}")),
-        };
-        let inbox = injected("inbox-apart").then(|| inbox_of(&mut commit));
-        if self.faults.strike(Fault::CommitRefused) {
-            let times = self.faults.draw(Fault::CommitRefused, |chance| chance.mostly_short(1, 6)).unwrap_or(1);
-            for _ in 0..times {
-                let reason = "simulated".to_owned();
-                node.store.fail_next_commit(CommitError::Constraint { table: "(any)".to_owned(), reason });
+        let written = sealed.write(&mut engine.writer);
+        let done = std::mem::take(&mut engine.writer.done);
+        engine.wrote = Some(written);
+        for commit in &done.committed {
+            self.watch(commit);
+            self.judge_order(nth, commit);
+            for row in watch::written::<InboxRow>(commit) {
+                self.network.received(nth, row.event_id, row.received_at);
             }
+            self.nodes[nth].dues.committed(commit);
         }
-        if self.faults.strike(Fault::StoreFails) {
-            node.store.fail_next_commit(StoreError::Full("simulated".to_owned()).into());
+        if !done.asked {
+            self.violate("a batch", "cannot be encoded");
         }
-        let taken_over = self.faults.strike(Fault::TakeOver).then(|| node.store.own());
-        let mut written = engine.writer.commit(&commit);
-        if taken_over.is_some() && written.is_ok() {
-            return self.violate("a process", "has written to a store that another one owns");
+        if done.usurped {
+            self.violate("a process", "has written to a store that another one owns");
         }
-        self.trace.note(|| {
-            let (name, rows) = (&self.nodes[nth].name, commit.rows.len());
-            match (&written, &commit.segment) {
-                (Ok(()), Some(segment)) => format!("{name} commits {rows} rows, segment {}", segment.number),
-                (Ok(()), None) => format!("{name} commits {rows} rows, and nothing is said"),
-                (Err(error), _) => format!("{name} could not commit {rows} rows: {error}"),
-            }
-        });
-        if written.is_ok() {
-            self.watch(&commit);
-            self.nodes[nth].dues.committed(&commit);
-        }
-        if written.is_ok() && self.faults.strike(Fault::CrashAfterCommit) {
-            return self.crash(nth, "dies after a commit");
-        }
-        if let (true, Some(inbox), Some(engine)) = (written.is_ok(), &inbox, &mut self.nodes[nth].engine) {
-            written = engine.writer.commit(inbox);
-        }
-        if written.is_ok() && self.faults.strike(Fault::CommitUnknown) {
-            written = Err(StoreError::Unusable("simulated: the outcome is unknown".to_owned()).into());
-        }
-        if let Some(engine) = &mut self.nodes[nth].engine {
-            engine.wrote = Some(written);
+        if let Some(how) = done.died {
+            self.crash(nth, how);
         }
     }
 
@@ -127,135 +96,27 @@ impl World {
 
     /// Batches are durable: answers go out, their events go on, what was heard is acknowledged.
     fn settled(&mut self, nth: usize, settled: Vec<Committed>) {
-        let now = self.now();
         for mut batch in settled {
             batch.answer();
             self.take_replies();
             self.figures.commits += 1;
             self.figures.events += batch.events.len() as u64;
             let relays = self.relays();
-            if let Some(engine) = &mut self.nodes[nth].engine
-                && batch.segment > 0
-            {
-                engine.relay.last = batch.segment;
-                if relays {
-                    engine.relay.offer(batch.segment, &batch.events);
-                }
+            let node = &mut self.nodes[nth];
+            let Some(engine) = &mut node.engine else { return };
+            if batch.pruned() {
+                engine.retention.committed();
+            }
+            if relays && batch.segment > 0 {
+                engine.buffer.push(batch.segment, &batch.events);
+                let emitted = batch.events.iter().filter(|event| !event.heard).map(|event| event.address);
+                node.unpublished.extend(emitted.filter(|address| !node.published.contains(address)));
             }
             if !batch.receipts.is_empty() && self.faults.strike(Fault::CrashBeforeAck) {
                 return self.crash(nth, "dies before it acknowledges");
             }
-            for receipt in batch.receipts {
-                self.network.acknowledge(nth, position(&receipt.position), now);
-            }
-        }
-    }
-
-    /// Publishes the next segment, or saves the mark.
-    pub fn relay(&mut self, nth: usize) {
-        let now = self.now();
-        let Some(engine) = &mut self.nodes[nth].engine else { return };
-        if engine.relay.mark == engine.relay.last || engine.relay.retry_at > now {
-            engine.relay.saved = engine.relay.mark;
-            engine.core.accept(Message::Published { segment: engine.relay.mark });
-            return;
-        }
-        let next = engine.relay.mark + 1;
-        if let Some(at) = engine.relay.ahead.iter().position(|ahead| *ahead == next) {
-            engine.relay.ahead.remove(at);
-            engine.relay.mark = next;
-            return;
-        }
-        let fails = self.faults.strike(Fault::PublishFails);
-        if !self.publish(nth, next, fails) {
-            return;
-        }
-        let Some(engine) = &mut self.nodes[nth].engine else { return };
-        if fails {
-            self.figures.publish_failures += 1;
-            engine.relay.retry_at = now.plus(Duration::from_millis(self.chance.mostly_short(50, 10_000)));
-            if injected("mark-before-ack") {
-                engine.relay.mark = next;
-            }
-            if injected("retry-out-of-order") && next < engine.relay.last {
-                engine.relay.ahead.push(next + 1);
-                self.publish(nth, next + 1, false);
-            }
-            return;
-        }
-        engine.relay.mark = next;
-        if self.faults.strike(Fault::CrashAfterPublish) {
-            self.crash(nth, "dies after publishing");
-        }
-    }
-
-    /// Sends a segment to all other stores; when it fails, the broker has taken some of it.
-    fn publish(&mut self, nth: usize, segment: u64, fails: bool) -> bool {
-        let now = self.now();
-        let node = &mut self.nodes[nth];
-        let Some(engine) = &mut node.engine else { return false };
-        let messages = match engine.relay.messages(segment, (&node.name, &node.store)) {
-            Ok(messages) => messages,
-            Err(error) => {
-                self.violate(format!("segment {segment} of {}", self.nodes[nth].name), error);
-                return false;
-            }
-        };
-        let taken = if fails { self.chance.index(messages.len() + 1) } else { messages.len() };
-        if segment > node.published + 1 {
-            let skipped = format!("is published before segment {}", node.published + 1);
-            let subject = format!("segment {segment} of {}", node.name);
-            self.violate(subject, skipped);
-        } else if taken == messages.len() {
-            node.published = node.published.max(segment);
-        }
-        self.trace.note(|| format!("{} publishes {taken} messages of segment {segment}", self.nodes[nth].name));
-        for (event_id, body) in messages.into_iter().take(taken) {
-            self.send(nth, &event_id, body, now);
-        }
-        true
-    }
-
-    fn send(&mut self, from: usize, event_id: &Id, body: Vec<u8>, now: Timestamp) {
-        let envelope = match Envelope::from_json(&body, &self.registry) {
-            Ok(envelope) => Arc::new(envelope),
-            Err(error) => return self.violate(format!("event {event_id}"), format!("cannot be read again: {error}")),
-        };
-        let body: Arc<[u8]> = body.into();
-        for to in (0..self.nodes.len()).filter(|to| *to != from) {
-            self.figures.messages += 1;
-            self.network.send(to, &body, &envelope, now);
-        }
-    }
-
-    /// Takes some of what has arrived.
-    pub fn deliver(&mut self, nth: usize) {
-        let (now, most) = (self.now(), self.chance.between(1, DELIVERED_MAX));
-        let deliveries = self.network.deliver(nth, usize::try_from(most).unwrap_or(1), now);
-        let early = injected("ack-before-commit");
-        for delivery in deliveries {
-            let Some(engine) = &mut self.nodes[nth].engine else { return };
-            let position = Position(delivery.position.to_string());
-            let message = match delivery.broken {
-                None => {
-                    let receipt = (!early).then_some(Receipt { subscription: 0, position });
-                    Message::Heard(Heard { envelope: Arc::clone(&delivery.envelope), receipt })
-                }
-                Some(body) => {
-                    let topic = format!("simulated.{}", delivery.envelope.source);
-                    let key = Some(delivery.envelope.key.to_string());
-                    let incoming = Incoming { topic, key, headers: Vec::new(), body, position };
-                    Message::Undecodable { incoming, reason: "simulated".to_owned(), subscription: 0 }
-                }
-            };
-            engine.core.accept(message);
-            if early {
-                self.network.acknowledge(nth, delivery.position, now);
-            }
-            self.trace.note(|| {
-                let (name, event) = (&self.nodes[nth].name, &delivery.envelope);
-                format!("{name} hears {} {} of {}", event.event.name(), event.id, event.key)
-            });
+            engine.unacknowledged.extend(batch.receipts.iter().map(|receipt| receipt.position.clone()));
+            engine.subscriber.commit(batch.receipts);
         }
     }
 
@@ -276,8 +137,13 @@ impl World {
 
     /// A process dies: only what is in its store stays, and whoever waits for an answer gets none.
     pub fn crash(&mut self, nth: usize, how: &str) {
-        let now = self.now();
         self.figures.crashes += 1;
+        self.go(nth, how);
+    }
+
+    /// A process is there no more. Another one starts after a while.
+    pub fn go(&mut self, nth: usize, how: &str) {
+        let now = self.now();
         self.trace.note(|| format!("{} {how}", self.nodes[nth].name));
         let engine: Option<Engine> = self.nodes[nth].engine.take();
         drop(engine);
@@ -313,16 +179,4 @@ fn extend_slowly(
     let extended = engine.core.extend(usize::MAX);
     clock.creep(None);
     extended
-}
-
-fn position(position: &Position) -> u64 {
-    position.0.parse().unwrap_or(0)
-}
-
-/// The inbox rows of a commit, taken out of it. Only a bug does so.
-fn inbox_of(commit: &mut Commit) -> Commit {
-    let is_inbox = |row: &RowChange| row.table.name == InboxRow::TABLE.name;
-    let (inbox, others) = std::mem::take(&mut commit.rows).into_iter().partition(is_inbox);
-    commit.rows = others;
-    Commit { epoch: commit.epoch, at: commit.at, rows: inbox, segment: None }
 }

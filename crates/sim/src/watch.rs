@@ -39,7 +39,7 @@ impl World {
 }
 
 /// The rows of a kind that a commit has written.
-fn written<E: Entity>(commit: &Commit) -> impl Iterator<Item = E> {
+pub fn written<E: Entity>(commit: &Commit) -> impl Iterator<Item = E> {
     let own = commit.rows.iter().filter(|change| change.table.name == E::TABLE.name);
     own.filter_map(|change| match &change.write {
         RowWrite::Insert(row) | RowWrite::Update { row, .. } => E::from_row(&row.values).ok(),

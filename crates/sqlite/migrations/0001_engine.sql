@@ -61,7 +61,7 @@ CREATE TABLE effect (
 -- What is to be tried next; what is owed, by time.
 CREATE INDEX effect_due ON effect (state, due_at);
 
--- Rows of this table and the next go by age, found by walking the key: an index would cost every message.
+-- Rows of this table and the next are deleted by age: 0013 has the indexes.
 CREATE TABLE inbox (
     event_id     ANY NOT NULL PRIMARY KEY,
     received_at  INTEGER NOT NULL,

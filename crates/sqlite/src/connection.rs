@@ -9,13 +9,11 @@ use std::{
 
 use rusqlite::{Connection, OpenFlags, Result, config::DbConfig};
 
+use crate::checkpoint::LOG_BYTES_MAX;
+
 /// Bytes of a page. A commit writes whole pages: larger ones waste more on a row here and there, smaller ones make
 /// more of them for the blobs of the log. Measured (`examples/commit_rate.rs`).
 pub const PAGE_BYTES: u32 = 4 * 1024;
-
-/// The log of SQLite is copied back into the file when it has this many bytes. A page that is written again and again
-/// (hot rows, the end of an index) is copied once, so more is cheaper, up to the stall that the copying is.
-const WAL_BYTES: u32 = 32 * 1024 * 1024;
 
 /// Memory for pages, in KiB: the writer's holds the inner pages of the indexes and the ends where rows are added; what it
 /// does not hold is read from the system's cache. More is slower: a commit that has balanced a tree walks through all
@@ -46,9 +44,10 @@ pub(crate) fn use_wal(connection: &Connection, bytes_max: Option<u64>) -> Result
     let page_bytes: u32 = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
     // A commit is on the disk when it returns, also when the power fails.
     connection.pragma_update(None, "synchronous", "FULL")?;
-    connection.pragma_update(None, "wal_autocheckpoint", WAL_BYTES / page_bytes)?;
+    // Until the thread takes it over (`checkpoint.rs`).
+    connection.pragma_update(None, "wal_autocheckpoint", LOG_BYTES_MAX / page_bytes)?;
     // After a long read has let the log grow, its file shrinks again.
-    connection.pragma_update_and_check(None, "journal_size_limit", WAL_BYTES * 2, |_| Ok(()))?;
+    connection.pragma_update_and_check(None, "journal_size_limit", LOG_BYTES_MAX, |_| Ok(()))?;
     if let Some(bytes_max) = bytes_max {
         let pages = u32::try_from(bytes_max / u64::from(page_bytes)).unwrap_or(u32::MAX).max(1);
         connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?;
@@ -68,6 +67,19 @@ pub(crate) fn put_log_back(connection: &Connection) -> Result<()> {
     connection.busy_timeout(LOG_READERS_TIMEOUT)?;
     connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
     connection.busy_timeout(BUSY_TIMEOUT)
+}
+
+/// How long the end of a checkpoint, for which the writer waits, waits itself for those who read the log.
+const RESTART_TIMEOUT: Duration = Duration::from_millis(3);
+
+/// Opens the connection that copies the log into the file. Both must have been begun.
+pub(crate) fn copier(path: &Path) -> Result<Connection> {
+    let connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    // SQLite opens the log with the first read.
+    connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.busy_timeout(RESTART_TIMEOUT)?;
+    Ok(connection)
 }
 
 /// How a connection that only reads gets at the file.

@@ -147,6 +147,11 @@ pub(crate) fn is_log_damage(error: &rusqlite::Error) -> bool {
     error.sqlite_extended_error_code() == Some(LOG_DAMAGED)
 }
 
+/// What was written before may be missing on the disk.
+pub(crate) fn is_failed_flush(error: &rusqlite::Error) -> bool {
+    error.sqlite_extended_error_code() == Some(ffi::SQLITE_IOERR_FSYNC)
+}
+
 /// What an error means for a batch that wrote to this table.
 pub(crate) fn commit_error(table: &str, error: &rusqlite::Error) -> CommitError {
     match store_error(error) {

@@ -17,6 +17,7 @@
 //! Nothing here knows a service: tables come as [`tradewind_engine::Table`], their SQL from `migrations/`.
 
 mod backup;
+mod checkpoint;
 mod connection;
 mod error;
 mod inode;

@@ -208,7 +208,7 @@ mod tests {
     use rusqlite::{Connection, params_from_iter};
     use tradewind_engine::{
         Entity,
-        tables::{DeadLetterRow, EffectRow, ParkedRow, TimerRow},
+        tables::{DeadLetterRow, EffectRow, IdempotencyRow, InboxRow, ParkedRow, TimerRow},
     };
     use tradewind_events::{Timestamp, row_key};
     use tradewind_query::{ProductPrice, ProductView};
@@ -269,13 +269,35 @@ mod tests {
                 "PRIMARY KEY ((service,name)>(?,?))",
             ),
             (due().at_most("due_at", at(7)), "timer_due (due_at<?)"),
+            (due().at_least("due_at", at(7)), "timer_due (due_at>?)"),
             (due().after(at(7), timer()), "timer_due ((due_at,service,name,key)>(?,?,?,?))"),
             (due().at_least("due_at", at(7)).after(at(7), timer()), "timer_due ((due_at,service,name,key)>(?,?,?,?))"),
             (
                 due().at_most("due_at", at(9)).after(at(7), timer()),
                 "timer_due ((due_at,service,name,key)>(?,?,?,?) AND due_at<?)",
             ),
+            (
+                List::of(InboxRow::TABLE, 9)
+                    .order_by("received_at", Direction::Ascending)
+                    .at_most("received_at", at(7)),
+                "inbox_age (received_at<?)",
+            ),
+            (
+                List::of(IdempotencyRow::TABLE, 9)
+                    .order_by("created_at", Direction::Ascending)
+                    .at_most("created_at", at(7))
+                    .after(at(5), row_key(&["s", "k"])),
+                "idempotency_age ((created_at,scope,key)>(?,?,?) AND created_at<?)",
+            ),
             (jobs(Direction::Ascending).at_most("due_at", at(7)), "effect_due (state=? AND due_at<?)"),
+            (
+                jobs(Direction::Ascending).equal("kind", text("k")).at_least("due_at", at(7)),
+                "effect_kind (state=? AND kind=? AND due_at>?)",
+            ),
+            (
+                jobs(Direction::Ascending).equal("kind", text("k")).after(at(7), id()),
+                "effect_kind (state=? AND kind=? AND (due_at,id)>(?,?))",
+            ),
             (jobs(Direction::Descending).after(at(7), id()), "effect_due (state=? AND (due_at,id)<(?,?))"),
             (
                 jobs(Direction::Descending).at_most("due_at", at(9)).after(at(7), id()),

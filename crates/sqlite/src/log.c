@@ -56,6 +56,7 @@ static void add(uint32_t sum[2], const unsigned char *from, int bytes, int big_e
 /* Whether the checksum of this frame goes on from the one before. The header says the order of bytes, and may be damaged
  * while all frames are whole; so both are tried. */
 static int goes_on(const unsigned char *link, const unsigned char *head, const unsigned char *page, int page_bytes) {
+  if (four_at(head) == 0) return 0; /* a frame has the number of its page; a hole in the file would match itself */
   for (int big_endian = 0; big_endian < 2; big_endian++) {
     uint32_t sum[2] = {four_at(link + 8), four_at(link + 12)};
     add(sum, head, 8, big_endian);

@@ -10,7 +10,9 @@ use rusqlite::{Connection, TransactionBehavior, params};
 use tradewind_events::Timestamp;
 
 use crate::{
-    OpenError, SqliteReader, SqliteWriter, connection,
+    OpenError, SqliteReader, SqliteWriter,
+    checkpoint::Checkpointer,
+    connection,
     inode::Inode,
     lock::{Ownership, refuse_hard_link, refuse_mount},
     migrate,
@@ -108,13 +110,14 @@ impl Sqlite {
             connection::put_log_back(&connection).map_err(|error| OpenError::sqlite(&path, &error))?;
         }
         let (meta, resumed_behind) = become_owner(&mut connection, &path, options)?;
+        let source = Source::of_owner(path.clone(), Arc::clone(&ownership.inode));
+        let readers = Arc::new(Pool::new(source, options.readers_max));
+        let checkpointer = Checkpointer::start(&mut connection, Arc::clone(&readers))?;
         // SQLite opens a path, so it may have found another file there than the one that is locked.
         place.check().map_err(|error| OpenError::lost(&path, &error))?;
         let has_checksums = connection::has_checksums(&connection).map_err(|error| OpenError::sqlite(&path, &error))?;
         let watch = Watch::new(place).map_err(|error| OpenError::io(&path, &error))?;
-        let source = Source::of_owner(path, Arc::clone(&ownership.inode));
-        let readers = Arc::new(Pool::new(source, options.readers_max));
-        let writer = SqliteWriter::new(connection, Arc::clone(&readers), watch, ownership);
+        let writer = SqliteWriter::new(connection, Arc::clone(&readers), checkpointer, watch, ownership);
         Ok(Opened { writer, reader: SqliteReader::new(readers), meta, resumed_behind, has_checksums })
     }
 

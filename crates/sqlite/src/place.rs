@@ -36,7 +36,12 @@ impl Place {
 
     /// Refuses when another file is there, or none.
     pub fn check(&self) -> Result<(), StoreError> {
-        at(&self.path, self.id).map(|_| ())
+        self.bytes().map(|_| ())
+    }
+
+    /// The same; or its size.
+    pub fn bytes(&self) -> Result<u64, StoreError> {
+        at(&self.path, self.id).map(|file| file.size())
     }
 }
 

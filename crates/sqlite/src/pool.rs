@@ -6,7 +6,7 @@ use rusqlite::{Connection, Result};
 use tradewind_engine::ports::StoreError;
 
 use crate::{
-    error::{is_log_damage, store_error},
+    error::{is_failed_flush, is_log_damage, store_error},
     source::Source,
 };
 
@@ -16,8 +16,8 @@ pub(crate) struct Pool {
     returned: Condvar,
     /// The first damage that a read has met.
     damage: OnceLock<StoreError>,
-    /// The same in the log.
-    log_damage: OnceLock<StoreError>,
+    /// Why nothing more may be written.
+    end: OnceLock<StoreError>,
     /// Dropped after the connections.
     pub source: Source,
 }
@@ -33,7 +33,7 @@ struct State {
 impl Pool {
     pub fn new(source: Source, connections_max: usize) -> Self {
         let (connections_max, state, returned) = (connections_max.max(1), Mutex::default(), Condvar::new());
-        Self { connections_max, state, returned, damage: OnceLock::new(), log_damage: OnceLock::new(), source }
+        Self { connections_max, state, returned, damage: OnceLock::new(), end: OnceLock::new(), source }
     }
 
     /// Runs a query on a connection of its own.
@@ -48,18 +48,22 @@ impl Pool {
         answer.map_err(|error| self.failed(&error))
     }
 
-    /// What an error of a read means; damage is remembered.
+    /// What an error of a read or of a checkpoint means; damage is remembered.
     pub fn failed(&self, error: &rusqlite::Error) -> StoreError {
         let failed = self.note(store_error(error));
-        if is_log_damage(error) {
-            self.log_damage.get_or_init(|| failed.clone());
-        }
-        failed
+        if is_log_damage(error) || is_failed_flush(error) { self.end(failed) } else { failed }
     }
 
-    /// Refuses when a read has met damage in the log.
-    pub fn check_log(&self) -> std::result::Result<(), StoreError> {
-        self.log_damage.get().cloned().map_or(Ok(()), Err)
+    /// Ends the writer and the checkpoints. The first reason stays.
+    pub fn end(&self, reason: StoreError) -> StoreError {
+        self.end.get_or_init(|| reason.clone());
+        reason
+    }
+
+    /// Refuses when the writer has come to its end: the files of the store are not where they were, the log is damaged, or a
+    /// flush has failed.
+    pub fn check_end(&self) -> std::result::Result<(), StoreError> {
+        self.end.get().cloned().map_or(Ok(()), Err)
     }
 
     /// Remembers damage.
@@ -70,9 +74,10 @@ impl Pool {
         error
     }
 
-    /// What is wrong with the store, as far as it is known: its file is not in its place, or a read has met damage.
+    /// What is wrong with the store, as far as it is known: its file is not in its place, a read has met damage, or nothing more
+    /// may be written.
     pub fn fault(&self) -> Option<StoreError> {
-        self.source.is_in_place().err().or_else(|| self.damage.get().cloned())
+        self.source.is_in_place().err().or_else(|| self.damage.get().or(self.end.get()).cloned())
     }
 
     /// The same, and everything that it reads is as of one commit.

@@ -99,6 +99,11 @@ impl Source {
         }
     }
 
+    /// The size of the file, if it is still there.
+    pub fn bytes_in_place(&self) -> Result<u64, StoreError> {
+        self.place.bytes()
+    }
+
     /// Whether the file is still there.
     pub fn is_in_place(&self) -> Result<(), StoreError> {
         self.place.check()

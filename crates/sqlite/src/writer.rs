@@ -13,6 +13,7 @@ use tradewind_engine::{
 use tradewind_events::{ColumnKind, Timestamp};
 
 use crate::{
+    checkpoint::Checkpointer,
     error::{commit_error, is_rejection, reason, store_error},
     lock::Ownership,
     place::Watch,
@@ -28,18 +29,19 @@ pub struct SqliteWriter {
     /// Why it refuses to go on: after a failed write only a restart knows what is on the disk.
     failed: Option<StoreError>,
     readers: Arc<Pool>,
+    checkpointer: Checkpointer,
     watch: Watch,
-    /// The files of the store are not where they were.
-    lost: bool,
     /// Dropped last.
     _ownership: Ownership,
 }
 
-/// A store without an owner is one file, whoever still holds a reader. One whose log is damaged is left as it is: only a
-/// part of the log could be copied.
+/// A store without an owner is one file, whoever still holds a reader. One whose files are not where they were is left as it
+/// is, and one whose log is damaged: only a part of the log could be copied.
 impl Drop for SqliteWriter {
     fn drop(&mut self) {
-        if self.lost || self.readers.check_log().is_err() || self.watch.after().is_err() {
+        let copier = self.checkpointer.end();
+        if self.readers.check_end().is_err() || self.watch.after().is_err() {
+            std::mem::forget(copier);
             self.abandon();
         } else {
             self.readers.retire();
@@ -67,27 +69,38 @@ impl Writer for SqliteWriter {
         if let Some(failed) = &self.failed {
             return Err(failed.clone().into());
         }
-        // What is written behind damage is not there after the next start.
-        let whole = self.readers.check_log().map_err(CommitError::from);
-        let applied = whole.and_then(|()| self.in_place(|watch| watch.before())).and_then(|()| self.apply(commit));
-        let applied = applied.and_then(|()| self.in_place(Watch::after));
+        self.checkpointer.begin_commit();
+        let applied = self.commit_in_place(commit);
         if let Err(error) = &applied {
             self.roll_back(error);
         }
+        self.checkpointer.end_commit();
         applied
     }
 }
 
 impl SqliteWriter {
-    pub(crate) fn new(connection: Connection, readers: Arc<Pool>, watch: Watch, ownership: Ownership) -> Self {
-        let (statements, failed, lost) = (HashMap::new(), None, false);
-        Self { connection, statements, failed, readers, watch, lost, _ownership: ownership }
+    pub(crate) fn new(
+        connection: Connection,
+        readers: Arc<Pool>,
+        checkpointer: Checkpointer,
+        watch: Watch,
+        ownership: Ownership,
+    ) -> Self {
+        let (statements, failed) = (HashMap::new(), None);
+        Self { connection, statements, failed, readers, checkpointer, watch, _ownership: ownership }
+    }
+
+    fn commit_in_place(&mut self, commit: &Commit) -> Result<(), CommitError> {
+        // What is written behind damage is not there after the next start.
+        self.readers.check_end()?;
+        self.in_place(|watch| watch.before())?;
+        self.apply(commit)?;
+        self.in_place(Watch::after)
     }
 
     fn in_place(&mut self, look: impl FnOnce(&mut Watch) -> Result<(), StoreError>) -> Result<(), CommitError> {
-        let looked = look(&mut self.watch);
-        self.lost |= looked.is_err();
-        looked.map_err(CommitError::from)
+        look(&mut self.watch).map_err(|lost| self.readers.end(lost).into())
     }
 
     /// As [`Pool::abandon`].

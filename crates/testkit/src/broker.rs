@@ -37,6 +37,7 @@ pub enum BrokerKind {
 
 /// What goes wrong, until it is changed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fault of its own, and any of them come together")]
 pub struct BrokerFaults {
     /// Nobody reaches it, and nothing is written.
     pub down: bool,
@@ -46,6 +47,10 @@ pub struct BrokerFaults {
     pub taken_at_a_time: Option<usize>,
     /// Every message is delivered this often more.
     pub duplicates: u32,
+    /// Acknowledging what was received fails.
+    pub acknowledging_fails: bool,
+    /// Publishing does not return, and nothing is written.
+    pub hangs: bool,
 }
 
 #[derive(Default)]
@@ -56,6 +61,7 @@ struct State {
     retention: Option<Duration>,
     faults: BrokerFaults,
     members: u64,
+    publish_calls: usize,
 }
 
 impl MemoryBroker {
@@ -82,6 +88,18 @@ impl MemoryBroker {
     /// Everything that was published to a topic.
     pub fn published(&self, topic: &str) -> Vec<Outgoing> {
         self.state().topics.get(topic).cloned().unwrap_or_default()
+    }
+
+    /// How often it was asked to publish.
+    pub fn publish_calls(&self) -> usize {
+        self.state().publish_calls
+    }
+
+    /// Waits until it was asked to publish so often.
+    pub fn wait_until_called(&self, calls: usize) {
+        let fewer = |state: &mut State| state.publish_calls < calls;
+        let waited = self.0.1.wait_timeout_while(self.state(), PATIENCE, fewer).unwrap_or_else(PoisonError::into_inner);
+        assert!(!waited.1.timed_out(), "nobody publishes");
     }
 
     /// Messages that this group has not acknowledged.
@@ -148,6 +166,10 @@ impl State {
 impl Broker for MemoryBroker {
     fn publish(&mut self, messages: &[Outgoing]) -> Result<(), (usize, BrokerError)> {
         let mut state = self.state();
+        state.publish_calls += 1;
+        self.0.1.notify_all();
+        let hangs = |state: &mut State| state.faults.hangs;
+        state = self.0.1.wait_while(state, hangs).unwrap_or_else(PoisonError::into_inner);
         state.reached().map_err(|error| (0, error))?;
         let taken = state.faults.taken_at_a_time.unwrap_or(usize::MAX);
         let mut outcome = Ok(());
@@ -222,6 +244,9 @@ impl Subscription for MemorySubscription {
     }
 
     fn acknowledge(&mut self, positions: &[Position]) -> Result<(), BrokerError> {
+        if self.broker.state().faults.acknowledging_fails {
+            return Err(BrokerError::Unavailable("it does not take acknowledgements".to_owned()));
+        }
         self.group(|group, membership, _| group.acknowledge(membership, positions))?;
         self.broker.0.1.notify_all();
         Ok(())

@@ -174,7 +174,7 @@ impl Stage {
     }
 
     /// Forms one batch and commits it; `false` when there was nothing to do.
-    fn step(&mut self) -> bool {
+    pub fn step(&mut self) -> bool {
         let formed = self.core.form().expect("the store in memory can be read");
         let mut settled = match formed {
             Formed::Nothing => return false,

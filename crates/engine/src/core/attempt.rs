@@ -7,10 +7,10 @@ use std::{
     time::Duration,
 };
 
-use tradewind_events::{AsKey, KeyText};
+use tradewind_events::{AsKey, Id, KeyText};
 
 use super::{
-    Core, Forming,
+    Core, Forming, HandledFigures,
     task::{Delivery, Lane, Merged, Note, Speaker, Success, Task, TaskKind, Verdict, Via},
 };
 use crate::{
@@ -44,7 +44,9 @@ impl Core {
                     };
                     self.observe(forming, &task, watch.read(), how);
                     self.trace_end(forming, &task, how);
+                    let retried = retried_parked(forming, &task).filter(|_| success.then.is_empty());
                     self.succeed(forming, &task, success, merged);
+                    self.retried_parked(retried.as_ref());
                     return None;
                 }
                 Err(stop) => {
@@ -77,21 +79,19 @@ impl Core {
         Ok(missing)
     }
 
-    fn observe(&self, forming: &Forming, task: &Task, took: Duration, how: Handled) {
-        match &task.kind {
-            TaskKind::Deliver(delivery) => {
-                let (service, event) = (self.services[delivery.service].name, delivery.envelope.event.name());
-                self.observer.handled(service, event, took, how);
-            }
-            TaskKind::Root => {
-                if let Message::Command(CommandMessage { target: Target::Service { service, name, .. }, .. }) =
-                    &forming.items[task.item].message
-                {
-                    self.observer.handled(service, name, took, how);
+    /// Keeps a figure until the batch is durable: one that is refused runs its handlers again.
+    fn observe(&self, forming: &mut Forming, task: &Task, took: Duration, how: Handled) {
+        let (service, message) = match &task.kind {
+            TaskKind::Deliver(delivery) => (self.services[delivery.service].name, delivery.envelope.event.name()),
+            TaskKind::Root => match &forming.items[task.item].message {
+                Message::Command(CommandMessage { target: Target::Service { service, name, .. }, .. }) => {
+                    (*service, *name)
                 }
-            }
-            TaskKind::Unpark(_) => {}
-        }
+                _ => return,
+            },
+            TaskKind::Unpark(_) => return,
+        };
+        forming.handled.push(HandledFigures { service, message, took, how });
     }
 
     /// What orders this task among others: its consumer and its key.
@@ -203,6 +203,12 @@ impl Core {
     /// An event of another store: once in effect, whatever the broker repeats.
     pub(super) fn hear(&mut self, heard: &Heard) -> Result<Success, Stop> {
         let envelope = &heard.envelope;
+        let routes = self.routes.get(envelope.event.name()).cloned().unwrap_or_default();
+        if routes.is_empty() && !self.log_heard && !self.serves(&envelope.source) {
+            // It has no effect, so it need not be known when it comes again.
+            self.observer.unconsumed(envelope.event.name());
+            return Ok(Success::default());
+        }
         if self.work.get::<InboxRow>(envelope.id.as_key())?.is_some() {
             return Ok(Success::default());
         }
@@ -211,7 +217,6 @@ impl Core {
         }
         let received_at = self.work.now;
         self.work.put(InboxRow { event_id: envelope.id.clone(), received_at });
-        let routes = self.routes.get(envelope.event.name()).cloned().unwrap_or_default();
         let then = routes.iter().map(|route| {
             TaskKind::Deliver(Delivery {
                 service: route.service,
@@ -332,6 +337,15 @@ impl Core {
             (Stop::NotYet(row), Some(_)) => Verdict::Dead(format!("{row} is not there")),
             (Stop::Missing, _) => Verdict::Dead("it stopped for rows without naming one".to_owned()),
         }
+    }
+}
+
+/// The parked message that a task retries.
+fn retried_parked(forming: &Forming, task: &Task) -> Option<Id> {
+    match (&task.kind, &forming.items[task.item].message) {
+        (TaskKind::Deliver(Delivery { via: Via::Parked(row), .. }), _) => Some(row.id.clone()),
+        (TaskKind::Unpark(id), _) | (TaskKind::Root, Message::Unpark(id)) => Some(id.clone()),
+        _ => None,
     }
 }
 

@@ -2,11 +2,14 @@
 //! there are. Many of them within a minute mean that the service is broken, and it is paused. One order, one request or
 //! one customer whose messages fail again and again is one cause: it must not stop the service for all others.
 
-use std::{collections::HashSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashSet},
+    time::Duration,
+};
 
 use tradewind_events::{Envelope, Id, Timestamp};
 
-use super::Core;
+use super::{Core, Forming};
 use crate::{
     StoredAnswer,
     operator::{Action, Operator},
@@ -43,9 +46,26 @@ impl FailureCause {
     }
 }
 
-/// The causes of the dead letters of one service within a minute.
+/// The causes of the dead letters of every service.
 #[derive(Default)]
-pub(super) struct Causes {
+pub(super) struct AllCauses {
+    /// Dead letters of batches that are not durable count: a service that is broken is paused at once.
+    known: BTreeMap<&'static str, Causes>,
+    durable: BTreeMap<&'static str, Causes>,
+    /// Services that are about to be paused.
+    pausing: BTreeSet<&'static str>,
+}
+
+/// A cause, and when it was counted.
+pub(super) struct Counted {
+    consumer: &'static str,
+    cause: FailureCause,
+    at: Timestamp,
+}
+
+/// The causes of the dead letters of one service within a minute.
+#[derive(Clone, Default)]
+struct Causes {
     since: Timestamp,
     count: u32,
     /// Parties and requests of the causes that were counted: two for each at most, so [`Self::count`] bounds them.
@@ -75,15 +95,40 @@ impl Causes {
     }
 }
 
+impl AllCauses {
+    /// A batch is durable, and so are its dead letters.
+    pub fn committed(&mut self, counted: Vec<Counted>, max: u32) {
+        for Counted { consumer, cause, at } in counted {
+            self.durable.entry(consumer).or_default().exceed(cause, at, max);
+        }
+    }
+
+    /// Batches were not applied: their dead letters do not count.
+    pub fn reset(&mut self) {
+        self.known.clone_from(&self.durable);
+        self.pausing.clear();
+    }
+
+    /// A service is paused.
+    pub fn paused(&mut self, consumer: &'static str) {
+        self.pausing.remove(consumer);
+    }
+}
+
 impl Core {
     /// A service whose dead letters have too many unrelated causes is paused: most likely the service is broken, not the
     /// messages.
-    pub(super) fn note_dead_letter(&mut self, service: usize, cause: FailureCause) {
+    pub(super) fn note_dead_letter(&mut self, forming: &mut Forming, service: usize, cause: FailureCause) {
         let (name, now) = (self.services[service].name, self.work.now);
-        let max = self.limits.dead_letters_a_minute_max;
-        if !self.is_running(name) || !self.causes.entry(name).or_default().exceed(cause, now, max) {
+        if !self.is_running(name) || self.causes.pausing.contains(name) {
             return;
         }
+        forming.died.push(Counted { consumer: name, cause: cause.clone(), at: now });
+        let max = self.limits.dead_letters_a_minute_max;
+        if !self.causes.known.entry(name).or_default().exceed(cause, now, max) {
+            return;
+        }
+        self.causes.pausing.insert(name);
         tracing::error!(consumer = name, "too many dead letters: the consumer is paused");
         let consumer = tradewind_events::id(name);
         let reason = format!("dead letters with more than {max} unrelated causes within a minute");
@@ -91,7 +136,7 @@ impl Core {
         let context = Context { request_id: consumer.clone(), correlation_id: consumer, traceparent: None };
         let pause = Operator { actor: "engine".into(), action };
         let pause = CommandMessage::operator(pause, context, |_| StoredAnswer::default());
-        self.intake.push_front(Item::new(Message::Command(pause)));
+        self.intake.push_front(Item { by_engine: true, ..Item::new(Message::Command(pause)) });
     }
 }
 

@@ -1,6 +1,6 @@
 //! Consumers that are paused or go on, and what is parked for them.
 
-use tradewind_events::{AsKey, Key, KeyText, TextEnum, Value};
+use tradewind_events::{AsKey, Key, KeyText, Value};
 
 use super::{ConsumerState, Core, Parked};
 use crate::{
@@ -8,11 +8,7 @@ use crate::{
     entity::readable,
     ports::{List, StoreError},
     tables::{ConsumerRow, ParkedReason, ParkedRow},
-    work::{Item, Message},
 };
-
-/// How many parked messages of a resumed consumer go into one batch.
-const DRAIN_ROWS_MAX: u32 = 500;
 
 fn key_of(row: &StoredRow) -> Result<Key, StoreError> {
     let key = ParkedRow::TABLE.key_of(&row.values);
@@ -22,6 +18,9 @@ fn key_of(row: &StoredRow) -> Result<Key, StoreError> {
 impl Core {
     pub(super) fn read_parked(&mut self) -> Result<(), StoreError> {
         self.parked = Parked::default();
+        self.drains.clear();
+        self.intake.forget_parked(|_| false);
+        self.intake.parked_done();
         let mut after = None;
         loop {
             let rows = self.reader.list(&List { after, ..List::of(ParkedRow::TABLE, 1_000) })?;
@@ -33,9 +32,9 @@ impl Core {
                     self.parked.count += 1;
                     continue;
                 };
-                let consumer = self.consumers.iter_mut().find(|(name, _)| ***name == *row.consumer);
-                if let (ParkedReason::Paused, Some((_, state @ ConsumerState::Running))) = (row.reason, consumer) {
-                    *state = ConsumerState::Draining;
+                let consumer = self.consumers.iter().find(|(name, _)| ***name == *row.consumer);
+                if let (ParkedReason::Paused, Some((name, ConsumerState::Running))) = (row.reason, consumer) {
+                    self.catch_up(name);
                 }
                 self.parked.add(row.id, row.waits_for);
             }
@@ -57,29 +56,5 @@ impl Core {
 
     pub(super) fn is_running(&self, service: &str) -> bool {
         self.consumers.get(service).is_none_or(|state| *state == ConsumerState::Running)
-    }
-
-    /// Puts in line what is parked for consumers that were resumed, in order. Only rows that are durable are seen, so
-    /// it waits until nothing is in flight.
-    pub(super) fn drain(&mut self) -> Result<(), StoreError> {
-        if self.in_flight() > 0 || !self.intake.is_empty() {
-            return Ok(());
-        }
-        let draining = self.consumers.iter().filter(|(_, state)| **state == ConsumerState::Draining);
-        for consumer in draining.map(|(name, _)| *name).collect::<Vec<_>>() {
-            let list = List::of(ParkedRow::TABLE, DRAIN_ROWS_MAX)
-                .equal("consumer", Value::Text(consumer.into()))
-                .equal("reason", Value::Text(ParkedReason::Paused.as_str().into()));
-            let rows = self.reader.list(&list)?;
-            let rows: Vec<ParkedRow> = rows.iter().filter_map(readable).collect();
-            // Rows that cannot be read stay parked, and hold nobody back.
-            if rows.is_empty() {
-                self.consumers.insert(consumer, ConsumerState::Running);
-            }
-            for row in rows {
-                self.intake.push_back(Item::new(Message::Unpark(row.id)));
-            }
-        }
-        Ok(())
     }
 }

@@ -44,6 +44,9 @@ impl Core {
 
     /// When there will be something to do without a new message.
     pub fn next_due(&self) -> Timestamp {
+        if self.has_to_put_in_line() {
+            return Timestamp::default();
+        }
         let never = Timestamp::from_millis(i64::MAX);
         let timers = match (self.held, &self.forming) {
             (Some(_), _) => never,
@@ -65,13 +68,13 @@ impl Core {
         // Handlers judge by the time of their batch, so what is due is judged by that time too.
         let open = self.forming.is_some() && !injected("due-by-two-clocks");
         let now = if open { self.work.now } else { now };
-        let unusable = self.timers.refill(now, &*self.reader)?;
-        (0..unusable).for_each(|_| self.observer.row_unusable(TimerRow::TABLE.name));
-        while self.intake.len() < self.limits.intake_max
-            && let Some((key, ())) = self.timers.pop(now)
+        let mut unusable = 0;
+        while self.intake.timers_room() > 0
+            && let Some((_, key)) = self.timers.next(now, &*self.reader, &mut unusable)?
         {
-            self.intake.push_back(Item::new(Message::Timer(key)));
+            self.intake.push_timer(Item::new(Message::Timer(key)));
         }
+        (0..unusable).for_each(|_| self.observer.row_unusable(TimerRow::TABLE.name));
         Ok(())
     }
 }

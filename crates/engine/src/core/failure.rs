@@ -56,7 +56,11 @@ impl Core {
             }
             Via::Local | Via::Heard => self.count(delivery, |counter| counter.parked += 1)?,
         }
-        success.notes.push(Note::Parked { id: row.id.clone(), waits_for: row.waits_for.clone() });
+        let (id, consumer) = (row.id.clone(), self.services[delivery.service].name);
+        success.notes.push(match row.waits_for.clone() {
+            Some(waits_for) => Note::Parked { id, waits_for },
+            None => Note::ParkedBehind { consumer, id },
+        });
         self.work.put(row);
         Ok(success)
     }
@@ -94,9 +98,14 @@ impl Core {
         let consumer = self.services[service].name;
         let paused = self.consumers.get(consumer) == Some(&super::ConsumerState::Paused);
         if paused {
+            if row.reason == ParkedReason::Paused {
+                return Ok(Success::default());
+            }
             // It keeps its place among what waits for the consumer.
-            self.work.put(ParkedRow { reason: ParkedReason::Paused, waits_for: None, ..row });
-            return Ok(Success::default());
+            self.work.put(ParkedRow { reason: ParkedReason::Paused, waits_for: None, ..row.clone() });
+            let mut success = Success::note(Note::Unparked(Arc::new(row)));
+            success.notes.push(Note::ParkedBehind { consumer, id: id.clone() });
+            return Ok(success);
         }
         let envelope = RawEnvelope::from_json(row.message.as_bytes())
             .and_then(|raw| raw.decode(&self.registry))
@@ -385,14 +394,17 @@ impl Core {
             Note::Tried(id) => forming.tried.push(id),
             Note::ClockConfirmed => self.confirm_clock(),
             Note::Unparked(row) => self.parked.remove(&row),
-            Note::Parked { id, waits_for } => self.parked.add(id, waits_for),
+            Note::Parked { id, waits_for } => self.parked.add(id, Some(waits_for)),
+            Note::ParkedBehind { consumer, id } => {
+                self.parked.add(id.clone(), None);
+                self.parked_behind(consumer, id);
+            }
             Note::Paused { consumer } => {
-                self.consumers.insert(consumer, super::ConsumerState::Paused);
+                self.causes.paused(consumer);
+                self.stop_catching_up(consumer);
             }
-            Note::Resumed { consumer } => {
-                self.consumers.insert(consumer, super::ConsumerState::Draining);
-            }
-            Note::Died { service, cause } => self.note_dead_letter(service, cause),
+            Note::Resumed { consumer } => self.catch_up(consumer),
+            Note::Died { service, cause } => self.note_dead_letter(forming, service, cause),
         }
     }
 }

@@ -23,7 +23,7 @@ impl Core {
         if timer.due_at > self.work.now {
             // It was moved since it was found to be due. The window may hold it twice, but never not at all.
             if !injected("due-by-two-clocks") {
-                self.timers.insert(timer.due_at, timer.key(), ());
+                self.timers.insert(timer.due_at, timer.key());
             }
             return Ok(Success::default());
         }

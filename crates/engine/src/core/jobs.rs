@@ -1,13 +1,17 @@
 //! Jobs that are due. Each kind has a line and a bound of its own: one whose calls hang takes nothing from the others.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
 
 use rustc_hash::FxHashMap;
-use tradewind_events::{Id, Key, TextEnum, Timestamp, Value};
+use tradewind_events::{AsKey, Id, Key, TextEnum, Timestamp, Value};
 
 use super::Core;
 use crate::{
-    AnyService, Entity,
+    AnyService, Entity, Limits,
     due::DueWindow,
     entity::readable,
     ports::StoreError,
@@ -16,9 +20,11 @@ use crate::{
 
 /// The jobs of one kind.
 struct JobLine {
-    waiting: DueWindow<Arc<EffectRow>>,
-    /// Handed out, and not known to be tried; with the same job as it was found due again meanwhile.
-    running: FxHashMap<Id, Option<Arc<EffectRow>>>,
+    waiting: DueWindow,
+    /// Handed out, and not known to be tried; with the moment at which the same job fell due again meanwhile.
+    running: FxHashMap<Key, Option<Timestamp>>,
+    /// Rows that the store rejects: when each is looked at again, and when it was due.
+    rejected: VecDeque<(Timestamp, Timestamp, Key)>,
 }
 
 /// The jobs of all kinds that the services of this store ask for.
@@ -26,12 +32,15 @@ pub(super) struct Jobs {
     lines: BTreeMap<&'static str, JobLine>,
     /// Of one kind.
     running_max: usize,
+    /// None is handed out any more.
+    stopped: bool,
 }
 
 impl Jobs {
-    pub fn new(services: &[AnyService], running_max: usize) -> Self {
+    pub fn new(services: &[AnyService], limits: &Limits) -> Self {
         let kinds = services.iter().flat_map(|service| service.finished.keys().copied());
-        Self { lines: kinds.map(|kind| (kind, JobLine::new(kind))).collect(), running_max }
+        let lines = kinds.map(|kind| (kind, JobLine::new(kind, limits.due_rows_max))).collect();
+        Self { lines, running_max: limits.jobs_running_max, stopped: false }
     }
 
     /// A job has been committed.
@@ -39,93 +48,133 @@ impl Jobs {
         if job.state == EffectState::Waiting
             && let Some(line) = self.lines.get_mut(&*job.kind)
         {
-            line.waiting.insert(job.due_at, job.key(), Arc::new(job.clone()));
+            line.waiting.insert(job.due_at, job.key());
         }
     }
 
     /// What came of a try has been committed.
     pub fn tried(&mut self, id: &Id) {
+        let key = id.as_key();
         for line in self.lines.values_mut() {
-            if let Some(Some(again)) = line.running.remove(id) {
-                line.put_back(again);
-            }
+            line.ended(&key);
         }
     }
 
     pub fn next_due(&self) -> Timestamp {
-        let open = self.lines.values().filter(|line| line.running.len() < self.running_max);
-        open.map(|line| line.waiting.next_due()).min().unwrap_or(Timestamp::from_millis(i64::MAX))
+        if self.stopped {
+            return NEVER;
+        }
+        let running_max = self.running_max;
+        self.lines.values().filter_map(|line| line.next_due(running_max)).min().unwrap_or(NEVER)
     }
 
     /// Forgets what was thought to be committed.
     pub fn reset(&mut self) {
         for line in self.lines.values_mut() {
             line.waiting.reset();
+            line.rejected.clear();
         }
     }
 }
 
 impl JobLine {
-    fn new(kind: &str) -> Self {
+    fn new(kind: &str, due_rows_max: usize) -> Self {
         let equal =
             vec![("state", Value::Text(EffectState::Waiting.as_str().into())), ("kind", Value::Text(kind.into()))];
-        let waiting = DueWindow::new::<EffectRow>(equal, |row| {
-            let row = readable::<EffectRow>(row)?;
-            Some((row.due_at, row.key(), Arc::new(row)))
-        });
-        Self { waiting, running: FxHashMap::default() }
+        let waiting = DueWindow::new::<EffectRow>(equal, due_rows_max);
+        Self { waiting, running: FxHashMap::default(), rejected: VecDeque::new() }
     }
 
-    /// What was taken out of the window and not handed out goes back.
-    fn put_back(&mut self, job: Arc<EffectRow>) {
-        self.waiting.insert(job.due_at, job.key(), job);
+    /// How many jobs may be handed out. With too many rejected rows there is none: those come first.
+    fn room(&self, running_max: usize) -> usize {
+        if self.rejected.len() < REJECTED_MAX { running_max.saturating_sub(self.running.len()) } else { 0 }
+    }
+
+    fn next_due(&self, running_max: usize) -> Option<Timestamp> {
+        let rejected = self.rejected.front().map(|(look_at, ..)| *look_at);
+        let waiting = (self.room(running_max) > 0).then(|| self.waiting.next_due());
+        rejected.into_iter().chain(waiting).min()
+    }
+
+    /// A job is not out any more. If it fell due again meanwhile, it waits in line.
+    fn ended(&mut self, key: &Key) {
+        if let Some(Some(due_at)) = self.running.remove(key) {
+            self.waiting.insert(due_at, key.clone());
+        }
+    }
+
+    /// Rejected rows wait in line again when they have waited long enough.
+    fn look_again(&mut self, now: Timestamp) {
+        while self.rejected.front().is_some_and(|(look_at, ..)| *look_at <= now)
+            && let Some((_, due_at, key)) = self.rejected.pop_front()
+        {
+            self.waiting.insert(due_at, key);
+        }
     }
 }
 
 /// A job whose row the store rejects is looked at again after this.
 const REJECTED_WAIT: Duration = Duration::from_secs(5);
 
+/// Rejected rows of one kind that are kept in mind.
+const REJECTED_MAX: usize = 1_000;
+
+const NEVER: Timestamp = Timestamp::from_millis(i64::MAX);
+
 impl Core {
-    /// Jobs that are due, to be tried now; each is out until its [`crate::Message::Tried`] is committed.
+    /// The engine stops: jobs that are due wait for the next start, and nobody need look for them.
+    pub fn stop_jobs(&mut self) {
+        self.jobs.stopped = true;
+    }
+
+    /// Jobs that are due, to be tried now; each is out until its [`crate::Message::Tried`] is committed. Of each kind it
+    /// looks at no more rows than may run at a time. None after [`Core::stop_jobs`].
     pub fn take_jobs(&mut self) -> Result<Vec<Arc<EffectRow>>, StoreError> {
+        if self.jobs.stopped {
+            return Ok(Vec::new());
+        }
         let now = self.clock.now();
-        let mut due = Vec::new();
-        for line in self.jobs.lines.values_mut() {
-            let unusable = line.waiting.refill(now, &*self.reader)?;
-            (0..unusable).for_each(|_| self.observer.row_unusable(EffectRow::TABLE.name));
-            let mut room = self.jobs.running_max.saturating_sub(line.running.len());
+        let (mut due, mut unusable) = (Vec::new(), 0);
+        for (kind, line) in &mut self.jobs.lines {
+            line.look_again(now);
+            let mut room = line.room(self.jobs.running_max);
             while room > 0
-                && let Some((_, job)) = line.waiting.pop(now)
+                && let Some((due_at, key)) = line.waiting.next(now, &*self.reader, &mut unusable)?
             {
-                if let Some(again) = line.running.get_mut(&job.id) {
-                    *again = Some(job);
+                if let Some(again) = line.running.get_mut(&key) {
+                    *again = Some(due_at);
                 } else {
-                    due.push(job);
+                    line.running.insert(key.clone(), None);
+                    due.push((*kind, due_at, key));
                     room -= 1;
                 }
             }
         }
-        // Since it came into the window it may have been settled, or put off.
-        let keys: Vec<Key> = due.iter().map(|job| job.key()).collect();
+        (0..unusable).for_each(|_| self.observer.row_unusable(EffectRow::TABLE.name));
+        // The window knows when a job was due, and nothing else of it: it may have been settled since, or put off.
+        let keys: Vec<Key> = due.iter().map(|(_, _, key)| key.clone()).collect();
         let rows = if keys.is_empty() { Vec::new() } else { self.load_of(EffectRow::TABLE, &keys)? };
         let mut jobs = Vec::with_capacity(due.len());
-        for (job, row) in due.into_iter().zip(rows) {
-            let Some(line) = self.jobs.lines.get_mut(&*job.kind) else { continue };
+        for ((kind, due_at, key), row) in due.into_iter().zip(rows) {
+            let Some(line) = self.jobs.lines.get_mut(kind) else { continue };
             let row = match row {
                 Ok(row) => row.and_then(|row| readable::<EffectRow>(&row)),
                 Err(reason) => {
-                    tracing::error!(job = %job.id, reason, "the store rejects the row of a job that is due");
+                    tracing::error!(job = %key, reason, "the store rejects the row of a job that is due");
                     self.observer.row_unusable(EffectRow::TABLE.name);
-                    line.waiting.insert(now.plus(REJECTED_WAIT), job.key(), job);
+                    line.ended(&key);
+                    line.rejected.push_back((now.plus(REJECTED_WAIT), due_at, key));
                     continue;
                 }
             };
-            let Some(row) = row else { continue };
-            if row == *job {
-                line.running.insert(job.id.clone(), None);
-                jobs.push(job);
-            } else if row.state == EffectState::Waiting {
-                line.put_back(Arc::new(row));
+            match row {
+                Some(job) if job.state == EffectState::Waiting && job.due_at <= now => jobs.push(Arc::new(job)),
+                row => {
+                    line.ended(&key);
+                    if let Some(job) = row.filter(|job| job.state == EffectState::Waiting) {
+                        line.waiting.insert(job.due_at, key);
+                    }
+                }
             }
         }
         Ok(jobs)

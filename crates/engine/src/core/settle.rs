@@ -9,13 +9,14 @@ use std::{
 
 use tradewind_events::{Envelope, Id, Key, Timestamp};
 
-use super::{Core, Formed, Forming, Logged, panic_text};
+use super::{Core, Formed, Forming, HandledFigures, Logged, causes::Counted, panic_text};
 use crate::{
     AnyEntity, Entity, Problem, RowRef, StoredRow, Table,
     cache::Slot,
-    ports::{Commit, CommitError, RowChange, RowWrite, StoreError},
+    injected,
+    ports::{Commit, CommitError, RowChange, RowWrite, StoreError, Writer},
     segment::SegmentBuilder,
-    tables::{EffectRow, TimerRow},
+    tables::{EffectRow, InboxRow, TimerRow},
     trace::Span,
     work::{Answered, Item, Message, Receipt},
 };
@@ -28,6 +29,8 @@ pub(super) struct InFlight {
     receipts: Vec<Receipt>,
     tried: Vec<Id>,
     spans: Vec<Span>,
+    died: Vec<Counted>,
+    handled: Vec<HandledFigures>,
     sealed_at: u64,
     changed: Option<Changed>,
 }
@@ -90,6 +93,11 @@ impl Committed {
         self.events.iter().map(|logged| &*logged.envelope).chain(received)
     }
 
+    /// A [`crate::Prune`] was part of it.
+    pub fn pruned(&self) -> bool {
+        self.items.iter().any(|item| matches!(item.message, Message::Prune(_)))
+    }
+
     /// Answers whoever asked.
     pub fn answer(&mut self) {
         for (item, answer) in self.answers.drain(..) {
@@ -105,6 +113,14 @@ impl Sealed {
         catch_unwind(AssertUnwindSafe(|| self.encode_unguarded())).unwrap_or_else(|panic| {
             Err(CommitError::Constraint { table: "a batch".to_owned(), reason: panic_text(&*panic).to_owned() })
         })
+    }
+
+    /// Encodes the batch and writes it in one transaction.
+    pub fn write(&self, writer: &mut dyn Writer) -> Result<(), CommitError> {
+        let mut commit = self.encode()?;
+        let inbox = injected("inbox-apart").then(|| take_inbox(&mut commit));
+        writer.commit(&commit)?;
+        inbox.map_or(Ok(()), |inbox| writer.commit(&inbox))
     }
 
     fn encode_unguarded(&self) -> Result<Commit, CommitError> {
@@ -138,6 +154,14 @@ impl Sealed {
     }
 }
 
+/// The inbox rows of a commit, taken out of it. Only a defect does so.
+fn take_inbox(commit: &mut Commit) -> Commit {
+    let is_inbox = |row: &RowChange| row.table.name == InboxRow::TABLE.name;
+    let (rows, others) = std::mem::take(&mut commit.rows).into_iter().partition(is_inbox);
+    commit.rows = others;
+    Commit { epoch: commit.epoch, at: commit.at, rows, segment: None }
+}
+
 impl PendingRow {
     fn encode(&self) -> RowChange {
         let row = |entity: &Arc<dyn AnyEntity>| StoredRow {
@@ -167,6 +191,8 @@ impl Core {
             answers: forming.answers,
             tried: forming.tried,
             spans: forming.spans,
+            died: forming.died,
+            handled: forming.handled,
             sealed_at: self.tracing.as_ref().map_or(0, |tracing| tracing.tracer.now()),
             changed: None,
         };
@@ -223,6 +249,11 @@ impl Core {
 
     fn settle(&mut self, batch: InFlight) -> Committed {
         self.work.cache.committed(batch.number);
+        self.parked_is_durable(batch.number);
+        self.causes.committed(batch.died, self.limits.dead_letters_a_minute_max);
+        for HandledFigures { service, message, took, how } in batch.handled {
+            self.observer.handled(service, message, took, how);
+        }
         for id in &batch.tried {
             self.jobs.tried(id);
         }
@@ -257,7 +288,7 @@ impl Core {
         }
         let Some(entity) = &row.entity else { return };
         if let Some(timer) = entity.as_any().downcast_ref::<TimerRow>() {
-            self.timers.insert(timer.due_at, timer.key(), ());
+            self.timers.insert(timer.due_at, timer.key());
         } else if let Some(job) = entity.as_any().downcast_ref::<EffectRow>() {
             self.jobs.committed(job);
         }
@@ -274,17 +305,19 @@ impl Core {
         let mut batches = std::mem::take(&mut self.in_flight).into_iter();
         let Some(failed) = batches.next() else { return Ok(()) };
         tracing::warn!(table, reason, messages = failed.items.len(), "the store refused a batch");
-        // Later batches stand on what was refused: their messages are new again, in their order.
-        for item in self.forming.take().into_iter().flat_map(|open| open.items).rev() {
+        // Later batches stand on what was refused: their messages are new again, in their order. Parked ones are put in
+        // line anew, from the first on.
+        let open = self.forming.take().map(|open| open.items);
+        let later: Vec<Item> = batches.map(|batch| batch.items).chain(open).flatten().collect();
+        let stays = |item: &Item| !item.by_engine && !matches!(item.message, Message::Unpark(_));
+        self.intake.retain(|item| !item.by_engine);
+        for item in later.into_iter().rev().filter(stays) {
             self.intake.push_front(item);
         }
-        for batch in batches.rev() {
-            for item in batch.items.into_iter().rev() {
-                self.intake.push_front(item);
-            }
-        }
+        let was_alone = failed.items.len() == 1;
         let mut items = failed.items;
-        if let [alone] = items.as_mut_slice() {
+        items.retain(|item| !item.by_engine);
+        if let ([alone], true) = (items.as_mut_slice(), was_alone) {
             // Not even its dead letter can be written: that is no fault of a message.
             if let Some(before) = &alone.condemned {
                 let reason = format!("{before}; then {table}: {reason}");
@@ -294,8 +327,9 @@ impl Core {
             self.groups.push_front(items);
         } else {
             let second = items.split_off(items.len() / 2);
-            self.groups.push_front(second);
-            self.groups.push_front(items);
+            for half in [second, items].into_iter().filter(|half| !half.is_empty()) {
+                self.groups.push_front(half);
+            }
         }
         self.forget_uncommitted().map_err(CommitError::Store)
     }
@@ -305,6 +339,7 @@ impl Core {
         self.work.cache.discard_uncommitted();
         self.timers.reset();
         self.jobs.reset();
+        self.causes.reset();
         self.next_segment = self.reader.last_segment()? + 1;
         self.read_consumers()?;
         self.read_parked()

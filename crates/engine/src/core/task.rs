@@ -134,10 +134,15 @@ pub(super) struct Success {
 
 /// What the core itself must know of, once the attempt is merged.
 pub(super) enum Note {
-    /// A message is parked; it waits for this row, if for one.
+    /// A message is parked: it waits for this row.
     Parked {
         id: Id,
-        waits_for: Option<Arc<str>>,
+        waits_for: Arc<str>,
+    },
+    /// A message is parked until its consumer goes on.
+    ParkedBehind {
+        consumer: &'static str,
+        id: Id,
     },
     /// A parked message waits no longer.
     Unparked(Arc<ParkedRow>),

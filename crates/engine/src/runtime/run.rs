@@ -4,7 +4,7 @@ use std::{
     any::Any,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Arc, Condvar, Mutex, PoisonError, RwLock,
+        Arc, Mutex, PoisonError, RwLock,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
         mpsc::{self, RecvTimeoutError},
     },
@@ -12,14 +12,16 @@ use std::{
     time::Duration,
 };
 
-use tradewind_events::AsKey;
+use tradewind_events::Registry;
 
-use super::{Handle, Input, Parts, Shared, listen::Subscriptions, relay::Relay, sweep::Sweep, workers::Workers};
+use super::{
+    BrokerParts, BrokerThreads, Handle, Input, Parts, Shared, Waiting, relay::RelayThread, subscriber::Subscribers,
+    workers::Workers,
+};
 use crate::{
-    BatchFigures, Committed, Core, Entity, Formed, Observer, Sealed, Setup,
+    BatchFigures, Committed, Core, Formed, Observer, Relay, RelaySetup, Retention, Sealed, Setup,
     observe::Stopwatch,
-    ports::{CommitError, Reader, StoreError, Writer},
-    tables::RelayRow,
+    ports::{CommitError, StoreError, Writer},
     trace,
 };
 
@@ -36,10 +38,14 @@ const CATCHING_UP_MAX: Duration = Duration::from_secs(30);
 pub(super) fn start(setup: Setup, mut parts: Parts) -> Result<Handle, StoreError> {
     let (input, inbox) = mpsc::channel();
     let (reader, clock, limits) = (Arc::clone(&setup.reader), setup.clock.clone(), setup.limits.clone());
-    let (observer, store_name, registry) =
-        (Arc::clone(&setup.observer), Arc::clone(&setup.store_name), setup.registry.clone());
+    let (observer, registry) = (Arc::clone(&setup.observer), setup.registry.clone());
+    let store_name = Arc::clone(&setup.store_name);
     let mut core = Core::new(setup)?;
-    let mark = relay_mark(&*reader)?;
+    let relay = parts.broker.as_ref().map(|broker| {
+        let (topic_prefix, limits, observer) = (broker.topic_prefix.clone(), limits.clone(), Arc::clone(&observer));
+        Relay::new(RelaySetup { store_name, topic_prefix, limits, observer }, &*reader)
+    });
+    let relay = relay.transpose()?;
     let shared = Arc::new(Shared {
         input,
         segment: AtomicU64::new(reader.last_segment()?),
@@ -49,19 +55,18 @@ pub(super) fn start(setup: Setup, mut parts: Parts) -> Result<Handle, StoreError
         tracer: observer.tracer(),
         listeners: RwLock::default(),
         hooks: RwLock::default(),
-        sent: AtomicUsize::new(0),
-        waiting: AtomicUsize::new(0),
+        sent: Waiting::default(),
+        waiting: Waiting::default(),
         in_flight: AtomicUsize::new(0),
         parked: AtomicUsize::new(0),
-        published: AtomicU64::new(mark),
-        relays: parts.broker.is_some(),
+        published: AtomicU64::new(relay.as_ref().map_or(0, Relay::mark)),
+        relays: relay.is_some(),
         held: Mutex::default(),
         stopping: AtomicBool::new(false),
         stopped: Mutex::default(),
-        changed: Condvar::new(),
-        changed_lock: Mutex::default(),
         threads: Mutex::default(),
         workers_ended: Mutex::default(),
+        broker_threads: Mutex::default(),
     });
     let wake = Arc::downgrade(&shared);
     shared.clock.on_jump(Box::new(move || {
@@ -71,18 +76,16 @@ pub(super) fn start(setup: Setup, mut parts: Parts) -> Result<Handle, StoreError
     }));
     let (workers, workers_ended) = Workers::start(&shared, std::mem::take(&mut parts.workers));
     *shared.workers_ended.lock().unwrap_or_else(PoisonError::into_inner) = Some(workers_ended);
-    let (mut relay, mut subscriptions) = (None, Subscriptions::default());
-    if let Some(broker) = parts.broker.take() {
-        subscriptions = Subscriptions::start(&shared, &broker, &registry, &observer)?;
-        relay = Some(Relay::start(&shared, broker, &store_name, Arc::clone(&observer)));
-    }
-    if subscriptions.len() > 0 {
+    let (relay, subscribers) = match (parts.broker.take(), relay) {
+        (Some(broker), Some(relay)) => start_broker_threads(&shared, broker, relay, &registry, &observer)?,
+        _ => (None, Subscribers::default()),
+    };
+    if subscribers.len() > 0 {
         core.hold_deadlines(Some(CATCHING_UP));
     }
     let (to_writer, from_loop) = mpsc::channel();
     let writing = Arc::clone(&shared);
     spawn(&shared, "writer", move || write(&writing, parts.writer, &from_loop));
-    let sweep = Sweep::new(&shared);
     let held_until = shared.clock.now().plus(CATCHING_UP_MAX);
     let mut engine = Loop {
         core,
@@ -91,12 +94,13 @@ pub(super) fn start(setup: Setup, mut parts: Parts) -> Result<Handle, StoreError
         writing: None,
         formed_in: Duration::ZERO,
         messages_max: if shared.reader.is_near() { NEAR_MESSAGES } else { usize::MAX },
-        catching_up: subscriptions.len(),
+        catching_up: subscribers.len(),
         held_until,
         workers,
         relay,
-        subscriptions,
-        sweep,
+        leaving: None,
+        subscribers,
+        retention: Retention::new(Arc::clone(&shared.reader), &shared.limits),
         observer,
         shared: Arc::clone(&shared),
     };
@@ -104,15 +108,21 @@ pub(super) fn start(setup: Setup, mut parts: Parts) -> Result<Handle, StoreError
     Ok(Handle(shared))
 }
 
-/// How far the relay has published. Without its mark it would publish everything again.
-fn relay_mark(reader: &dyn Reader) -> Result<u64, StoreError> {
-    let row = reader.load(RelayRow::TABLE, &[RelayRow::BROKER.as_key()])?.pop().flatten();
-    let row = row.map(|row| RelayRow::from_row(&row.values)).transpose();
-    let row = row.map_err(|error| StoreError::Corrupt(format!("the mark of the relay: {error}")))?;
-    Ok(row.map_or(0, |row| row.segment))
+fn start_broker_threads(
+    shared: &Arc<Shared>,
+    parts: BrokerParts,
+    relay: Relay,
+    registry: &Registry,
+    observer: &Arc<dyn Observer>,
+) -> Result<(Option<RelayThread>, Subscribers), StoreError> {
+    let mut threads = BrokerThreads::new();
+    let subscribers = Subscribers::start(shared, &parts, registry, observer, &mut threads)?;
+    let relay = RelayThread::start(shared, relay, parts.broker, &mut threads)?;
+    *shared.broker_threads.lock().unwrap_or_else(PoisonError::into_inner) = Some(threads);
+    Ok((Some(relay), subscribers))
 }
 
-/// Every thread has a name and is joined when the engine stops.
+/// A thread with a name that is joined when the engine stops.
 pub(super) fn spawn(shared: &Arc<Shared>, name: &str, run: impl FnOnce() + Send + 'static) {
     let thread = thread::Builder::new().name(name.to_owned()).spawn(run);
     match thread {
@@ -127,7 +137,6 @@ impl Shared {
         tracing::error!(reason, "the engine stops");
         self.stopping.store(true, Ordering::Release);
         self.stopped.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(reason);
-        self.changed.notify_all();
     }
 }
 
@@ -135,7 +144,7 @@ impl Shared {
 fn write(shared: &Arc<Shared>, mut writer: Box<dyn Writer>, batches: &mpsc::Receiver<Sealed>) {
     while let Ok(sealed) = batches.recv() {
         let watch = Stopwatch::start();
-        let written = catch_unwind(AssertUnwindSafe(|| sealed.encode().and_then(|commit| writer.commit(&commit))))
+        let written = catch_unwind(AssertUnwindSafe(|| sealed.write(&mut *writer)))
             .unwrap_or_else(|_| Err(StoreError::Unusable("the writer has panicked".to_owned()).into()));
         shared.tell(Input::Wrote(written.map(|()| watch.read())));
     }
@@ -154,9 +163,12 @@ struct Loop {
     catching_up: usize,
     held_until: tradewind_events::Timestamp,
     workers: Workers,
-    relay: Option<Relay>,
-    subscriptions: Subscriptions,
-    sweep: Sweep,
+    /// None: there is no broker, or nothing more is published.
+    relay: Option<RelayThread>,
+    /// Runs while a stop waits for the relay.
+    leaving: Option<Stopwatch>,
+    subscribers: Subscribers,
+    retention: Retention,
     observer: Arc<dyn Observer>,
     shared: Arc<Shared>,
 }
@@ -175,7 +187,6 @@ impl Loop {
         }
         // Nobody hears what is still in line: whoever asked is told by the reply that is dropped.
         self.shared.stopping.store(true, Ordering::Release);
-        self.shared.changed.notify_all();
         self.workers.end();
         self.relay = None;
         // Who listens most often holds the engine as well.
@@ -189,15 +200,23 @@ impl Loop {
             while let Ok(input) = self.inbox.try_recv() {
                 stopping |= self.take(input)?;
             }
+            if !stopping {
+                self.look_around();
+            }
             self.form()?;
             self.shared.publish_status(&self.core);
-            if stopping && self.core.waiting() == 0 && self.core.in_flight() == 0 {
+            let has_finished = stopping && self.core.waiting() == 0 && self.core.in_flight() == 0;
+            if has_finished && self.relay.is_none() {
                 return Ok(());
             }
-            if !stopping {
-                self.workers.hand_out(&self.shared, self.core.take_jobs()?);
-            }
-            let input = if self.core.waiting() > 0 && self.core.has_room() { None } else { self.wait() };
+            self.workers.hand_out(&self.shared, self.core.take_jobs()?);
+            let input = if has_finished {
+                self.wait_for_relay()
+            } else if self.core.waiting() > 0 && self.core.has_room() {
+                None
+            } else {
+                self.wait(stopping)
+            };
             if let Some(input) = input {
                 stopping |= self.take(input)?;
             }
@@ -205,12 +224,12 @@ impl Loop {
     }
 
     /// The next input, or none when something falls due first.
-    fn wait(&mut self) -> Option<Input> {
+    fn wait(&mut self, stopping: bool) -> Option<Input> {
         let now = self.shared.clock.now();
-        let due = self.core.next_due().min(self.sweep.next_at());
+        let due = self.core.next_due();
+        let due = if stopping { due } else { due.min(self.retention.next_at()) };
         let due = if self.catching_up > 0 { due.min(self.held_until) } else { due };
         if due <= now && self.core.has_room() {
-            self.fall_due(now);
             return None;
         }
         match self.shared.clock.until(due) {
@@ -223,12 +242,25 @@ impl Loop {
         }
     }
 
-    fn fall_due(&mut self, now: tradewind_events::Timestamp) {
+    /// The next input while the relay finishes its call and saves its mark; it is given up in time.
+    fn wait_for_relay(&mut self) -> Option<Input> {
+        let waited = self.leaving.get_or_insert_with(Stopwatch::start).read();
+        let input = self.inbox.recv_timeout(self.shared.limits.broker_stop_wait.saturating_sub(waited)).ok();
+        if input.is_none() {
+            tracing::warn!("the broker does not answer: what it gets now is published again after the next start");
+            self.relay = None;
+        }
+        input
+    }
+
+    /// What is to be done by itself, also under load.
+    fn look_around(&mut self) {
+        let now = self.shared.clock.now();
         if self.catching_up > 0 && now >= self.held_until {
             self.catching_up = 0;
             self.core.hold_deadlines(None);
         }
-        if let Some(prune) = self.sweep.look(now) {
+        if let Some(prune) = self.retention.look(now) {
             self.core.accept(crate::Message::Prune(prune));
         }
     }
@@ -237,7 +269,7 @@ impl Loop {
     fn take(&mut self, input: Input) -> Result<bool, StoreError> {
         match input {
             Input::Message(message, sent_at) => {
-                self.shared.sent.fetch_sub(1, Ordering::AcqRel);
+                self.shared.sent.line(&message).fetch_sub(1, Ordering::AcqRel);
                 self.core.accept_sent(message, sent_at);
             }
             Input::Wrote(Ok(written_in)) => {
@@ -267,8 +299,16 @@ impl Loop {
                     self.core.hold_deadlines(None);
                 }
             }
+            Input::RelayEnded => self.relay = None,
             Input::Wake => {}
-            Input::Stop => return Ok(true),
+            Input::Stop => {
+                self.core.stop_jobs();
+                self.subscribers.wake();
+                if let Some(relay) = &self.relay {
+                    relay.wake();
+                }
+                return Ok(true);
+            }
         }
         Ok(false)
     }
@@ -317,18 +357,20 @@ impl Loop {
                 batch.events().for_each(hook);
             }
             batch.answer();
+            if batch.pruned() {
+                self.retention.committed();
+            }
             if batch.segment > 0 {
                 self.shared.segment.store(batch.segment, Ordering::Release);
                 for listener in self.shared.listeners.read().unwrap_or_else(PoisonError::into_inner).iter() {
                     listener(&batch.events);
                 }
                 if let Some(relay) = &self.relay {
-                    relay.offer(batch.segment, &batch.events);
+                    relay.committed(batch.segment, &batch.events);
                 }
             }
-            self.subscriptions.acknowledge(std::mem::take(&mut batch.receipts));
+            self.subscribers.commit(std::mem::take(&mut batch.receipts));
         }
-        self.shared.changed.notify_all();
     }
 }
 

@@ -33,6 +33,17 @@ fn asking_for_a_job_that_waits_changes_nothing() {
 }
 
 #[test]
+fn a_job_that_is_due_at_a_stop_keeps_nobody_busy() {
+    let mut stage = toy::stage();
+    stage.ask(Ring { name: id("a") }).unwrap();
+    let now = stage.core().clock().now();
+    assert!(stage.core().next_due() <= now, "the job is due");
+    stage.core().stop_jobs();
+    assert!(stage.core().next_due() > now, "nothing else is");
+    assert_eq!(stage.core().take_jobs().unwrap().len(), 0);
+}
+
+#[test]
 fn an_unknown_outcome_is_asked_again_with_backoff_until_it_is_owed() {
     let mut stage = toy::stage();
     stage.ask(Ring { name: id("a") }).unwrap();

@@ -2,19 +2,26 @@
 
 mod audits;
 mod bounds;
+mod catching_up;
 mod causes;
 mod clocks;
 mod cold;
 mod commands;
 mod failures;
 mod handlers;
+mod intake;
 mod jobs;
 mod look_ups;
 mod open_batch;
 mod operators;
+mod overdue;
+mod refused;
 mod rejections;
+mod relay;
+mod retention;
 mod running;
 mod segments;
+mod subscriber;
 mod timers;
 mod toy;
 mod workers;

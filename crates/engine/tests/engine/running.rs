@@ -82,6 +82,118 @@ fn a_lost_acknowledgement_repeats_events_and_the_inbox_drops_them() {
     assert_eq!(heard.store().rows(<InboxRow as tradewind_engine::Entity>::TABLE).len(), 2);
 }
 
+/// Sends so many commands at once, and waits until all are committed.
+fn add_many(engine: &Running, count: usize) {
+    for _ in 0..count {
+        let context = Context { request_id: id("r"), correlation_id: id("r"), traceparent: None };
+        let message = CommandMessage::new(add("a", 1), context, |_| StoredAnswer::default());
+        engine.handle().submit(message).expect("it is not full");
+    }
+    let all = i64::try_from(count).expect("a small number");
+    engine.wait_for::<Count>(id("a"), |counted| counted.total == all);
+}
+
+#[test]
+fn segments_that_wait_are_published_together() {
+    let broker = MemoryBroker::new();
+    broker.set_faults(BrokerFaults { hangs: true, ..BrokerFaults::default() });
+    let tally = Plan {
+        limits: Limits { batch_messages_max: 1, ..Limits::default() },
+        registry: toy::registry(),
+        broker: Some(broker.clone()),
+        ..Plan::new("t", [toy::tally()])
+    }
+    .start();
+    add_many(&tally, 300);
+    assert_eq!(tally.store().last_segment(), Ok(300));
+    broker.set_faults(BrokerFaults::default());
+    tally.wait_for_quietly::<RelayRow>(row_key(&["broker"]), |row| row.segment == 300);
+    assert_eq!(broker.published("test.tally").len(), 300);
+    assert!(broker.publish_calls() <= 3, "{} calls", broker.publish_calls());
+}
+
+#[test]
+fn a_subscription_goes_on_though_its_acknowledgements_fail() {
+    let broker = MemoryBroker::new();
+    broker.set_faults(BrokerFaults { acknowledging_fails: true, ..BrokerFaults::default() });
+    let (tally, mirror) = (tally(&broker, MemoryStore::new()), mirror(&broker, MemoryStore::new()));
+    for nth in 1..=3 {
+        tally.ask(add("a", 1)).unwrap();
+        mirror.wait_for::<Image>(id("a"), |image| image.total == nth);
+    }
+    assert_eq!(broker.owed("m"), 3);
+    broker.set_faults(BrokerFaults::default());
+    broker.wait_until_settled("m");
+}
+
+#[test]
+fn a_stop_ends_though_the_broker_does_not_answer() {
+    let broker = MemoryBroker::new();
+    broker.set_faults(BrokerFaults { hangs: true, ..BrokerFaults::default() });
+    let tally = tally(&broker, MemoryStore::new());
+    tally.ask(add("a", 1)).unwrap();
+    broker.wait_until_called(1);
+    tally.stop();
+}
+
+#[test]
+fn a_stop_ends_though_the_broker_refuses_everything() {
+    let broker = MemoryBroker::new();
+    broker.set_faults(BrokerFaults { down: true, ..BrokerFaults::default() });
+    let tally = tally(&broker, MemoryStore::new());
+    add_many(&tally, 100);
+    broker.wait_until_called(1);
+    tally.stop();
+    assert_eq!(broker.published("test.tally"), []);
+}
+
+#[test]
+fn a_stop_acknowledges_what_it_has_committed_and_saves_how_far_it_has_published() {
+    let broker = MemoryBroker::new();
+    let (tally, mirror) = (tally(&broker, MemoryStore::new()), mirror(&broker, MemoryStore::new()));
+    for nth in 1..=200 {
+        assert_eq!(tally.ask(add("a", 1)), Ok(nth));
+    }
+    mirror.wait_for::<Image>(id("a"), |image| image.total > 0);
+    let store = mirror.stop();
+    let handled = store.rows(<InboxRow as tradewind_engine::Entity>::TABLE).len();
+    assert_eq!(broker.owed("m"), 200 - handled);
+
+    tally.wait_for_quietly::<RelayRow>(row_key(&["broker"]), |row| row.segment > 0);
+    let store = tally.stop();
+    let rows = store.rows(<RelayRow as tradewind_engine::Entity>::TABLE);
+    let mark = <RelayRow as tradewind_engine::Entity>::from_row(&rows[0].values).unwrap().segment;
+    let segments = store.segments(1, u32::try_from(mark).unwrap()).unwrap();
+    let emitted: usize =
+        segments.iter().map(|it| it.read("t").unwrap().iter().filter(|event| !event.heard).count()).sum();
+    assert_eq!(broker.published("test.tally").len(), emitted);
+}
+
+#[test]
+fn a_backlog_at_the_broker_does_not_refuse_commands() {
+    let broker = MemoryBroker::new();
+    let body = toy::stage().envelope("e", Happened { name: id("b"), after: None }).to_json().unwrap();
+    let text = String::from_utf8(body).unwrap();
+    for nth in 0..50_000 {
+        let body = text.replace("\"id\":\"e\"", &format!("\"id\":\"e{nth}\"")).into_bytes();
+        broker.inject(Outgoing { topic: "test.far".to_owned(), key: "b".to_owned(), headers: Vec::new(), body });
+    }
+    let both = Plan {
+        registry: toy::registry(),
+        broker: Some(broker.clone()),
+        hear: vec!["far".to_owned()],
+        limits: Limits { intake_max: 400, ..Limits::default() },
+        ..Plan::new("m", toy::services())
+    }
+    .start();
+    let mut asked = 0;
+    while broker.owed("m") > 0 {
+        asked += 1;
+        assert_eq!(both.ask(add("a", 1)), Ok(asked), "a backlog of {}", broker.owed("m"));
+    }
+    assert!(asked > 0, "the backlog was gone before a command was sent");
+}
+
 #[test]
 fn what_a_broker_has_acknowledged_before_it_failed_is_not_published_again() {
     let broker = MemoryBroker::new();

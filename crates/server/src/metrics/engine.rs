@@ -28,6 +28,7 @@ pub struct EngineFigures {
     forming: Histogram,
     writing: Histogram,
     published: Counter,
+    unconsumed: Counter,
     broker_failures: Family<Labels<1>, Counter>,
     store_failures: Counter,
     unusable_rows: Family<Labels<1>, Counter>,
@@ -45,6 +46,7 @@ impl EngineFigures {
             forming: in_seconds(),
             writing: in_seconds(),
             published: Counter::default(),
+            unconsumed: Counter::default(),
             broker_failures: Family::default(),
             store_failures: Counter::default(),
             unusable_rows: Family::default(),
@@ -53,6 +55,8 @@ impl EngineFigures {
         book.add("handled", &ended, "Handlers that have run, by how they ended", figures.handled.clone());
         book.add("handler_seconds", &ended[..2], "How long handlers took", figures.handler_seconds.clone());
         book.add("published_events", &[], "Events that a broker has acknowledged", figures.published.clone());
+        let help = "Received events that no service of this store consumes";
+        book.add("unconsumed_events", &[], help, figures.unconsumed.clone());
         book.add("broker_failures", &["kind"], "Times that a broker failed", figures.broker_failures.clone());
         book.add("store_failures", &[], "Times that the store failed", figures.store_failures.clone());
         let help = "Times that a row was needed and could not be read; the log has its key";
@@ -106,6 +110,10 @@ impl Observer for Metrics {
 
     fn published(&self, _segment: u64, events: usize) {
         self.engine.published.inc_by(u64::try_from(events).unwrap_or(u64::MAX));
+    }
+
+    fn unconsumed(&self, _event: &'static str) {
+        self.engine.unconsumed.inc();
     }
 
     fn broker_failed(&self, error: &BrokerError) {

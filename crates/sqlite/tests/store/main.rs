@@ -2,6 +2,7 @@
 //! are kept, and the schema of every table that there is.
 
 mod backup;
+mod checkpoint;
 mod damage;
 mod ids;
 mod log;

@@ -110,6 +110,26 @@ async fn what_is_answered_after_a_failed_flush_and_a_restart_survives_the_next_p
     shop.close(life).await;
 }
 
+/// What was copied out of the log and could not be flushed is not copied once more: from now on the log alone has it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_checkpoint_that_cannot_be_flushed_ends_the_shop_and_loses_nothing() {
+    let (mut shop, mut chance) = (Shop::on_a_disk(), Chance(SEED));
+    let mut life = shop.open().await;
+    for after in 0..2 {
+        // Nothing else flushes the store while a shop runs.
+        disk(&shop).strikes(Strike { fault: Fault::SyncFails, files: STORE, after, times: 1 });
+        let crowd = shop.crowd(&life, chance.draw());
+        assert_eq!(shop.ended(&mut life).await, Some(STORE_FAILED), "{}", shop.log());
+        let sent = crowd.leave().await;
+        assert!(shop.log().lines().last().unwrap().contains("remove the cause"), "{}", shop.log());
+        disk(&shop).power_fails(|| false);
+        life = shop.begin().await;
+        shop.check(&life, sent).await;
+        shop.audit(&[]);
+    }
+    shop.close(life).await;
+}
+
 /// The log is copied back again and again until it is on the disk; before that nothing of it goes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_log_that_cannot_be_copied_back_is_kept() {

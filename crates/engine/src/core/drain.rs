@@ -1,0 +1,197 @@
+//! Consumers that were resumed catch up with what is parked for them, in order and under load. What comes new is parked
+//! behind, until everything before it is handled.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use rustc_hash::FxHashSet;
+use tradewind_events::{AsKey, Id, Key, TextEnum, Value};
+
+use super::{ConsumerState, Core};
+use crate::{
+    Entity, injected,
+    ports::{List, StoreError},
+    tables::{ParkedReason, ParkedRow},
+    work::{Item, Message},
+};
+
+/// How far a consumer has come.
+#[derive(Default)]
+pub(super) struct Drain {
+    /// Of what is parked in the store, everything up to this row was put in line.
+    after: Option<Key>,
+    /// So many of the [`Recent`] ones, from the first on, were put in line.
+    recent: usize,
+    /// Put in line, and not handled yet.
+    in_line: FxHashSet<Id>,
+    /// Everything that is parked for the consumer was put in line.
+    is_complete: bool,
+}
+
+/// Messages that are parked for paused consumers in batches that are not durable, in order, with the number of their
+/// batch. The store does not list them yet.
+#[derive(Default)]
+pub(super) struct Recent(BTreeMap<&'static str, VecDeque<(u64, Id)>>);
+
+impl Recent {
+    pub fn push(&mut self, consumer: &'static str, batch: u64, id: Id) {
+        self.0.entry(consumer).or_default().push_back((batch, id));
+    }
+
+    fn get(&self, consumer: &str, nth: usize) -> Option<&Id> {
+        self.0.get(consumer)?.get(nth).map(|(_, id)| id)
+    }
+}
+
+impl Core {
+    /// The consumer goes on: first with what is parked for it.
+    pub(super) fn catch_up(&mut self, consumer: &'static str) {
+        let state = if injected("parked-overtaken") { ConsumerState::Running } else { ConsumerState::Draining };
+        self.consumers.insert(consumer, state);
+        self.drains.entry(consumer).or_default();
+    }
+
+    /// The consumer is paused. What is in line for it leaves the line, or it would go before what is before it once the
+    /// consumer goes on.
+    pub(super) fn stop_catching_up(&mut self, consumer: &'static str) {
+        self.consumers.insert(consumer, ConsumerState::Paused);
+        if let Some(drain) = self.drains.remove(consumer) {
+            let leaves = |message: &Message| matches!(message, Message::Unpark(id) if drain.in_line.contains(id));
+            self.intake.forget_parked(|message| !leaves(message));
+        }
+        if self.drains.is_empty() {
+            self.intake.parked_done();
+        }
+    }
+
+    /// One more message is parked until its consumer goes on.
+    pub(super) fn parked_behind(&mut self, consumer: &'static str, id: Id) {
+        self.parked.recent.push(consumer, self.work.batch, id);
+        if let Some(drain) = self.drains.get_mut(consumer) {
+            drain.is_complete = false;
+            self.intake.parked_behind();
+        }
+    }
+
+    /// Batches up to this one are durable: the store lists what they have parked.
+    pub(super) fn parked_is_durable(&mut self, batch: u64) {
+        let drains = &mut self.drains;
+        self.parked.recent.0.retain(|consumer, parked| {
+            while parked.front().is_some_and(|(number, _)| *number <= batch)
+                && let Some((_, id)) = parked.pop_front()
+            {
+                if let Some(drain) = drains.get_mut(consumer) {
+                    drain.is_listed(&id);
+                }
+            }
+            !parked.is_empty()
+        });
+    }
+
+    /// Puts in line what is parked for consumers that were resumed, as far as there is room.
+    pub(super) fn drain(&mut self) -> Result<(), StoreError> {
+        let room = self.intake.parked_room();
+        if self.drains.is_empty() || room == 0 {
+            return Ok(());
+        }
+        let incomplete = self.drains.iter().filter(|(_, drain)| !drain.is_complete).map(|(consumer, _)| *consumer);
+        let incomplete: Vec<&'static str> = incomplete.collect();
+        for consumer in &incomplete {
+            self.put_in_line(consumer, room.div_ceil(incomplete.len()))?;
+            self.end_drain(consumer);
+        }
+        Ok(())
+    }
+
+    /// More is parked than what is in line, and no commit is awaited after which it is looked for anyway: the last batch
+    /// may have changed nothing.
+    pub(super) fn has_to_put_in_line(&self) -> bool {
+        !self.drains.is_empty()
+            && self.in_flight() == 0
+            && self.intake.parked_room() > 0
+            && self.drains.values().any(|drain| !drain.is_complete)
+    }
+
+    fn put_in_line(&mut self, consumer: &'static str, room: usize) -> Result<(), StoreError> {
+        let Some(drain) = self.drains.get_mut(consumer) else { return Ok(()) };
+        let list = List::of(ParkedRow::TABLE, u32::try_from(room).unwrap_or(u32::MAX))
+            .equal("consumer", Value::Text(consumer.into()))
+            .equal("reason", Value::Text(ParkedReason::Paused.as_str().into()));
+        let list = List { after: drain.after.clone().map(|key| (Value::Null, key)), ..list };
+        let rows = self.reader.list(&list)?;
+        let is_full = rows.len() >= room;
+        let keys: Vec<Key> = rows.iter().filter_map(|row| ParkedRow::TABLE.key_of(&row.values).ok()).collect();
+        // A row without a key stays parked, and holds nobody back.
+        let stays = is_full && keys.is_empty();
+        for id in keys.iter().filter_map(|key| Id::new(key.as_str()).ok()) {
+            drain.put(id, &mut self.intake);
+        }
+        drain.after = keys.into_iter().next_back().or(drain.after.take());
+        if is_full {
+            drain.is_complete = stays;
+            return Ok(());
+        }
+        // The store has no more: what else is parked is in batches that are not durable.
+        for _ in rows.len()..room {
+            let Some(id) = self.parked.recent.get(consumer, drain.recent) else {
+                drain.is_complete = true;
+                return Ok(());
+            };
+            drain.recent += 1;
+            if !drain.has_passed(id) {
+                drain.after = Some(id.as_key());
+            }
+            drain.put(id.clone(), &mut self.intake);
+        }
+        Ok(())
+    }
+
+    /// A parked message was retried, whatever came of it.
+    pub(super) fn retried_parked(&mut self, id: Option<&Id>) {
+        let Some(id) = id else { return };
+        let consumer = self.drains.iter_mut().find_map(|(name, drain)| drain.in_line.remove(id).then_some(*name));
+        if let Some(consumer) = consumer {
+            self.end_drain(consumer);
+        }
+    }
+
+    /// The last that is parked for some consumer is being retried: what came then would be parked behind it once more.
+    pub(super) fn hands_over(&self) -> bool {
+        self.intake.parked_len() == 0 && self.drains.values().any(|drain| drain.is_complete)
+    }
+
+    /// A consumer for which nothing is parked any more has caught up: what comes next it handles at once.
+    fn end_drain(&mut self, consumer: &'static str) {
+        if self.drains.get(consumer).is_some_and(|drain| drain.is_complete && drain.in_line.is_empty()) {
+            self.drains.remove(consumer);
+            self.consumers.insert(consumer, ConsumerState::Running);
+            if self.drains.is_empty() {
+                self.intake.parked_done();
+            }
+        }
+    }
+}
+
+impl Drain {
+    /// The store was listed up to this message, or further.
+    fn has_passed(&self, id: &Id) -> bool {
+        let rank = |key: &Key| ParkedRow::TABLE.rank(key);
+        self.after.as_ref().is_some_and(|after| rank(&id.as_key()) <= rank(after))
+    }
+
+    /// The first of the recent ones is durable.
+    fn is_listed(&mut self, id: &Id) {
+        if self.recent > 0 {
+            self.recent -= 1;
+        } else if self.has_passed(id) {
+            // It had waited for a row when its consumer was paused, and kept its place: only a new look finds it.
+            self.after = None;
+            self.is_complete = false;
+        }
+    }
+
+    fn put(&mut self, id: Id, intake: &mut super::Intake) {
+        if self.in_line.insert(id.clone()) {
+            intake.push_parked(Item::new(Message::Unpark(id)));
+        }
+    }
+}

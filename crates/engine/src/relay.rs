@@ -1,0 +1,328 @@
+//! The relay: publishes the events that this store has emitted, in the order of the log, at least once. It is a state
+//! machine without a thread, a clock and I/O: [`Relay::next`] says what to do, its caller does it and reports how it
+//! went. `runtime/relay.rs` does so on a thread, the simulator a step at a time.
+
+mod buffer;
+mod outbox;
+
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+
+use tradewind_events::AsKey;
+
+use crate::{
+    Backoff, Entity, Limits, Logged, Observer, Tracer, injected,
+    ports::{BrokerError, Outgoing, Reader, StoreError},
+    segment::Segment,
+    tables::RelayRow,
+};
+
+use buffer::BufferedSegment;
+pub use buffer::RelayBuffer;
+use outbox::{Encoded, Outbox};
+
+/// Segments that are read from the log at a time, at most.
+const READ_SEGMENTS_MAX: u32 = 64;
+
+/// When so many packed bytes were read at a time, fewer segments are read the next time.
+const READ_BYTES_MAX: usize = 1024 * 1024;
+
+const RETRY: Backoff = Backoff { first: Duration::from_millis(100), most: Duration::from_secs(10) };
+
+/// Publishes what is committed. Its mark is the last segment of which the broker has acknowledged every message.
+pub struct Relay {
+    store_name: Arc<str>,
+    topic_prefix: String,
+    limits: Limits,
+    observer: Arc<dyn Observer>,
+    tracer: Option<Arc<dyn Tracer>>,
+    outbox: Outbox,
+    /// The next segments, which are not encoded yet.
+    segments: VecDeque<Source>,
+    /// The first segment that is in neither.
+    next: u64,
+    /// The last segment that is committed.
+    committed: u64,
+    /// The first segment after `next` that is in the buffer: the log is read up to there.
+    buffered: Option<u64>,
+    read_segments: u32,
+    /// The mark that the store has, or will have.
+    saved: u64,
+    /// Failures since the last success.
+    failures: u32,
+    /// The monotonic time of the next try after a failure.
+    retry_at: Option<Duration>,
+    stopping: bool,
+}
+
+/// What a relay is made of.
+pub struct RelaySetup {
+    /// The store's name: it stands in the ids of its events.
+    pub store_name: Arc<str>,
+    /// Topics are `PREFIX.SERVICE`.
+    pub topic_prefix: String,
+    pub limits: Limits,
+    pub observer: Arc<dyn Observer>,
+}
+
+/// Where a segment comes from.
+enum Source {
+    Memory(BufferedSegment),
+    Log(Segment),
+}
+
+/// What to do next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RelayStep {
+    /// Publish [`Relay::call`], all at once; then [`Relay::published`].
+    Publish,
+    /// Read at most so many segments of the log; then [`Relay::read`].
+    Read { from: u64, segments_max: u32 },
+    /// Send [`crate::Message::Published`] to the core.
+    SaveMark { segment: u64 },
+    /// Nothing, until this monotonic time if one is given, or until something is committed.
+    Wait { until: Option<Duration> },
+    /// Nothing any more: it was stopped, and its mark is saved.
+    Ended,
+}
+
+impl Relay {
+    /// Begins behind the mark that the store has.
+    pub fn new(setup: RelaySetup, reader: &dyn Reader) -> Result<Self, StoreError> {
+        let committed = reader.last_segment()?;
+        let mark = if injected("publish-only-from-memory") { committed } else { saved_mark(reader)? };
+        Ok(Self {
+            store_name: setup.store_name,
+            topic_prefix: setup.topic_prefix,
+            limits: setup.limits,
+            tracer: setup.observer.tracer(),
+            observer: setup.observer,
+            outbox: Outbox::new(mark),
+            segments: VecDeque::new(),
+            next: mark + 1,
+            committed,
+            buffered: None,
+            read_segments: 1,
+            saved: mark,
+            failures: 0,
+            retry_at: None,
+            stopping: false,
+        })
+    }
+
+    /// The last segment of which the broker has acknowledged every message.
+    pub fn mark(&self) -> u64 {
+        self.outbox.acknowledged()
+    }
+
+    /// Looks at what is committed meanwhile, before [`Relay::next`]. Quick: the batch loop waits for the buffer.
+    pub fn take(&mut self, buffer: &mut RelayBuffer) {
+        buffer.forget(self.mark());
+        self.committed = buffer.committed();
+        if self.outbox.is_empty() && self.segments.is_empty() && !self.has_stopped() {
+            let (mut bytes, mut messages) = (0, 0);
+            for segment in buffer.from(self.next) {
+                self.segments.push_back(Source::Memory(segment.clone()));
+                bytes += segment.bytes;
+                messages += segment.events.len();
+                if bytes >= self.limits.publish_bytes_max || messages >= self.limits.publish_messages_max {
+                    break;
+                }
+            }
+            self.next += self.segments.len() as u64;
+        }
+        self.buffered = buffer.next_kept(self.next);
+    }
+
+    /// What to do at this monotonic time.
+    pub fn next(&mut self, now: Duration) -> RelayStep {
+        if let Some(step) = self.save_mark() {
+            return step;
+        }
+        if self.has_stopped() {
+            return RelayStep::Ended;
+        }
+        if let Some(until) = self.retry_at.filter(|at| now < *at) {
+            return RelayStep::Wait { until: Some(until) };
+        }
+        if self.retry_at.take().is_some()
+            && let Some(tracer) = &self.tracer
+        {
+            self.outbox.send_again(&**tracer);
+        }
+        if let Err((segment, error)) = self.fill() {
+            tracing::error!(error, segment, "a segment cannot be published");
+            // It is read again.
+            self.next = segment;
+            self.segments.clear();
+            let until = Some(self.fail(now));
+            return RelayStep::Wait { until };
+        }
+        if !self.outbox.call().is_empty() {
+            return RelayStep::Publish;
+        }
+        if let Some(step) = self.save_mark() {
+            return step;
+        }
+        if self.next > self.committed {
+            return RelayStep::Wait { until: None };
+        }
+        if self.buffered == Some(self.next) {
+            // It is in memory, and not taken yet.
+            return RelayStep::Wait { until: Some(now) };
+        }
+        let last = self.buffered.map_or(self.committed, |buffered| self.committed.min(buffered - 1));
+        let left = u32::try_from(last + 1 - self.next).unwrap_or(u32::MAX);
+        RelayStep::Read { from: self.next, segments_max: self.read_segments.min(left) }
+    }
+
+    /// Whether [`Relay::next`] would find something to do at this monotonic time.
+    pub fn has_work(&self, now: Duration, buffer: &RelayBuffer) -> bool {
+        let waits_for_retry = self.retry_at.is_some_and(|at| now < at);
+        let publishes = self.has_backlog(buffer.committed()) && !waits_for_retry;
+        self.saves_mark(buffer.committed()) || self.stopping || publishes
+    }
+
+    /// The monotonic time of the next try, if the last one failed.
+    pub fn retry_at(&self) -> Option<Duration> {
+        self.retry_at
+    }
+
+    /// The messages to be published: after a failure, what is left of them.
+    pub fn call(&self) -> &[Outgoing] {
+        self.outbox.call()
+    }
+
+    /// What the broker has answered to the call. After an error so many of its first messages are acknowledged.
+    pub fn published(&mut self, answer: Result<(), (usize, BrokerError)>, now: Duration) {
+        let (messages, error) = match answer {
+            Ok(()) => (self.outbox.call().len(), None),
+            Err((messages, error)) => (messages, Some(error)),
+        };
+        let ended = self.outbox.acknowledge(messages);
+        if let Some(tracer) = self.tracer.as_ref().filter(|_| !ended.is_empty()) {
+            let now = tracer.now();
+            tracer.ended(ended.into_iter().map(|span| crate::Span { ended: now, ..span }).collect());
+        }
+        self.observer.published(self.mark(), messages);
+        let Some(error) = error else {
+            self.failures = 0;
+            return;
+        };
+        tracing::warn!(%error, segment = self.mark() + 1, "publishing failed");
+        self.observer.broker_failed(&error);
+        if messages > 0 {
+            self.failures = 0;
+        }
+        self.fail(now);
+        if injected("mark-before-ack") {
+            self.outbox.acknowledge(usize::MAX);
+        }
+        if injected("part-for-whole") && messages > 0 {
+            self.outbox.take_part_for_whole();
+        }
+        if injected("retry-out-of-order") {
+            self.outbox.send_first_last();
+        }
+    }
+
+    /// What the log has from [`RelayStep::Read`] on.
+    pub fn read(&mut self, segments: Result<Vec<Segment>, StoreError>, now: Duration) {
+        let none = || StoreError::Corrupt("the log has no such segment".to_owned());
+        match segments.and_then(|segments| Ok((segments.last().ok_or_else(none)?.number, segments))) {
+            Ok((last, segments)) => {
+                let bytes: usize = segments.iter().map(|segment| segment.blocks.len()).sum();
+                self.read_segments = if bytes > READ_BYTES_MAX {
+                    (self.read_segments / 2).max(1)
+                } else {
+                    (self.read_segments * 2).min(READ_SEGMENTS_MAX)
+                };
+                self.next = last + 1;
+                self.segments.extend(segments.into_iter().map(Source::Log));
+            }
+            Err(error) => {
+                tracing::warn!(%error, segment = self.next, "the log cannot be read");
+                self.fail(now);
+            }
+        }
+    }
+
+    /// Publishes nothing more: what is left is published after the next start. It saves its mark, and ends.
+    pub fn stop(&mut self) {
+        self.stopping = true;
+    }
+
+    /// Whether it publishes nothing more. Only a defect publishes its backlog after a stop.
+    fn has_stopped(&self) -> bool {
+        self.stopping && !(injected("stop-drains-backlog") && self.has_backlog(self.committed))
+    }
+
+    fn has_backlog(&self, committed: u64) -> bool {
+        !self.outbox.is_empty() || !self.segments.is_empty() || self.next <= committed
+    }
+
+    fn save_mark(&mut self) -> Option<RelayStep> {
+        self.saves_mark(self.committed).then(|| {
+            self.saved = self.mark();
+            RelayStep::SaveMark { segment: self.saved }
+        })
+    }
+
+    fn saves_mark(&self, committed: u64) -> bool {
+        let mark = self.mark();
+        let stopping = self.stopping && !injected("stop-forgets-mark");
+        mark > self.saved && (mark == committed || mark >= self.saved + self.limits.mark_every_segments || stopping)
+    }
+
+    /// Makes the call as large as it may be.
+    fn fill(&mut self) -> Result<(), (u64, String)> {
+        let bounds = (self.limits.publish_bytes_max, self.limits.publish_messages_max);
+        while !self.outbox.fill(bounds, self.tracer.as_ref()) {
+            let Some(segment) = self.segments.pop_front() else { break };
+            let (number, messages) = self.encode(&segment);
+            self.outbox.push(number, messages.map_err(|error| (number, error))?);
+        }
+        Ok(())
+    }
+
+    fn encode(&self, segment: &Source) -> (u64, Result<Vec<Encoded>, String>) {
+        let encode = |envelope: &_| Encoded::new(&self.topic_prefix, envelope, self.tracer.as_ref());
+        match segment {
+            Source::Memory(segment) => {
+                let emitted = segment.events.iter().filter(|event| !event.heard);
+                let encoded = emitted.map(|event: &Logged| {
+                    let raw = event.envelope.to_raw().map_err(|error| error.to_string())?;
+                    encode(&raw)
+                });
+                (segment.number, encoded.collect())
+            }
+            Source::Log(segment) => {
+                let events = segment.read(&self.store_name).map_err(|error| error.to_string());
+                let encoded = events.and_then(|events| {
+                    events.iter().filter(|event| !event.heard).map(|event| encode(&event.envelope)).collect()
+                });
+                (segment.number, encoded)
+            }
+        }
+    }
+
+    /// Waits before the next try.
+    fn fail(&mut self, now: Duration) -> Duration {
+        self.failures = self.failures.saturating_add(1);
+        let at = now + RETRY.after(self.failures, &self.store_name);
+        self.retry_at = Some(at);
+        at
+    }
+}
+
+/// The mark in the store. Without it everything would be published again.
+fn saved_mark(reader: &dyn Reader) -> Result<u64, StoreError> {
+    let row = reader.load(RelayRow::TABLE, &[RelayRow::BROKER.as_key()])?.pop().flatten();
+    let row = row.map(|row| RelayRow::from_row(&row.values)).transpose();
+    let row = row.map_err(|error| StoreError::Corrupt(format!("the mark of the relay: {error}")))?;
+    Ok(row.map_or(0, |row| row.segment))
+}
+
+/// The topic of the events that one service emits.
+pub(crate) fn topic(prefix: &str, service: &str) -> String {
+    format!("{prefix}.{service}")
+}

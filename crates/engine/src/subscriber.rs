@@ -1,0 +1,329 @@
+//! The subscriber: receives the events of other stores, and acknowledges them once their effect is committed. It is a
+//! state machine without a thread, a clock and I/O: [`Subscriber::next`] says what to do, its caller does it and reports
+//! how it went. `runtime/subscriber.rs` does so on a thread, the simulator a step at a time.
+
+use std::{sync::Arc, time::Duration};
+
+use tradewind_events::{Envelope, Registry};
+
+use crate::{
+    Backoff, Heard, Limits, Message, Observer, Receipt, Tracer, injected,
+    ports::{BrokerError, Incoming, Position},
+    trace,
+};
+
+/// Messages taken from the broker at a time.
+const POLL_MAX: usize = 500;
+
+/// How long one poll waits at most; acknowledgements go out in between. A subscriber without room polls this often, which
+/// keeps its membership alive.
+const POLL_WAIT: Duration = Duration::from_millis(50);
+
+/// How many bytes a message is expected to have, when it is decided how many are polled: so many at first, and no fewer
+/// than the latter.
+const MESSAGE_BYTES_FIRST: usize = 1024 * 1024;
+const MESSAGE_BYTES_MIN: usize = 64 * 1024;
+
+const RETRY: Backoff = Backoff { first: Duration::from_millis(100), most: Duration::from_secs(10) };
+
+/// One subscription at a broker, seen from the engine. Polling and acknowledging take turns, whatever fails: polling is
+/// what connects again.
+pub struct Subscriber {
+    /// Its number, which its receipts carry.
+    number: usize,
+    registry: Registry,
+    limits: Limits,
+    observer: Arc<dyn Observer>,
+    tracer: Option<Arc<dyn Tracer>>,
+    /// Received, and not committed yet: messages and their bytes.
+    uncommitted: (usize, usize),
+    /// Committed, and not acknowledged yet.
+    committed: Vec<Position>,
+    /// How large a message is expected to be, in bytes, from those that came last.
+    message_bytes: usize,
+    polling: Attempts,
+    acknowledging: Attempts,
+    /// It has polled since the last acknowledgement.
+    polled: bool,
+    /// It has polled without taking anything.
+    idles: bool,
+    catching_up: CatchingUp,
+    stop: Stop,
+}
+
+/// What a subscriber is made of.
+pub struct SubscriberSetup {
+    /// Its number among the subscriptions of the engine.
+    pub number: usize,
+    pub registry: Registry,
+    pub limits: Limits,
+    pub observer: Arc<dyn Observer>,
+}
+
+/// What to do next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SubscriberStep {
+    /// Acknowledge [`Subscriber::committed`]; then [`Subscriber::acknowledged`].
+    Acknowledge,
+    /// Poll at most `max` messages and wait for them no longer than `wait`; then [`Subscriber::polled`].
+    Poll { max: usize, wait: Duration },
+    /// Ask the broker whether all was handed out that was there at the start; then [`Subscriber::caught_up`].
+    AskCaughtUp,
+    /// Nothing, until this monotonic time or until something is committed.
+    Wait { until: Duration },
+    /// Drop the subscription, which leaves the group. There is no step after it.
+    Leave,
+}
+
+/// One kind of call, as far as it fails.
+#[derive(Default)]
+struct Attempts {
+    /// Since the last success.
+    failures: u32,
+    /// The monotonic time of the next one.
+    at: Duration,
+}
+
+/// Whether all was handed out that was there at the start.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum CatchingUp {
+    No,
+    /// It polls before it asks again.
+    Polls,
+    Asks,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stop {
+    No,
+    /// It takes nothing more, and waits for receipts.
+    Waits,
+    /// No receipt comes any more. It leaves as soon as everything is acknowledged, and at this monotonic time at the
+    /// latest.
+    Leaves {
+        until: Duration,
+    },
+}
+
+impl Subscriber {
+    pub fn new(setup: SubscriberSetup) -> Self {
+        Self {
+            number: setup.number,
+            registry: setup.registry,
+            limits: setup.limits,
+            tracer: setup.observer.tracer(),
+            observer: setup.observer,
+            uncommitted: (0, 0),
+            committed: Vec::new(),
+            message_bytes: MESSAGE_BYTES_FIRST,
+            polling: Attempts::default(),
+            acknowledging: Attempts::default(),
+            polled: true,
+            idles: false,
+            catching_up: CatchingUp::Polls,
+            stop: Stop::No,
+        }
+    }
+
+    /// What to do at this monotonic time. `has_room` is [`crate::Core::takes_received`].
+    pub fn next(&mut self, now: Duration, has_room: bool) -> SubscriberStep {
+        let acknowledges = !self.committed.is_empty() && self.polled && self.acknowledging.at <= now;
+        match self.stop {
+            Stop::Leaves { until } if self.committed.is_empty() || until <= now => return SubscriberStep::Leave,
+            _ if acknowledges => return SubscriberStep::Acknowledge,
+            _ => {}
+        }
+        if self.catching_up == CatchingUp::Asks && self.stop == Stop::No {
+            return SubscriberStep::AskCaughtUp;
+        }
+        if self.polling.at <= now && self.may_poll() {
+            let max = if has_room { self.room() } else { 0 };
+            self.idles = max == 0;
+            return SubscriberStep::Poll { max, wait: if max == 0 { Duration::ZERO } else { POLL_WAIT } };
+        }
+        SubscriberStep::Wait { until: self.waits_until() }
+    }
+
+    /// The monotonic time from which it takes messages, as far as the engine has room; none when it takes no more.
+    pub fn takes_messages_at(&self) -> Option<Duration> {
+        (self.room() > 0 && self.may_poll()).then_some(self.polling.at)
+    }
+
+    /// The monotonic time from which it has something to do though no message comes.
+    pub fn has_work_at(&self) -> Option<Duration> {
+        let acknowledges_at = if self.polled { self.acknowledging.at } else { self.polling.at };
+        let acknowledges_at = (!self.committed.is_empty()).then_some(acknowledges_at);
+        match self.stop {
+            Stop::Leaves { until } => Some(acknowledges_at.map_or(Duration::ZERO, |at| at.min(until))),
+            Stop::No | Stop::Waits => acknowledges_at,
+        }
+    }
+
+    /// Whether it has not seen yet all that was there at the start.
+    pub fn is_catching_up(&self) -> bool {
+        self.catching_up != CatchingUp::No
+    }
+
+    /// The monotonic time before which [`Subscriber::next`] says [`SubscriberStep::Wait`].
+    pub fn waits_until(&self) -> Duration {
+        let mut until = self.polling.at;
+        if !self.committed.is_empty() && self.polled {
+            until = until.min(self.acknowledging.at);
+        }
+        if let Stop::Leaves { until: leaves_at } = self.stop {
+            until = until.min(leaves_at);
+        }
+        until
+    }
+
+    /// Messages whose effect is committed, and that the broker does not know to be: to be acknowledged.
+    pub fn committed(&self) -> &[Position] {
+        &self.committed
+    }
+
+    /// Messages that are received and not committed, and their bytes.
+    pub fn uncommitted(&self) -> (usize, usize) {
+        self.uncommitted
+    }
+
+    /// These messages are committed.
+    pub fn commit(&mut self, receipts: impl IntoIterator<Item = Receipt>) {
+        for receipt in receipts {
+            let (messages, bytes) = self.uncommitted;
+            self.uncommitted = (messages.saturating_sub(1), bytes.saturating_sub(receipt.bytes));
+            if !injected("ack-before-commit") {
+                self.committed.push(receipt.position);
+            }
+        }
+        if self.polling.failures == 0 {
+            // There is room again.
+            self.polling.at = Duration::ZERO;
+        }
+    }
+
+    /// How the broker has answered to [`SubscriberStep::Acknowledge`]. After an error the same ones are acknowledged
+    /// again.
+    pub fn acknowledged(&mut self, answer: Result<(), BrokerError>, now: Duration) {
+        match answer {
+            Ok(()) => {
+                self.committed.clear();
+                self.acknowledging = Attempts::default();
+            }
+            Err(error) => {
+                tracing::warn!(%error, messages = self.committed.len(), "received events cannot be acknowledged");
+                self.observer.broker_failed(&error);
+                self.acknowledging.fail(now);
+            }
+        }
+        // Polling is next.
+        self.polled = !self.may_poll();
+    }
+
+    /// What has come. Gives the messages for the core, in their order.
+    pub fn polled(&mut self, messages: Result<Vec<Incoming>, BrokerError>, now: Duration) -> Vec<Message> {
+        self.polled = true;
+        match messages {
+            Ok(messages) => {
+                self.polling = Attempts { failures: 0, at: if self.idles { now + POLL_WAIT } else { Duration::ZERO } };
+                if self.catching_up == CatchingUp::Polls {
+                    self.catching_up = CatchingUp::Asks;
+                }
+                self.receive(messages)
+            }
+            Err(error) => {
+                self.fail_polling(&error, now);
+                Vec::new()
+            }
+        }
+    }
+
+    /// How the broker has answered to [`SubscriberStep::AskCaughtUp`]. `true` once: when all was handed out that was
+    /// there at the start.
+    pub fn caught_up(&mut self, answer: Result<bool, BrokerError>, now: Duration) -> bool {
+        self.catching_up = CatchingUp::Polls;
+        match answer {
+            Ok(true) => {
+                self.catching_up = CatchingUp::No;
+                return true;
+            }
+            Ok(false) => {}
+            Err(error) => self.fail_polling(&error, now),
+        }
+        false
+    }
+
+    /// Takes nothing more. It goes on to acknowledge what is committed.
+    pub fn stop(&mut self) {
+        if self.stop == Stop::No {
+            self.stop = Stop::Waits;
+        }
+    }
+
+    /// The engine commits nothing more: it acknowledges what is committed, if the broker takes it in time, and leaves.
+    pub fn leave(&mut self, now: Duration) {
+        let until = now + self.limits.broker_stop_wait;
+        if injected("stop-forgets-receipts") {
+            self.committed.clear();
+        }
+        if !matches!(self.stop, Stop::Leaves { .. }) {
+            self.stop = Stop::Leaves { until };
+        }
+        // The last chance does not wait for a backoff.
+        self.acknowledging.at = self.acknowledging.at.min(now);
+        self.polling.at = self.polling.at.min(now);
+    }
+
+    /// Only a defect polls no more because an acknowledgement has failed.
+    fn may_poll(&self) -> bool {
+        self.acknowledging.failures == 0 || !injected("failed-ack-stops-polling")
+    }
+
+    /// How many messages it may poll. What cannot be acknowledged counts as well.
+    fn room(&self) -> usize {
+        let (messages, bytes) = (self.uncommitted.0 + self.committed.len(), self.uncommitted.1);
+        if self.stop != Stop::No {
+            return 0;
+        }
+        let left = self.limits.received_max().saturating_sub(messages);
+        let bytes_left = self.limits.received_bytes_max.saturating_sub(bytes);
+        left.min(bytes_left.div_ceil(self.message_bytes)).min(POLL_MAX)
+    }
+
+    fn receive(&mut self, messages: Vec<Incoming>) -> Vec<Message> {
+        if let Some(largest) = messages.iter().map(|message| message.body.len()).max() {
+            self.message_bytes = largest.max(self.message_bytes / 2).max(MESSAGE_BYTES_MIN);
+        }
+        messages.into_iter().map(|message| self.message(message)).collect()
+    }
+
+    fn message(&mut self, incoming: Incoming) -> Message {
+        let bytes = incoming.body.len();
+        self.uncommitted = (self.uncommitted.0 + 1, self.uncommitted.1 + bytes);
+        if injected("ack-before-commit") {
+            self.committed.push(incoming.position.clone());
+        }
+        match Envelope::from_json(&incoming.body, &self.registry) {
+            Err(error) => Message::Undecodable { incoming, reason: error.to_string(), subscription: self.number },
+            Ok(mut envelope) => {
+                if let Some(tracer) = &self.tracer {
+                    trace::heard(&**tracer, &mut envelope, &incoming);
+                }
+                let receipt = Receipt { subscription: self.number, position: incoming.position, bytes };
+                Message::Heard(Heard { envelope: Arc::new(envelope), receipt: Some(receipt) })
+            }
+        }
+    }
+
+    fn fail_polling(&mut self, error: &BrokerError, now: Duration) {
+        tracing::warn!(%error, "the subscription failed");
+        self.observer.broker_failed(error);
+        self.polling.fail(now);
+    }
+}
+
+impl Attempts {
+    fn fail(&mut self, now: Duration) {
+        self.failures = self.failures.saturating_add(1);
+        self.at = now + RETRY.after(self.failures, "subscription");
+    }
+}

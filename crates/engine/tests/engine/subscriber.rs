@@ -1,0 +1,313 @@
+//! The subscriber by hand: with a broker in memory, and a clock that is moved by hand.
+
+use std::{sync::Arc, time::Duration};
+
+use tradewind_engine::{
+    Heard, Limits, Message, Receipt, Subscriber, SubscriberSetup, SubscriberStep,
+    ports::{Broker, Outgoing, Subscription},
+};
+use tradewind_events::id;
+use tradewind_testkit::{BrokerFaults, BrokerKind, MemoryBroker};
+
+use crate::toy::{self, Happened};
+
+/// A subscriber with its subscription. What it receives waits to be committed.
+struct Bench {
+    broker: MemoryBroker,
+    subscription: Option<Box<dyn Subscription>>,
+    subscriber: Subscriber,
+    now: Duration,
+    has_room: bool,
+    received: Vec<Message>,
+    /// The bounds of the polls, and how many acknowledgements were tried.
+    polls: Vec<usize>,
+    acknowledgements: usize,
+    caught_up: usize,
+    /// When it has last polled in vain: the time, and what had happened until then.
+    polled_in_vain: Option<(Duration, usize, usize)>,
+    events: usize,
+}
+
+impl Bench {
+    fn new(limits: Limits) -> Self {
+        let broker = MemoryBroker::of(BrokerKind::Log);
+        let subscription = broker.subscribe("m", &["test.far".to_owned()]).expect("the broker is there");
+        let setup = SubscriberSetup { number: 0, registry: toy::registry(), limits, observer: Arc::new(()) };
+        Self {
+            broker,
+            subscription: Some(subscription),
+            subscriber: Subscriber::new(setup),
+            now: Duration::ZERO,
+            has_room: true,
+            received: Vec::new(),
+            polls: Vec::new(),
+            acknowledgements: 0,
+            caught_up: 0,
+            polled_in_vain: None,
+            events: 0,
+        }
+    }
+
+    fn faults(&self, faults: BrokerFaults) {
+        self.broker.set_faults(faults);
+    }
+
+    /// Events of this many bytes are published by another store.
+    fn publish(&mut self, events: usize, bytes: usize) {
+        for _ in 0..events {
+            self.events += 1;
+            let happened = Happened { name: id(&format!("e{}", self.events)), after: None };
+            let mut body = toy::stage().envelope(&format!("far-{}", self.events), happened).to_json().expect("JSON");
+            body.resize(body.len().max(bytes), b' ');
+            let topic = "test.far".to_owned();
+            self.broker.inject(Outgoing { topic, key: "k".to_owned(), headers: Vec::new(), body });
+        }
+    }
+
+    /// Does the next step; `None` when that is to wait, or the subscription has ended.
+    fn step(&mut self) -> Option<()> {
+        let subscription = self.subscription.as_mut()?;
+        match self.subscriber.next(self.now, self.has_room) {
+            SubscriberStep::Acknowledge => {
+                self.acknowledgements += 1;
+                let answer = subscription.acknowledge(self.subscriber.committed());
+                self.subscriber.acknowledged(answer, self.now);
+            }
+            SubscriberStep::Poll { max, .. } => {
+                self.polls.push(max);
+                let messages = subscription.poll(max, Duration::ZERO);
+                let came = messages.as_ref().map_or(0, Vec::len);
+                self.received.extend(self.subscriber.polled(messages, self.now));
+                // It would poll for ever.
+                let polled_at = (self.now, self.acknowledgements, self.caught_up);
+                if came == 0 && self.polled_in_vain.replace(polled_at) == Some(polled_at) {
+                    return None;
+                }
+            }
+            SubscriberStep::AskCaughtUp => {
+                let answer = subscription.caught_up();
+                self.caught_up += usize::from(self.subscriber.caught_up(answer, self.now));
+            }
+            SubscriberStep::Wait { .. } => return None,
+            SubscriberStep::Leave => self.subscription = None,
+        }
+        Some(())
+    }
+
+    fn runs(&mut self) {
+        while self.step().is_some() {}
+    }
+
+    /// So many of the messages that were received first are committed.
+    fn commits(&mut self, messages: usize) {
+        let receipts: Vec<Receipt> = self.received.drain(..messages).filter_map(receipt).collect();
+        assert_eq!(receipts.len(), messages);
+        self.subscriber.commit(receipts);
+    }
+
+    fn passes(&mut self, seconds: u64) {
+        self.now += Duration::from_secs(seconds);
+    }
+}
+
+fn receipt(message: Message) -> Option<Receipt> {
+    match message {
+        Message::Heard(Heard { receipt, .. }) => receipt,
+        Message::Undecodable { incoming, subscription, .. } => {
+            Some(Receipt { subscription, position: incoming.position, bytes: incoming.body.len() })
+        }
+        _ => None,
+    }
+}
+
+#[test]
+fn what_is_committed_is_acknowledged_and_nothing_else() {
+    let mut bench = Bench::new(Limits::default());
+    bench.publish(5, 0);
+    bench.runs();
+    assert_eq!((bench.received.len(), bench.broker.owed("m"), bench.acknowledgements), (5, 5, 0));
+    bench.commits(3);
+    bench.runs();
+    assert_eq!((bench.broker.owed("m"), bench.subscriber.committed()), (2, &[][..]));
+}
+
+#[test]
+fn a_failed_acknowledgement_does_not_stop_polling() {
+    let mut bench = Bench::new(Limits::default());
+    bench.publish(1, 0);
+    bench.runs();
+    bench.commits(1);
+    bench.faults(BrokerFaults { acknowledging_fails: true, ..BrokerFaults::default() });
+    bench.publish(1, 0);
+    bench.runs();
+    assert_eq!((bench.acknowledgements, bench.received.len()), (1, 1), "the next event has come all the same");
+    for nth in 2..6 {
+        let polls = bench.polls.len();
+        bench.passes(10);
+        bench.runs();
+        assert_eq!(bench.acknowledgements, nth, "it tries again after a while");
+        assert!(bench.polls.len() > polls, "and polls in between");
+    }
+    bench.faults(BrokerFaults::default());
+    bench.passes(10);
+    bench.runs();
+    assert_eq!(bench.broker.owed("m"), 1);
+}
+
+#[test]
+fn events_that_cannot_be_acknowledged_are_bounded_and_polling_goes_on() {
+    let limits = Limits { intake_max: 40, ..Limits::default() };
+    let mut bench = Bench::new(limits);
+    bench.faults(BrokerFaults { acknowledging_fails: true, ..BrokerFaults::default() });
+    bench.publish(100, 0);
+    for _ in 0..20 {
+        bench.runs();
+        bench.commits(bench.received.len());
+        bench.passes(10);
+    }
+    assert_eq!(bench.subscriber.committed().len(), 10);
+    assert_eq!(bench.polls.last(), Some(&0));
+    bench.faults(BrokerFaults::default());
+    for _ in 0..20 {
+        bench.passes(10);
+        bench.runs();
+        bench.commits(bench.received.len());
+    }
+    assert_eq!(bench.broker.owed("m"), 0);
+}
+
+#[test]
+fn a_subscriber_takes_its_share_of_messages_and_no_more() {
+    let limits = Limits { intake_max: 400, ..Limits::default() };
+    let mut bench = Bench::new(limits);
+    bench.publish(1_000, 0);
+    bench.runs();
+    assert_eq!(bench.received.len(), 100);
+    assert_eq!(bench.polls.last(), Some(&0), "it stays a member");
+    let polls = bench.polls.len();
+    bench.runs();
+    assert_eq!(bench.polls.len(), polls, "and does not spin");
+    bench.commits(30);
+    bench.runs();
+    assert_eq!(bench.received.len(), 100);
+}
+
+#[test]
+fn large_messages_are_bounded_by_their_bytes() {
+    let mut bench = Bench::new(Limits::default());
+    bench.publish(200, 512 * 1024);
+    let mut most = 0;
+    while bench.broker.owed("m") > 0 {
+        bench.runs();
+        most = most.max(bench.subscriber.uncommitted().1);
+        assert_eq!(bench.subscriber.uncommitted().0, bench.received.len());
+        bench.commits(1);
+        bench.runs();
+    }
+    assert_eq!(most, 8 * 1_024 * 1_024);
+}
+
+#[test]
+fn messages_that_are_suddenly_larger_exceed_the_bound_once() {
+    let mut bench = Bench::new(Limits::default());
+    bench.publish(600, 0);
+    bench.runs();
+    bench.commits(600);
+    bench.publish(300, 512 * 1_024);
+    bench.runs();
+    // It has expected 64 KiB a message.
+    assert_eq!((bench.received.len(), bench.polls.last()), (128, Some(&0)));
+    bench.commits(120);
+    bench.runs();
+    assert_eq!(bench.received.len(), 16);
+}
+
+#[test]
+fn a_full_engine_takes_nothing_and_stays_a_member() {
+    let mut bench = Bench::new(Limits::default());
+    bench.publish(3, 0);
+    bench.has_room = false;
+    bench.runs();
+    assert_eq!((bench.received.len(), &*bench.polls), (0, &[0][..]));
+    bench.passes(1);
+    bench.has_room = true;
+    bench.runs();
+    assert_eq!(bench.received.len(), 3);
+}
+
+#[test]
+fn after_a_failed_poll_it_waits_and_polls_again() {
+    let mut bench = Bench::new(Limits::default());
+    bench.faults(BrokerFaults { down: true, ..BrokerFaults::default() });
+    bench.publish(1, 0);
+    bench.runs();
+    bench.runs();
+    assert_eq!(bench.polls.len(), 1);
+    bench.faults(BrokerFaults::default());
+    bench.passes(1);
+    bench.runs();
+    assert_eq!(bench.received.len(), 1);
+}
+
+#[test]
+fn it_tells_once_that_it_has_caught_up() {
+    let mut bench = Bench::new(Limits { intake_max: 8, ..Limits::default() });
+    bench.publish(3, 0);
+    bench.runs();
+    assert_eq!((bench.received.len(), bench.caught_up), (2, 1), "the past ended before it joined");
+    bench.commits(2);
+    bench.runs();
+    assert_eq!(bench.caught_up, 1);
+}
+
+#[test]
+fn a_stop_takes_nothing_more_and_acknowledges_the_last_receipts_before_it_leaves() {
+    let mut bench = Bench::new(Limits::default());
+    bench.publish(5, 0);
+    bench.runs();
+    bench.subscriber.stop();
+    bench.publish(5, 0);
+    bench.passes(1);
+    bench.runs();
+    assert_eq!(bench.received.len(), 5);
+    bench.commits(4);
+    bench.subscriber.leave(bench.now);
+    bench.runs();
+    assert!(bench.subscription.is_none());
+    assert_eq!(bench.broker.owed("m"), 6);
+}
+
+#[test]
+fn a_stop_does_not_wait_for_ever_for_a_broker_that_takes_no_acknowledgement() {
+    let limits = Limits { broker_stop_wait: Duration::from_secs(2), ..Limits::default() };
+    let mut bench = Bench::new(limits);
+    bench.publish(1, 0);
+    bench.runs();
+    bench.commits(1);
+    bench.faults(BrokerFaults { acknowledging_fails: true, ..BrokerFaults::default() });
+    bench.runs();
+    bench.subscriber.stop();
+    bench.subscriber.leave(bench.now);
+    for _ in 0..19 {
+        bench.now += Duration::from_millis(100);
+        bench.runs();
+        assert!(bench.subscription.is_some());
+    }
+    assert!(bench.acknowledgements >= 3, "{} tries", bench.acknowledgements);
+    bench.now += Duration::from_millis(100);
+    bench.runs();
+    assert!(bench.subscription.is_none());
+}
+
+#[test]
+fn bytes_that_nobody_understands_go_on_as_they_came() {
+    let mut bench = Bench::new(Limits::default());
+    let body = b"{ not json".to_vec();
+    let headers = Vec::new();
+    bench.broker.inject(Outgoing { topic: "test.far".to_owned(), key: "k".to_owned(), headers, body: body.clone() });
+    bench.runs();
+    assert!(matches!(&*bench.received, [Message::Undecodable { incoming, .. }] if incoming.body == body));
+    bench.commits(1);
+    bench.runs();
+    assert_eq!((bench.broker.owed("m"), bench.subscriber.uncommitted()), (0, (0, 0)));
+}
