@@ -58,4 +58,6 @@ pub use time::{EngineTime, Moment, SLEW_PARTS};
 pub use trace::{HandleStep, MessageKind, Span, Step, TraceContext, Tracer};
 pub use tradewind_macros::{Command, Entity};
 pub use uow::{Said, UnitOfWork, Uow};
-pub use work::{Answered, Audit, CommandMessage, Context, Heard, Message, Prune, Receipt, Reply, TriedJob, TryOutcome};
+pub use work::{
+    Answered, Audit, CommandMessage, Context, Heard, Message, Prune, Receipt, Reply, TriedJob, TryOutcome, Undecodable,
+};

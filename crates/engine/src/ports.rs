@@ -5,7 +5,9 @@ mod clock;
 mod ids;
 mod store;
 
-pub use broker::{Broker, BrokerError, Incoming, Outgoing, Position, Subscription};
+pub use broker::{
+    Broker, BrokerError, BrokerMessage, Bytes, HeaderValue, Incoming, Position, Properties, Subscription,
+};
 pub use clock::{Clock, Reading, SystemClock};
 pub use ids::{Ids, UuidV7};
 pub use store::{

@@ -11,7 +11,7 @@ use tradewind_events::AsKey;
 
 use crate::{
     Backoff, Entity, Limits, Logged, Observer, Tracer, injected,
-    ports::{BrokerError, Outgoing, Reader, StoreError},
+    ports::{BrokerError, BrokerMessage, Reader, StoreError},
     segment::Segment,
     tables::RelayRow,
 };
@@ -188,7 +188,7 @@ impl Relay {
     }
 
     /// The messages to be published: after a failure, what is left of them.
-    pub fn call(&self) -> &[Outgoing] {
+    pub fn call(&self) -> &[BrokerMessage] {
         self.outbox.call()
     }
 

@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 use tradewind_events::{Envelope, Registry};
 
 use crate::{
-    Backoff, Heard, Limits, Message, Observer, Receipt, Tracer, injected,
+    Backoff, Heard, Limits, Message, Observer, Receipt, Tracer, Undecodable, injected,
     ports::{BrokerError, Incoming, Position},
     trace,
 };
@@ -290,23 +290,26 @@ impl Subscriber {
     }
 
     fn receive(&mut self, messages: Vec<Incoming>) -> Vec<Message> {
-        if let Some(largest) = messages.iter().map(|message| message.body.len()).max() {
+        if let Some(largest) = messages.iter().map(|incoming| incoming.message.bytes()).max() {
             self.message_bytes = largest.max(self.message_bytes / 2).max(MESSAGE_BYTES_MIN);
         }
         messages.into_iter().map(|message| self.message(message)).collect()
     }
 
     fn message(&mut self, incoming: Incoming) -> Message {
-        let bytes = incoming.body.len();
+        let bytes = incoming.message.bytes();
         self.uncommitted = (self.uncommitted.0 + 1, self.uncommitted.1 + bytes);
         if injected("ack-before-commit") {
             self.committed.push(incoming.position.clone());
         }
-        match Envelope::from_json(&incoming.body, &self.registry) {
-            Err(error) => Message::Undecodable { incoming, reason: error.to_string(), subscription: self.number },
+        match Envelope::from_json(incoming.message.body(), &self.registry) {
+            Err(error) => {
+                let (reason, subscription) = (error.to_string(), self.number);
+                Message::Undecodable(Box::new(Undecodable { incoming, reason, subscription }))
+            }
             Ok(mut envelope) => {
                 if let Some(tracer) = &self.tracer {
-                    trace::heard(&**tracer, &mut envelope, &incoming);
+                    trace::heard(&**tracer, &mut envelope, &incoming.message);
                 }
                 let receipt = Receipt { subscription: self.number, position: incoming.position, bytes };
                 Message::Heard(Heard { envelope: Arc::new(envelope), receipt: Some(receipt) })

@@ -138,8 +138,9 @@ pub struct DeadLetterRow {
     pub state: DeadLetterState,
     /// Bytes as they came: the envelope in JSON for an event.
     pub message: Arc<[u8]>,
-    /// JSON object of the broker's headers.
-    pub headers: Option<Arc<str>>,
+    /// JSON of the [`crate::ports::BrokerMessage`] that a broker delivered, without its body; none for what came
+    /// from no broker, or could be decoded.
+    pub record: Option<Arc<str>>,
     /// Where it stood at the broker.
     pub position: Option<Arc<str>>,
     /// The dead letter that this one is an edit of.

@@ -9,7 +9,7 @@ use tradewind_events::{Envelope, Id, Subject};
 
 use crate::{
     Cause, Committed, Handled,
-    ports::{Incoming, Outgoing},
+    ports::{BrokerMessage, HeaderValue},
 };
 
 /// The header of a broker's message that says when it was sent, in nanoseconds since 1970. Only traced ones have it.
@@ -240,30 +240,34 @@ pub(crate) fn settled(tracer: &dyn Tracer, batch: &mut Committed, written_in: Op
 
 /// An event goes to a broker: its message carries the context of that, beside the one in its envelope, which never
 /// changes. The span ends with the acknowledgement.
-pub(crate) fn publish(tracer: &dyn Tracer, said: TraceContext, message: &mut Outgoing, event_id: Id) -> Span {
+pub(crate) fn publish(tracer: &dyn Tracer, said: TraceContext, message: &mut BrokerMessage, event_id: Id) -> Span {
     let now = tracer.now();
     let step = Step::Publish { topic: message.topic.clone(), event_id };
     let span = Span::after(tracer, said, (now, now), step);
-    message.headers.push((TRACEPARENT.to_owned(), span.context.to_string()));
-    message.headers.push((SENT_AT.to_owned(), now.to_string()));
+    message.headers.push((TRACEPARENT.to_owned(), text(&span.context)));
+    message.headers.push((SENT_AT.to_owned(), text(&now)));
     span
 }
 
 /// A message of [`publish`] is sent once more: the wait for its broker begins now. Its span goes on.
-pub(crate) fn publish_again(tracer: &dyn Tracer, message: &mut Outgoing) {
+pub(crate) fn publish_again(tracer: &dyn Tracer, message: &mut BrokerMessage) {
     for (_, sent_at) in message.headers.iter_mut().filter(|(name, _)| name == SENT_AT) {
-        *sent_at = tracer.now().to_string();
+        *sent_at = text(&tracer.now());
     }
 }
 
+fn text(value: &impl ToString) -> HeaderValue {
+    HeaderValue::Text(value.to_string().as_str().into())
+}
+
 /// A broker has brought an event: what follows from it follows from the wait for it.
-pub(crate) fn heard(tracer: &dyn Tracer, envelope: &mut Envelope, incoming: &Incoming) {
+pub(crate) fn heard(tracer: &dyn Tracer, envelope: &mut Envelope, message: &BrokerMessage) {
     let Some(said) = envelope.traceparent.as_deref().and_then(TraceContext::sampled) else { return };
-    let header = |name: &str| incoming.headers.iter().find(|(known, _)| known == name).map(|(_, text)| text.as_str());
-    let sent = header(TRACEPARENT).and_then(TraceContext::sampled).filter(|sent| sent.trace_id == said.trace_id);
+    let sent =
+        message.header(TRACEPARENT).and_then(TraceContext::sampled).filter(|sent| sent.trace_id == said.trace_id);
     let now = tracer.now();
-    let sent_at = header(SENT_AT).and_then(|text| text.parse().ok()).unwrap_or(now);
-    let step = Step::WaitBroker { topic: incoming.topic.clone(), event_id: envelope.id.clone() };
+    let sent_at = message.header(SENT_AT).and_then(|text| text.parse().ok()).unwrap_or(now);
+    let step = Step::WaitBroker { topic: message.topic.clone(), event_id: envelope.id.clone() };
     let span = Span::after(tracer, sent.unwrap_or(said), (sent_at, now), step);
     envelope.traceparent = Some(span.context.to_string().into());
     tracer.ended(vec![span]);

@@ -60,11 +60,7 @@ pub enum Message {
     /// From a broker.
     Heard(Heard),
     /// From a broker, and nothing that we understand.
-    Undecodable {
-        incoming: Incoming,
-        reason: String,
-        subscription: usize,
-    },
+    Undecodable(Box<Undecodable>),
     /// A timer may be due: its row's key.
     Timer(Key),
     /// A worker has tried a job.
@@ -82,7 +78,7 @@ pub enum Message {
 impl Message {
     /// Whether a broker has delivered it.
     pub(crate) fn is_received(&self) -> bool {
-        matches!(self, Self::Heard(_) | Self::Undecodable { .. })
+        matches!(self, Self::Heard(_) | Self::Undecodable(_))
     }
 }
 
@@ -99,6 +95,22 @@ pub struct CommandMessage {
 pub(crate) enum Target {
     Service { service: &'static str, name: &'static str, key: Option<Id>, command: Box<dyn Any + Send + Sync> },
     Operator(Operator),
+}
+
+/// A message that a broker delivered and that is no event which this build can read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Undecodable {
+    pub incoming: Incoming,
+    pub reason: String,
+    /// The number of the subscription that received it.
+    pub subscription: usize,
+}
+
+impl Undecodable {
+    pub fn receipt(&self) -> Receipt {
+        let (position, bytes) = (self.incoming.position.clone(), self.incoming.message.bytes());
+        Receipt { subscription: self.subscription, position, bytes }
+    }
 }
 
 /// An event from another store.
@@ -226,10 +238,7 @@ impl Item {
     pub fn receipt(&self) -> Option<Receipt> {
         match &self.message {
             Message::Heard(heard) => heard.receipt.clone(),
-            Message::Undecodable { incoming, subscription, .. } => {
-                let (position, bytes) = (incoming.position.clone(), incoming.body.len());
-                Some(Receipt { subscription: *subscription, position, bytes })
-            }
+            Message::Undecodable(undecodable) => Some(undecodable.receipt()),
             _ => None,
         }
     }

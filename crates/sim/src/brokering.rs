@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tradewind_engine::{
     Message, RelayStep, SubscriberStep,
-    ports::{BrokerError, Outgoing, Reader},
+    ports::{BrokerError, BrokerMessage, Reader},
     segment::event_address,
 };
 use tradewind_events::Id;
@@ -73,8 +73,8 @@ impl World {
         }
     }
 
-    fn send(&mut self, from: usize, message: Outgoing) {
-        let id = serde_json::from_slice::<serde_json::Value>(&message.body).ok();
+    fn send(&mut self, from: usize, message: BrokerMessage) {
+        let id = serde_json::from_slice::<serde_json::Value>(message.body()).ok();
         let id = id.as_ref().and_then(|body| Id::new(body["id"].as_str()?).ok());
         let Some(id) = id.filter(|id| self.judge_publishing(from, id)) else {
             return self.violate(format!("a message of {}", self.nodes[from].name), "has no id of its store");
@@ -134,10 +134,10 @@ impl World {
                     _ => format!("{name} receives a message that it cannot read"),
                 }
             });
-            if let Message::Undecodable { incoming, reason, .. } = &message
-                && self.network.whole(nth, position(&incoming.position)).is_none()
+            if let Message::Undecodable(undecodable) = &message
+                && self.network.whole(nth, position(&undecodable.incoming.position)).is_none()
             {
-                unreadable = Some(format!("cannot be read again: {reason}"));
+                unreadable = Some(format!("cannot be read again: {}", undecodable.reason));
             }
             if let Some(engine) = &mut self.nodes[nth].engine {
                 engine.core.accept(message);

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use tradewind_engine::ports::{Incoming, Outgoing, Position};
+use tradewind_engine::ports::{BrokerMessage, Incoming, Position};
 use tradewind_events::{Id, Timestamp};
 
 use crate::{
@@ -20,7 +20,7 @@ use crate::{
 pub struct Parcel {
     /// Of the event in it.
     event_id: Id,
-    message: Arc<Outgoing>,
+    message: Arc<BrokerMessage>,
     /// Not delivered before this.
     ready_at: Timestamp,
     /// Delivered and not acknowledged.
@@ -56,7 +56,7 @@ pub struct Network {
     unordered: bool,
     delay_ms_max: u64,
     /// What arrived broken, by store and position.
-    garbled: BTreeMap<(usize, u64), Arc<Outgoing>>,
+    garbled: BTreeMap<(usize, u64), Arc<BrokerMessage>>,
     /// A message comes again no longer than this after its effect, by the time of its store.
     repeats_for: Duration,
     /// When the effect of an event was committed in a store, by the time of that.
@@ -82,7 +82,7 @@ impl Network {
     }
 
     /// A message is published to a store.
-    pub fn send(&mut self, to: usize, (event_id, message): (&Id, &Arc<Outgoing>), now: Timestamp) {
+    pub fn send(&mut self, to: usize, (event_id, message): (&Id, &Arc<BrokerMessage>), now: Timestamp) {
         let parcel = Parcel {
             event_id: event_id.clone(),
             message: Arc::clone(message),
@@ -148,17 +148,13 @@ impl Network {
             }
             parcel.out = true;
             self.delivered += 1;
-            let message = &parcel.message;
-            let bytes = if parcel.garbled { message.body.len() / 2 } else { message.body.len() };
-            deliveries.push(Incoming {
-                topic: message.topic.clone(),
-                key: Some(message.key.clone()),
-                headers: message.headers.clone(),
-                body: message.body[..bytes].to_vec(),
-                position: Position(position.to_string()),
-            });
+            let mut message = BrokerMessage::clone(&parcel.message);
             if parcel.garbled {
-                self.garbled.insert((to, position), Arc::clone(message));
+                message.body = message.body.map(|body| body[..body.len() / 2].to_vec());
+            }
+            deliveries.push(Incoming { message, position: Position(position.to_string()) });
+            if parcel.garbled {
+                self.garbled.insert((to, position), Arc::clone(&parcel.message));
             }
         }
         deliveries
@@ -255,7 +251,7 @@ impl Network {
 
     /// The body of what arrived broken at this position.
     pub fn whole(&self, to: usize, position: u64) -> Option<Arc<[u8]>> {
-        self.garbled.get(&(to, position)).map(|message| message.body.as_slice().into())
+        self.garbled.get(&(to, position)).map(|message| message.body().into())
     }
 
     /// Messages that no store has acknowledged.

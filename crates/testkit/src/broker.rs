@@ -4,12 +4,12 @@
 mod groups;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use tradewind_engine::ports::{Broker, BrokerError, Incoming, Outgoing, Position, Subscription};
+use tradewind_engine::ports::{Broker, BrokerError, BrokerMessage, Incoming, Position, Subscription};
 
 use groups::{Group, Membership};
 
@@ -56,12 +56,27 @@ pub struct BrokerFaults {
 #[derive(Default)]
 struct State {
     kind: BrokerKind,
-    topics: BTreeMap<String, Vec<Outgoing>>,
+    topics: BTreeMap<String, Vec<BrokerMessage>>,
     groups: BTreeMap<String, Group>,
     retention: Option<Duration>,
     faults: BrokerFaults,
     members: u64,
     publish_calls: usize,
+}
+
+impl BrokerKind {
+    /// What the real ones have no place for.
+    fn cannot_carry(self, message: &BrokerMessage) -> Option<&'static str> {
+        let mut names = BTreeSet::new();
+        match self {
+            Self::Log if message.routing_key.is_some() => Some("a routing key"),
+            Self::Log if !message.properties.are_absent() => Some("a property"),
+            Self::Log if message.headers.iter().any(|(_, value)| !value.is_plain()) => Some("a typed header"),
+            Self::Queues if message.body.is_none() => Some("a body that is absent"),
+            Self::Queues if !message.headers.iter().all(|(name, _)| names.insert(name)) => Some("a header twice"),
+            Self::Log | Self::Queues => None,
+        }
+    }
 }
 
 impl MemoryBroker {
@@ -86,7 +101,7 @@ impl MemoryBroker {
     }
 
     /// Everything that was published to a topic.
-    pub fn published(&self, topic: &str) -> Vec<Outgoing> {
+    pub fn published(&self, topic: &str) -> Vec<BrokerMessage> {
         self.state().topics.get(topic).cloned().unwrap_or_default()
     }
 
@@ -135,7 +150,7 @@ impl MemoryBroker {
     }
 
     /// A message that no engine has published.
-    pub fn inject(&self, message: Outgoing) {
+    pub fn inject(&self, message: BrokerMessage) {
         self.state().topics.entry(message.topic.clone()).or_default().push(message);
         self.0.1.notify_all();
     }
@@ -150,9 +165,12 @@ impl State {
         if self.faults.down { Err(BrokerError::Unavailable("it is down".to_owned())) } else { Ok(()) }
     }
 
-    fn take(&mut self, message: &Outgoing) -> Result<(), BrokerError> {
-        if message.body.len() > MEMORY_BODY_BYTES_MAX {
-            return Err(BrokerError::Refused(format!("a body of {} bytes is too large", message.body.len())));
+    fn take(&mut self, message: &BrokerMessage) -> Result<(), BrokerError> {
+        if message.body().len() > MEMORY_BODY_BYTES_MAX {
+            return Err(BrokerError::Refused(format!("a body of {} bytes is too large", message.body().len())));
+        }
+        if let Some(what) = self.kind.cannot_carry(message) {
+            return Err(BrokerError::Refused(format!("{what} cannot be carried")));
         }
         let heard = self.groups.values().any(|group| group.hears(&message.topic));
         if self.kind == BrokerKind::Queues && !heard {
@@ -164,7 +182,7 @@ impl State {
 }
 
 impl Broker for MemoryBroker {
-    fn publish(&mut self, messages: &[Outgoing]) -> Result<(), (usize, BrokerError)> {
+    fn publish(&mut self, messages: &[BrokerMessage]) -> Result<(), (usize, BrokerError)> {
         let mut state = self.state();
         state.publish_calls += 1;
         self.0.1.notify_all();

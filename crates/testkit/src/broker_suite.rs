@@ -12,7 +12,7 @@ mod publishing;
 
 use std::time::Duration;
 
-use tradewind_engine::ports::{Broker, Incoming, Outgoing, Position, Subscription};
+use tradewind_engine::ports::{Broker, BrokerMessage, Incoming, Position, Subscription};
 
 pub use content::*;
 pub use delivery::*;
@@ -40,7 +40,7 @@ pub trait BrokerUnderTest {
     fn set_reachable(&self, reachable: bool);
 
     /// A message that it refuses for good.
-    fn refused(&self) -> Outgoing;
+    fn refused(&self) -> BrokerMessage;
 
     fn differences(&self) -> Differences;
 }
@@ -64,6 +64,10 @@ pub enum Manner {
     KeepsPositions,
     /// A message that no group would hear is refused.
     RefusesTheUnheard,
+    /// A message is a record of a log: a body may be absent, a header may repeat or be null, its time has milliseconds.
+    KeepsRecords,
+    /// A message is routed: it has a routing key, properties and typed headers, and its time has seconds.
+    RoutesMessages,
 }
 
 impl Differences {
@@ -88,7 +92,8 @@ macro_rules! broker_suite {
             only_one_member_of_a_group_gets_a_message,
             what_a_member_held_that_is_gone_goes_to_another,
             a_group_hears_only_its_topics,
-            bodies_headers_and_keys_come_as_they_were,
+            what_a_message_carries_comes_as_it_was,
+            what_cannot_be_carried_is_refused,
             no_two_messages_have_one_position,
             publishing_nothing_is_no_error,
             what_could_not_be_published_is_published_again_in_order,
@@ -155,7 +160,7 @@ impl Ear {
     /// Polls until this body has come.
     fn hears_until(&mut self, body: &str) -> Vec<Incoming> {
         let mut heard = Vec::new();
-        while heard.last().is_none_or(|last: &Incoming| last.body != body.as_bytes()) {
+        while heard.last().is_none_or(|last: &Incoming| last.message.body() != body.as_bytes()) {
             let more = self.subscription.poll(1, self.quiet).unwrap_or_default();
             assert!(heard.len() < TRIES, "{body} does not come: {:?}", bodies(&heard));
             heard.extend(more);
@@ -189,17 +194,17 @@ fn topic(broker: &dyn BrokerUnderTest, name: &str) -> String {
     topic
 }
 
-fn message(topic: &str, key: &str, body: &str) -> Outgoing {
-    Outgoing { topic: topic.to_owned(), key: key.to_owned(), headers: Vec::new(), body: body.as_bytes().to_vec() }
+fn message(topic: &str, key: &str, body: &str) -> BrokerMessage {
+    BrokerMessage::new(topic, body).with_key(key)
 }
 
 /// Messages of one key with these bodies.
-fn messages(topic: &str, bodies: &[&str]) -> Vec<Outgoing> {
+fn messages(topic: &str, bodies: &[&str]) -> Vec<BrokerMessage> {
     bodies.iter().map(|body| message(topic, "key", body)).collect()
 }
 
 /// Publishes, and again what was not acknowledged, as the relay does.
-fn publishes(broker: &mut dyn Broker, messages: &[Outgoing]) {
+fn publishes(broker: &mut dyn Broker, messages: &[BrokerMessage]) {
     let mut done = 0;
     for _ in 0..TRIES {
         match broker.publish(&messages[done..]) {
@@ -214,7 +219,7 @@ fn publishes(broker: &mut dyn Broker, messages: &[Outgoing]) {
 }
 
 fn bodies(messages: &[Incoming]) -> Vec<String> {
-    messages.iter().map(|message| String::from_utf8_lossy(&message.body).into_owned()).collect()
+    messages.iter().map(|incoming| String::from_utf8_lossy(incoming.message.body()).into_owned()).collect()
 }
 
 /// Each body once, where it came first.

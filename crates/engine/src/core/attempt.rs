@@ -138,7 +138,7 @@ impl Core {
             (TaskKind::Root, None) => match message {
                 Message::Command(command) => self.command(command),
                 Message::Heard(heard) => self.hear(heard),
-                Message::Undecodable { incoming, reason, .. } => Ok(self.bury_undecodable(incoming, reason)),
+                Message::Undecodable(undecodable) => self.bury_undecodable(&undecodable.incoming, &undecodable.reason),
                 Message::Timer(key) => self.fire(key),
                 Message::Tried(tried) => self.tried(tried),
                 Message::Unpark(id) => Ok(Success::then(TaskKind::Unpark(id.clone()))),

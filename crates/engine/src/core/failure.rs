@@ -192,7 +192,7 @@ impl Core {
             died_at: self.work.now,
             state: DeadLetterState::Dead,
             message: Arc::from([]),
-            headers: None,
+            record: None,
             position: None,
             edited_from: None,
             segment: 0,
@@ -245,24 +245,23 @@ impl Core {
     }
 
     /// A message that a broker brought and nobody can read: kept as it came.
-    pub(super) fn bury_undecodable(&mut self, incoming: &Incoming, reason: &str) -> Success {
-        let headers: serde_json::Map<String, serde_json::Value> =
-            incoming.headers.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect();
-        let key = incoming.key.as_deref().unwrap_or_default();
+    pub(super) fn bury_undecodable(&mut self, incoming: &Incoming, reason: &str) -> Result<Success, Stop> {
+        let message = &incoming.message;
+        let key = String::from_utf8_lossy(message.key.as_ref().map_or(&[], |key| &key.0));
         let dead = DeadLetterRow {
-            message: incoming.body.as_slice().into(),
-            headers: Some(serde_json::Value::Object(headers).to_string().into()),
+            message: message.body().into(),
+            record: Some(serde_json::to_string(message).map_err(Stop::broken)?.into()),
             position: Some(incoming.position.0.as_str().into()),
             ..self.blank_dead(&Headline {
                 consumer: &BROKER,
                 kind: DeadLetterKind::Event,
-                name: &incoming.topic,
-                message_key: key,
+                name: &message.topic,
+                message_key: &key,
                 reason,
             })
         };
         self.work.put(dead);
-        Success::default()
+        Ok(Success::default())
     }
 
     /// A row that belongs to a dead letter cannot be read (the message's inbox, a counter, what is parked). What came from
@@ -305,7 +304,7 @@ impl Core {
                     return self.bury_parked(&row, reason);
                 }
             }
-            Message::Undecodable { incoming, .. } => return Ok(self.bury_undecodable(incoming, reason)),
+            Message::Undecodable(undecodable) => return self.bury_undecodable(&undecodable.incoming, reason),
             Message::Timer(key) => {
                 if let Some(timer) = self.work.get::<TimerRow>(key.clone())? {
                     self.work.delete::<TimerRow>(key.clone());

@@ -7,7 +7,9 @@
 //! |---|---|---|
 //! | topic | topic | durable exchange |
 //! | group | consumer group | one durable quorum queue a group, bound to its topics, with a single active consumer |
-//! | key | key, by which the producer chooses the partition | header; the queue keeps the order of all |
+//! | [`BrokerMessage::key`] | the record's key, by which the producer chooses the partition | header `x-tradewind-key`; the queue keeps the order of all |
+//! | not carried, and refused | routing key, properties, headers of other types than text and null | a body that is absent, a header's name twice |
+//! | time | the record's, in milliseconds | the property `timestamp`, in seconds |
 //! | [`Broker::publish`] | idempotent producer, `acks=all`; counts the delivery reports without a hole before them | `mandatory`, with confirms; counts the confirms without a hole before them; a return comes before its confirm |
 //! | [`BrokerError::Refused`] | too large, not authorized, no such topic | returned, nacked, larger than the frame limits allow |
 //! | position | `topic/partition/offset` | `queue/channel/tag`, with a number for each channel that was opened |
@@ -20,14 +22,18 @@
 //! A rebalance is no error: what was handed out and belongs to another member now may still be acknowledged, without
 //! effect, and its effect is dropped by the other's inbox.
 
+mod message;
+
 use std::time::Duration;
+
+pub use message::{BrokerMessage, Bytes, HeaderValue, Properties};
 
 /// The sending side.
 pub trait Broker: Send {
     /// Publishes in this order and returns when all are acknowledged, within a bounded time. After an error the count
     /// says how many of the first are known to be; the others may be there or not, and are published again: at least
     /// once. With [`BrokerError::Refused`] the message at that count, or one after it, is at fault.
-    fn publish(&mut self, messages: &[Outgoing]) -> Result<(), (usize, BrokerError)>;
+    fn publish(&mut self, messages: &[BrokerMessage]) -> Result<(), (usize, BrokerError)>;
 
     /// Hears the topics as one consumer group; only one member of a group gets a message. It does not wait for
     /// the broker: polling does, and connects again after every error. What is published after the first poll without
@@ -58,24 +64,10 @@ pub trait Subscription: Send {
     fn caught_up(&mut self) -> Result<bool, BrokerError>;
 }
 
-/// A message to publish.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outgoing {
-    pub topic: String,
-    /// Orders it among messages of the same key.
-    pub key: String,
-    /// Each name once; their order means nothing.
-    pub headers: Vec<(String, String)>,
-    pub body: Vec<u8>,
-}
-
 /// A message as a broker delivered it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Incoming {
-    pub topic: String,
-    pub key: Option<String>,
-    pub headers: Vec<(String, String)>,
-    pub body: Vec<u8>,
+    pub message: BrokerMessage,
     pub position: Position,
 }
 

@@ -4,11 +4,11 @@ use std::{collections::VecDeque, sync::Arc};
 
 use tradewind_events::{Id, RawEnvelope};
 
-use crate::{Span, TraceContext, Tracer, ports::Outgoing, trace};
+use crate::{Span, TraceContext, Tracer, ports::BrokerMessage, trace};
 
 /// Messages in the order of the log. The first of them are the call: what the broker gets at once.
 pub(super) struct Outbox {
-    call: Vec<Outgoing>,
+    call: Vec<BrokerMessage>,
     call_bytes: usize,
     /// Of traced messages of the call, with their places in it. A span ends when its message is acknowledged.
     spans: Vec<(usize, Span)>,
@@ -22,26 +22,20 @@ pub(super) struct Outbox {
 
 /// An event as a message.
 pub(super) struct Encoded {
-    message: Outgoing,
+    message: BrokerMessage,
     /// The context of its event, if it is traced.
     traced: Option<(TraceContext, Id)>,
 }
 
 impl Encoded {
     pub fn new(prefix: &str, envelope: &RawEnvelope, tracer: Option<&Arc<dyn Tracer>>) -> Result<Self, String> {
-        let message = Outgoing {
-            topic: super::topic(prefix, &envelope.source),
-            key: envelope.key.as_str().to_owned(),
-            headers: vec![("content-type".to_owned(), "application/cloudevents+json; charset=utf-8".to_owned())],
-            body: serde_json::to_vec(envelope).map_err(|error| error.to_string())?,
-        };
+        let body = serde_json::to_vec(envelope).map_err(|error| error.to_string())?;
+        let message = BrokerMessage::new(super::topic(prefix, &envelope.source), body)
+            .with_key(envelope.key.as_str())
+            .with_header("content-type", "application/cloudevents+json; charset=utf-8");
         let context = trace::traced(tracer, envelope.traceparent.as_ref()).map(|(_, context)| context);
         Ok(Self { message, traced: context.map(|context| (context, envelope.id.clone())) })
     }
-}
-
-fn bytes(message: &Outgoing) -> usize {
-    message.body.len() + message.key.len() + message.topic.len()
 }
 
 impl Outbox {
@@ -64,7 +58,7 @@ impl Outbox {
         self.complete(0);
     }
 
-    pub fn call(&self) -> &[Outgoing] {
+    pub fn call(&self) -> &[BrokerMessage] {
         &self.call
     }
 
@@ -80,7 +74,7 @@ impl Outbox {
     /// Moves what fits into the call, at least one message. `true` when nothing more would fit.
     pub fn fill(&mut self, (bytes_max, messages_max): (usize, usize), tracer: Option<&Arc<dyn Tracer>>) -> bool {
         while let Some(next) = self.later.front() {
-            let call_bytes = self.call_bytes + bytes(&next.message);
+            let call_bytes = self.call_bytes + next.message.bytes();
             if !self.call.is_empty() && (call_bytes > bytes_max || self.call.len() >= messages_max) {
                 return true;
             }
@@ -97,7 +91,7 @@ impl Outbox {
     /// The broker has acknowledged so many of the first messages of the call; gives their spans back.
     pub fn acknowledge(&mut self, messages: usize) -> Vec<Span> {
         let messages = messages.min(self.call.len());
-        self.call_bytes -= self.call.drain(..messages).map(|message| bytes(&message)).sum::<usize>();
+        self.call_bytes -= self.call.drain(..messages).map(|message| message.bytes()).sum::<usize>();
         let ended = self.spans.extract_if(.., |(nth, _)| *nth < messages).map(|(_, span)| span).collect();
         for (nth, _) in &mut self.spans {
             *nth -= messages;

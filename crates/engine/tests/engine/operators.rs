@@ -1,9 +1,9 @@
 //! What operators do: pause and resume, redrive, edit, discard.
 
 use tradewind_engine::{
-    Limits, Message,
+    Limits, Message, Undecodable,
     operator::Action,
-    ports::{Incoming, Position, Reader},
+    ports::{BrokerMessage, Incoming, Position, Reader},
     tables::{AuditRow, CounterRow, DeadLetterRow, DeadLetterState},
 };
 use tradewind_events::{id, row_key};
@@ -73,14 +73,10 @@ fn a_dead_letter_is_redriven_to_the_consumer_that_failed_at_most_once() {
 #[test]
 fn bytes_that_nobody_understood_are_heard_once_they_are_edited() {
     let mut stage = toy::stage();
-    let incoming = Incoming {
-        topic: "t.far".to_owned(),
-        key: None,
-        headers: Vec::new(),
-        body: b"{".to_vec(),
-        position: Position("t.far/0".to_owned()),
-    };
-    stage.accept(Message::Undecodable { incoming, reason: "no JSON".to_owned(), subscription: 0 });
+    let message = BrokerMessage::new("t.far", "{");
+    let incoming = Incoming { message, position: Position("t.far/0".to_owned()) };
+    let reason = "no JSON".to_owned();
+    stage.accept(Message::Undecodable(Box::new(Undecodable { incoming, reason, subscription: 0 })));
     stage.run();
     let dead = stage.dead_letters()[0].id.clone();
     let healthy = stage.envelope("e1", Happened { name: id("a"), after: None }).to_json().unwrap();

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tradewind_engine::{
     CommandMessage, Heard, Limits, Logged, Message, Relay, RelayBuffer, RelaySetup, RelayStep, StoredAnswer,
-    ports::{Broker, Outgoing, Reader},
+    ports::{Broker, BrokerMessage, Reader},
 };
 use tradewind_events::id;
 use tradewind_testkit::{BrokerFaults, MemoryBroker, Stage};
@@ -99,14 +99,14 @@ impl Bench {
         while self.step().is_some() {}
     }
 
-    fn published(&self) -> Vec<Outgoing> {
+    fn published(&self) -> Vec<BrokerMessage> {
         self.broker.published("test.tally")
     }
 
     /// The totals that were published, in their order.
     fn totals(&self) -> Vec<i64> {
-        let total = |message: &Outgoing| {
-            let body: serde_json::Value = serde_json::from_slice(&message.body).expect("JSON");
+        let total = |message: &BrokerMessage| {
+            let body: serde_json::Value = serde_json::from_slice(message.body()).expect("JSON");
             body["data"]["total"].as_i64().expect("a number")
         };
         self.published().iter().map(total).collect()
@@ -178,7 +178,7 @@ fn a_call_has_no_more_bytes_than_it_may_and_a_larger_message_goes_alone() {
     let mut bench = Bench::new(Limits { publish_bytes_max: 10_000, ..Limits::default() });
     (0..100).for_each(|_| bench.commits(1));
     bench.runs();
-    let bytes: usize = bench.published().iter().map(|message| message.body.len()).sum();
+    let bytes: usize = bench.published().iter().map(BrokerMessage::bytes).sum();
     let calls = bench.broker.publish_calls();
     assert!(calls >= bytes.div_ceil(10_000) && calls <= bytes.div_ceil(5_000), "{bytes} bytes in {calls} calls");
 }

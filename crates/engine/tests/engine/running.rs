@@ -7,7 +7,7 @@ use std::sync::{
 
 use tradewind_engine::{
     CommandMessage, Context, Limits, StoredAnswer, TryOutcome, Worker,
-    ports::{CommitError, Outgoing, Reader, StoreError},
+    ports::{BrokerMessage, CommitError, Reader, StoreError},
     tables::{CounterRow, DeadLetterRow, InboxRow, ParkedRow, RelayRow},
 };
 use tradewind_events::{Id, id, row_key};
@@ -176,7 +176,7 @@ fn a_backlog_at_the_broker_does_not_refuse_commands() {
     let text = String::from_utf8(body).unwrap();
     for nth in 0..50_000 {
         let body = text.replace("\"id\":\"e\"", &format!("\"id\":\"e{nth}\"")).into_bytes();
-        broker.inject(Outgoing { topic: "test.far".to_owned(), key: "b".to_owned(), headers: Vec::new(), body });
+        broker.inject(BrokerMessage::new("test.far", body).with_key("b"));
     }
     let both = Plan {
         registry: toy::registry(),
@@ -224,7 +224,7 @@ fn an_engine_that_is_full_still_acknowledges_what_it_has_kept() {
     .start();
     let too_early = Happened { name: id("a"), after: Some(id("b")) };
     let body = toy::stage().envelope("e1", too_early).to_json().unwrap();
-    broker.inject(Outgoing { topic: "test.far".to_owned(), key: "a".to_owned(), headers: Vec::new(), body });
+    broker.inject(BrokerMessage::new("test.far", body).with_key("a"));
     broker.wait_until_settled("m");
     assert_eq!(full.store().rows(<ParkedRow as tradewind_engine::Entity>::TABLE).len(), 1);
     assert_eq!(full.ask(add("a", 1)).unwrap_err().code(), "unavailable");
@@ -255,19 +255,16 @@ fn messages_that_were_not_acknowledged_come_again_after_a_crash_and_change_nothi
 #[test]
 fn bytes_that_nobody_understands_are_kept_as_they_came_and_the_stream_goes_on() {
     let broker = MemoryBroker::new();
-    broker.inject(Outgoing {
-        topic: "test.tally".to_owned(),
-        key: "k".to_owned(),
-        headers: vec![("h".to_owned(), "v".to_owned())],
-        body: b"{ not json".to_vec(),
-    });
+    let undecodable = BrokerMessage::new("test.tally", "{ not json").with_key([255, 0]).with_header("h", [254]);
+    broker.inject(undecodable.clone());
     let (first, heard) = (tally(&broker, MemoryStore::new()), mirror(&broker, MemoryStore::new()));
     first.ask(add("a", 1)).unwrap();
     heard.wait_for::<Image>(id("a"), |image| image.total == 1);
     let rows = heard.store().rows(<DeadLetterRow as tradewind_engine::Entity>::TABLE);
     let dead = <DeadLetterRow as tradewind_engine::Entity>::from_row(&rows[0].values).unwrap();
     assert_eq!((&*dead.message, dead.position.as_deref()), (b"{ not json".as_slice(), Some("test.tally/0")));
-    assert_eq!(dead.headers.as_deref(), Some(r#"{"h":"v"}"#));
+    let record: BrokerMessage = serde_json::from_str(dead.record.as_deref().unwrap()).unwrap();
+    assert_eq!(BrokerMessage { body: Some(dead.message.to_vec()), ..record }, undecodable);
 }
 
 #[test]

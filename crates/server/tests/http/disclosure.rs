@@ -1,7 +1,7 @@
 //! Dead letters: what is personal in them is masked, and shown by an action that stands in the audit trail.
 
 use serde_json::{Value, json};
-use tradewind_engine::ports::Outgoing;
+use tradewind_engine::ports::BrokerMessage;
 
 use crate::{
     client::{Client, Reply},
@@ -10,10 +10,9 @@ use crate::{
 
 /// A message of identity that the second store cannot handle.
 async fn dies(town: &Town, body: &[u8]) -> String {
-    let topic = "town.identity".to_owned();
     let door = second(town);
     let before = dead(&door).await.len();
-    town.broker.inject(Outgoing { topic, key: "k".to_owned(), headers: Vec::new(), body: body.to_vec() });
+    town.broker.inject(BrokerMessage::new("town.identity", body).with_key([255]).with_header("x", "ada"));
     loop {
         let dead = dead(&door).await;
         if dead.len() > before {
@@ -46,10 +45,10 @@ async fn what_is_personal_in_a_dead_letter_is_shown_for_a_reason_alone() {
     // An event under the name of a service that lives in the store where it arrives.
     let published = town.broker.published("town.identity");
     let registered = published.iter().find(|message| {
-        let text = String::from_utf8_lossy(&message.body);
+        let text = String::from_utf8_lossy(message.body());
         text.contains("user.registered") && text.contains("ada@example.org")
     });
-    let mut envelope: Value = serde_json::from_slice(&registered.unwrap().body).unwrap();
+    let mut envelope: Value = serde_json::from_slice(registered.unwrap().body()).unwrap();
     envelope["id"] = json!("forged-1");
     let source = envelope["source"].as_str().unwrap().replace("identity", "shipping");
     envelope["source"] = json!(source);
@@ -77,6 +76,9 @@ async fn what_is_personal_in_a_dead_letter_is_shown_for_a_reason_alone() {
     let raw = disclosed(&door, &unreadable, "once", "ticket 17").await;
     assert_eq!(message(&raw)["email"], "ada@example.org");
     assert!(disclosed(&door, &binary, "once", "ticket 17").await.field("message_hex").starts_with("ff20616461"));
+    let record = &disclosed(&door, &binary, "once", "ticket 17").await.json()["record"];
+    let expected = json!({"topic": "town.identity", "key": {"base64": "/w=="}, "headers": [["x", {"text": "ada"}]]});
+    assert_eq!(*record, expected);
 
     let trail = door.get("/v1/operations/audit").await.expect(200).json();
     let told: Vec<_> = trail["items"]

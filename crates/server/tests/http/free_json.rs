@@ -1,7 +1,7 @@
 //! Free-form JSON: what is accepted comes back as the same text, from everywhere, and the rest is refused.
 
 use serde_json::{Value, json};
-use tradewind_engine::ports::Outgoing;
+use tradewind_engine::ports::BrokerMessage;
 
 use crate::{
     client::{Client, Reply},
@@ -127,13 +127,7 @@ fn created(attribute: &str) -> String {
 #[tokio::test]
 async fn an_event_that_would_change_is_a_dead_letter_and_its_edit_is_kept_as_it_is() {
     let town = Town::laid_out(TWO_STORES, &[]).await;
-    let key = "far".to_owned();
-    town.broker.inject(Outgoing {
-        topic: "town.inventory".into(),
-        key,
-        headers: vec![],
-        body: created("1e-400").into_bytes(),
-    });
+    town.broker.inject(BrokerMessage::new("town.inventory", created("1e-400")).with_key("far"));
     town.settles().await;
     let list = town.staff.get("/v1/operations/dead-letters").await.expect(200).json();
     let letter = &list["items"][0];

@@ -68,7 +68,7 @@ fn an_id_that_may_be_missing_is_packed_where_it_is_there() {
         died_at: Timestamp::from_millis(0),
         state: DeadLetterState::Dead,
         message: UUID.as_bytes()[..16].into(),
-        headers: None,
+        record: None,
         position: None,
         edited_from: None,
         segment: 0,

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use tradewind_engine::ports::{Incoming, Outgoing, Position};
+use tradewind_engine::ports::{BrokerMessage, Incoming, Position};
 
 use super::BrokerKind;
 
-type Topics = BTreeMap<String, Vec<Outgoing>>;
+type Topics = BTreeMap<String, Vec<BrokerMessage>>;
 
 /// A group of consumers.
 #[derive(Default)]
@@ -97,7 +97,7 @@ impl Group {
                     BrokerKind::Log => Position(format!("{topic}/{offset}")),
                     BrokerKind::Queues => Position(format!("{topic}/{offset}/{deliveries}")),
                 };
-                let incoming = incoming(&messages[offset], position.clone());
+                let incoming = Incoming { message: messages[offset].clone(), position: position.clone() };
                 to.copies.extend((0..=duplicates).map(|_| incoming.clone()));
                 out.insert(position, Out { member: to.member, topic: topic.clone(), offset });
             }
@@ -145,15 +145,5 @@ impl Mark {
             self.next += 1;
             offset
         })
-    }
-}
-
-fn incoming(message: &Outgoing, position: Position) -> Incoming {
-    Incoming {
-        topic: message.topic.clone(),
-        key: Some(message.key.clone()),
-        headers: message.headers.clone(),
-        body: message.body.clone(),
-        position,
     }
 }

@@ -18,7 +18,7 @@ pub fn messages_of_a_key_come_in_their_order(broker: &dyn BrokerUnderTest) {
     let mut streams: BTreeMap<_, Vec<String>> = BTreeMap::new();
     for heard in ear.takes(all.len()) {
         let body = bodies(std::slice::from_ref(&heard)).concat();
-        streams.entry((heard.topic, heard.key)).or_default().push(body);
+        streams.entry((heard.message.topic, heard.message.key)).or_default().push(body);
     }
     assert_eq!(streams.len(), 14);
     for (stream, heard) in streams {

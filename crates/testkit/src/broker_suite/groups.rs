@@ -59,7 +59,7 @@ pub fn a_group_hears_only_its_topics(broker: &dyn BrokerUnderTest) {
     assert_eq!(bodies(&ear.takes(1)), ["one"]);
     ear.hears_nothing();
     let mut heard = second.takes(2);
-    heard.sort_by(|left, right| left.body.cmp(&right.body));
+    heard.sort_by(|left, right| left.message.body().cmp(right.message.body()));
     assert_eq!(bodies(&heard), ["one", "other"]);
-    assert_eq!(heard.iter().map(|message| &*message.topic).collect::<Vec<_>>(), [&*one, &*other]);
+    assert_eq!(heard.iter().map(|heard| &*heard.message.topic).collect::<Vec<_>>(), [&*one, &*other]);
 }

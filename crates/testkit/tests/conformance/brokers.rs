@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tradewind_engine::ports::{Broker, Outgoing};
+use tradewind_engine::ports::{Broker, BrokerMessage};
 use tradewind_testkit::{
     BrokerFaults, BrokerKind, MEMORY_BODY_BYTES_MAX, MemoryBroker,
     broker_suite::{BrokerUnderTest, Differences, Manner},
@@ -24,15 +24,14 @@ impl BrokerUnderTest for InMemory {
         self.0.disconnect_all();
     }
 
-    fn refused(&self) -> Outgoing {
-        let body = vec![0; MEMORY_BODY_BYTES_MAX + 1];
-        Outgoing { topic: "topic".to_owned(), key: "key".to_owned(), headers: Vec::new(), body }
+    fn refused(&self) -> BrokerMessage {
+        BrokerMessage::new("topic", vec![0; MEMORY_BODY_BYTES_MAX + 1]).with_key("key")
     }
 
     fn differences(&self) -> Differences {
         let manners: &[Manner] = match self.1 {
-            BrokerKind::Log => &[Manner::HearsThePast, Manner::KeepsPositions],
-            BrokerKind::Queues => &[Manner::AcknowledgesSingly, Manner::RefusesTheUnheard],
+            BrokerKind::Log => &[Manner::HearsThePast, Manner::KeepsPositions, Manner::KeepsRecords],
+            BrokerKind::Queues => &[Manner::AcknowledgesSingly, Manner::RefusesTheUnheard, Manner::RoutesMessages],
         };
         Differences { manners, quiet: Duration::from_millis(5) }
     }

@@ -77,9 +77,10 @@ pub struct DeadLetterDisclosure {
     /// The message as it came, where it is no JSON: its bytes in hexadecimal.
     #[serde(skip_serializing_if = "Option::is_none")]
     message_hex: Option<String>,
-    /// The broker's headers.
+    /// What a broker delivered beside the message: topic, routing key, key, headers with their types, properties, time.
+    /// Bytes that are no UTF-8 are `{"base64": "…"}`; `tombstone` says that there was no message at all.
     #[serde(skip_serializing_if = "Option::is_none")]
-    headers: Option<serde_json::Value>,
+    record: Option<serde_json::Value>,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -186,10 +187,10 @@ impl DeadLetterDisclosure {
             id: Some(row.id.clone()),
             message_hex: message.is_none().then(|| hex(&row.message)),
             message,
-            headers: row
-                .headers
+            record: row
+                .record
                 .as_deref()
-                .map(|headers| serde_json::from_str(headers).unwrap_or_else(|_| headers.to_owned().into())),
+                .map(|record| serde_json::from_str(record).unwrap_or_else(|_| record.to_owned().into())),
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use serde_json::{Value, json};
+use tradewind_engine::ports::BrokerMessage;
 use tradewind_workers::provider::Forced;
 
 use super::{Auditor, INCIDENTS};
@@ -101,8 +102,7 @@ async fn dies(town: &Town, door: &Client, body: Value) -> String {
         letters["items"].as_array().unwrap().clone()
     };
     let before = dead().await.len();
-    let (topic, body) = ("town.identity".to_owned(), body.to_string().into_bytes());
-    town.broker.inject(tradewind_engine::ports::Outgoing { topic, key: "k".to_owned(), headers: Vec::new(), body });
+    town.broker.inject(BrokerMessage::new("town.identity", body.to_string()).with_key("k"));
     loop {
         let letters = dead().await;
         if letters.len() > before {
@@ -123,8 +123,8 @@ async fn messages_that_die_or_wait(auditor: &mut Auditor<'_>) {
     // An event under the name of a service that lives in the store where it arrives.
     let published = town.broker.published("town.identity");
     let registered =
-        published.iter().find(|message| String::from_utf8_lossy(&message.body).contains("user.registered"));
-    let mut envelope: Value = serde_json::from_slice(&registered.unwrap().body).unwrap();
+        published.iter().find(|message| String::from_utf8_lossy(message.body()).contains("user.registered"));
+    let mut envelope: Value = serde_json::from_slice(registered.unwrap().body()).unwrap();
     envelope["source"] = json!(envelope["source"].as_str().unwrap().replace("identity", "shipping"));
     for (action, path) in [
         ("dead_letters.disclose", "disclosure"),
