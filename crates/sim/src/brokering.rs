@@ -103,8 +103,9 @@ impl World {
     pub fn subscribe(&mut self, nth: usize) {
         let now = self.elapsed();
         let Some(engine) = &mut self.nodes[nth].engine else { return };
-        match engine.subscriber.next(now, engine.core.takes_received()) {
+        match engine.subscriber.next(now, engine.core.admission()) {
             SubscriberStep::Acknowledge => self.acknowledge(nth),
+            SubscriberStep::Release => self.release(nth),
             SubscriberStep::Poll { max, .. } => self.poll(nth, max),
             SubscriberStep::AskCaughtUp => {
                 let answer = !self.network.is_ready(nth, self.clock.true_time());
@@ -122,6 +123,18 @@ impl World {
         let Some(engine) = &mut self.nodes[nth].engine else { return };
         let delivered = self.network.poll(nth, most.min(max), now, engine.core.clock().now());
         let messages = engine.subscriber.polled(Ok(delivered), elapsed);
+        self.receive(nth, messages);
+    }
+
+    /// Its consumer was resumed: what the subscription has kept back goes on.
+    fn release(&mut self, nth: usize) {
+        let elapsed = self.elapsed();
+        let Some(engine) = &mut self.nodes[nth].engine else { return };
+        let messages = engine.subscriber.release(elapsed);
+        self.receive(nth, messages);
+    }
+
+    fn receive(&mut self, nth: usize, messages: Vec<Message>) {
         let mut unreadable = None;
         for message in messages {
             self.trace.note(|| {
@@ -131,6 +144,7 @@ impl World {
                         let envelope = &heard.envelope;
                         format!("{name} receives {} {} of {}", envelope.event.name(), envelope.id, envelope.key)
                     }
+                    Message::Command(_) => format!("{name} pauses its subscription"),
                     _ => format!("{name} receives a message that it cannot read"),
                 }
             });
@@ -138,6 +152,9 @@ impl World {
                 && self.network.whole(nth, position(&undecodable.incoming.position)).is_none()
             {
                 unreadable = Some(format!("cannot be read again: {}", undecodable.reason));
+            }
+            if matches!(message, Message::Command(_)) {
+                self.resume_later(nth);
             }
             if let Some(engine) = &mut self.nodes[nth].engine {
                 engine.core.accept(message);

@@ -41,11 +41,13 @@ pub(super) fn start(setup: Setup, mut parts: Parts) -> Result<Handle, StoreError
     let (observer, registry) = (Arc::clone(&setup.observer), setup.registry.clone());
     let store_name = Arc::clone(&setup.store_name);
     let mut core = Core::new(setup)?;
-    let relay = parts.broker.as_ref().map(|broker| {
-        let (topic_prefix, limits, observer) = (broker.topic_prefix.clone(), limits.clone(), Arc::clone(&observer));
-        Relay::new(RelaySetup { store_name, topic_prefix, limits, observer }, &*reader)
+    let relay = parts.broker.as_ref().map(|broker| RelaySetup {
+        store_name,
+        topic_prefix: broker.topic_prefix.clone(),
+        limits: limits.clone(),
+        observer: Arc::clone(&observer),
     });
-    let relay = relay.transpose()?;
+    let relay = relay.map(|setup| Relay::new(setup, &*reader)).transpose()?;
     let shared = Arc::new(Shared {
         input,
         segment: AtomicU64::new(reader.last_segment()?),
@@ -59,6 +61,7 @@ pub(super) fn start(setup: Setup, mut parts: Parts) -> Result<Handle, StoreError
         waiting: Waiting::default(),
         in_flight: AtomicUsize::new(0),
         parked: AtomicUsize::new(0),
+        admission: Mutex::new(core.admission()),
         published: AtomicU64::new(relay.as_ref().map_or(0, Relay::mark)),
         relays: relay.is_some(),
         held: Mutex::default(),
@@ -68,12 +71,7 @@ pub(super) fn start(setup: Setup, mut parts: Parts) -> Result<Handle, StoreError
         workers_ended: Mutex::default(),
         broker_threads: Mutex::default(),
     });
-    let wake = Arc::downgrade(&shared);
-    shared.clock.on_jump(Box::new(move || {
-        if let Some(shared) = wake.upgrade() {
-            shared.tell(Input::Wake);
-        }
-    }));
+    wake_on_jump(&shared);
     let (workers, workers_ended) = Workers::start(&shared, std::mem::take(&mut parts.workers));
     *shared.workers_ended.lock().unwrap_or_else(PoisonError::into_inner) = Some(workers_ended);
     let (relay, subscribers) = match (parts.broker.take(), relay) {
@@ -106,6 +104,16 @@ pub(super) fn start(setup: Setup, mut parts: Parts) -> Result<Handle, StoreError
     };
     spawn(&shared, "engine", move || engine.run());
     Ok(Handle(shared))
+}
+
+/// A jump of the wall clock wakes the loop.
+fn wake_on_jump(shared: &Arc<Shared>) {
+    let wake = Arc::downgrade(shared);
+    shared.clock.on_jump(Box::new(move || {
+        if let Some(shared) = wake.upgrade() {
+            shared.tell(Input::Wake);
+        }
+    }));
 }
 
 fn start_broker_threads(
