@@ -2,6 +2,7 @@
 //! time and chance but for its ports, so that a simulator can drive it step by step. `runtime.rs` gives it threads.
 
 mod attempt;
+mod backlogs;
 mod causes;
 mod consumers;
 mod deadlines;
@@ -40,6 +41,7 @@ use crate::{
 };
 
 pub(crate) use attempt::panic_text;
+use backlogs::Backlogs;
 pub(crate) use causes::pause_by_engine;
 use causes::{AllCauses, Counted};
 use drain::{Drain, Recent};
@@ -102,8 +104,7 @@ pub struct Core {
     names: Vec<KeyText>,
     speaker: Option<Speaker>,
     causes: AllCauses,
-    /// Why whoever drives the core holds deadlines, if they are held.
-    held: Option<&'static str>,
+    backlogs: Backlogs,
     /// When it was last asked what is due.
     looked_at: Timestamp,
 }
@@ -218,7 +219,7 @@ impl Core {
             names: setup.services.iter().map(|service| KeyText::from(&id(service.name))).collect(),
             speaker: None,
             causes: AllCauses::default(),
-            held: None,
+            backlogs: Backlogs::default(),
             looked_at: Timestamp::default(),
             services: setup.services,
             reader: setup.reader,
@@ -234,6 +235,7 @@ impl Core {
     /// has delivered; but not for a [`Message::Prune`]: that goes before the others, so that a full line does not hold it
     /// up.
     pub fn accept(&mut self, message: Message) {
+        self.makes_progress(&message);
         match message {
             Message::Prune(_) => self.intake.push_front(Item::new(message)),
             _ => self.intake.push_back(Item::new(message)),
@@ -242,6 +244,7 @@ impl Core {
 
     /// The same for one that was sent at this moment of the tracer; zero when nobody traces.
     pub(crate) fn accept_sent(&mut self, message: Message, sent_at: u64) {
+        self.makes_progress(&message);
         self.intake.push_back(Item { sent_at, ..Item::new(message) });
     }
 

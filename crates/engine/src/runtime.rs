@@ -120,8 +120,10 @@ enum Input {
     Message(Message, u64),
     /// The writer has done with the oldest batch.
     Wrote(Result<std::time::Duration, crate::ports::CommitError>),
-    /// A subscription has reached what was there when it started.
-    CaughtUp,
+    /// The subscription of this number has connected.
+    FellBehind(usize),
+    /// It has received all that was there when it connected.
+    CaughtUp(usize),
     /// The relay has saved its mark, and publishes nothing more.
     RelayEnded,
     Wake,

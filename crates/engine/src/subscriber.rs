@@ -53,6 +53,8 @@ pub struct Subscriber {
     /// It has polled without taking anything.
     idles: bool,
     catching_up: CatchingUp,
+    /// It has connected again, and nobody has asked since.
+    fell_behind: bool,
     brake: Brake,
     /// Received, and kept back by the brake: at most one poll.
     held: VecDeque<Incoming>,
@@ -77,7 +79,7 @@ pub enum SubscriberStep {
     Release,
     /// Poll at most `max` messages and wait for them no longer than `wait`; then [`Subscriber::polled`].
     Poll { max: usize, wait: Duration },
-    /// Ask the broker whether all was handed out that was there at the start; then [`Subscriber::caught_up`].
+    /// Ask the broker whether all was handed out that was there when it connected; then [`Subscriber::caught_up`].
     AskCaughtUp,
     /// Nothing, until this monotonic time or until something is committed.
     Wait { until: Duration },
@@ -103,7 +105,7 @@ struct Attempts {
     at: Duration,
 }
 
-/// Whether all was handed out that was there at the start.
+/// Whether all was handed out that was there when it connected.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum CatchingUp {
     No,
@@ -140,10 +142,15 @@ impl Subscriber {
             polled: true,
             idles: false,
             catching_up: CatchingUp::Polls,
+            fell_behind: true,
             brake: Brake::default(),
             held: VecDeque::new(),
             stop: Stop::No,
         }
+    }
+
+    pub fn number(&self) -> usize {
+        self.number
     }
 
     /// What to do at this monotonic time.
@@ -190,7 +197,7 @@ impl Subscriber {
         self.stop == Stop::No && self.brake.may_release(admission.resumes)
     }
 
-    /// Whether it has not seen yet all that was there at the start.
+    /// Whether it has not seen yet all that was there when it connected.
     pub fn is_catching_up(&self) -> bool {
         self.catching_up != CatchingUp::No
     }
@@ -259,6 +266,9 @@ impl Subscriber {
         self.polled = true;
         match messages {
             Ok(messages) => {
+                if self.polling.failures > 0 {
+                    (self.catching_up, self.fell_behind) = (CatchingUp::Polls, true);
+                }
                 self.polling = Attempts { failures: 0, at: if self.idles { now + POLL_WAIT } else { Duration::ZERO } };
                 if self.catching_up == CatchingUp::Polls {
                     self.catching_up = CatchingUp::Asks;
@@ -272,8 +282,14 @@ impl Subscriber {
         }
     }
 
-    /// How the broker has answered to [`SubscriberStep::AskCaughtUp`]. `true` once: when all was handed out that was
-    /// there at the start.
+    /// Whether it has connected since the last time that it was asked: [`crate::Core::fell_behind`] is to be told, before
+    /// it gets the next message.
+    pub fn fell_behind(&mut self) -> bool {
+        std::mem::take(&mut self.fell_behind)
+    }
+
+    /// How the broker has answered to [`SubscriberStep::AskCaughtUp`]. `true` once for each connection: when all was
+    /// handed out that was there when it began.
     pub fn caught_up(&mut self, answer: Result<bool, BrokerError>, now: Duration) -> bool {
         self.catching_up = CatchingUp::Polls;
         match answer {

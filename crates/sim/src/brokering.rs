@@ -109,20 +109,31 @@ impl World {
             SubscriberStep::Poll { max, .. } => self.poll(nth, max),
             SubscriberStep::AskCaughtUp => {
                 let answer = !self.network.is_ready(nth, self.clock.true_time());
-                engine.caught_up |= engine.subscriber.caught_up(Ok(answer), now);
+                if engine.subscriber.caught_up(Ok(answer), now) {
+                    engine.core.caught_up(0);
+                    engine.look = true;
+                }
             }
             SubscriberStep::Wait { .. } => {}
             SubscriberStep::Leave => self.leave(nth),
         }
     }
 
-    /// Takes some of what has arrived. A connection that was lost is there again.
+    /// Takes some of what has arrived. With a connection that was lost it fails, and the next poll has another one.
     fn poll(&mut self, nth: usize, max: usize) {
         let (now, elapsed) = (self.now(), self.elapsed());
         let most = usize::try_from(self.chance.between(1, DELIVERED_MAX)).unwrap_or(1);
         let Some(engine) = &mut self.nodes[nth].engine else { return };
+        if self.network.is_cut(nth) {
+            self.network.disconnect(nth, now);
+            engine.subscriber.polled(Err(unavailable()), elapsed);
+            return;
+        }
         let delivered = self.network.poll(nth, most.min(max), now, engine.core.clock().now());
         let messages = engine.subscriber.polled(Ok(delivered), elapsed);
+        if engine.subscriber.fell_behind() {
+            engine.core.fell_behind(0);
+        }
         self.receive(nth, messages);
     }
 

@@ -281,8 +281,7 @@ impl World {
                 self.steps.push(Step::Relay(nth));
             }
             let due = |at: Option<Timestamp>| at.is_some_and(|at| at <= now);
-            let caught_up = engine.catching_up_until.is_some() && engine.caught_up;
-            if caught_up || due(engine.catching_up_until) || due(engine.confirm_at) {
+            if due(engine.confirm_at) {
                 self.steps.push(Step::LetGo(nth));
             }
         }

@@ -57,7 +57,7 @@ pub trait Subscription: Send {
     /// ones are acknowledged again. One that this member does not hold any more is passed over.
     fn acknowledge(&mut self, positions: &[Position]) -> Result<(), BrokerError>;
 
-    /// Whether all that was there when the subscription began has been handed out, to this member or another. An
+    /// Whether all that was there when the subscription last connected has been handed out, to this member or another. An
     /// empty poll does not say so: the broker may not have assigned anything yet.
     fn caught_up(&mut self) -> Result<bool, BrokerError>;
 }

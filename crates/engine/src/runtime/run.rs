@@ -29,12 +29,6 @@ use crate::{
 /// server, all that wait are run together.
 const NEAR_MESSAGES: usize = 1;
 
-/// Why deadlines are held after a start.
-const CATCHING_UP: &str = "the consumers are catching up";
-
-/// Deadlines are held no longer than this after a start.
-const CATCHING_UP_MAX: Duration = Duration::from_secs(30);
-
 pub(super) fn start(setup: Setup, mut parts: Parts) -> Result<Handle, StoreError> {
     let (input, inbox) = mpsc::channel();
     let (reader, clock, limits) = (Arc::clone(&setup.reader), setup.clock.clone(), setup.limits.clone());
@@ -78,13 +72,10 @@ pub(super) fn start(setup: Setup, mut parts: Parts) -> Result<Handle, StoreError
         (Some(broker), Some(relay)) => start_broker_threads(&shared, broker, relay, &registry, &observer)?,
         _ => (None, Subscribers::default()),
     };
-    if subscribers.len() > 0 {
-        core.hold_deadlines(Some(CATCHING_UP));
-    }
+    (0..subscribers.len()).for_each(|number| core.fell_behind(number));
     let (to_writer, from_loop) = mpsc::channel();
     let writing = Arc::clone(&shared);
     spawn(&shared, "writer", move || write(&writing, parts.writer, &from_loop));
-    let held_until = shared.clock.now().plus(CATCHING_UP_MAX);
     let mut engine = Loop {
         core,
         inbox,
@@ -92,8 +83,6 @@ pub(super) fn start(setup: Setup, mut parts: Parts) -> Result<Handle, StoreError
         writing: None,
         formed_in: Duration::ZERO,
         messages_max: if shared.reader.is_near() { NEAR_MESSAGES } else { usize::MAX },
-        catching_up: subscribers.len(),
-        held_until,
         workers,
         relay,
         leaving: None,
@@ -167,9 +156,6 @@ struct Loop {
     /// What the open batch has taken.
     formed_in: Duration,
     messages_max: usize,
-    /// Subscriptions that have not reached what was there when they started.
-    catching_up: usize,
-    held_until: tradewind_events::Timestamp,
     workers: Workers,
     /// None: there is no broker, or nothing more is published.
     relay: Option<RelayThread>,
@@ -236,7 +222,6 @@ impl Loop {
         let now = self.shared.clock.now();
         let due = self.core.next_due();
         let due = if stopping { due } else { due.min(self.retention.next_at()) };
-        let due = if self.catching_up > 0 { due.min(self.held_until) } else { due };
         if due <= now && self.core.has_room() {
             return None;
         }
@@ -264,10 +249,6 @@ impl Loop {
     /// What is to be done by itself, also under load.
     fn look_around(&mut self) {
         let now = self.shared.clock.now();
-        if self.catching_up > 0 && now >= self.held_until {
-            self.catching_up = 0;
-            self.core.hold_deadlines(None);
-        }
         if let Some(prune) = self.retention.look(now) {
             self.core.accept(crate::Message::Prune(prune));
         }
@@ -301,12 +282,8 @@ impl Loop {
                     Err(other) => return Err(StoreError::Unusable(other.to_string())),
                 }
             }
-            Input::CaughtUp => {
-                self.catching_up = self.catching_up.saturating_sub(1);
-                if self.catching_up == 0 && self.core.deadlines_held() == Some(CATCHING_UP) {
-                    self.core.hold_deadlines(None);
-                }
-            }
+            Input::FellBehind(subscription) => self.core.fell_behind(subscription),
+            Input::CaughtUp(subscription) => self.core.caught_up(subscription),
             Input::RelayEnded => self.relay = None,
             Input::Wake => {}
             Input::Stop => {

@@ -122,6 +122,9 @@ fn receive(
             SubscriberStep::Poll { max, wait } => {
                 let messages = subscription.poll(max, wait);
                 let messages = subscriber.polled(messages, clock.read());
+                if subscriber.fell_behind() {
+                    shared.tell(Input::FellBehind(subscriber.number()));
+                }
                 send(shared, subscriber, messages);
             }
             SubscriberStep::Release => {
@@ -131,7 +134,7 @@ fn receive(
             SubscriberStep::AskCaughtUp => {
                 let answer = subscription.caught_up();
                 if subscriber.caught_up(answer, clock.read()) {
-                    shared.tell(Input::CaughtUp);
+                    shared.tell(Input::CaughtUp(subscriber.number()));
                 }
             }
             SubscriberStep::Wait { until } => {

@@ -263,6 +263,25 @@ fn it_tells_once_that_it_has_caught_up() {
 }
 
 #[test]
+fn after_a_lost_connection_it_may_have_fallen_behind_and_tells_once_more_that_it_has_caught_up() {
+    let mut bench = Bench::new(Limits::default());
+    bench.runs();
+    assert!(bench.subscriber.fell_behind(), "it has connected");
+    assert!(!bench.subscriber.fell_behind() && bench.caught_up == 1);
+    bench.faults(BrokerFaults { down: true, ..BrokerFaults::default() });
+    bench.passes(1);
+    bench.runs();
+    assert!(!bench.subscriber.fell_behind(), "it has not connected again");
+    bench.faults(BrokerFaults::default());
+    bench.broker.disconnect("m");
+    bench.publish(3, 0);
+    bench.passes(10);
+    bench.runs();
+    assert!(bench.subscriber.fell_behind() && !bench.subscriber.fell_behind());
+    assert_eq!((bench.received.len(), bench.caught_up, bench.subscriber.is_catching_up()), (3, 2, false));
+}
+
+#[test]
 fn a_stop_takes_nothing_more_and_acknowledges_the_last_receipts_before_it_leaves() {
     let mut bench = Bench::new(Limits::default());
     bench.publish(5, 0);
