@@ -46,7 +46,7 @@ pub use message::{
     Address, AnyAnswer, Cause, Command, Effect, EventCause, Events, Finished, Idempotency, StoredAnswer, Timer,
 };
 pub use observe::{BatchFigures, Handled, Observer};
-pub use relay::{Relay, RelayBuffer, RelaySetup, RelayStep};
+pub use relay::{RefusedEvent, Relay, RelayBuffer, RelayOrder, RelaySetup, RelayStep};
 pub use replay::Replay;
 pub use retention::Retention;
 pub use runtime::{BrokerParts, Handle, Parts, Status, Worker};

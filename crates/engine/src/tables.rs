@@ -163,6 +163,9 @@ pub enum DeadLetterKind {
 pub enum DeadLetterState {
     #[text("dead")]
     Dead,
+    /// An event of the relay is being published again.
+    #[text("redriving")]
+    Redriving,
     /// Sent again with success, or replaced by an edit: kept as history.
     #[text("redriven")]
     Redriven,

@@ -10,7 +10,7 @@ mod running;
 mod stage;
 pub mod store_suite;
 
-pub use broker::{BrokerFaults, BrokerKind, MEMORY_BODY_BYTES_MAX, MemoryBroker};
+pub use broker::{BrokerFaults, BrokerKind, MEMORY_BODY_BYTES_MAX, MemoryBroker, Refuses};
 pub use cache::{CACHE_VARIABLE, cache_forgets};
 pub use clock::{CLOCK_VARIABLE, clock_moves, manual_clock};
 pub use running::{Plan, Running};

@@ -143,6 +143,7 @@ impl Core {
                 Message::Tried(tried) => self.tried(tried),
                 Message::Unpark(id) => Ok(Success::then(TaskKind::Unpark(id.clone()))),
                 Message::Published { segment } => self.published(*segment),
+                Message::Republished { dead_letter, refused } => self.republished(dead_letter, refused.as_deref()),
                 Message::Prune(prune) => Ok(self.prune(prune)),
             },
         }

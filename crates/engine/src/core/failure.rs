@@ -14,6 +14,7 @@ use super::{
 use crate::{
     Address, Backoff, Entity, Stop,
     ports::Incoming,
+    relay::RELAY,
     tables::{DeadLetterKind, DeadLetterRow, DeadLetterState, EffectRow, InboxRow, ParkedReason, ParkedRow, TimerRow},
     work::{Heard, Message, TryOutcome},
 };
@@ -177,6 +178,26 @@ impl Core {
                 reason,
             })
         })
+    }
+
+    /// An event that the broker refuses to take from the relay.
+    pub(super) fn bury_refused(&mut self, envelope: &RawEnvelope, at: Address, reason: &str) -> Result<(), Stop> {
+        let dead = DeadLetterRow {
+            event_id: Some(envelope.id.clone()),
+            correlation_id: Some(envelope.correlation_id.clone()),
+            message: serde_json::to_vec(envelope).map_err(Stop::broken)?.into(),
+            segment: at.segment,
+            segment_index: at.index,
+            ..self.blank_dead(&Headline {
+                consumer: &RELAY,
+                kind: DeadLetterKind::Event,
+                name: &envelope.name,
+                message_key: envelope.key.as_str(),
+                reason,
+            })
+        };
+        self.work.put(dead);
+        Ok(())
     }
 
     fn blank_dead(&mut self, about: &Headline<'_>) -> DeadLetterRow {
@@ -344,7 +365,9 @@ impl Core {
                 return Ok(Success::note(Note::Tried(tried.id.clone())));
             }
             Message::Command(_) => return Err(crate::operator::INTERNAL.problem().into()),
-            Message::Published { .. } | Message::Prune(_) => tracing::error!(reason, "housekeeping failed"),
+            Message::Published { .. } | Message::Republished { .. } | Message::Prune(_) => {
+                tracing::error!(reason, "housekeeping failed");
+            }
         }
         Ok(Success::default())
     }
@@ -397,6 +420,7 @@ impl Core {
     pub(super) fn take_note(&mut self, forming: &mut Forming, note: Note) {
         match note {
             Note::Tried(id) => forming.tried.push(id),
+            Note::Relay(order) => forming.relay.push(order),
             Note::ClockConfirmed => self.confirm_clock(),
             Note::Unparked(row) => self.parked.remove(&row),
             Note::Parked { id, waits_for } => self.parked.add(id, Some(waits_for)),

@@ -7,7 +7,7 @@ use tradewind_events::{Envelope, Id, KeyText};
 
 use super::causes::FailureCause;
 use crate::{
-    Address, AnyAnswer, RowRef, StoredAnswer,
+    Address, AnyAnswer, RelayOrder, RowRef, StoredAnswer,
     reruns::Reruns,
     tables::{DeadLetterRow, ParkedRow},
     uow::Said,
@@ -159,6 +159,8 @@ pub(super) enum Note {
     },
     /// A job's try has ended: it may be tried again.
     Tried(Id),
+    /// An operator has decided about an event of the relay.
+    Relay(RelayOrder),
     /// An operator says that the clock is right.
     ClockConfirmed,
 }
