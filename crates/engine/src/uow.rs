@@ -5,7 +5,7 @@
 
 mod missing;
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use rustc_hash::{FxHashMap, FxHashSet};
 use tradewind_events::{AnyEvent, AsKey, ESCAPED_FACTOR_MAX, Event, Id, Key, KeyText, Timestamp};
@@ -16,7 +16,7 @@ use crate::{
     operator::EVENT_TOO_LARGE,
     ports::Ids,
     reruns::Missing,
-    tables::{EffectRow, EffectState, TimerRow},
+    tables::{EffectRow, EffectState, ImportedSubjectRow, TimerRow},
 };
 
 /// One service's view of the unit of work.
@@ -119,12 +119,23 @@ impl<'a, S: Settings> Uow<'a, S> {
 
     /// Says an event about an entity that this unit of work has read or written.
     pub fn emit<E: Event>(&mut self, event: E) {
-        self.work.emitted.push(event);
+        self.emit_all(event);
     }
 
     /// Says the events of a transition, in their order.
     pub fn emit_all(&mut self, events: impl Into<Events>) {
-        self.work.emitted.extend(events.into());
+        self.work.emitted.extend(events.into().into_iter().map(|event| Emitted { event, source: None }));
+    }
+
+    /// Emits events as a source that the service has declared ([`crate::Service::emits_as`]), in their order: what a bridge
+    /// has imported. They are logged, delivered and published like all others. What they are about has no row in this
+    /// store; the engine counts them for each source and subject in a row of its own. As another source than the declared
+    /// ones the message is broken.
+    pub fn emit_as(&mut self, source: &KeyText, events: impl Into<Events>) {
+        for event in events.into() {
+            self.work.put(ImportedSubjectRow::new(source, &event.subject()));
+            self.work.emitted.push(Emitted { event, source: Some(source.clone()) });
+        }
     }
 
     /// Asks a worker for a job outside. `key` is the idempotency key under which the world knows it: asking again
@@ -238,15 +249,24 @@ pub struct UnitOfWork {
     rejected: FxHashMap<RowRef, Arc<str>>,
     /// Why the running handler cannot succeed, where it could not be told at once.
     broken: Option<String>,
-    pub(crate) emitted: Events,
+    emitted: Vec<Emitted>,
+}
+
+/// An event that the running handler has said.
+struct Emitted {
+    event: Arc<dyn AnyEvent>,
+    /// As in [`Said::source`].
+    source: Option<KeyText>,
 }
 
 /// An event that a handler has said.
 #[derive(Debug, Clone)]
 pub struct Said {
     pub event: Arc<dyn AnyEvent>,
+    /// `BRIDGE.ROLE` where it is not said in the service's own name.
+    pub source: Option<KeyText>,
     pub subject: tradewind_events::Subject,
-    /// Its number among the events of its subject, from 1.
+    /// Its number among the events of its source and subject, from 1.
     pub sequence: u64,
 }
 
@@ -270,7 +290,7 @@ impl UnitOfWork {
             missing: Vec::new(),
             rejected: FxHashMap::default(),
             broken: None,
-            emitted: Events::new(),
+            emitted: Vec::new(),
         }
     }
 
@@ -389,7 +409,7 @@ impl UnitOfWork {
         self.order.clear();
         self.missing.clear();
         self.broken = None;
-        self.emitted = Events::new();
+        self.emitted.clear();
     }
 
     /// The rows that the handler has written, as `table key`.
@@ -397,21 +417,32 @@ impl UnitOfWork {
         self.order.iter().map(|row| row.row.to_string().into()).collect()
     }
 
-    /// The handler has succeeded: its writes are merged into the cache, its events get their numbers.
-    pub(crate) fn merge(&mut self) -> Result<Vec<Said>, Stop> {
+    /// The handler has succeeded: its writes are merged into the cache, its events get their numbers. `sources` are those
+    /// that its service has declared.
+    pub(crate) fn merge(&mut self, sources: &BTreeSet<KeyText>) -> Result<Vec<Said>, Stop> {
         self.broken.take().map_or(Ok(()), |reason| Err(Stop::Broken(reason)))?;
         let mut said = Vec::with_capacity(self.emitted.len());
         // An event may be about a row that was only read: its count of events is a change of the row too.
         let mut bytes = 0;
-        for event in std::mem::take(&mut self.emitted) {
+        for Emitted { event, source } in std::mem::take(&mut self.emitted) {
             bytes += bounded(&*event, self.event_bytes_max)?;
             let subject = event.subject();
-            let row = RowRef::new(event.subject_table(), subject.key.clone());
+            let row = match &source {
+                None => RowRef::new(event.subject_table(), subject.key.clone()),
+                Some(source) if sources.contains(source) => {
+                    let counter = ImportedSubjectRow::new(source, &subject);
+                    RowRef::new(ImportedSubjectRow::TABLE.name, counter.key())
+                }
+                Some(source) => {
+                    let told = event.name();
+                    return Err(Stop::Broken(format!("{told} is emitted as {source}, which is not declared")));
+                }
+            };
             if !self.is_there(&row) {
                 let told = event.name();
                 return Err(Stop::Broken(format!("{told} is about {subject}, which is not there or was not read")));
             }
-            said.push((row, Said { event, subject, sequence: 0 }));
+            said.push((row, Said { event, source, subject, sequence: 0 }));
         }
         self.bytes += bytes;
         for row in self.order.drain(..) {
