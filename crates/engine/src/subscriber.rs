@@ -2,15 +2,20 @@
 //! state machine without a thread, a clock and I/O: [`Subscriber::next`] says what to do, its caller does it and reports
 //! how it went. `runtime/subscriber.rs` does so on a thread, the simulator a step at a time.
 
-use std::{sync::Arc, time::Duration};
+mod brake;
 
-use tradewind_events::{Envelope, Registry};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+
+use tradewind_events::{DecodeError, Envelope, Registry};
 
 use crate::{
     Backoff, Heard, Limits, Message, Observer, Receipt, Tracer, Undecodable, injected,
     ports::{BrokerError, Incoming, Position},
     trace,
 };
+
+use brake::Brake;
+pub(crate) use brake::UNKNOWN_EVENT;
 
 /// Messages taken from the broker at a time.
 const POLL_MAX: usize = 500;
@@ -48,6 +53,11 @@ pub struct Subscriber {
     /// It has polled without taking anything.
     idles: bool,
     catching_up: CatchingUp,
+    /// It has connected again, and nobody has asked since.
+    fell_behind: bool,
+    brake: Brake,
+    /// Received, and kept back by the brake: at most one poll.
+    held: VecDeque<Incoming>,
     stop: Stop,
 }
 
@@ -65,14 +75,25 @@ pub struct SubscriberSetup {
 pub enum SubscriberStep {
     /// Acknowledge [`Subscriber::committed`]; then [`Subscriber::acknowledged`].
     Acknowledge,
+    /// It was resumed: [`Subscriber::release`] gives what it has kept back.
+    Release,
     /// Poll at most `max` messages and wait for them no longer than `wait`; then [`Subscriber::polled`].
     Poll { max: usize, wait: Duration },
-    /// Ask the broker whether all was handed out that was there at the start; then [`Subscriber::caught_up`].
+    /// Ask the broker whether all was handed out that was there when it connected; then [`Subscriber::caught_up`].
     AskCaughtUp,
     /// Nothing, until this monotonic time or until something is committed.
     Wait { until: Duration },
     /// Drop the subscription, which leaves the group. There is no step after it.
     Leave,
+}
+
+/// How far the core lets a subscription go: [`crate::Core::admission`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Admission {
+    /// Messages may be polled.
+    pub takes: bool,
+    /// How often the consumer `broker` was resumed since the start.
+    pub resumes: u64,
 }
 
 /// One kind of call, as far as it fails.
@@ -84,7 +105,7 @@ struct Attempts {
     at: Duration,
 }
 
-/// Whether all was handed out that was there at the start.
+/// Whether all was handed out that was there when it connected.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum CatchingUp {
     No,
@@ -121,23 +142,35 @@ impl Subscriber {
             polled: true,
             idles: false,
             catching_up: CatchingUp::Polls,
+            fell_behind: true,
+            brake: Brake::default(),
+            held: VecDeque::new(),
             stop: Stop::No,
         }
     }
 
-    /// What to do at this monotonic time. `has_room` is [`crate::Core::takes_received`].
-    pub fn next(&mut self, now: Duration, has_room: bool) -> SubscriberStep {
+    pub fn number(&self) -> usize {
+        self.number
+    }
+
+    /// What to do at this monotonic time.
+    pub fn next(&mut self, now: Duration, admission: Admission) -> SubscriberStep {
         let acknowledges = !self.committed.is_empty() && self.polled && self.acknowledging.at <= now;
         match self.stop {
             Stop::Leaves { until } if self.committed.is_empty() || until <= now => return SubscriberStep::Leave,
             _ if acknowledges => return SubscriberStep::Acknowledge,
             _ => {}
         }
+        let releases = self.releases(admission);
+        self.brake.resumes = admission.resumes;
+        if releases {
+            return SubscriberStep::Release;
+        }
         if self.catching_up == CatchingUp::Asks && self.stop == Stop::No {
             return SubscriberStep::AskCaughtUp;
         }
         if self.polling.at <= now && self.may_poll() {
-            let max = if has_room { self.room() } else { 0 };
+            let max = if admission.takes { self.room() } else { 0 };
             self.idles = max == 0;
             return SubscriberStep::Poll { max, wait: if max == 0 { Duration::ZERO } else { POLL_WAIT } };
         }
@@ -159,7 +192,12 @@ impl Subscriber {
         }
     }
 
-    /// Whether it has not seen yet all that was there at the start.
+    /// Whether it was resumed and has something that it kept back.
+    pub fn releases(&self, admission: Admission) -> bool {
+        self.stop == Stop::No && self.brake.may_release(admission.resumes)
+    }
+
+    /// Whether it has not seen yet all that was there when it connected.
     pub fn is_catching_up(&self) -> bool {
         self.catching_up != CatchingUp::No
     }
@@ -195,8 +233,12 @@ impl Subscriber {
                 self.committed.push(receipt.position);
             }
         }
+        self.poll_soon();
+    }
+
+    /// There may be room again.
+    fn poll_soon(&mut self) {
         if self.polling.failures == 0 {
-            // There is room again.
             self.polling.at = Duration::ZERO;
         }
     }
@@ -224,11 +266,14 @@ impl Subscriber {
         self.polled = true;
         match messages {
             Ok(messages) => {
+                if self.polling.failures > 0 {
+                    (self.catching_up, self.fell_behind) = (CatchingUp::Polls, true);
+                }
                 self.polling = Attempts { failures: 0, at: if self.idles { now + POLL_WAIT } else { Duration::ZERO } };
                 if self.catching_up == CatchingUp::Polls {
                     self.catching_up = CatchingUp::Asks;
                 }
-                self.receive(messages)
+                self.receive(messages, now)
             }
             Err(error) => {
                 self.fail_polling(&error, now);
@@ -237,8 +282,14 @@ impl Subscriber {
         }
     }
 
-    /// How the broker has answered to [`SubscriberStep::AskCaughtUp`]. `true` once: when all was handed out that was
-    /// there at the start.
+    /// Whether it has connected since the last time that it was asked: [`crate::Core::fell_behind`] is to be told, before
+    /// it gets the next message.
+    pub fn fell_behind(&mut self) -> bool {
+        std::mem::take(&mut self.fell_behind)
+    }
+
+    /// How the broker has answered to [`SubscriberStep::AskCaughtUp`]. `true` once for each connection: when all was
+    /// handed out that was there when it began.
     pub fn caught_up(&mut self, answer: Result<bool, BrokerError>, now: Duration) -> bool {
         self.catching_up = CatchingUp::Polls;
         match answer {
@@ -281,7 +332,7 @@ impl Subscriber {
     /// How many messages it may poll. What cannot be acknowledged counts as well.
     fn room(&self) -> usize {
         let (messages, bytes) = (self.uncommitted.0 + self.committed.len(), self.uncommitted.1);
-        if self.stop != Stop::No {
+        if self.stop != Stop::No || self.brake.is_on() {
             return 0;
         }
         let left = self.limits.received_max().saturating_sub(messages);
@@ -289,20 +340,47 @@ impl Subscriber {
         left.min(bytes_left.div_ceil(self.message_bytes)).min(POLL_MAX)
     }
 
-    fn receive(&mut self, messages: Vec<Incoming>) -> Vec<Message> {
+    fn receive(&mut self, messages: Vec<Incoming>, now: Duration) -> Vec<Message> {
         if let Some(largest) = messages.iter().map(|incoming| incoming.message.bytes()).max() {
             self.message_bytes = largest.max(self.message_bytes / 2).max(MESSAGE_BYTES_MIN);
         }
-        messages.into_iter().map(|message| self.message(message)).collect()
+        self.held.extend(messages);
+        self.admit(now)
     }
 
-    fn message(&mut self, incoming: Incoming) -> Message {
+    /// What was kept back goes on. What stopped it is a dead letter now, and the same again does not stop it.
+    pub fn release(&mut self, now: Duration) -> Vec<Message> {
+        self.brake.release();
+        self.poll_soon();
+        self.admit(now)
+    }
+
+    /// Gives the core messages until the brake stops them; then the pause of the consumer comes after them.
+    fn admit(&mut self, now: Duration) -> Vec<Message> {
+        let mut messages = Vec::with_capacity(self.held.len());
+        while !self.brake.is_on()
+            && let Some(incoming) = self.held.pop_front()
+        {
+            let decoded = Envelope::from_json(incoming.message.body(), &self.registry);
+            if let Err(error) = &decoded
+                && self.brake.keeps_back(error, now, self.limits.dead_letters_a_minute_max)
+            {
+                self.held.push_front(incoming);
+            } else {
+                messages.push(self.message(incoming, decoded));
+            }
+        }
+        messages.extend(self.brake.pause());
+        messages
+    }
+
+    fn message(&mut self, incoming: Incoming, decoded: Result<Envelope, DecodeError>) -> Message {
         let bytes = incoming.message.bytes();
         self.uncommitted = (self.uncommitted.0 + 1, self.uncommitted.1 + bytes);
         if injected("ack-before-commit") {
             self.committed.push(incoming.position.clone());
         }
-        match Envelope::from_json(incoming.message.body(), &self.registry) {
+        match decoded {
             Err(error) => {
                 let (reason, subscription) = (error.to_string(), self.number);
                 Message::Undecodable(Box::new(Undecodable { incoming, reason, subscription }))

@@ -22,11 +22,9 @@
 //! A rebalance is no error: what was handed out and belongs to another member now may still be acknowledged, without
 //! effect, and its effect is dropped by the other's inbox.
 
-mod message;
-
 use std::time::Duration;
 
-pub use message::{BrokerMessage, Bytes, HeaderValue, Properties};
+pub use tradewind_events::broker::{BrokerMessage, Bytes, HeaderValue, Properties};
 
 /// The sending side.
 pub trait Broker: Send {
@@ -59,7 +57,7 @@ pub trait Subscription: Send {
     /// ones are acknowledged again. One that this member does not hold any more is passed over.
     fn acknowledge(&mut self, positions: &[Position]) -> Result<(), BrokerError>;
 
-    /// Whether all that was there when the subscription began has been handed out, to this member or another. An
+    /// Whether all that was there when the subscription last connected has been handed out, to this member or another. An
     /// empty poll does not say so: the broker may not have assigned anything yet.
     fn caught_up(&mut self) -> Result<bool, BrokerError>;
 }
