@@ -68,7 +68,7 @@ pub struct Relay {
 pub struct RelaySetup {
     /// The store's name: it stands in the ids of its events.
     pub store_name: Arc<str>,
-    /// Topics are `PREFIX.SERVICE`.
+    /// Topics are `PREFIX.SOURCE`.
     pub topic_prefix: String,
     pub limits: Limits,
     pub observer: Arc<dyn Observer>,
@@ -414,7 +414,9 @@ fn saved_mark(reader: &dyn Reader) -> Result<u64, StoreError> {
     Ok(row.map_or(0, |row| row.segment))
 }
 
-/// The topic of the events that one service emits.
-pub(crate) fn topic(prefix: &str, service: &str) -> String {
-    format!("{prefix}.{service}")
+/// The topic of the events of one source, wherever they are published or subscribed to. What a bridge imports has topics
+/// of its own, `PREFIX.BRIDGE.ROLE`: the other stores of a split shop need it like everything else that is emitted, and
+/// who consumes it says so.
+pub(crate) fn topic(prefix: &str, source: &str) -> String {
+    format!("{prefix}.{source}")
 }

@@ -37,11 +37,11 @@ pub struct Parts {
 /// How events go to other stores and come from them.
 pub struct BrokerParts {
     pub broker: Box<dyn Broker>,
-    /// Topics are `PREFIX.SERVICE`.
+    /// Topics are `PREFIX.SOURCE`.
     pub topic_prefix: String,
     /// The consumer group: the same for every process that may own this store.
     pub group: String,
-    /// The services of other stores whose events are heard here.
+    /// The sources of other stores whose events are heard here: services, and each `BRIDGE.ROLE` of bridges.
     pub hear: Vec<String>,
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tradewind_events::{AsKey, Id, Key, KeyText, RawEnvelope, id};
+use tradewind_events::{AsKey, Id, Key, KeyText, RawEnvelope, emitting_service, id};
 use uuid::Uuid;
 
 use super::{
@@ -86,6 +86,7 @@ impl Core {
             message: String::from_utf8(message).map_err(Stop::broken)?.into(),
             segment: address.segment,
             segment_index: address.index,
+            source: Some(delivery.source().clone()),
         })
     }
 
@@ -170,6 +171,7 @@ impl Core {
             message: envelope.to_json().map_err(Stop::broken)?.into(),
             segment: address.segment,
             segment_index: address.index,
+            source: Some(delivery.source().clone()),
             ..self.blank_dead(&Headline {
                 consumer,
                 kind: DeadLetterKind::Event,
@@ -219,25 +221,25 @@ impl Core {
             edited_from: None,
             segment: 0,
             segment_index: 0,
+            source: None,
         }
     }
 
     fn bury_parked(&mut self, row: &ParkedRow, reason: &str) -> Result<Success, Stop> {
         self.forget_parked(row);
         let mut cause = FailureCause::key(&row.message_key);
-        // A message that cannot be read still has the name of its event, and that one producer.
-        let source = match RawEnvelope::from_json(row.message.as_bytes()) {
-            Ok(envelope) => {
-                let source = envelope.source.clone();
-                if let Ok(envelope) = envelope.decode(&self.registry) {
-                    cause = FailureCause::of(&envelope);
-                }
-                Some(source)
+        let mut source = row.source.clone();
+        if let Ok(envelope) = RawEnvelope::from_json(row.message.as_bytes()) {
+            source.get_or_insert_with(|| envelope.source.clone());
+            if let Ok(envelope) = envelope.decode(&self.registry) {
+                cause = FailureCause::of(&envelope);
             }
-            Err(_) => self.registry.get(&row.event).map(|kind| KeyText::literal(kind.source)),
-        };
-        match source {
-            Some(source) => self.count_of(&row.consumer, &source, |counter| {
+        }
+        // A row of an earlier version does not name the source: it is of the one service that emits such events.
+        let first = || self.registry.get(&row.event).map(|kind| KeyText::literal(kind.source));
+        let source = source.or_else(first);
+        match &source {
+            Some(source) => self.count_of(&row.consumer, source, |counter| {
                 counter.parked = counter.parked.saturating_sub(1);
                 counter.dead += 1;
             })?,
@@ -251,6 +253,7 @@ impl Core {
             message: row.message.as_bytes().into(),
             segment: row.segment,
             segment_index: row.segment_index,
+            source,
             ..self.blank_dead(&Headline {
                 consumer: &row.consumer,
                 kind: DeadLetterKind::Event,
@@ -411,8 +414,9 @@ impl Core {
         Ok(Success::note(Note::Tried(id.clone())))
     }
 
-    /// Whether this service lives in this store.
-    pub(super) fn serves(&self, service: &str) -> bool {
+    /// Whether events of this source are emitted in this store, by a service of that name or by a bridge.
+    pub(super) fn serves(&self, source: &str) -> bool {
+        let service = emitting_service(source);
         self.services.iter().any(|known| known.name == service)
     }
 

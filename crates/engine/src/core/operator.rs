@@ -192,11 +192,11 @@ impl Core {
 
     fn discard_dead_letter(&mut self, id: &Id) -> Result<Success, Stop> {
         let row = self.dead_letter(id)?;
-        let envelope = RawEnvelope::from_json(&row.message).and_then(|raw| raw.decode(&self.registry));
-        let service = self.services.iter().position(|service| service.name == &*row.consumer);
-        if let (Ok(envelope), Some(service)) = (envelope, service) {
-            let delivery = Delivery { service, envelope: Arc::new(envelope), address: None, via: Via::Local };
-            self.count(&delivery, |counter| {
+        // A row of an earlier version does not name the source.
+        let named = || RawEnvelope::from_json(&row.message).ok().map(|envelope| envelope.source);
+        let source = row.source.clone().or_else(named);
+        if let Some(source) = source.filter(|_| self.services.iter().any(|service| service.name == &*row.consumer)) {
+            self.count_of(&row.consumer, &source, |counter| {
                 counter.dead = counter.dead.saturating_sub(1);
                 counter.discarded += 1;
             })?;

@@ -102,6 +102,18 @@ pub(super) struct Delivery {
     pub via: Via,
 }
 
+impl Delivery {
+    /// The source under which it is counted: that of the event as it came, whatever an operator has edited since.
+    pub fn source(&self) -> &KeyText {
+        let came = match &self.via {
+            Via::Local | Via::Heard => None,
+            Via::Parked(row) => row.source.as_ref(),
+            Via::Redriven(row) => row.source.as_ref(),
+        };
+        came.unwrap_or(&self.envelope.source)
+    }
+}
+
 /// How an event came to its service.
 #[derive(Clone)]
 pub(super) enum Via {
@@ -174,6 +186,7 @@ pub(super) struct Merged {
 
 /// In whose name a handler speaks, and why.
 pub(super) struct Speaker {
+    pub service: usize,
     pub source: KeyText,
     pub correlation_id: Id,
     pub causation_id: Id,
