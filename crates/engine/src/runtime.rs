@@ -121,6 +121,8 @@ enum Input {
     Wrote(Result<std::time::Duration, crate::ports::CommitError>),
     /// A subscription has reached what was there when it started.
     CaughtUp,
+    /// As [`crate::Subscriber::may_repeat`], whenever it changes; at first each may.
+    MayRepeat(bool),
     /// The relay has saved its mark, and publishes nothing more.
     RelayEnded,
     Wake,

@@ -48,6 +48,10 @@ pub struct Subscriber {
     /// It has polled without taking anything.
     idles: bool,
     catching_up: CatchingUp,
+    /// It has told that it has caught up.
+    told: bool,
+    /// Of the messages that it held when it had caught up, so many are not acknowledged.
+    held: usize,
     stop: Stop,
 }
 
@@ -67,7 +71,7 @@ pub enum SubscriberStep {
     Acknowledge,
     /// Poll at most `max` messages and wait for them no longer than `wait`; then [`Subscriber::polled`].
     Poll { max: usize, wait: Duration },
-    /// Ask the broker whether all was handed out that was there at the start; then [`Subscriber::caught_up`].
+    /// Ask the broker whether all was handed out that was there when it connected; then [`Subscriber::caught_up`].
     AskCaughtUp,
     /// Nothing, until this monotonic time or until something is committed.
     Wait { until: Duration },
@@ -84,7 +88,7 @@ struct Attempts {
     at: Duration,
 }
 
-/// Whether all was handed out that was there at the start.
+/// Whether all was handed out that was there when it connected.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum CatchingUp {
     No,
@@ -121,6 +125,8 @@ impl Subscriber {
             polled: true,
             idles: false,
             catching_up: CatchingUp::Polls,
+            told: false,
+            held: 0,
             stop: Stop::No,
         }
     }
@@ -159,9 +165,15 @@ impl Subscriber {
         }
     }
 
-    /// Whether it has not seen yet all that was there at the start.
+    /// Whether it has not received yet all that was there when it connected: at the start, or after the last failure.
     pub fn is_catching_up(&self) -> bool {
         self.catching_up != CatchingUp::No
+    }
+
+    /// Whether the broker may deliver what was committed before an outage, however long that was: until all that was
+    /// there when it connected is received, committed and acknowledged. So long the inbox forgets nothing.
+    pub fn may_repeat(&self) -> bool {
+        self.is_catching_up() || self.held > 0
     }
 
     /// The monotonic time before which [`Subscriber::next`] says [`SubscriberStep::Wait`].
@@ -206,10 +218,17 @@ impl Subscriber {
     pub fn acknowledged(&mut self, answer: Result<(), BrokerError>, now: Duration) {
         match answer {
             Ok(()) => {
+                if self.acknowledging.failures > 0 {
+                    // Since the failure another connection may have taken over, which passes these over.
+                    self.catching_up = CatchingUp::Polls;
+                }
+                // They are committed in the order in which they were received.
+                self.held = self.held.saturating_sub(self.committed.len());
                 self.committed.clear();
                 self.acknowledging = Attempts::default();
             }
             Err(error) => {
+                self.catching_up = CatchingUp::Polls;
                 tracing::warn!(%error, messages = self.committed.len(), "received events cannot be acknowledged");
                 self.observer.broker_failed(&error);
                 self.acknowledging.fail(now);
@@ -238,13 +257,14 @@ impl Subscriber {
     }
 
     /// How the broker has answered to [`SubscriberStep::AskCaughtUp`]. `true` once: when all was handed out that was
-    /// there at the start.
+    /// there when it connected first.
     pub fn caught_up(&mut self, answer: Result<bool, BrokerError>, now: Duration) -> bool {
         self.catching_up = CatchingUp::Polls;
         match answer {
             Ok(true) => {
                 self.catching_up = CatchingUp::No;
-                return true;
+                self.held = self.uncommitted.0 + self.committed.len();
+                return !std::mem::replace(&mut self.told, true);
             }
             Ok(false) => {}
             Err(error) => self.fail_polling(&error, now),
@@ -320,6 +340,7 @@ impl Subscriber {
     fn fail_polling(&mut self, error: &BrokerError, now: Duration) {
         tracing::warn!(%error, "the subscription failed");
         self.observer.broker_failed(error);
+        self.catching_up = CatchingUp::Polls;
         self.polling.fail(now);
     }
 }

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     Address, Backoff, Entity, Stop,
     ports::Incoming,
-    tables::{DeadLetterKind, DeadLetterRow, DeadLetterState, EffectRow, InboxRow, ParkedReason, ParkedRow, TimerRow},
+    tables::{DeadLetterKind, DeadLetterRow, DeadLetterState, EffectRow, ParkedReason, ParkedRow, TimerRow},
     work::{Heard, Message, TryOutcome},
 };
 
@@ -345,11 +345,9 @@ impl Core {
 
     fn bury_heard(&mut self, heard: &Heard, reason: &str, here: Address) -> Result<Success, Stop> {
         let envelope = &heard.envelope;
-        if self.work.get::<InboxRow>(envelope.id.as_key())?.is_some() {
+        if !self.receive_once(&envelope.id)? {
             return Ok(Success::default());
         }
-        let received_at = self.work.now;
-        self.work.put(InboxRow { event_id: envelope.id.clone(), received_at });
         // It is sent again from its dead letters, and must be in the log by then as if it had been handled.
         let logs = self.log_heard && !self.serves(&envelope.source);
         let mut success = Success { log: logs.then(|| Arc::clone(envelope)), ..Success::default() };

@@ -87,6 +87,8 @@ pub(super) fn start(setup: Setup, mut parts: Parts) -> Result<Handle, StoreError
     let writing = Arc::clone(&shared);
     spawn(&shared, "writer", move || write(&writing, parts.writer, &from_loop));
     let held_until = shared.clock.now().plus(CATCHING_UP_MAX);
+    let mut retention = Retention::new(Arc::clone(&shared.reader), &shared.limits);
+    retention.hold_inbox(subscribers.len() > 0);
     let mut engine = Loop {
         core,
         inbox,
@@ -95,12 +97,13 @@ pub(super) fn start(setup: Setup, mut parts: Parts) -> Result<Handle, StoreError
         formed_in: Duration::ZERO,
         messages_max: if shared.reader.is_near() { NEAR_MESSAGES } else { usize::MAX },
         catching_up: subscribers.len(),
+        may_repeat: subscribers.len(),
         held_until,
         workers,
         relay,
         leaving: None,
         subscribers,
-        retention: Retention::new(Arc::clone(&shared.reader), &shared.limits),
+        retention,
         observer,
         shared: Arc::clone(&shared),
     };
@@ -161,6 +164,8 @@ struct Loop {
     messages_max: usize,
     /// Subscriptions that have not reached what was there when they started.
     catching_up: usize,
+    /// Subscriptions that may receive what was committed before an outage.
+    may_repeat: usize,
     held_until: tradewind_events::Timestamp,
     workers: Workers,
     /// None: there is no broker, or nothing more is published.
@@ -298,6 +303,10 @@ impl Loop {
                 if self.catching_up == 0 && self.core.deadlines_held() == Some(CATCHING_UP) {
                     self.core.hold_deadlines(None);
                 }
+            }
+            Input::MayRepeat(may_repeat) => {
+                self.may_repeat = if may_repeat { self.may_repeat + 1 } else { self.may_repeat.saturating_sub(1) };
+                self.retention.hold_inbox(self.may_repeat > 0);
             }
             Input::RelayEnded => self.relay = None,
             Input::Wake => {}

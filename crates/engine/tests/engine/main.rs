@@ -9,6 +9,7 @@ mod cold;
 mod commands;
 mod failures;
 mod handlers;
+mod inbox;
 mod intake;
 mod jobs;
 mod look_ups;

@@ -36,7 +36,7 @@ struct Out {
 /// One member of a group.
 pub(super) struct Membership {
     member: u64,
-    /// The ends of the topics when it joined.
+    /// The ends of the topics when it connected.
     began: BTreeMap<String, usize>,
     /// Copies of what it was given, by the fault.
     copies: VecDeque<Incoming>,
@@ -85,6 +85,9 @@ impl Group {
         if to.breaks != self.breaks {
             to.breaks = self.breaks;
             to.copies.clear();
+            for (topic, end) in &mut to.began {
+                *end = topics.get(topic).map_or(0, Vec::len);
+            }
         }
         let Self { marks, out, deliveries, .. } = self;
         for (topic, mark) in marks {
@@ -115,7 +118,8 @@ impl Group {
 
     pub fn has_reached(&self, membership: &Membership) -> bool {
         let reached = |mark: &Mark, end: usize| mark.next >= end && mark.again.is_empty();
-        membership.began.iter().all(|(topic, end)| self.marks.get(topic).is_some_and(|mark| reached(mark, *end)))
+        let all_reached = |(topic, end): (&String, &usize)| self.marks.get(topic).is_some_and(|it| reached(it, *end));
+        membership.breaks == self.breaks && membership.copies.is_empty() && membership.began.iter().all(all_reached)
     }
 
     /// What a member holds, or all of them, comes again.
