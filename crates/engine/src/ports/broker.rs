@@ -59,9 +59,9 @@ pub trait Subscription: Send {
     /// ones are acknowledged again. One that this member does not hold any more is passed over.
     fn acknowledge(&mut self, positions: &[Position]) -> Result<(), BrokerError>;
 
-    /// Whether all that was there when the subscription connected last has been handed out, to this member or another,
-    /// and what comes again because of that too. An empty poll does not say so: the broker may not have assigned anything
-    /// yet.
+    /// Whether all that was there when the subscription last connected has been handed out, to this member or another,
+    /// including what is delivered again because of the new connection. An empty poll does not say so: the broker may not
+    /// have assigned anything yet.
     fn caught_up(&mut self) -> Result<bool, BrokerError>;
 }
 
