@@ -2,6 +2,7 @@
 //! time and chance but for its ports, so that a simulator can drive it step by step. `runtime.rs` gives it threads.
 
 mod attempt;
+mod backlogs;
 mod causes;
 mod consumers;
 mod deadlines;
@@ -41,6 +42,8 @@ use crate::{
 };
 
 pub(crate) use attempt::panic_text;
+use backlogs::Backlogs;
+pub(crate) use causes::pause_by_engine;
 use causes::{AllCauses, Counted};
 use drain::{Drain, Recent};
 use intake::Intake;
@@ -96,12 +99,13 @@ pub struct Core {
     consumers: BTreeMap<&'static str, ConsumerState>,
     /// Of consumers that catch up.
     drains: BTreeMap<&'static str, Drain>,
+    /// How often the subscriptions were resumed.
+    resumes: u64,
     /// Names of the services, shared by the envelopes of what they say.
     names: Vec<KeyText>,
     speaker: Option<Speaker>,
     causes: AllCauses,
-    /// Why whoever drives the core holds deadlines, if they are held.
-    held: Option<&'static str>,
+    backlogs: Backlogs,
     /// When it was last asked what is due.
     looked_at: Timestamp,
 }
@@ -212,24 +216,27 @@ impl Core {
             parked: Parked::default(),
             consumers: BTreeMap::new(),
             drains: BTreeMap::new(),
+            resumes: 0,
             names: setup.services.iter().map(|service| KeyText::from(&id(service.name))).collect(),
             speaker: None,
             causes: AllCauses::default(),
-            held: None,
+            backlogs: Backlogs::default(),
             looked_at: Timestamp::default(),
             services: setup.services,
             reader: setup.reader,
         };
         core.read_consumers()?;
         core.read_parked()?;
+        core.resume_after_unknown_event()?;
         core.clock.begin(core.limits.clock_jump_max, core.reader.last_commit_at()?);
         Ok(core)
     }
 
-    /// Puts a message in line. The caller has checked [`Core::is_full`], or [`Core::takes_received`] for one that a broker
+    /// Puts a message in line. The caller has checked [`Core::is_full`], or [`Core::admission`] for one that a broker
     /// has delivered; but not for a [`Message::Prune`]: that goes before the others, so that a full line does not hold it
     /// up.
     pub fn accept(&mut self, message: Message) {
+        self.makes_progress(&message);
         match message {
             Message::Prune(_) => self.intake.push_front(Item::new(message)),
             _ => self.intake.push_back(Item::new(message)),
@@ -238,6 +245,7 @@ impl Core {
 
     /// The same for one that was sent at this moment of the tracer; zero when nobody traces.
     pub(crate) fn accept_sent(&mut self, message: Message, sent_at: u64) {
+        self.makes_progress(&message);
         self.intake.push_back(Item { sent_at, ..Item::new(message) });
     }
 
@@ -260,11 +268,11 @@ impl Core {
     /// No more commands are taken until some of what waits is done. Received events do not count: they have a share of
     /// their own, [`Limits::received_max`].
     pub fn is_full(&self) -> bool {
-        self.waiting_from_outside() >= self.limits.intake_max || !self.takes_received()
+        self.waiting_from_outside() >= self.limits.intake_max || !self.has_room_to_park()
     }
 
-    /// Whether received events may be taken: they may have to be parked.
-    pub fn takes_received(&self) -> bool {
+    /// What is taken may have to be parked.
+    fn has_room_to_park(&self) -> bool {
         self.parked.count < self.limits.parked_max
     }
 

@@ -65,11 +65,8 @@ impl Column for Indexes {
         for (first, last) in self.0.iter() {
             let comma = if text.is_empty() { "" } else { "," };
             // Writing to a string does not fail.
-            let _written = if first == last {
-                write!(text, "{comma}{first}")
-            } else {
-                write!(text, "{comma}{first}-{last}")
-            };
+            let _written =
+                if first == last { write!(text, "{comma}{first}") } else { write!(text, "{comma}{first}-{last}") };
         }
         Value::Text(text.into())
     }
@@ -171,7 +168,8 @@ mod tests {
 
     #[test]
     fn what_is_no_set_of_indexes_is_an_error() {
-        for damaged in ["", ",", "1,", "-", "1-", "-1", "+1", "01", "1-2-3", "3,1", "3-1", "1,1", "0-4,2", "a", "16384"] {
+        for damaged in ["", ",", "1,", "-", "1-", "-1", "+1", "01", "1-2-3", "3,1", "3-1", "1,1", "0-4,2", "a", "16384"]
+        {
             assert!(read(damaged).is_err(), "{damaged}");
         }
         assert!(Indexes::from_value(&Value::Null).is_err());

@@ -54,7 +54,7 @@ pub use runtime::{BrokerParts, Handle, Parts, Status, Worker};
 pub use segment::LogEvent;
 pub use service::{AnyService, Reaction, Service, Settings};
 pub use stop::{AMOUNT_TOO_LARGE, Answer, OrRefuse, Outcome, Problem, Refusal, RefusalKind, Stop};
-pub use subscriber::{Subscriber, SubscriberSetup, SubscriberStep};
+pub use subscriber::{Admission, Subscriber, SubscriberSetup, SubscriberStep};
 pub use time::{EngineTime, Moment, SLEW_PARTS};
 pub use trace::{HandleStep, MessageKind, Span, Step, TraceContext, Tracer};
 pub use tradewind_macros::{Command, Entity};

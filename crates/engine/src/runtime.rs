@@ -15,7 +15,7 @@ use std::sync::{
 use tradewind_events::Envelope;
 
 use crate::{
-    CommandMessage, Core, Limits, Logged, Message, Problem, Setup, Tracer,
+    Admission, CommandMessage, Core, Limits, Logged, Message, Problem, Setup, Tracer,
     operator::UNAVAILABLE,
     ports::{Broker, Reader, StoreError, Writer},
     time::{EngineTime, JUMPED},
@@ -89,6 +89,7 @@ struct Shared {
     waiting: Waiting,
     in_flight: AtomicUsize,
     parked: AtomicUsize,
+    admission: Mutex<Admission>,
     segment: AtomicU64,
     published: AtomicU64,
     relays: bool,
@@ -119,8 +120,10 @@ enum Input {
     Message(Message, u64),
     /// The writer has done with the oldest batch.
     Wrote(Result<std::time::Duration, crate::ports::CommitError>),
-    /// A subscription has reached what was there when it started.
-    CaughtUp,
+    /// The subscription of this number has connected.
+    FellBehind(usize),
+    /// It has received all that was there when it connected.
+    CaughtUp(usize),
     /// As [`crate::Subscriber::may_repeat`], whenever it changes; at first each may.
     MayRepeat(bool),
     /// The relay has saved its mark, and publishes nothing more.
@@ -213,12 +216,16 @@ impl Shared {
     /// As [`Core::is_full`], with what the loop has not taken yet.
     fn is_full(&self) -> bool {
         let waiting = self.sent.others.load(Ordering::Acquire) + self.waiting.others.load(Ordering::Acquire);
-        waiting >= self.limits.intake_max || !self.takes_received()
+        waiting >= self.limits.intake_max || !self.has_room_to_park()
     }
 
-    /// As [`Core::takes_received`].
-    fn takes_received(&self) -> bool {
+    fn has_room_to_park(&self) -> bool {
         self.parked.load(Ordering::Acquire) < self.limits.parked_max
+    }
+
+    /// As [`Core::admission`].
+    fn admission(&self) -> Admission {
+        *self.admission.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn send(&self, message: Message) -> Result<(), Ended> {
@@ -245,6 +252,7 @@ impl Shared {
         self.waiting.own.store(core.waiting() - received - others, Ordering::Release);
         self.in_flight.store(core.in_flight(), Ordering::Release);
         self.parked.store(core.parked(), Ordering::Release);
+        *self.admission.lock().unwrap_or_else(PoisonError::into_inner) = core.admission();
         *self.held.lock().unwrap_or_else(PoisonError::into_inner) = core.held();
     }
 

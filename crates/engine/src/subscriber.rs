@@ -2,15 +2,20 @@
 //! state machine without a thread, a clock and I/O: [`Subscriber::next`] says what to do, its caller does it and reports
 //! how it went. `runtime/subscriber.rs` does so on a thread, the simulator a step at a time.
 
-use std::{sync::Arc, time::Duration};
+mod brake;
 
-use tradewind_events::{Envelope, Registry};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+
+use tradewind_events::{DecodeError, Envelope, Registry};
 
 use crate::{
     Backoff, Heard, Limits, Message, Observer, Receipt, Tracer, Undecodable, injected,
     ports::{BrokerError, Incoming, Position},
     trace,
 };
+
+use brake::Brake;
+pub(crate) use brake::UNKNOWN_EVENT;
 
 /// Messages taken from the broker at a time.
 const POLL_MAX: usize = 500;
@@ -48,10 +53,13 @@ pub struct Subscriber {
     /// It has polled without taking anything.
     idles: bool,
     catching_up: CatchingUp,
-    /// It has told that it has caught up.
-    told: bool,
-    /// Of the messages that it held when it had caught up, so many are not acknowledged.
-    held: usize,
+    /// It has connected again, and nobody has asked since.
+    fell_behind: bool,
+    /// Of the messages that it had received when it had caught up, so many are not acknowledged.
+    owed: usize,
+    brake: Brake,
+    /// Received, and kept back by the brake: at most one poll.
+    held: VecDeque<Incoming>,
     stop: Stop,
 }
 
@@ -69,6 +77,8 @@ pub struct SubscriberSetup {
 pub enum SubscriberStep {
     /// Acknowledge [`Subscriber::committed`]; then [`Subscriber::acknowledged`].
     Acknowledge,
+    /// It was resumed: [`Subscriber::release`] gives what it has kept back.
+    Release,
     /// Poll at most `max` messages and wait for them no longer than `wait`; then [`Subscriber::polled`].
     Poll { max: usize, wait: Duration },
     /// Ask the broker whether all was handed out that was there when it connected; then [`Subscriber::caught_up`].
@@ -77,6 +87,15 @@ pub enum SubscriberStep {
     Wait { until: Duration },
     /// Drop the subscription, which leaves the group. There is no step after it.
     Leave,
+}
+
+/// How far the core lets a subscription go: [`crate::Core::admission`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Admission {
+    /// Messages may be polled.
+    pub takes: bool,
+    /// How often the consumer `broker` was resumed since the start.
+    pub resumes: u64,
 }
 
 /// One kind of call, as far as it fails.
@@ -125,25 +144,36 @@ impl Subscriber {
             polled: true,
             idles: false,
             catching_up: CatchingUp::Polls,
-            told: false,
-            held: 0,
+            fell_behind: true,
+            owed: 0,
+            brake: Brake::default(),
+            held: VecDeque::new(),
             stop: Stop::No,
         }
     }
 
-    /// What to do at this monotonic time. `has_room` is [`crate::Core::takes_received`].
-    pub fn next(&mut self, now: Duration, has_room: bool) -> SubscriberStep {
+    pub fn number(&self) -> usize {
+        self.number
+    }
+
+    /// What to do at this monotonic time.
+    pub fn next(&mut self, now: Duration, admission: Admission) -> SubscriberStep {
         let acknowledges = !self.committed.is_empty() && self.polled && self.acknowledging.at <= now;
         match self.stop {
             Stop::Leaves { until } if self.committed.is_empty() || until <= now => return SubscriberStep::Leave,
             _ if acknowledges => return SubscriberStep::Acknowledge,
             _ => {}
         }
+        let releases = self.releases(admission);
+        self.brake.resumes = admission.resumes;
+        if releases {
+            return SubscriberStep::Release;
+        }
         if self.catching_up == CatchingUp::Asks && self.stop == Stop::No {
             return SubscriberStep::AskCaughtUp;
         }
         if self.polling.at <= now && self.may_poll() {
-            let max = if has_room { self.room() } else { 0 };
+            let max = if admission.takes { self.room() } else { 0 };
             self.idles = max == 0;
             return SubscriberStep::Poll { max, wait: if max == 0 { Duration::ZERO } else { POLL_WAIT } };
         }
@@ -165,7 +195,12 @@ impl Subscriber {
         }
     }
 
-    /// Whether it has not received yet all that was there when it connected: at the start, or after the last failure.
+    /// Whether it was resumed and has something that it kept back.
+    pub fn releases(&self, admission: Admission) -> bool {
+        self.stop == Stop::No && self.brake.may_release(admission.resumes)
+    }
+
+    /// Whether it has not seen yet all that was there when it connected, or has no connection that is known to work.
     pub fn is_catching_up(&self) -> bool {
         self.catching_up != CatchingUp::No
     }
@@ -173,7 +208,7 @@ impl Subscriber {
     /// Whether the broker may deliver what was committed before an outage, however long that was: until all that was
     /// there when it connected is received, committed and acknowledged. So long the inbox forgets nothing.
     pub fn may_repeat(&self) -> bool {
-        self.is_catching_up() || self.held > 0
+        self.is_catching_up() || self.owed > 0
     }
 
     /// The monotonic time before which [`Subscriber::next`] says [`SubscriberStep::Wait`].
@@ -207,8 +242,12 @@ impl Subscriber {
                 self.committed.push(receipt.position);
             }
         }
+        self.poll_soon();
+    }
+
+    /// There may be room again.
+    fn poll_soon(&mut self) {
         if self.polling.failures == 0 {
-            // There is room again.
             self.polling.at = Duration::ZERO;
         }
     }
@@ -223,7 +262,7 @@ impl Subscriber {
                     self.catching_up = CatchingUp::Polls;
                 }
                 // They are committed in the order in which they were received.
-                self.held = self.held.saturating_sub(self.committed.len());
+                self.owed = self.owed.saturating_sub(self.committed.len());
                 self.committed.clear();
                 self.acknowledging = Attempts::default();
             }
@@ -243,11 +282,14 @@ impl Subscriber {
         self.polled = true;
         match messages {
             Ok(messages) => {
+                if self.polling.failures > 0 {
+                    (self.catching_up, self.fell_behind) = (CatchingUp::Polls, true);
+                }
                 self.polling = Attempts { failures: 0, at: if self.idles { now + POLL_WAIT } else { Duration::ZERO } };
                 if self.catching_up == CatchingUp::Polls {
                     self.catching_up = CatchingUp::Asks;
                 }
-                self.receive(messages)
+                self.receive(messages, now)
             }
             Err(error) => {
                 self.fail_polling(&error, now);
@@ -256,15 +298,21 @@ impl Subscriber {
         }
     }
 
-    /// How the broker has answered to [`SubscriberStep::AskCaughtUp`]. `true` once: when all was handed out that was
-    /// there when it connected first.
+    /// Whether it has connected since the last time that it was asked: [`crate::Core::fell_behind`] is to be told, before
+    /// it gets the next message.
+    pub fn fell_behind(&mut self) -> bool {
+        std::mem::take(&mut self.fell_behind)
+    }
+
+    /// How the broker has answered to [`SubscriberStep::AskCaughtUp`]. `true` when all was handed out that was there when
+    /// the connection began: once for each, and once more after each failure.
     pub fn caught_up(&mut self, answer: Result<bool, BrokerError>, now: Duration) -> bool {
         self.catching_up = CatchingUp::Polls;
         match answer {
             Ok(true) => {
                 self.catching_up = CatchingUp::No;
-                self.held = self.uncommitted.0 + self.committed.len();
-                return !std::mem::replace(&mut self.told, true);
+                self.owed = self.uncommitted.0 + self.committed.len() + self.held.len();
+                return true;
             }
             Ok(false) => {}
             Err(error) => self.fail_polling(&error, now),
@@ -301,7 +349,7 @@ impl Subscriber {
     /// How many messages it may poll. What cannot be acknowledged counts as well.
     fn room(&self) -> usize {
         let (messages, bytes) = (self.uncommitted.0 + self.committed.len(), self.uncommitted.1);
-        if self.stop != Stop::No {
+        if self.stop != Stop::No || self.brake.is_on() {
             return 0;
         }
         let left = self.limits.received_max().saturating_sub(messages);
@@ -309,20 +357,47 @@ impl Subscriber {
         left.min(bytes_left.div_ceil(self.message_bytes)).min(POLL_MAX)
     }
 
-    fn receive(&mut self, messages: Vec<Incoming>) -> Vec<Message> {
+    fn receive(&mut self, messages: Vec<Incoming>, now: Duration) -> Vec<Message> {
         if let Some(largest) = messages.iter().map(|incoming| incoming.message.bytes()).max() {
             self.message_bytes = largest.max(self.message_bytes / 2).max(MESSAGE_BYTES_MIN);
         }
-        messages.into_iter().map(|message| self.message(message)).collect()
+        self.held.extend(messages);
+        self.admit(now)
     }
 
-    fn message(&mut self, incoming: Incoming) -> Message {
+    /// What was kept back goes on. What stopped it is a dead letter now, and the same again does not stop it.
+    pub fn release(&mut self, now: Duration) -> Vec<Message> {
+        self.brake.release();
+        self.poll_soon();
+        self.admit(now)
+    }
+
+    /// Gives the core messages until the brake stops them; then the pause of the consumer comes after them.
+    fn admit(&mut self, now: Duration) -> Vec<Message> {
+        let mut messages = Vec::with_capacity(self.held.len());
+        while !self.brake.is_on()
+            && let Some(incoming) = self.held.pop_front()
+        {
+            let decoded = Envelope::from_json(incoming.message.body(), &self.registry);
+            if let Err(error) = &decoded
+                && self.brake.keeps_back(error, now, self.limits.dead_letters_a_minute_max)
+            {
+                self.held.push_front(incoming);
+            } else {
+                messages.push(self.message(incoming, decoded));
+            }
+        }
+        messages.extend(self.brake.pause());
+        messages
+    }
+
+    fn message(&mut self, incoming: Incoming, decoded: Result<Envelope, DecodeError>) -> Message {
         let bytes = incoming.message.bytes();
         self.uncommitted = (self.uncommitted.0 + 1, self.uncommitted.1 + bytes);
         if injected("ack-before-commit") {
             self.committed.push(incoming.position.clone());
         }
-        match Envelope::from_json(incoming.message.body(), &self.registry) {
+        match decoded {
             Err(error) => {
                 let (reason, subscription) = (error.to_string(), self.number);
                 Message::Undecodable(Box::new(Undecodable { incoming, reason, subscription }))

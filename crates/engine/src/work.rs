@@ -76,6 +76,15 @@ pub enum Message {
 }
 
 impl Message {
+    /// The number of the subscription that has received it, if one has to know when it is committed.
+    pub(crate) fn subscription(&self) -> Option<usize> {
+        match self {
+            Self::Heard(heard) => heard.receipt.as_ref().map(|receipt| receipt.subscription),
+            Self::Undecodable(undecodable) => Some(undecodable.subscription),
+            _ => None,
+        }
+    }
+
     /// Whether a broker has delivered it.
     pub(crate) fn is_received(&self) -> bool {
         matches!(self, Self::Heard(_) | Self::Undecodable(_))

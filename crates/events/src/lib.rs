@@ -10,6 +10,7 @@ extern crate self as tradewind_events;
 #[doc(hidden)]
 pub use {schemars, serde};
 
+pub mod broker;
 pub mod carts;
 pub mod catalog;
 pub mod identity;

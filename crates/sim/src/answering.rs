@@ -6,7 +6,7 @@ use tradewind_engine::{
     Idempotency, Message, Problem, RefusalKind,
     operator::{Action, UNAVAILABLE},
 };
-use tradewind_events::{CartSnapshot, Id, KeyText};
+use tradewind_events::{CartSnapshot, Id, KeyText, id};
 use tradewind_orders::{ORDER_EXISTS, TOO_MANY_UNPAID_ORDERS};
 
 use crate::{
@@ -266,6 +266,13 @@ impl World {
         if let Some(after_ms) = plan.capture_again {
             self.people.plan_after(now, after_ms, Wish::Capture { order });
         }
+    }
+
+    /// A subscription has paused itself. An operator sees it in time.
+    pub fn resume_later(&mut self, node: usize) {
+        let at = self.now().plus(Duration::from_millis(self.chance.mostly_short(1, PAUSE_MS_MAX)));
+        let resume = Action::Resume { consumer: id("broker") };
+        self.people.plan(at, None, Wish::Operate { node, action: resume });
     }
 
     /// An operator pauses a consumer and lets it go on later, perhaps again and again while it catches up.

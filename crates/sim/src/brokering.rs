@@ -110,25 +110,49 @@ impl World {
     fn subscriber_steps(&mut self, nth: usize) {
         let now = self.elapsed();
         let Some(engine) = &mut self.nodes[nth].engine else { return };
-        match engine.subscriber.next(now, engine.core.takes_received()) {
+        match engine.subscriber.next(now, engine.core.admission()) {
             SubscriberStep::Acknowledge => self.acknowledge(nth),
+            SubscriberStep::Release => self.release(nth),
             SubscriberStep::Poll { max, .. } => self.poll(nth, max),
             SubscriberStep::AskCaughtUp => {
                 let answer = !self.network.is_ready(nth, self.clock.true_time());
-                engine.caught_up |= engine.subscriber.caught_up(Ok(answer), now);
+                if engine.subscriber.caught_up(Ok(answer), now) {
+                    engine.core.caught_up(0);
+                    engine.look = true;
+                }
             }
             SubscriberStep::Wait { .. } => {}
             SubscriberStep::Leave => self.leave(nth),
         }
     }
 
-    /// Takes some of what has arrived. A connection that was lost is there again.
+    /// Takes some of what has arrived. With a connection that was lost it fails, and the next poll has another one.
     fn poll(&mut self, nth: usize, max: usize) {
         let (now, elapsed) = (self.now(), self.elapsed());
         let most = usize::try_from(self.chance.between(1, DELIVERED_MAX)).unwrap_or(1);
         let Some(engine) = &mut self.nodes[nth].engine else { return };
+        if self.network.is_cut(nth) {
+            self.network.disconnect(nth, now);
+            engine.subscriber.polled(Err(unavailable()), elapsed);
+            return;
+        }
         let delivered = self.network.poll(nth, most.min(max), now, engine.core.clock().now());
         let messages = engine.subscriber.polled(Ok(delivered), elapsed);
+        if engine.subscriber.fell_behind() {
+            engine.core.fell_behind(0);
+        }
+        self.receive(nth, messages);
+    }
+
+    /// Its consumer was resumed: what the subscription has kept back goes on.
+    fn release(&mut self, nth: usize) {
+        let elapsed = self.elapsed();
+        let Some(engine) = &mut self.nodes[nth].engine else { return };
+        let messages = engine.subscriber.release(elapsed);
+        self.receive(nth, messages);
+    }
+
+    fn receive(&mut self, nth: usize, messages: Vec<Message>) {
         let mut unreadable = None;
         for message in messages {
             self.trace.note(|| {
@@ -138,6 +162,7 @@ impl World {
                         let envelope = &heard.envelope;
                         format!("{name} receives {} {} of {}", envelope.event.name(), envelope.id, envelope.key)
                     }
+                    Message::Command(_) => format!("{name} pauses its subscription"),
                     _ => format!("{name} receives a message that it cannot read"),
                 }
             });
@@ -145,6 +170,9 @@ impl World {
                 && self.network.whole(nth, position(&undecodable.incoming.position)).is_none()
             {
                 unreadable = Some(format!("cannot be read again: {}", undecodable.reason));
+            }
+            if matches!(message, Message::Command(_)) {
+                self.resume_later(nth);
             }
             if let Some(engine) = &mut self.nodes[nth].engine {
                 engine.core.accept(message);

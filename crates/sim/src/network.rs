@@ -128,12 +128,8 @@ impl Network {
         if inbox.parcels.is_empty() { NEVER } else { inbox.quiet_until }
     }
 
-    /// A store, where it is `engine_now`, polls: it gets at most so many messages that are ready. If it has lost its
-    /// connection, it gets a new one, and what it has not acknowledged comes again.
+    /// A store, where it is `engine_now`, polls: it gets at most so many messages that are ready.
     pub fn poll(&mut self, to: usize, most: usize, now: Timestamp, engine_now: Timestamp) -> Vec<Incoming> {
-        if self.inboxes[to].cut {
-            self.disconnect(to, now);
-        }
         let mut ready = self.ready(to, now);
         ready.retain(|position| self.may_come(to, *position, engine_now));
         let mut deliveries = Vec::new();

@@ -22,12 +22,6 @@ use crate::{
     writing::FaultyWriter,
 };
 
-/// Why deadlines are held after a start.
-const CATCHING_UP: &str = "the consumers are catching up";
-
-/// Deadlines are held no longer than this after a start.
-const CATCHING_UP_MAX: Duration = Duration::from_secs(30);
-
 /// A store with the process that owns it.
 pub struct Node {
     pub name: Arc<str>,
@@ -66,13 +60,9 @@ pub struct Engine {
     pub subscriber: Subscriber,
     /// Committed, and not known to be acknowledged.
     pub unacknowledged: BTreeSet<Position>,
-    /// The subscriber has received all that was there at the start.
-    pub caught_up: bool,
     pub ending: Ending,
     /// Look for work, although no message waits.
     pub look: bool,
-    /// Deadlines are held until then, or until all is heard that was there at the start.
-    pub catching_up_until: Option<Timestamp>,
     /// When an operator confirms a jump of the clock.
     pub confirm_at: Option<Timestamp>,
     pub hands: Hands,
@@ -149,7 +139,9 @@ impl Node {
             observer: Arc::new(()),
             log_heard: self.holds("query"),
         })?;
-        core.hold_deadlines(Some(CATCHING_UP));
+        if with.relays {
+            core.fell_behind(0);
+        }
         let relay = RelaySetup {
             store_name: Arc::clone(&self.name),
             topic_prefix: "sim".to_owned(),
@@ -183,10 +175,8 @@ impl Node {
             buffer: RelayBuffer::new(self.store.last_segment()?, with.shop.limits.relay_bytes_max),
             subscriber,
             unacknowledged: BTreeSet::new(),
-            caught_up: !with.relays,
             ending: Ending::No,
             look: true,
-            catching_up_until: Some(now.plus(CATCHING_UP_MAX)),
             confirm_at: None,
             hands,
             written_at: now,
@@ -214,7 +204,7 @@ impl Node {
         // A full batch takes nothing more in until it is closed, which is when the one before it is written.
         let due = if engine.core.has_room() { engine.next_due() } else { NEVER };
         let mut next = engine.true_time_of(due, now);
-        next = next.min(engine.catching_up_until.unwrap_or(NEVER)).min(engine.confirm_at.unwrap_or(NEVER));
+        next = next.min(engine.confirm_at.unwrap_or(NEVER));
         if engine.sealed.is_some() {
             next = next.min(engine.written_at);
         }

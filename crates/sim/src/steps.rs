@@ -30,7 +30,7 @@ impl World {
         }
         if engine.core.deadlines_held().is_none() {
             engine.confirm_at = None;
-        } else if engine.catching_up_until.is_none() && engine.confirm_at.is_none() {
+        } else if engine.core.clock().has_jumped() && engine.confirm_at.is_none() {
             engine.confirm_at = Some(now.plus(self.confirms_after));
         }
         let formed = if engine.is_writing() { Formed::Nothing } else { engine.core.close() };
@@ -122,7 +122,7 @@ impl World {
         }
     }
 
-    /// Deadlines that were held go on: all is heard that was there at the start, or an operator confirms the clock.
+    /// An operator confirms the clock: deadlines that were held go on.
     pub fn let_go(&mut self, nth: usize) {
         let now = self.now();
         let Some(engine) = &mut self.nodes[nth].engine else { return };
@@ -131,9 +131,6 @@ impl World {
             engine.confirm_at = None;
             engine.core.confirm_clock();
             self.trace.note(|| "an operator confirms the clock".to_owned());
-        }
-        if engine.catching_up_until.take().is_some() {
-            engine.core.hold_deadlines(None);
         }
     }
 

@@ -281,8 +281,7 @@ impl World {
                 self.steps.push(Step::Relay(nth));
             }
             let due = |at: Option<Timestamp>| at.is_some_and(|at| at <= now);
-            let caught_up = engine.catching_up_until.is_some() && engine.caught_up;
-            if caught_up || due(engine.catching_up_until) || due(engine.confirm_at) {
+            if due(engine.confirm_at) {
                 self.steps.push(Step::LetGo(nth));
             }
         }
@@ -324,8 +323,11 @@ impl World {
     /// When the subscriber acknowledges, or polls what is there: it need not poll in vain.
     fn subscribes_at(&self, nth: usize, engine: &Engine) -> Timestamp {
         let subscriber = &engine.subscriber;
-        let work_at = self.time_of(subscriber.has_work_at());
-        let takes_at = self.time_of(subscriber.takes_messages_at()).filter(|_| engine.core.takes_received());
+        let (work_at, admission) = (self.time_of(subscriber.has_work_at()), engine.core.admission());
+        if subscriber.releases(admission) {
+            return Timestamp::default();
+        }
+        let takes_at = self.time_of(subscriber.takes_messages_at()).filter(|_| admission.takes);
         let catches_up = subscriber.is_catching_up() && !self.network.is_ready(nth, self.now());
         let receives_at = takes_at.map(|at| if catches_up { at } else { at.max(self.network.next_at(nth)) });
         work_at.unwrap_or(NEVER).min(receives_at.unwrap_or(NEVER))

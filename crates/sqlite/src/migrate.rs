@@ -122,8 +122,20 @@ mod tests {
         let of_a_uuid = format!("{uuid}-4");
         let of_segments = [("far-7-10", 5), ("far-7-2", 9), ("far-7-3", 1), ("k3-f9-12-0", 2), ("far-7-16383", 3)];
         let others = [
-            "far-7-03", "far-07-3", "far-7-+3", "far-0-3", "far-7-16384", "far-7-4294967299", "far-7-", "far-7", "7-3",
-            "-7-3", "far", "3", "far-7-3x", uuid,
+            "far-7-03",
+            "far-07-3",
+            "far-7-+3",
+            "far-0-3",
+            "far-7-16384",
+            "far-7-4294967299",
+            "far-7-",
+            "far-7",
+            "7-3",
+            "-7-3",
+            "far",
+            "3",
+            "far-7-3x",
+            uuid,
         ];
         let others = others.map(|event_id| (event_id, 6));
         let rows: Vec<_> = of_segments.into_iter().chain([(of_a_uuid.as_str(), 4)]).chain(others).collect();

@@ -105,6 +105,7 @@ macro_rules! broker_suite {
             a_poll_that_waits_returns_as_soon_as_something_comes,
             a_poll_takes_no_more_than_it_may,
             a_subscription_says_when_it_has_caught_up,
+            a_subscription_that_was_cut_off_has_to_catch_up_again,
             the_retention_can_be_asked_for,
         );
     };

@@ -4,6 +4,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
+    sync::Arc,
     time::Duration,
 };
 
@@ -130,14 +131,27 @@ impl Core {
         }
         self.causes.pausing.insert(name);
         tracing::error!(consumer = name, "too many dead letters: the consumer is paused");
-        let consumer = tradewind_events::id(name);
         let reason = format!("dead letters with more than {max} unrelated causes within a minute");
-        let action = Action::Pause { consumer: consumer.clone(), reason: reason.into() };
-        let context = Context { request_id: consumer.clone(), correlation_id: consumer, traceparent: None };
-        let pause = Operator { actor: "engine".into(), action };
-        let pause = CommandMessage::operator(pause, context, |_| StoredAnswer::default());
-        self.intake.push_front(Item { by_engine: true, ..Item::new(Message::Command(pause)) });
+        let pause = pause_by_engine(name, reason.into());
+        self.intake.push_front(Item { by_engine: true, ..Item::new(pause) });
     }
+}
+
+/// The engine itself pauses a consumer.
+pub(crate) fn pause_by_engine(consumer: &'static str, reason: Arc<str>) -> Message {
+    act(Action::Pause { consumer: tradewind_events::id(consumer), reason })
+}
+
+/// The engine itself resumes a consumer.
+pub(super) fn resume_by_engine(consumer: &'static str) -> Message {
+    act(Action::Resume { consumer: tradewind_events::id(consumer) })
+}
+
+fn act(action: Action) -> Message {
+    let consumer = action.target().clone();
+    let context = Context { request_id: consumer.clone(), correlation_id: consumer, traceparent: None };
+    let operator = Operator { actor: "engine".into(), action };
+    Message::Command(CommandMessage::operator(operator, context, |_| StoredAnswer::default()))
 }
 
 #[cfg(test)]

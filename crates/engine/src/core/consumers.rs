@@ -2,12 +2,18 @@
 
 use tradewind_events::{AsKey, Key, KeyText, Value};
 
-use super::{ConsumerState, Core, Parked};
+use super::{
+    ConsumerState, Core, Parked,
+    causes::resume_by_engine,
+    failure::{BROKER, BROKER_NAME},
+};
 use crate::{
-    Entity, StoredRow,
+    Admission, Entity, StoredRow,
     entity::readable,
     ports::{List, StoreError},
+    subscriber::UNKNOWN_EVENT,
     tables::{ConsumerRow, ParkedReason, ParkedRow},
+    work::Item,
 };
 
 fn key_of(row: &StoredRow) -> Result<Key, StoreError> {
@@ -42,7 +48,8 @@ impl Core {
     }
 
     pub(super) fn read_consumers(&mut self) -> Result<(), StoreError> {
-        let names: Vec<&'static str> = self.services.iter().map(|service| service.name).collect();
+        let services = self.services.iter().map(|service| service.name);
+        let names: Vec<&'static str> = services.chain([BROKER_NAME]).collect();
         let keys: Vec<Key> = names.iter().map(|name| KeyText::literal(name).as_key()).collect();
         let rows = self.reader.load(ConsumerRow::TABLE, &keys)?;
         for (name, row) in names.into_iter().zip(rows) {
@@ -52,6 +59,27 @@ impl Core {
             self.consumers.insert(name, if paused { ConsumerState::Paused } else { ConsumerState::Running });
         }
         Ok(())
+    }
+
+    /// Another build may know the event of which the last one did not.
+    pub(super) fn resume_after_unknown_event(&mut self) -> Result<(), StoreError> {
+        let row = self.reader.load(ConsumerRow::TABLE, &[BROKER.as_key()])?.pop().flatten();
+        let row = row.as_ref().and_then(readable::<ConsumerRow>);
+        if row.is_some_and(|row| row.paused && row.reason.is_some_and(|reason| reason.starts_with(UNKNOWN_EVENT))) {
+            self.intake.push_front(Item::new(resume_by_engine(BROKER_NAME)));
+        }
+        Ok(())
+    }
+
+    /// The subscriptions are resumed: they have nothing parked.
+    pub(super) fn resume_subscriptions(&mut self) {
+        self.consumers.insert(BROKER_NAME, ConsumerState::Running);
+        self.resumes += 1;
+    }
+
+    /// How far subscriptions may go.
+    pub fn admission(&self) -> Admission {
+        Admission { takes: self.has_room_to_park() && self.is_running(BROKER_NAME), resumes: self.resumes }
     }
 
     pub(super) fn is_running(&self, service: &str) -> bool {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tradewind_events::Timestamp;
 
-use super::Core;
+use super::{Core, backlogs::CATCHING_UP};
 use crate::{
     Entity, Message, injected,
     ports::StoreError,
@@ -17,24 +17,24 @@ use crate::{
 const LOOK_AFTER_JUMP: Duration = Duration::from_secs(1);
 
 impl Core {
-    /// Holds or lets go deadlines; `None` lets them fire, unless the wall clock has jumped.
-    pub fn hold_deadlines(&mut self, reason: Option<&'static str>) {
-        self.held = reason;
-    }
-
     /// Why deadlines are held, if they are.
     pub fn deadlines_held(&self) -> Option<&'static str> {
-        self.held.or_else(|| self.clock.has_jumped().then_some(JUMPED))
+        self.held().or_else(|| self.clock.has_jumped().then_some(JUMPED))
     }
 
     /// The same without what the clock holds.
     pub(crate) fn held(&self) -> Option<&'static str> {
-        self.held
+        (self.held_for() > Duration::ZERO).then_some(CATCHING_UP)
     }
 
-    /// The operator has looked at the clock, and it is right.
+    /// How long deadlines wait for subscriptions that receive nothing.
+    fn held_for(&self) -> Duration {
+        if self.backlogs.is_empty() { Duration::ZERO } else { self.backlogs.hold_for(self.clock.monotonic()) }
+    }
+
+    /// The operator lets deadlines go: the clock is right, and they need not wait for what a subscription has to receive.
     pub fn confirm_clock(&mut self) {
-        self.held = None;
+        self.backlogs.clear();
         self.clock.confirm();
     }
 
@@ -48,13 +48,16 @@ impl Core {
             return Timestamp::default();
         }
         let never = Timestamp::from_millis(i64::MAX);
-        let timers = match (self.held, &self.forming) {
-            (Some(_), _) => never,
+        let held_for = self.held_for();
+        let timers = match (held_for > Duration::ZERO, &self.forming) {
+            // The next one that is due may be on its way.
+            (true, None) => self.clock.now().plus(held_for),
+            (true, Some(_)) => never,
             // The wall clock may come back by itself.
-            (None, _) if self.clock.has_jumped() => self.looked_at.plus(LOOK_AFTER_JUMP),
+            (false, _) if self.clock.has_jumped() => self.looked_at.plus(LOOK_AFTER_JUMP),
             // What falls due while a batch is open fires in the next one: closing the open one is what to wait for.
-            (None, Some(_)) if self.timers.next_due() > self.work.now => never,
-            (None, _) => self.timers.next_due(),
+            (false, Some(_)) if self.timers.next_due() > self.work.now => never,
+            (false, _) => self.timers.next_due(),
         };
         timers.min(self.jobs.next_due())
     }

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use tradewind_events::{AsKey, Id, Key, KeyText, RawEnvelope};
+use tradewind_events::{AsKey, Id, Key, KeyText, RawEnvelope, id};
+use uuid::Uuid;
 
 use super::{
     Core, Forming,
@@ -244,9 +245,12 @@ impl Core {
         Ok(success)
     }
 
-    /// A message that a broker brought and nobody can read: kept as it came.
+    /// A message that a broker brought and nobody can read: kept as it came, once.
     pub(super) fn bury_undecodable(&mut self, incoming: &Incoming, reason: &str) -> Result<Success, Stop> {
         let message = &incoming.message;
+        if !self.receive_once(&identity(incoming))? {
+            return Ok(Success::default());
+        }
         let key = String::from_utf8_lossy(message.key.as_ref().map_or(&[], |key| &key.0));
         let dead = DeadLetterRow {
             message: message.body().into(),
@@ -400,6 +404,7 @@ impl Core {
                 self.causes.paused(consumer);
                 self.stop_catching_up(consumer);
             }
+            Note::Resumed { consumer: BROKER_NAME } => self.resume_subscriptions(),
             Note::Resumed { consumer } => self.catch_up(consumer),
             Note::Died { service, cause } => self.note_dead_letter(forming, service, cause),
         }
@@ -427,6 +432,17 @@ impl super::Parked {
     }
 }
 
+/// What tells a message that cannot be read from all others: the id that its producer gave it, or else its position. A UUID
+/// of version 5 ([RFC 9562](https://www.rfc-editor.org/rfc/rfc9562#name-uuid-version-5)).
+fn identity(incoming: &Incoming) -> Id {
+    let message = &incoming.message;
+    let headers = ["ce_id", "id"].into_iter().find_map(|name| message.header(name));
+    let own = headers.or(message.properties.message_id.as_deref());
+    let name = own.map_or_else(|| format!("position {}", incoming.position.0), |id| format!("id {id}"));
+    let name = format!("{}\n{name}", message.topic);
+    id(&Uuid::new_v5(&Uuid::NAMESPACE_URL, name.as_bytes()).to_string())
+}
+
 /// What a dead letter says first.
 struct Headline<'a> {
     consumer: &'a KeyText,
@@ -437,7 +453,8 @@ struct Headline<'a> {
 }
 
 /// The consumer of what could not be decoded.
-pub(super) const BROKER: KeyText = KeyText::literal("broker");
+pub(super) const BROKER: KeyText = KeyText::literal(BROKER_NAME);
+pub(super) const BROKER_NAME: &str = "broker";
 
 /// An address as rows keep it: segments count from 1, so 0 is none.
 pub(super) fn address_of(segment: u64, index: u32) -> Option<Address> {

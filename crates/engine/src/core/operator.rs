@@ -93,8 +93,8 @@ impl Core {
     }
 
     fn set_paused(&mut self, consumer: &Id, reason: Option<&Arc<str>>) -> Result<&'static str, Stop> {
-        let service = self.services.iter().find(|service| service.name == consumer.as_str());
-        let name = service.or_refuse(|| CONSUMER_UNKNOWN.because(consumer))?.name;
+        let name = self.consumers.keys().find(|name| **name == consumer.as_str());
+        let name = *name.or_refuse(|| CONSUMER_UNKNOWN.because(consumer))?;
         // Read first: a row that is there is updated, not inserted.
         self.work.get::<ConsumerRow>(KeyText::literal(name).as_key())?;
         let since = self.work.now;

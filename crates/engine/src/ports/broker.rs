@@ -22,11 +22,9 @@
 //! A rebalance is no error: what was handed out and belongs to another member now may still be acknowledged, without
 //! effect, and its effect is dropped by the other's inbox.
 
-mod message;
-
 use std::time::Duration;
 
-pub use message::{BrokerMessage, Bytes, HeaderValue, Properties};
+pub use tradewind_events::broker::{BrokerMessage, Bytes, HeaderValue, Properties};
 
 /// The sending side.
 pub trait Broker: Send {

@@ -29,23 +29,19 @@ use crate::{
 /// server, all that wait are run together.
 const NEAR_MESSAGES: usize = 1;
 
-/// Why deadlines are held after a start.
-const CATCHING_UP: &str = "the consumers are catching up";
-
-/// Deadlines are held no longer than this after a start.
-const CATCHING_UP_MAX: Duration = Duration::from_secs(30);
-
 pub(super) fn start(setup: Setup, mut parts: Parts) -> Result<Handle, StoreError> {
     let (input, inbox) = mpsc::channel();
     let (reader, clock, limits) = (Arc::clone(&setup.reader), setup.clock.clone(), setup.limits.clone());
     let (observer, registry) = (Arc::clone(&setup.observer), setup.registry.clone());
     let store_name = Arc::clone(&setup.store_name);
     let mut core = Core::new(setup)?;
-    let relay = parts.broker.as_ref().map(|broker| {
-        let (topic_prefix, limits, observer) = (broker.topic_prefix.clone(), limits.clone(), Arc::clone(&observer));
-        Relay::new(RelaySetup { store_name, topic_prefix, limits, observer }, &*reader)
+    let relay = parts.broker.as_ref().map(|broker| RelaySetup {
+        store_name,
+        topic_prefix: broker.topic_prefix.clone(),
+        limits: limits.clone(),
+        observer: Arc::clone(&observer),
     });
-    let relay = relay.transpose()?;
+    let relay = relay.map(|setup| Relay::new(setup, &*reader)).transpose()?;
     let shared = Arc::new(Shared {
         input,
         segment: AtomicU64::new(reader.last_segment()?),
@@ -59,6 +55,7 @@ pub(super) fn start(setup: Setup, mut parts: Parts) -> Result<Handle, StoreError
         waiting: Waiting::default(),
         in_flight: AtomicUsize::new(0),
         parked: AtomicUsize::new(0),
+        admission: Mutex::new(core.admission()),
         published: AtomicU64::new(relay.as_ref().map_or(0, Relay::mark)),
         relays: relay.is_some(),
         held: Mutex::default(),
@@ -68,25 +65,17 @@ pub(super) fn start(setup: Setup, mut parts: Parts) -> Result<Handle, StoreError
         workers_ended: Mutex::default(),
         broker_threads: Mutex::default(),
     });
-    let wake = Arc::downgrade(&shared);
-    shared.clock.on_jump(Box::new(move || {
-        if let Some(shared) = wake.upgrade() {
-            shared.tell(Input::Wake);
-        }
-    }));
+    wake_on_jump(&shared);
     let (workers, workers_ended) = Workers::start(&shared, std::mem::take(&mut parts.workers));
     *shared.workers_ended.lock().unwrap_or_else(PoisonError::into_inner) = Some(workers_ended);
     let (relay, subscribers) = match (parts.broker.take(), relay) {
         (Some(broker), Some(relay)) => start_broker_threads(&shared, broker, relay, &registry, &observer)?,
         _ => (None, Subscribers::default()),
     };
-    if subscribers.len() > 0 {
-        core.hold_deadlines(Some(CATCHING_UP));
-    }
+    (0..subscribers.len()).for_each(|number| core.fell_behind(number));
     let (to_writer, from_loop) = mpsc::channel();
     let writing = Arc::clone(&shared);
     spawn(&shared, "writer", move || write(&writing, parts.writer, &from_loop));
-    let held_until = shared.clock.now().plus(CATCHING_UP_MAX);
     let mut retention = Retention::new(Arc::clone(&shared.reader), &shared.limits);
     retention.hold_inbox(subscribers.len() > 0);
     let mut engine = Loop {
@@ -96,9 +85,7 @@ pub(super) fn start(setup: Setup, mut parts: Parts) -> Result<Handle, StoreError
         writing: None,
         formed_in: Duration::ZERO,
         messages_max: if shared.reader.is_near() { NEAR_MESSAGES } else { usize::MAX },
-        catching_up: subscribers.len(),
         may_repeat: subscribers.len(),
-        held_until,
         workers,
         relay,
         leaving: None,
@@ -109,6 +96,16 @@ pub(super) fn start(setup: Setup, mut parts: Parts) -> Result<Handle, StoreError
     };
     spawn(&shared, "engine", move || engine.run());
     Ok(Handle(shared))
+}
+
+/// A jump of the wall clock wakes the loop.
+fn wake_on_jump(shared: &Arc<Shared>) {
+    let wake = Arc::downgrade(shared);
+    shared.clock.on_jump(Box::new(move || {
+        if let Some(shared) = wake.upgrade() {
+            shared.tell(Input::Wake);
+        }
+    }));
 }
 
 fn start_broker_threads(
@@ -162,11 +159,8 @@ struct Loop {
     /// What the open batch has taken.
     formed_in: Duration,
     messages_max: usize,
-    /// Subscriptions that have not reached what was there when they started.
-    catching_up: usize,
     /// Subscriptions that may receive what was committed before an outage.
     may_repeat: usize,
-    held_until: tradewind_events::Timestamp,
     workers: Workers,
     /// None: there is no broker, or nothing more is published.
     relay: Option<RelayThread>,
@@ -233,7 +227,6 @@ impl Loop {
         let now = self.shared.clock.now();
         let due = self.core.next_due();
         let due = if stopping { due } else { due.min(self.retention.next_at()) };
-        let due = if self.catching_up > 0 { due.min(self.held_until) } else { due };
         if due <= now && self.core.has_room() {
             return None;
         }
@@ -261,10 +254,6 @@ impl Loop {
     /// What is to be done by itself, also under load.
     fn look_around(&mut self) {
         let now = self.shared.clock.now();
-        if self.catching_up > 0 && now >= self.held_until {
-            self.catching_up = 0;
-            self.core.hold_deadlines(None);
-        }
         if let Some(prune) = self.retention.look(now) {
             self.core.accept(crate::Message::Prune(prune));
         }
@@ -298,12 +287,8 @@ impl Loop {
                     Err(other) => return Err(StoreError::Unusable(other.to_string())),
                 }
             }
-            Input::CaughtUp => {
-                self.catching_up = self.catching_up.saturating_sub(1);
-                if self.catching_up == 0 && self.core.deadlines_held() == Some(CATCHING_UP) {
-                    self.core.hold_deadlines(None);
-                }
-            }
+            Input::FellBehind(subscription) => self.core.fell_behind(subscription),
+            Input::CaughtUp(subscription) => self.core.caught_up(subscription),
             Input::MayRepeat(may_repeat) => {
                 self.may_repeat = if may_repeat { self.may_repeat + 1 } else { self.may_repeat.saturating_sub(1) };
                 self.retention.hold_inbox(self.may_repeat > 0);

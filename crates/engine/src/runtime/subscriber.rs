@@ -9,7 +9,7 @@ use tradewind_events::Registry;
 
 use super::{BrokerParts, BrokerThreads, Input, Shared};
 use crate::{
-    Observer, Receipt, Subscriber, SubscriberSetup, SubscriberStep,
+    Message, Observer, Receipt, Subscriber, SubscriberSetup, SubscriberStep,
     observe::Stopwatch,
     ports::{BrokerError, StoreError, Subscription},
     relay::topic,
@@ -119,24 +119,27 @@ fn receive(
         if shared.is_stopping() {
             subscriber.stop();
         }
-        match subscriber.next(clock.read(), shared.takes_received()) {
+        match subscriber.next(clock.read(), shared.admission()) {
             SubscriberStep::Acknowledge => {
                 let answer = subscription.acknowledge(subscriber.committed());
                 subscriber.acknowledged(answer, clock.read());
             }
             SubscriberStep::Poll { max, wait } => {
                 let messages = subscription.poll(max, wait);
-                for message in subscriber.polled(messages, clock.read()) {
-                    if shared.send(message).is_err() {
-                        // The broker delivers it again after the next start.
-                        subscriber.stop();
-                    }
+                let messages = subscriber.polled(messages, clock.read());
+                if subscriber.fell_behind() {
+                    shared.tell(Input::FellBehind(subscriber.number()));
                 }
+                send(shared, subscriber, messages);
+            }
+            SubscriberStep::Release => {
+                let messages = subscriber.release(clock.read());
+                send(shared, subscriber, messages);
             }
             SubscriberStep::AskCaughtUp => {
                 let answer = subscription.caught_up();
                 if subscriber.caught_up(answer, clock.read()) {
-                    shared.tell(Input::CaughtUp);
+                    shared.tell(Input::CaughtUp(subscriber.number()));
                 }
             }
             SubscriberStep::Wait { until } => {
@@ -148,6 +151,15 @@ fn receive(
                 }
             }
             SubscriberStep::Leave => return,
+        }
+    }
+}
+
+fn send(shared: &Shared, subscriber: &mut Subscriber, messages: Vec<Message>) {
+    for message in messages {
+        if shared.send(message).is_err() {
+            // The broker delivers it again after the next start.
+            subscriber.stop();
         }
     }
 }

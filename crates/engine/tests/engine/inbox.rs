@@ -335,8 +335,7 @@ impl Ear {
         let (bench, broker) = (Bench::new(Limits::default()), MemoryBroker::of(kind));
         let subscription = broker.subscribe("t", &["test.far".to_owned()]).expect("the broker is there");
         let (limits, observer) = (Limits::default(), Arc::new(()));
-        let subscriber =
-            Subscriber::new(SubscriberSetup { number: 0, registry: toy::registry(), limits, observer });
+        let subscriber = Subscriber::new(SubscriberSetup { number: 0, registry: toy::registry(), limits, observer });
         Self { bench, broker, subscription, subscriber }
     }
 
@@ -344,7 +343,7 @@ impl Ear {
     fn steps(&mut self) {
         for _ in 0..10 {
             let now = self.bench.clock.monotonic();
-            match self.subscriber.next(now, true) {
+            match self.subscriber.next(now, self.bench.core.admission()) {
                 SubscriberStep::Acknowledge => {
                     let answer = self.subscription.acknowledge(self.subscriber.committed());
                     self.subscriber.acknowledged(answer, now);
@@ -359,7 +358,7 @@ impl Ear {
                     let answer = self.subscription.caught_up();
                     self.subscriber.caught_up(answer, now);
                 }
-                SubscriberStep::Wait { .. } | SubscriberStep::Leave => break,
+                SubscriberStep::Wait { .. } | SubscriberStep::Release | SubscriberStep::Leave => break,
             }
             self.bench.retention.hold_inbox(self.subscriber.may_repeat());
         }

@@ -2,6 +2,7 @@
 
 mod audits;
 mod bounds;
+mod brake;
 mod catching_up;
 mod causes;
 mod clocks;

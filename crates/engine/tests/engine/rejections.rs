@@ -249,11 +249,8 @@ fn an_event_that_needs_a_rejected_row_is_a_dead_letter() {
 
 #[test]
 fn an_event_whose_own_rows_are_rejected_is_kept_all_the_same() {
-    let rows = [
-        ("far-1", "inbox", "far-1"),
-        ("far-1-0", "inbox_segment", "far-1"),
-        ("far-1", "counter", "shelf\u{1f}far"),
-    ];
+    let rows =
+        [("far-1", "inbox", "far-1"), ("far-1-0", "inbox_segment", "far-1"), ("far-1", "counter", "shelf\u{1f}far")];
     for (event_id, table, key) in rows {
         let mut bench = Bench::new();
         bench.rejects(table, key);

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use tradewind_engine::{
-    Heard, Limits, Message, Receipt, Subscriber, SubscriberSetup, SubscriberStep,
+    Admission, Heard, Limits, Message, Receipt, Subscriber, SubscriberSetup, SubscriberStep,
     ports::{Broker, BrokerMessage, Subscription},
 };
 use tradewind_events::id;
@@ -17,7 +17,7 @@ struct Bench {
     subscription: Option<Box<dyn Subscription>>,
     subscriber: Subscriber,
     now: Duration,
-    has_room: bool,
+    admission: Admission,
     received: Vec<Message>,
     /// The bounds of the polls, and how many acknowledgements were tried.
     polls: Vec<usize>,
@@ -38,7 +38,7 @@ impl Bench {
             subscription: Some(subscription),
             subscriber: Subscriber::new(setup),
             now: Duration::ZERO,
-            has_room: true,
+            admission: Admission { takes: true, resumes: 0 },
             received: Vec::new(),
             polls: Vec::new(),
             acknowledgements: 0,
@@ -66,11 +66,16 @@ impl Bench {
     /// Does the next step; `None` when that is to wait, or the subscription has ended.
     fn step(&mut self) -> Option<()> {
         let subscription = self.subscription.as_mut()?;
-        match self.subscriber.next(self.now, self.has_room) {
+        match self.subscriber.next(self.now, self.admission) {
             SubscriberStep::Acknowledge => {
                 self.acknowledgements += 1;
                 let answer = subscription.acknowledge(self.subscriber.committed());
                 self.subscriber.acknowledged(answer, self.now);
+            }
+            SubscriberStep::Release => {
+                self.polled_in_vain = None;
+                let messages = self.subscriber.release(self.now);
+                self.received.extend(messages);
             }
             SubscriberStep::Poll { max, .. } => {
                 self.polls.push(max);
@@ -223,11 +228,11 @@ fn messages_that_are_suddenly_larger_exceed_the_bound_once() {
 fn a_full_engine_takes_nothing_and_stays_a_member() {
     let mut bench = Bench::new(Limits::default());
     bench.publish(3, 0);
-    bench.has_room = false;
+    bench.admission.takes = false;
     bench.runs();
     assert_eq!((bench.received.len(), &*bench.polls), (0, &[0][..]));
     bench.passes(1);
-    bench.has_room = true;
+    bench.admission.takes = true;
     bench.runs();
     assert_eq!(bench.received.len(), 3);
 }
@@ -255,6 +260,25 @@ fn it_tells_once_that_it_has_caught_up() {
     bench.commits(2);
     bench.runs();
     assert_eq!(bench.caught_up, 1);
+}
+
+#[test]
+fn after_a_lost_connection_it_may_have_fallen_behind_and_tells_once_more_that_it_has_caught_up() {
+    let mut bench = Bench::new(Limits::default());
+    bench.runs();
+    assert!(bench.subscriber.fell_behind(), "it has connected");
+    assert!(!bench.subscriber.fell_behind() && bench.caught_up == 1);
+    bench.faults(BrokerFaults { down: true, ..BrokerFaults::default() });
+    bench.passes(1);
+    bench.runs();
+    assert!(!bench.subscriber.fell_behind(), "it has not connected again");
+    bench.faults(BrokerFaults::default());
+    bench.broker.disconnect("m");
+    bench.publish(3, 0);
+    bench.passes(10);
+    bench.runs();
+    assert!(bench.subscriber.fell_behind() && !bench.subscriber.fell_behind());
+    assert_eq!((bench.received.len(), bench.caught_up, bench.subscriber.is_catching_up()), (3, 2, false));
 }
 
 #[test]
@@ -306,4 +330,97 @@ fn bytes_that_nobody_understands_go_on_as_they_came() {
     bench.commits(1);
     bench.runs();
     assert_eq!((bench.broker.owed("m"), bench.subscriber.uncommitted()), (0, (0, 0)));
+}
+
+/// What is received in the tests of the brake.
+fn kinds(bench: &Bench) -> Vec<&'static str> {
+    let kind = |message: &Message| match message {
+        Message::Heard(_) => "event",
+        Message::Undecodable(_) => "undecodable",
+        Message::Command(_) => "pause",
+        _ => "?",
+    };
+    bench.received.iter().map(kind).collect()
+}
+
+fn unknown(version: u16, name: &str) -> BrokerMessage {
+    let happened = Happened { name: id("e"), after: None };
+    let body = String::from_utf8(toy::stage().envelope("far-x", happened).to_json().expect("JSON")).expect("JSON");
+    let body = body.replace("far.happened", name).replace("\"dataversion\":1", &format!("\"dataversion\":{version}"));
+    BrokerMessage::new("test.far", body).with_key("k")
+}
+
+#[test]
+fn too_many_undecodable_messages_pause_the_subscription_and_the_rest_stays_at_the_broker() {
+    let mut bench = Bench::new(Limits { dead_letters_a_minute_max: 3, ..Limits::default() });
+    bench.publish(1, 0);
+    for nth in 0..20 {
+        bench.broker.inject(BrokerMessage::new("test.far", format!("{{ no JSON {nth}")).with_key("k"));
+    }
+    bench.publish(1, 0);
+    bench.runs();
+    // The one that exceeds the bound, and none after it.
+    assert_eq!(kinds(&bench), ["event", "undecodable", "undecodable", "undecodable", "undecodable", "pause"]);
+    bench.received.truncate(5);
+    bench.commits(5);
+    bench.publish(3, 0);
+    bench.runs();
+    bench.passes(600);
+    bench.runs();
+    assert_eq!((kinds(&bench), bench.broker.owed("m")), (vec![], 20));
+    // Each resumption gets so many more through; no time but that of the minute counts.
+    for _ in 0..4 {
+        bench.admission.resumes += 1;
+        bench.runs();
+        let taken = kinds(&bench).len();
+        assert_eq!(kinds(&bench), ["undecodable", "undecodable", "undecodable", "undecodable", "pause"]);
+        bench.received.truncate(taken - 1);
+        bench.commits(taken - 1);
+        bench.runs();
+    }
+    bench.admission.resumes += 1;
+    bench.runs();
+    assert_eq!(kinds(&bench), ["event"; 4]);
+    bench.commits(4);
+    bench.runs();
+    assert_eq!(bench.broker.owed("m"), 0);
+}
+
+#[test]
+fn few_undecodable_messages_a_minute_pause_nothing() {
+    let mut bench = Bench::new(Limits { dead_letters_a_minute_max: 3, ..Limits::default() });
+    for nth in 0..30 {
+        bench.broker.inject(BrokerMessage::new("test.far", format!("{{ no JSON {nth}")).with_key("k"));
+        bench.passes(20);
+        bench.runs();
+    }
+    assert_eq!(kinds(&bench), ["undecodable"; 30]);
+}
+
+#[test]
+fn an_event_that_this_build_does_not_know_waits_at_the_broker_until_an_operator_gives_it_up() {
+    for (version, name) in [(2, "far.happened"), (1, "far.changed")] {
+        let mut bench = Bench::new(Limits::default());
+        bench.publish(2, 0);
+        bench.broker.inject(unknown(version, name));
+        bench.publish(1, 0);
+        bench.broker.inject(unknown(version, name));
+        bench.runs();
+        assert_eq!(kinds(&bench), ["event", "event", "pause"], "{name} {version}");
+        bench.received.truncate(2);
+        bench.commits(2);
+        bench.runs();
+        assert_eq!(bench.broker.owed("m"), 3, "a build that knows it gets all of them");
+        // The same kind goes through from then on, another does not.
+        bench.admission.resumes += 1;
+        bench.broker.inject(unknown(version + 5, name));
+        bench.broker.inject(unknown(1, "far.other"));
+        bench.runs();
+        let expected: &[&str] = if version == 2 {
+            &["undecodable", "event", "undecodable", "pause"]
+        } else {
+            &["undecodable", "event", "undecodable", "undecodable", "pause"]
+        };
+        assert_eq!(kinds(&bench), expected, "{name} {version}");
+    }
 }

@@ -1,17 +1,17 @@
 //! Timers: armed, moved, disarmed, and found again.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tradewind_engine::{
-    Limits,
+    Heard, Limits, Message, Receipt,
     operator::Action,
-    ports::Reader,
+    ports::{Position, Reader},
     tables::{AuditRow, DeadLetterKind, TimerRow},
 };
 use tradewind_events::{Timestamp, id};
 use tradewind_testkit::{MemoryStore, Stage};
 
-use crate::toy::{self, Count, Remind, UNLUCKY, add};
+use crate::toy::{self, Count, Happened, Remind, UNLUCKY, add};
 
 fn remind(stage: &mut Stage, name: &str, after_secs: Option<u64>) -> Timestamp {
     let at = stage.now().plus(Duration::from_secs(after_secs.unwrap_or(0)));
@@ -109,6 +109,54 @@ fn deadlines_go_on_by_themselves_when_a_clock_that_has_jumped_comes_back() {
     assert_eq!((fired(&stage, "a"), fired(&stage, "b")), (1, 0));
     stage.advance(Duration::from_secs(30));
     assert_eq!(fired(&stage, "b"), 1);
+}
+
+/// An event of another store is received by the subscription.
+fn receive(stage: &mut Stage, nth: u64) {
+    let envelope = stage.envelope(&format!("far-{nth}"), Happened { name: id("b"), after: None });
+    let receipt = Receipt { subscription: 0, position: Position(nth.to_string()), bytes: 1 };
+    stage.accept(Message::Heard(Heard { envelope: Arc::new(envelope), receipt: Some(receipt) }));
+    stage.run();
+}
+
+#[test]
+fn deadlines_wait_for_a_backlog_as_long_as_it_shrinks() {
+    let mut stage = toy::stage();
+    remind(&mut stage, "a", Some(30));
+    stage.core().fell_behind(0);
+    // Far longer than any fixed time after a start.
+    for nth in 0..20 {
+        stage.advance(Duration::from_secs(20));
+        receive(&mut stage, nth);
+    }
+    assert_eq!((stage.core().deadlines_held(), fired(&stage, "a")), (Some("the consumers are catching up"), 0));
+    stage.core().caught_up(0);
+    stage.run();
+    assert_eq!((stage.core().deadlines_held(), fired(&stage, "a")), (None, 1));
+    // Once it has connected again, there may be another backlog.
+    remind(&mut stage, "b", Some(10));
+    stage.core().fell_behind(0);
+    stage.advance(Duration::from_secs(29));
+    assert_eq!(fired(&stage, "b"), 0);
+    // Nothing is received any more.
+    stage.advance(Duration::from_secs(1));
+    assert_eq!((stage.core().deadlines_held(), fired(&stage, "b")), (None, 1));
+}
+
+#[test]
+fn an_operator_releases_deadlines_that_wait_for_a_backlog() {
+    let mut stage = toy::stage();
+    remind(&mut stage, "a", Some(1));
+    stage.core().fell_behind(0);
+    stage.core().fell_behind(1);
+    stage.advance(Duration::from_secs(2));
+    assert_eq!(fired(&stage, "a"), 0);
+    stage.operate(Action::ConfirmClock { clock: id("clock") }).unwrap();
+    assert_eq!((fired(&stage, "a"), stage.core().deadlines_held()), (1, None));
+    receive(&mut stage, 1);
+    assert_eq!(stage.core().deadlines_held(), None, "it is told once, until a subscription connects again");
+    stage.core().fell_behind(1);
+    assert_eq!(stage.core().deadlines_held(), Some("the consumers are catching up"));
 }
 
 #[test]

@@ -112,6 +112,24 @@ async fn a_paused_service_is_told_and_takes_no_requests_away_from_the_others() {
 }
 
 #[tokio::test]
+async fn the_subscriptions_of_a_shop_are_a_consumer_that_can_be_paused() {
+    let world = World::new().await;
+    let admin = world.admin().await.client;
+    let broker = async || {
+        let consumers = admin.get("/v1/operations/consumers").await.expect(200).json();
+        consumers["items"].as_array().unwrap().iter().find(|consumer| consumer["name"] == "broker").cloned()
+    };
+    assert_eq!(broker().await, None);
+    let why = serde_json::json!({"reason": "a test"});
+    admin.post("/v1/operations/consumers/broker/pause", why).await.expect(200);
+    assert_eq!(broker().await.unwrap()["paused"], true);
+    // Only what a broker brings waits.
+    world.person("ada").await;
+    admin.post("/v1/operations/consumers/broker/resume", serde_json::json!({})).await.expect(200);
+    assert_eq!(broker().await.unwrap()["paused"], false);
+}
+
+#[tokio::test]
 async fn a_jump_of_the_clock_shows_in_readiness() {
     let world = World::new().await;
     world.person("ada").await;

@@ -44,7 +44,8 @@ fn whatever_goes_wrong_the_shop_comes_to_rest_as_it_must() {
         );
     }
     assert_eq!(sums.seeds, seeds());
-    assert!(sums.orders_min >= 20, "a seed has {} orders", sums.orders_min);
+    // Of 26 that are planned; some customers give up.
+    assert!(sums.orders_min >= 15, "a seed has {} orders", sums.orders_min);
     assert!(sums.faults_min >= 5, "a seed has {} faults", sums.faults_min);
     assert!(sums.forgotten > 0, "no row was old enough to be forgotten");
     let absent: Vec<_> = Fault::ALL.iter().filter(|fault| !sums.faults.contains_key(fault)).collect();

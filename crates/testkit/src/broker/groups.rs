@@ -36,7 +36,7 @@ struct Out {
 /// One member of a group.
 pub(super) struct Membership {
     member: u64,
-    /// The ends of the topics when it connected.
+    /// The ends of the topics when it joined, or connected again.
     began: BTreeMap<String, usize>,
     /// Copies of what it was given, by the fault.
     copies: VecDeque<Incoming>,
@@ -117,9 +117,12 @@ impl Group {
     }
 
     pub fn has_reached(&self, membership: &Membership) -> bool {
+        if membership.breaks != self.breaks {
+            // It connects with the next poll.
+            return false;
+        }
         let reached = |mark: &Mark, end: usize| mark.next >= end && mark.again.is_empty();
-        let all_reached = |(topic, end): (&String, &usize)| self.marks.get(topic).is_some_and(|it| reached(it, *end));
-        membership.breaks == self.breaks && membership.copies.is_empty() && membership.began.iter().all(all_reached)
+        membership.began.iter().all(|(topic, end)| self.marks.get(topic).is_some_and(|mark| reached(mark, *end)))
     }
 
     /// What a member holds, or all of them, comes again.

@@ -91,6 +91,23 @@ pub fn a_subscription_says_when_it_has_caught_up(broker: &dyn BrokerUnderTest) {
     assert_eq!(ear.subscription.caught_up(), Ok(true), "what comes later was not there when it began");
 }
 
+pub fn a_subscription_that_was_cut_off_has_to_catch_up_again(broker: &dyn BrokerUnderTest) {
+    let (topic, group) = (topic(broker, "topic"), broker.name("group"));
+    let mut ear = Ear::new(broker, &group, &[&topic]);
+    assert!(catches_up(&mut ear), "nothing was there");
+    publishes(&mut *broker.connect(), &messages(&topic, &["1", "2", "3"]));
+    broker.cut();
+    for _ in 0..TRIES {
+        // It connects, and takes nothing.
+        if ear.subscription.poll(0, ear.quiet).is_ok() {
+            break;
+        }
+    }
+    assert_ne!(ear.subscription.caught_up(), Ok(true), "three were there when it connected");
+    ear.hears(3);
+    assert!(catches_up(&mut ear));
+}
+
 /// A broker may have to assign something first.
 fn catches_up(ear: &mut Ear) -> bool {
     (0..TRIES).any(|_| {

@@ -37,8 +37,13 @@ pub struct Pause {
     reason: String,
 }
 
+/// The consumer that stands for the subscriptions at brokers. It is listed once it was paused.
+const SUBSCRIPTIONS: &str = "broker";
+
 pub async fn list(call: Call) -> Result<Okay<ConsumersView>, Failure> {
-    let rows = call.load_all::<ConsumerRow>(services::NAMES.map(KeyText::literal)).await?;
+    let names = services::NAMES.into_iter().chain([SUBSCRIPTIONS]);
+    let rows = call.load_all::<ConsumerRow>(names.clone().map(KeyText::literal)).await?;
+    let names = names.filter(|name| *name != SUBSCRIPTIONS || rows.iter().any(|row| &*row.name == *name));
     let view = |name: &str| {
         let row = rows.iter().find(|row| &*row.name == name);
         ConsumerView {
@@ -48,7 +53,7 @@ pub async fn list(call: Call) -> Result<Okay<ConsumersView>, Failure> {
             since: row.map(|row| row.since),
         }
     };
-    Ok(Okay(ConsumersView { items: services::NAMES.into_iter().map(view).collect() }))
+    Ok(Okay(ConsumersView { items: names.map(view).collect() }))
 }
 
 pub async fn pause(

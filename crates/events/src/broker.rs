@@ -1,9 +1,9 @@
 //! What a message carries at a broker: all that Kafka and RabbitMQ have, so that nothing is lost between them and a dead
 //! letter.
 
+use crate::Timestamp;
 use base64ct::{Base64, Encoding};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use tradewind_events::Timestamp;
 
 /// A message at a broker, to be published or received.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
