@@ -9,6 +9,7 @@ mod deadlines;
 mod drain;
 mod failure;
 mod housework;
+mod inbox;
 mod intake;
 mod jobs;
 mod load;

@@ -13,6 +13,7 @@ mod due;
 mod entity;
 mod gate;
 pub mod handlers;
+mod indexes;
 mod limits;
 mod message;
 mod observe;

@@ -74,7 +74,8 @@ pub struct Limits {
     pub dead_letters_a_minute_max: u32,
     /// How long the answer under an idempotency key is kept.
     pub idempotency_kept: Duration,
-    /// How long an inbox row is kept at least: no shorter than a broker can deliver again.
+    /// How long an inbox row is kept at least: no shorter than a broker can deliver again while it is connected. After an
+    /// outage, however long, all rows stay until what was there is received and acknowledged.
     pub inbox_kept: Duration,
     /// A jump of the wall clock ahead beyond this is not adopted: deadlines are held until it is confirmed or comes back.
     pub clock_jump_max: Duration,

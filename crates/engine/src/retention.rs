@@ -1,6 +1,6 @@
 //! Forgets what was kept long enough: rows of the inbox and answers under idempotency keys, the oldest first. It has no
 //! thread and no clock. Whoever drives a [`crate::Core`] asks it when it is time, gives the core what it finds, and tells
-//! it when that is durable.
+//! it when that is durable, and while a broker may deliver again what was received before an outage.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,7 +9,7 @@ use tradewind_events::{Key, Timestamp, Value};
 use crate::{
     Entity, Limits, Prune, StoredRow, Table, injected,
     ports::{Direction, List, Reader, StoreError},
-    tables::{IdempotencyRow, InboxRow},
+    tables::{IdempotencyRow, InboxRow, InboxSegmentRow},
 };
 
 /// For each message that a batch may take in, so many rows of each table are forgotten at a time. A message writes one
@@ -26,8 +26,11 @@ const RETRY: Duration = Duration::from_mins(1);
 pub struct Retention {
     reader: Arc<dyn Reader>,
     inbox: Age,
+    inbox_segments: Age,
     idempotency: Age,
     rows_max: usize,
+    /// The inbox forgets nothing.
+    inbox_held: bool,
     /// Never while a [`Prune`] is on its way.
     next_at: Timestamp,
     /// When to look again after that one.
@@ -56,11 +59,23 @@ impl Retention {
         Self {
             reader,
             inbox: Age::of::<InboxRow>("received_at", inbox_kept(limits)),
+            inbox_segments: Age::of::<InboxSegmentRow>("received_at", inbox_kept(limits)),
             idempotency: Age::of::<IdempotencyRow>("created_at", limits.idempotency_kept),
             rows_max: ROWS_A_MESSAGE * limits.batch_messages_max,
+            inbox_held: false,
             next_at: Timestamp::default(),
             then_at: Timestamp::default(),
         }
+    }
+
+    /// From now on the inbox forgets nothing, or goes on: [`crate::Subscriber::may_repeat`].
+    pub fn hold_inbox(&mut self, holds: bool) {
+        if self.inbox_held && !holds {
+            // What has grown old meanwhile is looked for as soon as may be.
+            self.then_at = Timestamp::default();
+            self.next_at = if self.next_at == NEVER { NEVER } else { self.then_at };
+        }
+        self.inbox_held = holds;
     }
 
     /// When to look, by engine time.
@@ -74,23 +89,36 @@ impl Retention {
         if now < self.next_at {
             return None;
         }
-        let found = self.inbox.old(&*self.reader, self.rows_max, now);
-        let found = found.and_then(|inbox| Ok((inbox, self.idempotency.old(&*self.reader, self.rows_max, now)?)));
-        let (inbox, idempotency) = match found {
-            Ok(found) => found,
+        match self.find(now) {
+            Ok(prune) if prune.is_empty() => {
+                self.next_at = self.then_at;
+                None
+            }
+            Ok(prune) => {
+                self.next_at = NEVER;
+                Some(prune)
+            }
             Err(error) => {
                 tracing::warn!(%error, "old rows cannot be looked for");
                 self.next_at = now.plus(RETRY);
-                return None;
+                None
             }
-        };
-        self.then_at = inbox.next_at.min(idempotency.next_at);
-        if inbox.keys.is_empty() && idempotency.keys.is_empty() {
-            self.next_at = self.then_at;
-            return None;
         }
-        self.next_at = NEVER;
-        Some(Prune { inbox: inbox.keys, idempotency: idempotency.keys })
+    }
+
+    fn find(&mut self, now: Timestamp) -> Result<Prune, StoreError> {
+        let (reader, rows_max) = (&*self.reader, self.rows_max);
+        let idempotency = self.idempotency.old(reader, rows_max, now)?;
+        let mut prune = Prune { idempotency: idempotency.keys, ..Prune::default() };
+        self.then_at = idempotency.next_at;
+        if !self.inbox_held {
+            let ids = self.inbox.old(reader, rows_max, now)?;
+            let segments = self.inbox_segments.old(reader, rows_max, now)?;
+            self.then_at = self.then_at.min(ids.next_at).min(segments.next_at);
+            prune.inbox_before = self.inbox.kept_from(now);
+            (prune.inbox, prune.inbox_segments) = (ids.keys, segments.keys);
+        }
+        Ok(prune)
     }
 
     /// What was found last is durably gone.
@@ -106,8 +134,7 @@ impl Age {
 
     fn old(&mut self, reader: &dyn Reader, rows_max: usize, now: Timestamp) -> Result<Old, StoreError> {
         let by_age = |limit| List::of(self.table, limit).order_by(self.column, Direction::Ascending);
-        let kept_ms = i64::try_from(self.kept.as_millis()).unwrap_or(i64::MAX);
-        let young = now.as_millis().saturating_sub(kept_ms);
+        let young = self.kept_from(now).as_millis();
         let limit = u32::try_from(rows_max).unwrap_or(u32::MAX);
         let old = by_age(limit).at_most(self.column, Value::Int(young.saturating_sub(1)));
         let rows = reader.list(&List { after: self.after.take(), ..old })?;
@@ -129,6 +156,12 @@ impl Age {
         };
         let next_at = first.plus(self.kept).plus(Duration::from_millis(1));
         Ok(Old { keys, next_at: next_at.max(now.plus(LOOK_MIN)) })
+    }
+
+    /// What is older than this is old.
+    fn kept_from(&self, now: Timestamp) -> Timestamp {
+        let kept_ms = i64::try_from(self.kept.as_millis()).unwrap_or(i64::MAX);
+        Timestamp::from_millis(now.as_millis().saturating_sub(kept_ms))
     }
 
     fn at(&self, row: &StoredRow) -> Value {

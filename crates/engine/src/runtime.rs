@@ -129,6 +129,8 @@ enum Input {
     CaughtUp(usize),
     /// The broker refuses this event, or none any more.
     Refused(Option<RefusedEvent>),
+    /// As [`crate::Subscriber::may_repeat`], whenever it changes; at first each may.
+    MayRepeat(bool),
     /// The relay has saved its mark, and publishes nothing more.
     RelayEnded,
     Wake,

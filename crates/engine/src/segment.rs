@@ -13,8 +13,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tradewind_events::{Envelope, Id, KeyText, RawEnvelope, Registry, SPEC_VERSION, Subject, Timestamp};
 
-use crate::Address;
-pub use crate::packing::{compress, decompress};
+use crate::{
+    Address,
+    indexes::{index_of, is_number},
+};
+pub use crate::{
+    indexes::{INDEXES_MAX, Indexes},
+    packing::{compress, decompress},
+};
 
 /// The most that one block holds before compression; a larger event has a block of its own. Half of it would pack a
 /// tenth worse; whoever looks for one event unpacks its whole block.
@@ -71,7 +77,20 @@ pub fn event_id(store: &str, address: Address) -> Id {
 /// The reverse of [`event_id`], for events of this store.
 pub fn event_address(store: &str, id: &Id) -> Option<Address> {
     let (segment, index) = id.as_str().strip_prefix(store)?.strip_prefix('-')?.split_once('-')?;
-    Some(Address { segment: segment.parse().ok()?, index: index.parse().ok()? })
+    let address = Address { segment: segment.parse().ok()?, index: index.parse().ok()? };
+    // A number has other texts as well.
+    (event_id(store, address) == *id).then_some(address)
+}
+
+/// `STORE-SEGMENT` and the index of an event whose id is [`event_id`] of whatever store: the id is both, with a dash
+/// between them. None for an id of any other form, for a number with leading zeros, and for an index beyond
+/// [`INDEXES_MAX`].
+pub(crate) fn segment_of(event_id: &Id) -> Option<(Id, u16)> {
+    let (segment, index) = event_id.as_str().rsplit_once('-')?;
+    let (store, number) = segment.rsplit_once('-')?;
+    let is_ours = !store.is_empty() && number != "0" && is_number(number);
+    let index = index_of(index).filter(|_| is_ours)?;
+    Some((Id::new(segment).ok()?, index))
 }
 
 #[derive(Serialize)]

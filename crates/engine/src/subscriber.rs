@@ -55,6 +55,8 @@ pub struct Subscriber {
     catching_up: CatchingUp,
     /// It has connected again, and nobody has asked since.
     fell_behind: bool,
+    /// Of the messages that it had received when it had caught up, so many are not acknowledged.
+    owed: usize,
     brake: Brake,
     /// Received, and kept back by the brake: at most one poll.
     held: VecDeque<Incoming>,
@@ -143,6 +145,7 @@ impl Subscriber {
             idles: false,
             catching_up: CatchingUp::Polls,
             fell_behind: true,
+            owed: 0,
             brake: Brake::default(),
             held: VecDeque::new(),
             stop: Stop::No,
@@ -197,9 +200,15 @@ impl Subscriber {
         self.stop == Stop::No && self.brake.may_release(admission.resumes)
     }
 
-    /// Whether it has not seen yet all that was there when it connected.
+    /// Whether it has not seen yet all that was there when it connected, or has no connection that is known to work.
     pub fn is_catching_up(&self) -> bool {
         self.catching_up != CatchingUp::No
+    }
+
+    /// Whether the broker may deliver what was committed before an outage, however long that was: until all that was
+    /// there when it connected is received, committed and acknowledged. So long the inbox forgets nothing.
+    pub fn may_repeat(&self) -> bool {
+        self.is_catching_up() || self.owed > 0
     }
 
     /// The monotonic time before which [`Subscriber::next`] says [`SubscriberStep::Wait`].
@@ -248,10 +257,17 @@ impl Subscriber {
     pub fn acknowledged(&mut self, answer: Result<(), BrokerError>, now: Duration) {
         match answer {
             Ok(()) => {
+                if self.acknowledging.failures > 0 {
+                    // Since the failure another connection may have taken over, which passes these over.
+                    self.catching_up = CatchingUp::Polls;
+                }
+                // They are committed in the order in which they were received.
+                self.owed = self.owed.saturating_sub(self.committed.len());
                 self.committed.clear();
                 self.acknowledging = Attempts::default();
             }
             Err(error) => {
+                self.catching_up = CatchingUp::Polls;
                 tracing::warn!(%error, messages = self.committed.len(), "received events cannot be acknowledged");
                 self.observer.broker_failed(&error);
                 self.acknowledging.fail(now);
@@ -288,13 +304,14 @@ impl Subscriber {
         std::mem::take(&mut self.fell_behind)
     }
 
-    /// How the broker has answered to [`SubscriberStep::AskCaughtUp`]. `true` once for each connection: when all was
-    /// handed out that was there when it began.
+    /// How the broker has answered to [`SubscriberStep::AskCaughtUp`]. `true` when all was handed out that was there when
+    /// the connection began: once for each, and once more after each failure.
     pub fn caught_up(&mut self, answer: Result<bool, BrokerError>, now: Duration) -> bool {
         self.catching_up = CatchingUp::Polls;
         match answer {
             Ok(true) => {
                 self.catching_up = CatchingUp::No;
+                self.owed = self.uncommitted.0 + self.committed.len() + self.held.len();
                 return true;
             }
             Ok(false) => {}
@@ -398,6 +415,7 @@ impl Subscriber {
     fn fail_polling(&mut self, error: &BrokerError, now: Duration) {
         tracing::warn!(%error, "the subscription failed");
         self.observer.broker_failed(error);
+        self.catching_up = CatchingUp::Polls;
         self.polling.fail(now);
     }
 }

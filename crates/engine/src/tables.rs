@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tradewind_events::{AsKey, Fingerprint, Id, Key, KeyText, Subject, TextEnum, Timestamp};
 use tradewind_macros::Entity;
 
-use crate::{Cause, Stop, StoredAnswer, Table};
+use crate::{Cause, Stop, StoredAnswer, Table, segment::Indexes};
 
 /// Owns the engine's rows. No service can name it in its unit of work.
 pub enum EngineOwned {}
@@ -16,6 +16,7 @@ pub const ENGINE_TABLES: &[&Table] = &[
     <TimerRow as crate::Entity>::TABLE,
     <EffectRow as crate::Entity>::TABLE,
     <InboxRow as crate::Entity>::TABLE,
+    <InboxSegmentRow as crate::Entity>::TABLE,
     <IdempotencyRow as crate::Entity>::TABLE,
     <ParkedRow as crate::Entity>::TABLE,
     <DeadLetterRow as crate::Entity>::TABLE,
@@ -68,11 +69,23 @@ pub enum EffectState {
     Exhausted,
 }
 
-/// A message from a broker whose effect is committed.
+/// A received event whose effect is committed, and whose id is not that of an event of a Tradewind store.
 #[derive(Debug, Clone, PartialEq, Eq, Entity)]
 #[entity(owner = EngineOwned, table = "inbox", key = event_id, transient)]
 pub struct InboxRow {
     pub event_id: Id,
+    pub received_at: Timestamp,
+}
+
+/// The received events of one segment of another Tradewind store: those whose effect is committed. An event whose index
+/// is [`crate::segment::INDEXES_MAX`] or higher has an [`InboxRow`] instead.
+#[derive(Debug, Clone, PartialEq, Eq, Entity)]
+#[entity(owner = EngineOwned, table = "inbox_segment", key = segment, transient)]
+pub struct InboxSegmentRow {
+    /// `STORE-SEGMENT`. With a dash and an index it is the id of an event.
+    pub segment: Id,
+    pub indexes: Indexes,
+    /// Of the event that came last.
     pub received_at: Timestamp,
 }
 

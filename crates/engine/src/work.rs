@@ -2,7 +2,7 @@
 
 use std::{any::Any, sync::Arc};
 
-use tradewind_events::{Envelope, Id, Key};
+use tradewind_events::{Envelope, Id, Key, Timestamp};
 
 use crate::{
     AnyAnswer, Command, Idempotency, Problem, Settings, StoredAnswer,
@@ -162,7 +162,21 @@ pub enum TryOutcome {
 #[derive(Debug, Clone, Default)]
 pub struct Prune {
     pub inbox: Vec<Key>,
+    /// A segment of which an event was received at `inbox_before` or later stays.
+    pub inbox_segments: Vec<Key>,
+    pub inbox_before: Timestamp,
     pub idempotency: Vec<Key>,
+}
+
+impl Prune {
+    /// How many rows that are.
+    pub fn len(&self) -> usize {
+        self.inbox.len() + self.inbox_segments.len() + self.idempotency.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
 }
 
 /// A message as it waits, or as it is part of a batch that is not durable yet.

@@ -134,6 +134,13 @@ impl World {
 
     /// The subscriber takes its next step.
     pub fn subscribe(&mut self, nth: usize) {
+        self.subscriber_steps(nth);
+        if let Some(engine) = &mut self.nodes[nth].engine {
+            engine.retention.hold_inbox(engine.subscriber.may_repeat());
+        }
+    }
+
+    fn subscriber_steps(&mut self, nth: usize) {
         let now = self.elapsed();
         let Some(engine) = &mut self.nodes[nth].engine else { return };
         match engine.subscriber.next(now, engine.core.admission()) {

@@ -54,6 +54,7 @@ bugs! {
     StopForgetsReceipts "stop-forgets-receipts" "-" "A stop leaves the group without the last acknowledgements.",
     InboxApart "inbox-apart" "O23" "The inbox is written in a transaction of its own, after the effect.",
     InboxPrunedEarly "inbox-pruned-early" "O31" "Rows of the inbox are forgotten while the broker may still repeat their messages.",
+    InboxSwallowsNeighbour "inbox-swallows-neighbour" "-" "A range of the inbox takes in the event between two that were received.",
     ColdRowsFail "cold-rows-fail" "-" "A handler works only with rows in memory: after two loads it is given up.",
     EndForgotten "end-forgotten" "-" "Shipping forgets the end of an order of which it knew nothing.",
     DueByTwoClocks "due-by-two-clocks" "-" "A timer is found due by the clock, and fired by the time of a batch that was open before: it is lost.",

@@ -156,10 +156,12 @@ impl Node {
             limits: with.shop.limits.clone(),
             observer: Arc::new(()),
         });
+        let mut retention = Retention::new(Arc::new(self.store.clone()), &with.shop.limits);
+        retention.hold_inbox(with.relays);
         let hands = Hands::new(now, core.clock().now());
         self.engine = Some(Engine {
             core,
-            retention: Retention::new(Arc::new(self.store.clone()), &with.shop.limits),
+            retention,
             writer: FaultyWriter::new(
                 Arc::clone(&self.name),
                 (self.store.clone(), writer),

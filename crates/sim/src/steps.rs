@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use tradewind_engine::{Committed, Formed, Message, ports::StoreError, tables::InboxRow};
-use tradewind_events::Timestamp;
+use tradewind_engine::{Committed, Formed, Message, ports::StoreError, tables::InboxSegmentRow};
+use tradewind_events::{Timestamp, id};
 use tradewind_memory::ManualClock;
 
 use crate::{chance::Chance, fault::Fault, node::Engine, watch, world::World};
@@ -16,7 +16,7 @@ impl World {
         let Some(engine) = &mut self.nodes[nth].engine else { return };
         engine.look = false;
         if let Some(prune) = engine.retention.look(engine.core.clock().now()) {
-            self.figures.forgotten += (prune.inbox.len() + prune.idempotency.len()) as u64;
+            self.figures.forgotten += prune.len() as u64;
             engine.core.accept(Message::Prune(prune));
         }
         let slow =
@@ -58,8 +58,10 @@ impl World {
         for commit in &done.committed {
             self.watch(commit);
             self.judge_order(nth, commit);
-            for row in watch::written::<InboxRow>(commit) {
-                self.network.received(nth, row.event_id, row.received_at);
+            for row in watch::written::<InboxSegmentRow>(commit) {
+                for index in row.indexes.iter() {
+                    self.network.received(nth, id(&format!("{}-{index}", row.segment)), row.received_at);
+                }
             }
             self.nodes[nth].dues.committed(commit);
         }

@@ -208,7 +208,7 @@ mod tests {
     use rusqlite::{Connection, params_from_iter};
     use tradewind_engine::{
         Entity,
-        tables::{DeadLetterRow, EffectRow, IdempotencyRow, InboxRow, ParkedRow, TimerRow},
+        tables::{DeadLetterRow, EffectRow, IdempotencyRow, InboxRow, InboxSegmentRow, ParkedRow, TimerRow},
     };
     use tradewind_events::{Timestamp, row_key};
     use tradewind_query::{ProductPrice, ProductView};
@@ -281,6 +281,13 @@ mod tests {
                     .order_by("received_at", Direction::Ascending)
                     .at_most("received_at", at(7)),
                 "inbox_age (received_at<?)",
+            ),
+            (
+                List::of(InboxSegmentRow::TABLE, 9)
+                    .order_by("received_at", Direction::Ascending)
+                    .at_most("received_at", at(7))
+                    .after(at(5), id()),
+                "inbox_segment_age ((received_at,segment)>(?,?) AND received_at<?)",
             ),
             (
                 List::of(IdempotencyRow::TABLE, 9)

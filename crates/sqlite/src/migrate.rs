@@ -87,6 +87,9 @@ impl Migration {
 
 #[cfg(test)]
 mod tests {
+    use tradewind_engine::segment::Indexes;
+    use tradewind_events::{Column, Value, id_rank};
+
     use super::*;
 
     #[test]
@@ -102,5 +105,63 @@ mod tests {
         let sum = |sql| Migration { number: 1, name: "one", sql }.checksum();
         assert_eq!(sum("a\r\nb"), sum("a\nb"));
         assert_ne!(sum("a\nb"), sum("a\nc"));
+    }
+
+    /// A store in memory as an older program left it: with the migrations before this one.
+    fn before(number: u32) -> (Connection, usize) {
+        let connection = Connection::open_in_memory().expect("a store in memory");
+        let older = MIGRATIONS.iter().take_while(|migration| migration.number < number);
+        let applied = older.map(|migration| connection.execute_batch(migration.sql)).collect::<Result<Vec<_>>>();
+        (connection, applied.expect("each suits those before it").len())
+    }
+
+    #[test]
+    fn events_that_were_received_before_segments_had_rows_are_known_by_them() {
+        let (connection, applied) = before(15);
+        let uuid = "019a0000-0000-7000-8000-123456789012";
+        let of_a_uuid = format!("{uuid}-4");
+        let of_segments = [("far-7-10", 5), ("far-7-2", 9), ("far-7-3", 1), ("k3-f9-12-0", 2), ("far-7-16383", 3)];
+        let others = [
+            "far-7-03",
+            "far-07-3",
+            "far-7-+3",
+            "far-0-3",
+            "far-7-16384",
+            "far-7-4294967299",
+            "far-7-",
+            "far-7",
+            "7-3",
+            "-7-3",
+            "far",
+            "3",
+            "far-7-3x",
+            uuid,
+        ];
+        let others = others.map(|event_id| (event_id, 6));
+        let rows: Vec<_> = of_segments.into_iter().chain([(of_a_uuid.as_str(), 4)]).chain(others).collect();
+        for (event_id, received_at) in &rows {
+            let kept = if id_rank(event_id).0 { "unhex(?1, '-')" } else { "?1" };
+            let insert = format!("INSERT INTO inbox VALUES ({kept}, ?2, 1, 0)");
+            connection.execute(&insert, params![event_id, received_at]).expect("an id");
+        }
+        apply(&connection, applied, Timestamp::default()).expect("the others suit it");
+        let mut segments = connection
+            .prepare("SELECT quote(segment), indexes, received_at, version, events FROM inbox_segment ORDER BY 3")
+            .expect("a table");
+        let read = |row: &rusqlite::Row<'_>| {
+            let indexes = Indexes::from_value(&Value::Text(row.get::<_, String>(1)?.into())).expect("ranges");
+            let counts = [row.get::<_, i64>(2)?, row.get(3)?, row.get(4)?];
+            Ok((row.get::<_, String>(0)?, indexes.iter().collect::<Vec<_>>(), counts))
+        };
+        let segments: Vec<_> = segments.query_map([], read).and_then(Iterator::collect).expect("rows");
+        let expected = [
+            ("'k3-f9-12'", vec![0], [2, 1, 0]),
+            ("X'019A0000000070008000123456789012'", vec![4], [4, 1, 0]),
+            ("'far-7'", vec![2, 3, 10, 16383], [9, 1, 0]),
+        ];
+        assert_eq!(segments, expected.map(|(segment, indexes, counts)| (segment.to_owned(), indexes, counts)));
+        // An older program still knows them.
+        let kept = connection.query_row("SELECT count(*) FROM inbox", [], |row| row.get::<_, u32>(0));
+        assert_eq!(kept.map(|kept| kept as usize), Ok(rows.len()));
     }
 }

@@ -116,6 +116,17 @@ impl Running {
         panic!("{} {key} has not become what it should be", E::TABLE.name)
     }
 
+    /// Waits until a table has so many rows, although no event tells of it.
+    pub fn wait_for_rows<E: Entity>(&self, count: usize) {
+        for _ in 0..PATIENCE.as_millis() {
+            if self.store.rows(E::TABLE).len() == count {
+                return;
+            }
+            drop(self.progress.1.wait_timeout(self.commits(), Duration::from_millis(1)));
+        }
+        panic!("{} has {} rows", E::TABLE.name, self.store.rows(E::TABLE).len())
+    }
+
     /// Waits until a committed row is as it should be; looks again after every commit that says something.
     pub fn wait_for<E: Entity>(&self, key: impl AsKey, fits: impl Fn(&E) -> bool) -> E {
         let key = key.as_key();

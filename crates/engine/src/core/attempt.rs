@@ -19,7 +19,7 @@ use crate::{
     observe::Stopwatch,
     operator::{Done, IDEMPOTENCY_KEY_REUSED, INTERNAL, SERVICE_ELSEWHERE},
     reruns::{Missing, Reruns},
-    tables::{CounterRow, DeadLetterRow, DeadLetterState, IdempotencyRow, InboxRow, ParkedRow},
+    tables::{CounterRow, DeadLetterRow, DeadLetterState, IdempotencyRow, ParkedRow},
     work::{CommandMessage, Heard, Message, Target},
 };
 
@@ -211,14 +211,12 @@ impl Core {
             self.observer.unconsumed(envelope.event.name());
             return Ok(Success::default());
         }
-        if self.work.get::<InboxRow>(envelope.id.as_key())?.is_some() {
+        if !self.receive_once(&envelope.id)? {
             return Ok(Success::default());
         }
         if self.serves(&envelope.source) {
             return Err(Stop::Broken(format!("{} is emitted by this store itself", envelope.source)));
         }
-        let received_at = self.work.now;
-        self.work.put(InboxRow { event_id: envelope.id.clone(), received_at });
         let then = routes.iter().map(|route| {
             TaskKind::Deliver(Delivery {
                 service: route.service,

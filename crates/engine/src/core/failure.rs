@@ -15,7 +15,7 @@ use crate::{
     Address, Backoff, Entity, Stop,
     ports::Incoming,
     relay::RELAY,
-    tables::{DeadLetterKind, DeadLetterRow, DeadLetterState, EffectRow, InboxRow, ParkedReason, ParkedRow, TimerRow},
+    tables::{DeadLetterKind, DeadLetterRow, DeadLetterState, EffectRow, ParkedReason, ParkedRow, TimerRow},
     work::{Heard, Message, TryOutcome},
 };
 
@@ -271,12 +271,10 @@ impl Core {
 
     /// A message that a broker brought and nobody can read: kept as it came, once.
     pub(super) fn bury_undecodable(&mut self, incoming: &Incoming, reason: &str) -> Result<Success, Stop> {
-        let (message, received_at) = (&incoming.message, self.work.now);
-        let event_id = identity(incoming);
-        if self.work.get::<InboxRow>(event_id.as_key())?.is_some() {
+        let message = &incoming.message;
+        if !self.receive_once(&identity(incoming))? {
             return Ok(Success::default());
         }
-        self.work.put(InboxRow { event_id, received_at });
         let key = String::from_utf8_lossy(message.key.as_ref().map_or(&[], |key| &key.0));
         let dead = DeadLetterRow {
             message: message.body().into(),
@@ -377,11 +375,9 @@ impl Core {
 
     fn bury_heard(&mut self, heard: &Heard, reason: &str, here: Address) -> Result<Success, Stop> {
         let envelope = &heard.envelope;
-        if self.work.get::<InboxRow>(envelope.id.as_key())?.is_some() {
+        if !self.receive_once(&envelope.id)? {
             return Ok(Success::default());
         }
-        let received_at = self.work.now;
-        self.work.put(InboxRow { event_id: envelope.id.clone(), received_at });
         // It is sent again from its dead letters, and must be in the log by then as if it had been handled.
         let logs = self.log_heard && !self.serves(&envelope.source);
         let mut success = Success { log: logs.then(|| Arc::clone(envelope)), ..Success::default() };

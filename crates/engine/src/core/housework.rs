@@ -10,7 +10,10 @@ use super::{
 };
 use crate::{
     Entity, MessageKind, Stop, injected,
-    tables::{DeadLetterRow, DeadLetterState, EffectRow, EffectState, IdempotencyRow, InboxRow, RelayRow, TimerRow},
+    tables::{
+        DeadLetterRow, DeadLetterState, EffectRow, EffectState, IdempotencyRow, InboxRow, InboxSegmentRow, RelayRow,
+        TimerRow,
+    },
     work::{Prune, TriedJob, TryOutcome},
 };
 
@@ -115,6 +118,14 @@ impl Core {
     pub(super) fn prune(&mut self, prune: &Prune) -> Success {
         for key in &prune.inbox {
             self.work.delete::<InboxRow>(key.clone());
+        }
+        for key in &prune.inbox_segments {
+            match self.work.get::<InboxSegmentRow>(key.clone()) {
+                // One of its events was received since it was found.
+                Ok(Some(row)) if row.received_at >= prune.inbox_before => {}
+                // One that cannot be read was not written either.
+                _ => self.work.delete::<InboxSegmentRow>(key.clone()),
+            }
         }
         for key in &prune.idempotency {
             self.work.delete::<IdempotencyRow>(key.clone());

@@ -16,7 +16,7 @@ use crate::{
     injected,
     ports::{Commit, CommitError, RowChange, RowWrite, StoreError, Writer},
     segment::SegmentBuilder,
-    tables::{EffectRow, InboxRow, TimerRow},
+    tables::{EffectRow, InboxRow, InboxSegmentRow, TimerRow},
     trace::Span,
     work::{Answered, Item, Message, Receipt},
 };
@@ -159,7 +159,8 @@ impl Sealed {
 
 /// The inbox rows of a commit, taken out of it. Only a defect does so.
 fn take_inbox(commit: &mut Commit) -> Commit {
-    let is_inbox = |row: &RowChange| row.table.name == InboxRow::TABLE.name;
+    let tables = [InboxRow::TABLE.name, InboxSegmentRow::TABLE.name];
+    let is_inbox = |row: &RowChange| tables.contains(&row.table.name);
     let (rows, others) = std::mem::take(&mut commit.rows).into_iter().partition(is_inbox);
     commit.rows = others;
     Commit { epoch: commit.epoch, at: commit.at, rows, segment: None }

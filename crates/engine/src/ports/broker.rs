@@ -48,8 +48,8 @@ pub trait Broker: Send {
 pub trait Subscription: Send {
     /// At most `max` messages, in the order of the broker for each key; empty when none came within `wait`. With a
     /// `max` of zero it sees only to the connection. It must be called again and again, with zero if need be: that is
-    /// what keeps the membership alive. After a lost connection, what is not acknowledged may come again, and then all
-    /// that comes after it of its key does.
+    /// what keeps the membership alive. A broker that cannot be reached is an error and no empty poll. After a lost
+    /// connection, what is not acknowledged may come again, and then all that comes after it of its key does.
     fn poll(&mut self, max: usize, wait: Duration) -> Result<Vec<Incoming>, BrokerError>;
 
     /// The effect of these messages is committed: the broker need not send them again. In any order; a broker that
@@ -57,8 +57,9 @@ pub trait Subscription: Send {
     /// ones are acknowledged again. One that this member does not hold any more is passed over.
     fn acknowledge(&mut self, positions: &[Position]) -> Result<(), BrokerError>;
 
-    /// Whether all that was there when the subscription last connected has been handed out, to this member or another. An
-    /// empty poll does not say so: the broker may not have assigned anything yet.
+    /// Whether all that was there when the subscription last connected has been handed out, to this member or another,
+    /// including what is delivered again because of the new connection. An empty poll does not say so: the broker may not
+    /// have assigned anything yet.
     fn caught_up(&mut self) -> Result<bool, BrokerError>;
 }
 

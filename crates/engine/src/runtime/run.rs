@@ -77,6 +77,8 @@ pub(super) fn start(setup: Setup, mut parts: Parts) -> Result<Handle, StoreError
     let (to_writer, from_loop) = mpsc::channel();
     let writing = Arc::clone(&shared);
     spawn(&shared, "writer", move || write(&writing, parts.writer, &from_loop));
+    let mut retention = Retention::new(Arc::clone(&shared.reader), &shared.limits);
+    retention.hold_inbox(subscribers.len() > 0);
     let mut engine = Loop {
         core,
         inbox,
@@ -84,11 +86,12 @@ pub(super) fn start(setup: Setup, mut parts: Parts) -> Result<Handle, StoreError
         writing: None,
         formed_in: Duration::ZERO,
         messages_max: if shared.reader.is_near() { NEAR_MESSAGES } else { usize::MAX },
+        may_repeat: subscribers.len(),
         workers,
         relay,
         leaving: None,
         subscribers,
-        retention: Retention::new(Arc::clone(&shared.reader), &shared.limits),
+        retention,
         observer,
         shared: Arc::clone(&shared),
     };
@@ -157,6 +160,8 @@ struct Loop {
     /// What the open batch has taken.
     formed_in: Duration,
     messages_max: usize,
+    /// Subscriptions that may receive what was committed before an outage.
+    may_repeat: usize,
     workers: Workers,
     /// None: there is no broker, or nothing more is published.
     relay: Option<RelayThread>,
@@ -288,6 +293,10 @@ impl Loop {
             Input::Refused(event) => {
                 self.shared.refused.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&event);
                 self.core.relay_refused(event);
+            }
+            Input::MayRepeat(may_repeat) => {
+                self.may_repeat = if may_repeat { self.may_repeat + 1 } else { self.may_repeat.saturating_sub(1) };
+                self.retention.hold_inbox(self.may_repeat > 0);
             }
             Input::RelayEnded => self.relay = None,
             Input::Wake => {}

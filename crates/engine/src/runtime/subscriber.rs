@@ -100,7 +100,12 @@ fn receive(
     receipts: &mpsc::Receiver<Vec<Receipt>>,
 ) {
     let clock = Stopwatch::start();
+    let mut may_repeat = true;
     loop {
+        if subscriber.may_repeat() != may_repeat {
+            may_repeat = subscriber.may_repeat();
+            shared.tell(Input::MayRepeat(may_repeat));
+        }
         let more = loop {
             match receipts.try_recv() {
                 Ok(receipts) => subscriber.commit(receipts),

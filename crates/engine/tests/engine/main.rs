@@ -11,6 +11,7 @@ mod commands;
 mod failures;
 mod handlers;
 mod imported;
+mod inbox;
 mod intake;
 mod jobs;
 mod look_ups;

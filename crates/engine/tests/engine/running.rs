@@ -8,7 +8,7 @@ use std::sync::{
 use tradewind_engine::{
     CommandMessage, Context, Limits, StoredAnswer, TryOutcome, Worker,
     ports::{BrokerMessage, CommitError, Reader, StoreError},
-    tables::{CounterRow, DeadLetterRow, InboxRow, ParkedRow, RelayRow},
+    tables::{CounterRow, DeadLetterRow, InboxSegmentRow, ParkedRow, RelayRow},
 };
 use tradewind_events::{Id, id, row_key};
 use tradewind_testkit::{BrokerFaults, MemoryBroker, MemoryStore, Plan, Running};
@@ -79,7 +79,7 @@ fn a_lost_acknowledgement_repeats_events_and_the_inbox_drops_them() {
     first.ask(add("a", 1)).unwrap();
     assert_eq!(heard.wait_for::<Image>(id("a"), |image| image.total == 2).heard, 2);
     assert!(broker.published("test.tally").len() > 2);
-    assert_eq!(heard.store().rows(<InboxRow as tradewind_engine::Entity>::TABLE).len(), 2);
+    assert_eq!(heard.store().rows(<InboxSegmentRow as tradewind_engine::Entity>::TABLE).len(), 2);
 }
 
 /// Sends so many commands at once, and waits until all are committed.
@@ -156,7 +156,9 @@ fn a_stop_acknowledges_what_it_has_committed_and_saves_how_far_it_has_published(
     }
     mirror.wait_for::<Image>(id("a"), |image| image.total > 0);
     let store = mirror.stop();
-    let handled = store.rows(<InboxRow as tradewind_engine::Entity>::TABLE).len();
+    let rows = store.rows(<InboxSegmentRow as tradewind_engine::Entity>::TABLE);
+    let segments = rows.iter().map(|row| <InboxSegmentRow as tradewind_engine::Entity>::from_row(&row.values).unwrap());
+    let handled: usize = segments.map(|row| row.indexes.iter().count()).sum();
     assert_eq!(broker.owed("m"), 200 - handled);
 
     tally.wait_for_quietly::<RelayRow>(row_key(&["broker"]), |row| row.segment > 0);

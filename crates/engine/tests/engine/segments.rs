@@ -122,7 +122,7 @@ fn an_event_id_is_its_address() {
     let address = tradewind_engine::Address { segment: 12, index: 3 };
     assert_eq!(event_id("k3-f9", address).as_str(), "k3-f9-12-3");
     assert_eq!(event_address("k3-f9", &id("k3-f9-12-3")), Some(address));
-    for other in ["k3-12-3", "x-12-3", "k3-f9-12", "k3-f9-a-b"] {
+    for other in ["k3-12-3", "x-12-3", "k3-f9-12", "k3-f9-a-b", "k3-f9-012-3", "k3-f9-12-+3"] {
         assert_eq!(event_address("k3-f9", &id(other)), None, "{other}");
     }
 }
