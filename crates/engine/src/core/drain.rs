@@ -145,6 +145,12 @@ impl Core {
         Ok(())
     }
 
+    /// Whether what is parked until its consumer goes on may be handled now. One that was in line when the consumer was
+    /// paused and resumed may stand behind others that were passed over meanwhile: it comes again in its turn.
+    pub(super) fn has_its_turn(&self, consumer: &str, id: &Id) -> bool {
+        self.drains.get(consumer).is_none_or(|drain| drain.in_line.contains(id))
+    }
+
     /// A parked message was retried, whatever came of it.
     pub(super) fn retried_parked(&mut self, id: Option<&Id>) {
         let Some(id) = id else { return };

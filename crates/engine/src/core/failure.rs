@@ -110,6 +110,9 @@ impl Core {
             success.notes.push(Note::ParkedBehind { consumer, id: id.clone() });
             return Ok(success);
         }
+        if row.reason == ParkedReason::Paused && !self.has_its_turn(consumer, id) {
+            return Ok(Success::default());
+        }
         let envelope = RawEnvelope::from_json(row.message.as_bytes())
             .and_then(|raw| raw.decode(&self.registry))
             .map_err(Stop::broken)?;

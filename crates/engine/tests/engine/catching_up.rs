@@ -22,6 +22,8 @@ struct Bench {
     writing: Option<Sealed>,
     /// What `mirror` has repeated in durable batches, by name.
     mirrored: BTreeMap<Id, Vec<i64>>,
+    /// Commands are for so many names in turn.
+    names: i64,
     asked: i64,
     /// Received events that wait for an image.
     waiting: usize,
@@ -39,7 +41,7 @@ impl Bench {
         let mut core = Core::new(Setup {
             store_name: "load".into(),
             epoch,
-            services: toy::services().into(),
+            services: vec![toy::tally(), toy::quiet_mirror()],
             registry: toy::registry(),
             reader: Arc::new(store.clone()),
             clock: EngineTime::new(Arc::new(clock.clone())),
@@ -57,6 +59,7 @@ impl Bench {
             writer: Box::new(writer),
             writing: None,
             mirrored: BTreeMap::new(),
+            names: NAMES,
             asked: 0,
             waiting: 0,
         }
@@ -70,7 +73,7 @@ impl Bench {
     fn asks(&mut self, commands: i64) {
         for _ in 0..commands {
             // Never an unlucky total.
-            let command = add(&format!("n{}", self.asked % NAMES), 3);
+            let command = add(&format!("n{}", self.asked % self.names), 3);
             self.asked += 1;
             let message = CommandMessage::new(command, Self::context(), |_| StoredAnswer::default());
             self.core.accept(Message::Command(message));
@@ -141,8 +144,8 @@ impl Bench {
 
     /// Each name was mirrored as often as it was counted, in order.
     fn judges(&self) {
-        for nth in 0..NAMES {
-            let times = self.asked / NAMES + i64::from(nth < self.asked % NAMES);
+        for nth in 0..self.names.min(self.asked) {
+            let times = self.asked / self.names + i64::from(nth < self.asked % self.names);
             let totals = &self.mirrored[&id(&format!("n{nth}"))];
             judge(&id(&format!("n{nth}")), totals);
             assert_eq!(totals.last(), Some(&(3 * times)), "n{nth}");
@@ -257,7 +260,7 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => (1..6_i64).prop_map(Step::Asks),
-        2 => (0..NAMES).prop_map(Step::Waits),
+        1 => (0..NAMES).prop_map(Step::Waits),
         2 => Just(Step::Pauses),
         2 => Just(Step::Resumes),
         1 => Just(Step::Refuses),
@@ -272,7 +275,8 @@ impl Bench {
             Step::Asks(commands) => self.asks(*commands),
             Step::Waits(nth) => {
                 self.waiting += 1;
-                let (name, after) = (id(&format!("waiting-{}", self.waiting)), Some(id(&format!("n{nth}"))));
+                let (name, after) =
+                    (id(&format!("waiting-{}", self.waiting)), Some(id(&format!("n{}", nth % self.names))));
                 let event = Happened { name: name.clone(), after };
                 let envelope = Envelope {
                     source: KeyText::literal("far"),
@@ -311,8 +315,12 @@ proptest! {
         steps in proptest::collection::vec(step(), 0..80),
         in_line_max in prop_oneof![Just(2_usize), Just(3), Just(1_024)],
         batch_messages_max in prop_oneof![Just(1_usize), Just(4), Just(1_024)],
+        cache_bytes_max in prop_oneof![Just(0_usize), Just(64 * 1024 * 1024)],
+        cache_forgets in any::<bool>(),
+        names in prop_oneof![Just(1), Just(NAMES)],
     ) {
-        let mut bench = Bench::new(Limits { in_line_max, batch_messages_max, ..Limits::default() });
+        let limits = Limits { in_line_max, batch_messages_max, cache_bytes_max, cache_forgets, ..Limits::default() };
+        let mut bench = Bench { names, ..Bench::new(limits) };
         for step in &steps {
             bench.happens(step);
         }
@@ -327,5 +335,27 @@ proptest! {
         let images = bench.store.rows(Image::TABLE);
         let images = images.iter().map(|row| Image::from_row(&row.values).expect("an image can be read").name);
         prop_assert_eq!(images.filter(|name| name.as_str().starts_with("waiting-")).count(), bench.waiting);
+    }
+}
+
+#[test]
+fn a_pause_and_a_resumption_among_messages_that_are_retried_keep_their_order() {
+    for turns in 0..12 {
+        for batch_messages_max in [2, 3, 4, 5, 8] {
+            let limits = Limits { batch_messages_max, cache_forgets: true, cache_bytes_max: 0, ..Limits::default() };
+            let mut bench = Bench { names: 1, ..Bench::new(limits) };
+            bench.pauses();
+            bench.asks(60);
+            for _ in 0..40 {
+                bench.turns();
+            }
+            bench.resumes();
+            (0..turns).for_each(|_| bench.turns());
+            bench.pauses();
+            bench.resumes();
+            bench.finishes();
+            assert_eq!(bench.core.parked(), 0);
+            bench.judges();
+        }
     }
 }

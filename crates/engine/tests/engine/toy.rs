@@ -193,6 +193,11 @@ pub fn mirror_service() -> AnyService {
     Service::new(Mirror).owns::<Image>().on(mirror).on(echo).on(happen).build()
 }
 
+/// The same, but it does not hear what it says itself.
+pub fn quiet_mirror() -> AnyService {
+    Service::new(Mirror).owns::<Image>().on(mirror).on(happen).build()
+}
+
 pub fn registry() -> Registry {
     Registry::new([
         EventKind::of::<Counted>("tally"),
