@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use tradewind_engine::tables::{CounterRow, DeadLetterRow, DeadLetterState, ParkedRow};
-use tradewind_events::RawEnvelope;
+use tradewind_events::{KeyText, RawEnvelope};
 
 use crate::{Audit, AuditError, Report, each, log::Log};
 
@@ -11,12 +11,13 @@ pub fn check(audit: &Audit<'_>, log: &Log, report: &mut Report) -> Result<(), Au
     for store in audit.stores {
         let mut waiting: BTreeMap<(String, String), (u64, u64)> = BTreeMap::new();
         each::<ParkedRow>(store.reader, &mut |row| {
-            if let Some(source) = source_of(row.message.as_bytes()) {
+            if let Some(source) = source_of(row.source, row.message.as_bytes()) {
                 waiting.entry((row.consumer.to_string(), source)).or_default().0 += 1;
             }
         })?;
         each::<DeadLetterRow>(store.reader, &mut |row| {
-            if let Some(source) = source_of(&row.message).filter(|_| row.state == DeadLetterState::Dead) {
+            let is_dead = row.state == DeadLetterState::Dead;
+            if let Some(source) = source_of(row.source, &row.message).filter(|_| is_dead) {
                 waiting.entry((row.consumer.to_string(), source)).or_default().1 += 1;
             }
         })?;
@@ -44,6 +45,8 @@ pub fn check(audit: &Audit<'_>, log: &Log, report: &mut Report) -> Result<(), Au
     Ok(())
 }
 
-fn source_of(message: &[u8]) -> Option<String> {
-    RawEnvelope::from_json(message).ok().map(|envelope| envelope.source.to_string())
+/// Rows of earlier versions do not name the source.
+fn source_of(named: Option<KeyText>, message: &[u8]) -> Option<String> {
+    let source = named.or_else(|| RawEnvelope::from_json(message).ok().map(|envelope| envelope.source));
+    source.map(|source| source.to_string())
 }

@@ -41,6 +41,9 @@ pub fn gather(audit: &Audit<'_>, report: &mut Report) -> Result<Facts, AuditErro
             facts.unsettled.insert(row.message_key);
         })?;
         each::<DeadLetterRow>(store.reader, &mut |row| {
+            if row.state == DeadLetterState::Redriving {
+                facts.unsettled.extend(Id::new(&*row.message_key));
+            }
             if row.state == DeadLetterState::Dead {
                 facts.unsettled.extend(Id::new(&*row.message_key));
                 report.owe("dead_letter", &row.id, format!("{} of {}: {}", row.name, row.consumer, row.reason));

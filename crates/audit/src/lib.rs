@@ -16,7 +16,7 @@ use tradewind_engine::{
     ports::{List, Reader, StoreError},
     segment::SegmentError,
 };
-use tradewind_events::{Currency, Id, Registry, Timestamp, Value};
+use tradewind_events::{Currency, Id, KeyText, Registry, Timestamp, Value, bridge_and_role, emitting_service};
 
 pub use report::{Check, INVARIANTS, Owed, Report, Violation};
 
@@ -27,16 +27,25 @@ pub struct StoreView<'a> {
     pub reader: &'a dyn Reader,
     /// The services that live in it, and the events that each of them hears; `None` stands for every event.
     services: Vec<(&'a str, Vec<Option<&'static str>>)>,
+    /// What bridges among them emit as.
+    imported: Vec<KeyText>,
 }
 
 impl<'a> StoreView<'a> {
     pub fn new(name: &'a str, reader: &'a dyn Reader, services: &[AnyService]) -> Self {
+        let imported = services.iter().flat_map(|service| service.sources.iter().cloned()).collect();
         let services = services.iter().map(|service| (service.name, service.hears().collect())).collect();
-        Self { name, reader, services }
+        Self { name, reader, services, imported }
     }
 
     fn holds(&self, service: &str) -> bool {
         self.services.iter().any(|(name, _)| *name == service)
+    }
+
+    /// Whether events of this role are emitted here: by our service of that name, or by a bridge to who plays it.
+    fn plays(&self, role: &str) -> bool {
+        let imports = |source: &KeyText| bridge_and_role(source).is_some_and(|(_, imported)| imported == role);
+        self.holds(role) || self.imported.iter().any(imports)
     }
 
     fn hears(&self, service: &str, event: &str) -> bool {
@@ -99,8 +108,9 @@ impl Audit<'_> {
         Ok(report)
     }
 
-    /// The store in which a service lives.
-    fn store_of(&self, service: &str) -> Option<&StoreView<'_>> {
+    /// The store in which a service lives; of the source `BRIDGE.ROLE` the bridge.
+    fn store_of(&self, source: &str) -> Option<&StoreView<'_>> {
+        let service = emitting_service(source);
         self.stores.iter().find(|store| store.holds(service))
     }
 

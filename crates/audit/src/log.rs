@@ -25,7 +25,7 @@ const SEGMENTS: u32 = 64;
 #[derive(Default)]
 pub struct Log {
     pub orders: FxHashMap<Id, OrderLog>,
-    /// By service and event name.
+    /// By source and event name.
     pub published: FxHashMap<(String, &'static str), u64>,
 }
 
@@ -196,7 +196,7 @@ fn check_told(audit: &Audit<'_>, reading: &Reading, facts: &Facts, report: &mut 
         rows.insert(row.notification_id);
     })?;
     // Elsewhere an event may still be on its way.
-    let complete = ["orders", "shipping"].iter().all(|service| store.holds(service));
+    let complete = ["orders", "shipping"].iter().all(|role| store.plays(role));
     let settled = reading.tellable.iter().filter(|(_, order_id)| complete && facts.is_settled(order_id));
     for (id, _) in settled {
         report.hold(10, rows.contains(id), || (format!("event {id}"), "nobody is told of it".to_owned()));

@@ -29,7 +29,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use tradewind_events::{Envelope, Id, KeyText, Registry, Timestamp, id};
 
 use crate::{
-    Address, AnyService, Handled, Observer, Problem, RowRef,
+    Address, AnyService, Handled, Observer, Problem, RefusedEvent, RelayOrder, RowRef,
     due::DueWindow,
     limits::Limits,
     operator::UNAVAILABLE,
@@ -106,6 +106,8 @@ pub struct Core {
     speaker: Option<Speaker>,
     causes: AllCauses,
     backlogs: Backlogs,
+    /// What the broker refuses, as the relay has told.
+    refused: Option<RefusedEvent>,
     /// When it was last asked what is due.
     looked_at: Timestamp,
 }
@@ -151,6 +153,8 @@ struct Forming {
     backlog: Backlog,
     /// Jobs whose try ended in this batch: they may be tried again once it is durable.
     tried: Vec<Id>,
+    /// For the relay, once the batch is durable.
+    relay: Vec<RelayOrder>,
     spans: Vec<Span>,
     /// Dead letters that count when the batch is durable.
     died: Vec<Counted>,
@@ -221,6 +225,7 @@ impl Core {
             speaker: None,
             causes: AllCauses::default(),
             backlogs: Backlogs::default(),
+            refused: None,
             looked_at: Timestamp::default(),
             services: setup.services,
             reader: setup.reader,
@@ -284,6 +289,11 @@ impl Core {
     /// Batches that are open or formed, and not durable.
     pub fn in_flight(&self) -> usize {
         self.in_flight.len() + usize::from(self.forming.is_some())
+    }
+
+    /// The broker refuses this event for good, so that an operator may set it aside; or none any more.
+    pub fn relay_refused(&mut self, event: Option<RefusedEvent>) {
+        self.refused = event;
     }
 
     /// Whether [`Core::extend`] would take a message in.
@@ -378,6 +388,7 @@ impl Core {
             queue: VecDeque::new(),
             backlog: Backlog::default(),
             tried: Vec::new(),
+            relay: Vec::new(),
             spans: Vec::new(),
             died: Vec::new(),
             handled: Vec::new(),

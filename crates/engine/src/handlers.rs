@@ -125,7 +125,7 @@ impl Handlers {
         work.open(1, moment.now);
         // Unwinding leaves nothing behind but the overlay, which is discarded.
         let ran = catch_unwind(AssertUnwindSafe(|| {
-            work.run_alone(|work| {
+            work.run_alone(&service.sources, |work| {
                 minted.store(moment.minted, Ordering::Relaxed);
                 handler(service, work)
             })

@@ -42,17 +42,17 @@ pub use core::{Committed, Core, Formed, Logged, Sealed, Setup};
 pub(crate) use entity::RowRef;
 pub use entity::{AnyEntity, ColumnDef, Entity, EntityRef, StoredRow, Table};
 pub use gate::{Gate, Handling};
-pub use limits::{Backoff, EVENT_BYTES_MAX, Limits};
+pub use limits::{Backoff, EVENT_BYTES_MAX, IMPORTED_SOURCES_MAX, Limits};
 pub use message::{
     Address, AnyAnswer, Cause, Command, Effect, EventCause, Events, Finished, Idempotency, StoredAnswer, Timer,
 };
 pub use observe::{BatchFigures, Handled, Observer};
-pub use relay::{Relay, RelayBuffer, RelaySetup, RelayStep};
+pub use relay::{RefusedEvent, Relay, RelayBuffer, RelayOrder, RelaySetup, RelayStep};
 pub use replay::Replay;
 pub use retention::Retention;
 pub use runtime::{BrokerParts, Handle, Parts, Status, Worker};
 pub use segment::LogEvent;
-pub use service::{AnyService, Reaction, Service, Settings};
+pub use service::{AnyService, InvalidSource, Reaction, Service, Settings};
 pub use stop::{AMOUNT_TOO_LARGE, Answer, OrRefuse, Outcome, Problem, Refusal, RefusalKind, Stop};
 pub use subscriber::{Admission, Subscriber, SubscriberSetup, SubscriberStep};
 pub use time::{EngineTime, Moment, SLEW_PARTS};

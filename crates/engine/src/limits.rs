@@ -6,6 +6,9 @@ use std::time::Duration;
 /// from the bounds of its fields (`crates/audit/tests/audit/largest.rs`).
 pub const EVENT_BYTES_MAX: usize = 960 * 1024;
 
+/// So many sources beside its own name a service declares at most ([`crate::Service::emits_as`]).
+pub const IMPORTED_SOURCES_MAX: usize = 16;
+
 /// Bounds of one engine.
 #[derive(Debug, Clone)]
 pub struct Limits {

@@ -104,6 +104,13 @@ impl<E: Event> From<E> for Events {
     }
 }
 
+/// Of whatever types, as a registry has decoded them.
+impl FromIterator<Arc<dyn AnyEvent>> for Events {
+    fn from_iter<I: IntoIterator<Item = Arc<dyn AnyEvent>>>(events: I) -> Self {
+        Self(events.into_iter().collect())
+    }
+}
+
 impl IntoIterator for Events {
     type Item = Arc<dyn AnyEvent>;
     type IntoIter = std::vec::IntoIter<Self::Item>;

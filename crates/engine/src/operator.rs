@@ -26,6 +26,9 @@ pub enum Action {
     EditAndRedrive { dead_letter: Id, message: Arc<[u8]> },
     /// Decide that a dead letter needs no effect.
     Discard { dead_letter: Id, reason: Arc<str> },
+    /// Let the relay go on behind an event that the broker refuses: the event is a dead letter of the consumer `relay`,
+    /// and is published when that is redriven.
+    SetAside { event: Id, reason: Arc<str> },
     /// Show the personal data of a dead letter. Nothing changes but the audit trail.
     Reveal { dead_letter: Id, reason: Arc<str> },
     /// Try a parked message now.
@@ -54,6 +57,7 @@ impl Action {
             Self::Redrive { .. } => "dead_letter.redrive",
             Self::EditAndRedrive { .. } => "dead_letter.edit_and_redrive",
             Self::Discard { .. } => "dead_letter.discard",
+            Self::SetAside { .. } => "event.set_aside",
             Self::Reveal { .. } => "dead_letter.reveal",
             Self::RetryParked { .. } => "parked.retry",
             Self::RetryJob { .. } => "job.retry",
@@ -69,6 +73,7 @@ impl Action {
             | Self::EditAndRedrive { dead_letter, .. }
             | Self::Discard { dead_letter, .. }
             | Self::Reveal { dead_letter, .. } => dead_letter,
+            Self::SetAside { event, .. } => event,
             Self::RetryParked { parked } => parked,
             Self::RetryJob { job } | Self::SettleJob { job, .. } => job,
             Self::ConfirmClock { clock } => clock,
@@ -80,6 +85,7 @@ impl Action {
         match self {
             Self::Pause { reason, .. }
             | Self::Discard { reason, .. }
+            | Self::SetAside { reason, .. }
             | Self::Reveal { reason, .. }
             | Self::SettleJob { reason, .. } => Some(reason),
             _ => None,
@@ -106,6 +112,14 @@ pub const DEAD_LETTER_SETTLED: Refusal =
     Refusal::conflict("dead_letter_settled", "The dead letter was redriven or discarded before.");
 pub const DEAD_LETTER_UNREADABLE: Refusal =
     Refusal::invalid("dead_letter_unreadable", "The message cannot be decoded, so it cannot be sent again.");
+pub const DEAD_LETTER_IS_IN_THE_LOG: Refusal = Refusal::conflict(
+    "dead_letter_in_log",
+    "The event stands in the log as it is, so no other can be published instead. Redrive it unchanged.",
+);
+pub const EVENT_NOT_REFUSED: Refusal = Refusal::conflict(
+    "event_not_refused",
+    "The broker does not refuse this event: it is published, or waits for its turn.",
+);
 pub const PARKED_NOT_FOUND: Refusal = Refusal::not_found("parked_not_found", "There is no such parked message.");
 pub const JOB_NOT_FOUND: Refusal = Refusal::not_found("job_not_found", "There is no such job: it may be done.");
 pub const JOB_ERASED: Refusal =
@@ -123,6 +137,8 @@ pub const PROBLEMS: &[Refusal] = &[
     DEAD_LETTER_NOT_FOUND,
     DEAD_LETTER_SETTLED,
     DEAD_LETTER_UNREADABLE,
+    DEAD_LETTER_IS_IN_THE_LOG,
+    EVENT_NOT_REFUSED,
     PARKED_NOT_FOUND,
     JOB_NOT_FOUND,
     JOB_ERASED,

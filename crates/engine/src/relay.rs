@@ -4,21 +4,25 @@
 
 mod buffer;
 mod outbox;
+mod refusal;
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-use tradewind_events::AsKey;
+use tradewind_events::{AsKey, Id, RawEnvelope};
 
 use crate::{
     Backoff, Entity, Limits, Logged, Observer, Tracer, injected,
     ports::{BrokerError, BrokerMessage, Reader, StoreError},
-    segment::Segment,
+    segment::{Segment, event_address},
     tables::RelayRow,
 };
 
 use buffer::BufferedSegment;
 pub use buffer::RelayBuffer;
 use outbox::{Encoded, Outbox};
+use refusal::Aside;
+pub(crate) use refusal::RELAY;
+pub use refusal::{RefusedEvent, RelayOrder};
 
 /// Segments that are read from the log at a time, at most.
 const READ_SEGMENTS_MAX: u32 = 64;
@@ -47,6 +51,12 @@ pub struct Relay {
     read_segments: u32,
     /// The mark that the store has, or will have.
     saved: u64,
+    /// So many messages of the call go one by one, because one of them was refused.
+    one_by_one: usize,
+    refused: Option<RefusedEvent>,
+    aside: Aside,
+    /// Dead letters whose event is published, or refused for this reason, which the core does not know yet.
+    republished: VecDeque<(Id, Option<String>)>,
     /// Failures since the last success.
     failures: u32,
     /// The monotonic time of the next try after a failure.
@@ -58,7 +68,7 @@ pub struct Relay {
 pub struct RelaySetup {
     /// The store's name: it stands in the ids of its events.
     pub store_name: Arc<str>,
-    /// Topics are `PREFIX.SERVICE`.
+    /// Topics are `PREFIX.SOURCE`.
     pub topic_prefix: String,
     pub limits: Limits,
     pub observer: Arc<dyn Observer>,
@@ -79,6 +89,8 @@ pub enum RelayStep {
     Read { from: u64, segments_max: u32 },
     /// Send [`crate::Message::Published`] to the core.
     SaveMark { segment: u64 },
+    /// Send [`crate::Message::Republished`] to the core.
+    Republished { dead_letter: Id, refused: Option<String> },
     /// Nothing, until this monotonic time if one is given, or until something is committed.
     Wait { until: Option<Duration> },
     /// Nothing any more: it was stopped, and its mark is saved.
@@ -90,7 +102,8 @@ impl Relay {
     pub fn new(setup: RelaySetup, reader: &dyn Reader) -> Result<Self, StoreError> {
         let committed = reader.last_segment()?;
         let mark = if injected("publish-only-from-memory") { committed } else { saved_mark(reader)? };
-        Ok(Self {
+        let (aside, orders) = Aside::read(reader, mark)?;
+        let mut relay = Self {
             store_name: setup.store_name,
             topic_prefix: setup.topic_prefix,
             limits: setup.limits,
@@ -103,10 +116,18 @@ impl Relay {
             buffered: None,
             read_segments: 1,
             saved: mark,
+            one_by_one: 0,
+            refused: None,
+            aside,
+            republished: VecDeque::new(),
             failures: 0,
             retry_at: None,
             stopping: false,
-        })
+        };
+        for order in orders {
+            relay.obey(order);
+        }
+        Ok(relay)
     }
 
     /// The last segment of which the broker has acknowledged every message.
@@ -116,7 +137,11 @@ impl Relay {
 
     /// Looks at what is committed meanwhile, before [`Relay::next`]. Quick: the batch loop waits for the buffer.
     pub fn take(&mut self, buffer: &mut RelayBuffer) {
+        for order in buffer.take_orders() {
+            self.obey(order);
+        }
         buffer.forget(self.mark());
+        self.aside.forget(self.mark());
         self.committed = buffer.committed();
         if self.outbox.is_empty() && self.segments.is_empty() && !self.has_stopped() {
             let (mut bytes, mut messages) = (0, 0);
@@ -137,6 +162,9 @@ impl Relay {
     pub fn next(&mut self, now: Duration) -> RelayStep {
         if let Some(step) = self.save_mark() {
             return step;
+        }
+        if let Some((dead_letter, refused)) = self.republished.pop_front() {
+            return RelayStep::Republished { dead_letter, refused };
         }
         if self.has_stopped() {
             return RelayStep::Ended;
@@ -179,7 +207,8 @@ impl Relay {
     pub fn has_work(&self, now: Duration, buffer: &RelayBuffer) -> bool {
         let waits_for_retry = self.retry_at.is_some_and(|at| now < at);
         let publishes = self.has_backlog(buffer.committed()) && !waits_for_retry;
-        self.saves_mark(buffer.committed()) || self.stopping || publishes
+        let tells = buffer.has_orders() || !self.republished.is_empty();
+        self.saves_mark(buffer.committed()) || self.stopping || publishes || tells
     }
 
     /// The monotonic time of the next try, if the last one failed.
@@ -189,19 +218,28 @@ impl Relay {
 
     /// The messages to be published: after a failure, what is left of them.
     pub fn call(&self) -> &[BrokerMessage] {
-        self.outbox.call()
+        let call = self.outbox.call();
+        if self.one_by_one > 0 { &call[..call.len().min(1)] } else { call }
+    }
+
+    /// The event that the broker refuses, and that holds up all behind it.
+    pub fn refused(&self) -> Option<&RefusedEvent> {
+        self.refused.as_ref()
     }
 
     /// What the broker has answered to the call. After an error so many of its first messages are acknowledged.
     pub fn published(&mut self, answer: Result<(), (usize, BrokerError)>, now: Duration) {
         let (messages, error) = match answer {
-            Ok(()) => (self.outbox.call().len(), None),
+            Ok(()) => (self.call().len(), None),
             Err((messages, error)) => (messages, Some(error)),
         };
-        let ended = self.outbox.acknowledge(messages);
-        if let Some(tracer) = self.tracer.as_ref().filter(|_| !ended.is_empty()) {
+        let sent = self.call().len();
+        let outbox::Acknowledged { spans, dead_letters } = self.outbox.acknowledge(messages);
+        self.republished.extend(dead_letters.into_iter().map(|dead_letter| (dead_letter, None)));
+        self.look_for_refused(sent, messages, error.as_ref());
+        if let Some(tracer) = self.tracer.as_ref().filter(|_| !spans.is_empty()) {
             let now = tracer.now();
-            tracer.ended(ended.into_iter().map(|span| crate::Span { ended: now, ..span }).collect());
+            tracer.ended(spans.into_iter().map(|span| crate::Span { ended: now, ..span }).collect());
         }
         self.observer.published(self.mark(), messages);
         let Some(error) = error else {
@@ -222,6 +260,57 @@ impl Relay {
         }
         if injected("retry-out-of-order") {
             self.outbox.send_first_last();
+        }
+    }
+
+    /// A refusal does not say which message of a call is at fault: they are published one by one until that is known.
+    fn look_for_refused(&mut self, sent: usize, acknowledged: usize, error: Option<&BrokerError>) {
+        self.one_by_one = self.one_by_one.saturating_sub(acknowledged);
+        if acknowledged > 0 {
+            self.refused = None;
+        }
+        let Some(BrokerError::Refused(reason)) = error else { return };
+        if sent > 1 {
+            self.one_by_one = sent - acknowledged.min(sent);
+        } else if let Some((message, origin)) = self.outbox.first() {
+            if let Some(dead_letter) = origin.dead_letter.clone() {
+                // It was set aside before, and holds nothing up.
+                self.republished.push_back((dead_letter, Some(reason.clone())));
+                self.outbox.acknowledge(1);
+                return;
+            }
+            let (event_id, topic, bytes) = (origin.event_id.clone(), message.topic.clone(), message.bytes());
+            let refused = RefusedEvent { event_id, topic, bytes, reason: reason.clone() };
+            if self.refused.as_ref() != Some(&refused) {
+                let RefusedEvent { event_id, topic, .. } = &refused;
+                tracing::error!(%event_id, topic, bytes, reason, "the broker refuses an event, which holds up all others");
+                self.refused = Some(refused);
+            }
+        }
+    }
+
+    /// An operator has decided about an event.
+    fn obey(&mut self, order: RelayOrder) {
+        match order {
+            RelayOrder::SetAside(event_id) => {
+                let first = self.outbox.first().filter(|(_, origin)| origin.event_id == event_id);
+                if first.is_some() {
+                    // As if it were published.
+                    self.outbox.acknowledge(1);
+                    self.one_by_one = self.one_by_one.saturating_sub(1);
+                } else if let Some(address) = event_address(&self.store_name, &event_id) {
+                    self.aside.insert(event_id, address.segment);
+                }
+                (self.refused, self.retry_at, self.failures) = (None, None, 0);
+            }
+            RelayOrder::PublishAgain { dead_letter, message } => {
+                let decoded = RawEnvelope::from_json(&message).map_err(|error| error.to_string());
+                let tracer = self.tracer.as_ref();
+                match decoded.and_then(|envelope| Encoded::new(&self.topic_prefix, &envelope, tracer)) {
+                    Ok(message) => self.outbox.push_again(dead_letter, message),
+                    Err(error) => tracing::error!(%dead_letter, error, "its event cannot be published again"),
+                }
+            }
         }
     }
 
@@ -288,7 +377,8 @@ impl Relay {
         let encode = |envelope: &_| Encoded::new(&self.topic_prefix, envelope, self.tracer.as_ref());
         match segment {
             Source::Memory(segment) => {
-                let emitted = segment.events.iter().filter(|event| !event.heard);
+                let emitted =
+                    segment.events.iter().filter(|event| !event.heard && !self.aside.contains(&event.envelope.id));
                 let encoded = emitted.map(|event: &Logged| {
                     let raw = event.envelope.to_raw().map_err(|error| error.to_string())?;
                     encode(&raw)
@@ -298,7 +388,9 @@ impl Relay {
             Source::Log(segment) => {
                 let events = segment.read(&self.store_name).map_err(|error| error.to_string());
                 let encoded = events.and_then(|events| {
-                    events.iter().filter(|event| !event.heard).map(|event| encode(&event.envelope)).collect()
+                    let emitted =
+                        events.iter().filter(|event| !event.heard && !self.aside.contains(&event.envelope.id));
+                    emitted.map(|event| encode(&event.envelope)).collect()
                 });
                 (segment.number, encoded)
             }
@@ -322,7 +414,9 @@ fn saved_mark(reader: &dyn Reader) -> Result<u64, StoreError> {
     Ok(row.map_or(0, |row| row.segment))
 }
 
-/// The topic of the events that one service emits.
-pub(crate) fn topic(prefix: &str, service: &str) -> String {
-    format!("{prefix}.{service}")
+/// The topic of the events of one source, wherever they are published or subscribed to. What a bridge imports has topics
+/// of its own, `PREFIX.BRIDGE.ROLE`: the other stores of a split shop need it like everything else that is emitted, and
+/// who consumes it says so.
+pub(crate) fn topic(prefix: &str, source: &str) -> String {
+    format!("{prefix}.{source}")
 }

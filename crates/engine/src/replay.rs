@@ -26,7 +26,8 @@ impl Replay {
     pub fn hear(&mut self, envelope: impl Into<Arc<Envelope>>, address: Address) -> Outcome {
         let envelope = envelope.into();
         let (service, cause) = (&self.service, Cause::of(&envelope, Some(address)));
-        self.work.run_alone(|work| service.hear(work, &cause, &*envelope.event)).map(|_said| ())
+        let run = |work: &mut UnitOfWork| service.hear(work, &cause, &*envelope.event);
+        self.work.run_alone(&service.sources, run).map(|_said| ())
     }
 
     /// Takes a row out, so that its memory is free again. After that it is as if it had never been.

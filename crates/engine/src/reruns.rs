@@ -5,7 +5,9 @@
 //! makes up new keys each time. How many rows a handler may ask for is another bound, and the same whether they are in
 //! memory or not ([`Limits::handler_look_ups_max`](crate::Limits::handler_look_ups_max)).
 
-use tradewind_events::Key;
+use std::collections::BTreeSet;
+
+use tradewind_events::{Key, KeyText};
 
 use crate::{RowRef, Said, Stop, Table, cache::Entry, uow::UnitOfWork};
 
@@ -50,10 +52,11 @@ impl Reruns {
 }
 
 impl UnitOfWork {
-    /// Runs a handler outside a batch, over a cache that holds every row there is, and merges what it did. After an
-    /// error nothing of it stands.
+    /// Runs a handler outside a batch, over a cache that holds every row there is, and merges what it did. `sources` are
+    /// those that its service has declared. After an error nothing of it stands.
     pub(crate) fn run_alone<T>(
         &mut self,
+        sources: &BTreeSet<KeyText>,
         mut run: impl FnMut(&mut Self) -> Result<T, Stop>,
     ) -> Result<(T, Vec<Said>), Stop> {
         let mut reruns = Reruns::default();
@@ -61,7 +64,7 @@ impl UnitOfWork {
             self.begin_run();
             let outcome = run(self);
             let merged = match self.missing_rows(&mut reruns) {
-                Ok(missing) if missing.is_empty() => outcome.and_then(|done| Ok((done, self.merge()?))),
+                Ok(missing) if missing.is_empty() => outcome.and_then(|done| Ok((done, self.merge(sources)?))),
                 Ok(missing) => {
                     self.discard();
                     for (table, key) in missing {

@@ -15,7 +15,7 @@ use std::sync::{
 use tradewind_events::Envelope;
 
 use crate::{
-    Admission, CommandMessage, Core, Limits, Logged, Message, Problem, Setup, Tracer,
+    Admission, CommandMessage, Core, Limits, Logged, Message, Problem, RefusedEvent, Setup, Tracer,
     operator::UNAVAILABLE,
     ports::{Broker, Reader, StoreError, Writer},
     time::{EngineTime, JUMPED},
@@ -37,11 +37,11 @@ pub struct Parts {
 /// How events go to other stores and come from them.
 pub struct BrokerParts {
     pub broker: Box<dyn Broker>,
-    /// Topics are `PREFIX.SERVICE`.
+    /// Topics are `PREFIX.SOURCE`.
     pub topic_prefix: String,
     /// The consumer group: the same for every process that may own this store.
     pub group: String,
-    /// The services of other stores whose events are heard here.
+    /// The sources of other stores whose events are heard here: services, and each `BRIDGE.ROLE` of bridges.
     pub hear: Vec<String>,
 }
 
@@ -64,6 +64,8 @@ pub struct Status {
     pub published_segment: u64,
     /// Why deadlines are held, if they are.
     pub deadlines_held: Option<&'static str>,
+    /// An event that the broker refuses, and that holds up all that is published after it.
+    pub refused: Option<RefusedEvent>,
     /// Why the engine has stopped, if it has.
     pub stopped: Option<String>,
 }
@@ -94,6 +96,7 @@ struct Shared {
     published: AtomicU64,
     relays: bool,
     held: Mutex<Option<&'static str>>,
+    refused: Mutex<Option<RefusedEvent>>,
     stopping: AtomicBool,
     stopped: Mutex<Option<String>>,
     threads: Mutex<Vec<std::thread::JoinHandle<()>>>,
@@ -124,6 +127,8 @@ enum Input {
     FellBehind(usize),
     /// It has received all that was there when it connected.
     CaughtUp(usize),
+    /// The broker refuses this event, or none any more.
+    Refused(Option<RefusedEvent>),
     /// As [`crate::Subscriber::may_repeat`], whenever it changes; at first each may.
     MayRepeat(bool),
     /// The relay has saved its mark, and publishes nothing more.
@@ -183,6 +188,7 @@ impl Handle {
             segment,
             published_segment: if shared.relays { shared.published.load(Ordering::Acquire) } else { segment },
             deadlines_held: shared.deadlines_held(),
+            refused: shared.refused.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             stopped: shared.stopped.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         }
     }

@@ -1,18 +1,23 @@
 //! A service: its name, its entities, and a table of handlers.
 
-use std::{any::Any, collections::BTreeMap, sync::Arc};
+use std::{
+    any::Any,
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
-use tradewind_events::{AnyEvent, Event, Id};
+use tradewind_events::{AnyEvent, Event, Id, KeyText, bridge_and_role};
 
 use crate::{
-    Answer, Cause, Command, Effect, Entity, Finished, Outcome, Stop, Table, Timer, UnitOfWork, Uow,
+    Answer, Cause, Command, Effect, Entity, Finished, IMPORTED_SOURCES_MAX, Outcome, Stop, Table, Timer, UnitOfWork,
+    Uow,
     message::AnyAnswer,
     tables::{EffectRow, TimerRow},
 };
 
 /// What names a service and holds its configuration. Handlers read it with [`Uow::settings`].
 pub trait Settings: Send + Sync + 'static {
-    /// Stable: it stands in events (as their source), stores and metrics.
+    /// Stable: it stands in events (as their source), stores and metrics. It has no dot.
     const SERVICE: &'static str;
 }
 
@@ -26,6 +31,8 @@ pub struct Service<S> {
 pub struct AnyService {
     pub name: &'static str,
     pub tables: Vec<&'static Table>,
+    /// What it emits as beside its own name: [`Service::emits_as`].
+    pub sources: BTreeSet<KeyText>,
     pub(crate) commands: BTreeMap<&'static str, CommandHandler>,
     pub(crate) reactions: Vec<Reaction>,
     pub(crate) timers: BTreeMap<&'static str, TimerHandler>,
@@ -55,11 +62,26 @@ pub(crate) struct JobResult<'a> {
     pub attempts: u32,
 }
 
+/// Why a service cannot emit as a source.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidSource {
+    #[error("{source_name:?} is not BRIDGE.ROLE, two names with one dot between")]
+    Form { source_name: KeyText },
+    #[error("{source_name} does not begin with the name of its service, {service}")]
+    OtherService { source_name: KeyText, service: &'static str },
+    #[error("{service} declares more than {IMPORTED_SOURCES_MAX} sources")]
+    TooMany { service: &'static str },
+}
+
 impl<S: Settings> Service<S> {
+    /// # Panics
+    /// When the service's name has a dot: it would be taken for the role of a bridge.
     pub fn new(settings: S) -> Self {
+        assert!(!S::SERVICE.contains('.'), "{} has a dot in its name", S::SERVICE);
         let any = AnyService {
             name: S::SERVICE,
             tables: Vec::new(),
+            sources: BTreeSet::new(),
             commands: BTreeMap::new(),
             reactions: Vec::new(),
             timers: BTreeMap::new(),
@@ -73,6 +95,23 @@ impl<S: Settings> Service<S> {
     pub fn owns<E: Entity<Owner = S>>(mut self) -> Self {
         self.any.tables.push(E::TABLE);
         self
+    }
+
+    /// Lets the service emit as `BRIDGE.ROLE` ([`Uow::emit_as`]), as a bridge does with what it imports from the foreign
+    /// system that plays the role. BRIDGE is the service's own name. At most [`IMPORTED_SOURCES_MAX`] sources; one that is
+    /// declared twice counts once.
+    pub fn emits_as(mut self, source: KeyText) -> Result<Self, InvalidSource> {
+        match bridge_and_role(&source) {
+            None => Err(InvalidSource::Form { source_name: source }),
+            Some((bridge, _)) if bridge != S::SERVICE => {
+                Err(InvalidSource::OtherService { source_name: source, service: S::SERVICE })
+            }
+            Some(_) => {
+                self.any.sources.insert(source);
+                let fits = self.any.sources.len() <= IMPORTED_SOURCES_MAX;
+                if fits { Ok(self) } else { Err(InvalidSource::TooMany { service: S::SERVICE }) }
+            }
+        }
     }
 
     /// # Panics

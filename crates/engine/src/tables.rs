@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use tradewind_events::{AsKey, Id, Key, KeyText, TextEnum, Timestamp};
+use tradewind_events::{AsKey, Fingerprint, Id, Key, KeyText, Subject, TextEnum, Timestamp};
 use tradewind_macros::Entity;
 
 use crate::{Cause, Stop, StoredAnswer, Table, segment::Indexes};
@@ -23,6 +23,7 @@ pub const ENGINE_TABLES: &[&Table] = &[
     <ConsumerRow as crate::Entity>::TABLE,
     <CounterRow as crate::Entity>::TABLE,
     <RelayRow as crate::Entity>::TABLE,
+    <ImportedSubjectRow as crate::Entity>::TABLE,
     <AuditRow as crate::Entity>::TABLE,
 ];
 
@@ -122,6 +123,8 @@ pub struct ParkedRow {
     /// Where the event stands in this store's log, for projections that keep it.
     pub segment: u64,
     pub segment_index: u32,
+    /// The event's source, under which it is counted; none in rows of earlier versions.
+    pub source: Option<KeyText>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, TextEnum)]
@@ -160,6 +163,9 @@ pub struct DeadLetterRow {
     pub edited_from: Option<Id>,
     pub segment: u64,
     pub segment_index: u32,
+    /// The event's source, under which it is counted; none in rows of earlier versions, and of what is no event that
+    /// could be decoded.
+    pub source: Option<KeyText>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, TextEnum)]
@@ -176,6 +182,9 @@ pub enum DeadLetterKind {
 pub enum DeadLetterState {
     #[text("dead")]
     Dead,
+    /// An event of the relay is being published again.
+    #[text("redriving")]
+    Redriving,
     /// Sent again with success, or replaced by an edit: kept as history.
     #[text("redriven")]
     Redriven,
@@ -194,7 +203,7 @@ pub struct ConsumerRow {
     pub since: Timestamp,
 }
 
-/// What a consumer has done with the events of one producing service of another store.
+/// What a consumer has done with the events of one source of another store: a service, or `BRIDGE.ROLE`.
 #[derive(Debug, Clone, PartialEq, Eq, Entity)]
 #[entity(owner = EngineOwned, table = "counter", key = (consumer, source))]
 pub struct CounterRow {
@@ -212,6 +221,19 @@ pub struct CounterRow {
 pub struct RelayRow {
     pub name: KeyText,
     pub segment: u64,
+}
+
+/// What imported events are about: the subject of a source `BRIDGE.ROLE`, which has no row of a service in this store. As
+/// of every row its `events` counts those about it, so the next one is numbered without a gap.
+///
+/// There is one for each source and subject, of at most 512 bytes. It is kept as long as the log has events of the subject,
+/// which is for ever, as rows of services are that events are about: without it their numbers would begin again.
+#[derive(Debug, Clone, PartialEq, Eq, Entity)]
+#[entity(owner = EngineOwned, table = "imported_subject", key = (source, subject))]
+pub struct ImportedSubjectRow {
+    pub source: KeyText,
+    /// As [`Subject`] is printed. Where that is longer than a part of a key: its kind and a digest of it.
+    pub subject: KeyText,
 }
 
 /// What an operator did, and why.
@@ -244,6 +266,20 @@ impl TimerRow {
 impl RelayRow {
     /// The name of the one relay that there is.
     pub const BROKER: KeyText = KeyText::literal("broker");
+}
+
+impl ImportedSubjectRow {
+    pub fn new(source: &KeyText, subject: &Subject) -> Self {
+        let text = subject.to_string();
+        let subject = KeyText::new(&*text).unwrap_or_else(|_| {
+            let mut digest = Fingerprint::default();
+            digest.text(&text);
+            // No subject is printed like this: a percent sign stands before two digits.
+            KeyText::new(format!("{}/%-{}", subject.kind, digest.finish()))
+                .unwrap_or_else(|_| unreachable!("the name of a table is short"))
+        });
+        Self { source: source.clone(), subject }
+    }
 }
 
 impl CounterRow {

@@ -3,20 +3,20 @@
 //! [`Uow`] is the typed view of one service; [`UnitOfWork`] is what is behind it: an overlay of what this handler
 //! has written, over the cache. A handler that succeeds is merged into the cache, one that stops leaves no trace.
 
+mod merge;
 mod missing;
 
 use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
-use tradewind_events::{AnyEvent, AsKey, ESCAPED_FACTOR_MAX, Event, Id, Key, KeyText, Timestamp};
+use tradewind_events::{AnyEvent, AsKey, Event, Id, Key, KeyText, Timestamp};
 
 use crate::{
     AnyEntity, Cause, Effect, Entity, EntityRef, Events, Limits, RowRef, Settings, Stop, Table, Timer,
-    cache::{Cache, Entry, Slot},
-    operator::EVENT_TOO_LARGE,
+    cache::{Cache, Slot},
     ports::Ids,
     reruns::Missing,
-    tables::{EffectRow, EffectState, TimerRow},
+    tables::{EffectRow, EffectState, ImportedSubjectRow, TimerRow},
 };
 
 /// One service's view of the unit of work.
@@ -119,12 +119,23 @@ impl<'a, S: Settings> Uow<'a, S> {
 
     /// Says an event about an entity that this unit of work has read or written.
     pub fn emit<E: Event>(&mut self, event: E) {
-        self.work.emitted.push(event);
+        self.emit_all(event);
     }
 
     /// Says the events of a transition, in their order.
     pub fn emit_all(&mut self, events: impl Into<Events>) {
-        self.work.emitted.extend(events.into());
+        self.work.emitted.extend(events.into().into_iter().map(|event| Emitted { event, source: None }));
+    }
+
+    /// Emits events as a source that the service has declared ([`crate::Service::emits_as`]), in their order: what a bridge
+    /// has imported. They are logged, delivered and published like all others. What they are about has no row in this
+    /// store; the engine counts them for each source and subject in a row of its own. As another source than the declared
+    /// ones the message is broken.
+    pub fn emit_as(&mut self, source: &KeyText, events: impl Into<Events>) {
+        for event in events.into() {
+            self.work.put(ImportedSubjectRow::new(source, &event.subject()));
+            self.work.emitted.push(Emitted { event, source: Some(source.clone()) });
+        }
     }
 
     /// Asks a worker for a job outside. `key` is the idempotency key under which the world knows it: asking again
@@ -238,15 +249,24 @@ pub struct UnitOfWork {
     rejected: FxHashMap<RowRef, Arc<str>>,
     /// Why the running handler cannot succeed, where it could not be told at once.
     broken: Option<String>,
-    pub(crate) emitted: Events,
+    emitted: Vec<Emitted>,
+}
+
+/// An event that the running handler has said.
+struct Emitted {
+    event: Arc<dyn AnyEvent>,
+    /// As in [`Said::source`].
+    source: Option<KeyText>,
 }
 
 /// An event that a handler has said.
 #[derive(Debug, Clone)]
 pub struct Said {
     pub event: Arc<dyn AnyEvent>,
+    /// `BRIDGE.ROLE` where it is not said in the service's own name.
+    pub source: Option<KeyText>,
     pub subject: tradewind_events::Subject,
-    /// Its number among the events of its subject, from 1.
+    /// Its number among the events of its source and subject, from 1.
     pub sequence: u64,
 }
 
@@ -270,7 +290,7 @@ impl UnitOfWork {
             missing: Vec::new(),
             rejected: FxHashMap::default(),
             broken: None,
-            emitted: Events::new(),
+            emitted: Vec::new(),
         }
     }
 
@@ -389,107 +409,13 @@ impl UnitOfWork {
         self.order.clear();
         self.missing.clear();
         self.broken = None;
-        self.emitted = Events::new();
+        self.emitted.clear();
     }
 
     /// The rows that the handler has written, as `table key`.
     pub(crate) fn written(&self) -> Vec<Arc<str>> {
         self.order.iter().map(|row| row.row.to_string().into()).collect()
     }
-
-    /// The handler has succeeded: its writes are merged into the cache, its events get their numbers.
-    pub(crate) fn merge(&mut self) -> Result<Vec<Said>, Stop> {
-        self.broken.take().map_or(Ok(()), |reason| Err(Stop::Broken(reason)))?;
-        let mut said = Vec::with_capacity(self.emitted.len());
-        // An event may be about a row that was only read: its count of events is a change of the row too.
-        let mut bytes = 0;
-        for event in std::mem::take(&mut self.emitted) {
-            bytes += bounded(&*event, self.event_bytes_max)?;
-            let subject = event.subject();
-            let row = RowRef::new(event.subject_table(), subject.key.clone());
-            if !self.is_there(&row) {
-                let told = event.name();
-                return Err(Stop::Broken(format!("{told} is about {subject}, which is not there or was not read")));
-            }
-            said.push((row, Said { event, subject, sequence: 0 }));
-        }
-        self.bytes += bytes;
-        for row in self.order.drain(..) {
-            let Some(written) = self.overlay.remove(&row) else { continue };
-            let (table, bytes, slot) = match written {
-                Written::Put(entity) => (entity.table(), entity.bytes(), Slot::Typed(entity)),
-                Written::Deleted(table) => (table, 0, Slot::Absent),
-            };
-            self.bytes += bytes;
-            let entry = touch(&mut self.cache, &mut self.changes, self.batch, &row, Some(table));
-            entry.slot = slot;
-            let before = std::mem::replace(&mut entry.bytes, bytes);
-            self.cache.grow(before, bytes);
-        }
-        let number = |(row, said): (RowRef, Said)| {
-            let entry = touch(&mut self.cache, &mut self.changes, self.batch, &row, None);
-            entry.events += 1;
-            Said { sequence: entry.events, ..said }
-        };
-        Ok(said.into_iter().map(number).collect())
-    }
-
-    /// An event can be about a row that this handler has written or read, and that is present. One that only happens to
-    /// be in memory would be there today and not tomorrow.
-    fn is_there(&mut self, row: &RowRef) -> bool {
-        match self.overlay.get(row) {
-            Some(Written::Put(_)) => true,
-            Some(Written::Deleted(_)) => false,
-            None => {
-                let entry = self.cache.get(row).filter(|entry| entry.run == self.run);
-                entry.is_some_and(|entry| matches!(entry.slot, Slot::Typed(_)))
-            }
-        }
-    }
-}
-
-/// The batch changes the row: remember what it was below the batch, and count its version once.
-fn touch<'a>(
-    cache: &'a mut Cache,
-    changes: &mut Vec<Change>,
-    batch: u64,
-    row: &RowRef,
-    table: Option<&'static Table>,
-) -> &'a mut Entry {
-    let entry = cache.get_or_absent(row);
-    if entry.dirty == batch {
-        return entry;
-    }
-    let table = table.or(match &entry.slot {
-        Slot::Typed(entity) => Some(entity.table()),
-        Slot::Absent | Slot::Raw(_) => None,
-    });
-    if let Some(table) = table {
-        let base = if matches!(entry.slot, Slot::Absent) { 0 } else { entry.version };
-        if base == 0 {
-            entry.events = 0;
-        }
-        entry.version = base + 1;
-        entry.dirty = batch;
-        changes.push(Change { row: row.clone(), table, base });
-    }
-    entry
-}
-
-/// The size of an event in bytes, about; refused when it is too large for brokers and whoever hears it.
-fn bounded(event: &dyn AnyEvent, bytes_max: usize) -> Result<usize, Stop> {
-    let about = event.size();
-    if about > bytes_max / ESCAPED_FACTOR_MAX {
-        let mut data = Vec::with_capacity(about);
-        event.encode(&mut data).map_err(Stop::broken)?;
-        if data.len() > bytes_max {
-            let (name, bytes) = (event.name(), data.len());
-            return Err(EVENT_TOO_LARGE
-                .because(format!("{name} has {bytes} bytes; at most {bytes_max} are told."))
-                .into());
-        }
-    }
-    Ok(about)
 }
 
 fn typed<E: Entity>(entity: &dyn AnyEntity) -> Result<E, Stop> {

@@ -71,6 +71,11 @@ pub enum Message {
     Published {
         segment: u64,
     },
+    /// The broker has acknowledged the event of this dead letter of the relay, or has refused it once more.
+    Republished {
+        dead_letter: Id,
+        refused: Option<String>,
+    },
     /// Delete old rows of the inbox and of idempotency keys.
     Prune(Prune),
 }

@@ -17,7 +17,7 @@ pub const SPEC_VERSION: &str = "1.0";
 pub struct Envelope {
     /// Unique for ever: for our own events the address in the log, `STORE-SEGMENT-INDEX`.
     pub id: Id,
-    /// The service that says it.
+    /// The service that says it, or `BRIDGE.ROLE` of what a bridge imports: see [`crate::emitting_service`].
     pub source: KeyText,
     pub subject: Subject,
     /// Orders the stream.

@@ -189,7 +189,7 @@ impl<E: Event> AnyEvent for E {
 pub struct EventKind {
     pub name: &'static str,
     pub version: u16,
-    /// The service that says it.
+    /// The service of ours that says it. An imported event of this kind has another source: see [`crate::Envelope::source`].
     pub source: &'static str,
     /// What its [`Subject`] is.
     pub subject: &'static str,

@@ -36,6 +36,7 @@ mod registry;
 #[doc(hidden)]
 pub mod schema;
 mod size;
+mod source;
 mod time;
 mod values;
 
@@ -57,6 +58,7 @@ pub use money::{AmountOverflow, Currency, InvalidCurrency, Money, basis_points, 
 pub use personal::{Personal, mask};
 pub use registry::registry;
 pub use size::ESCAPED_FACTOR_MAX;
+pub use source::{bridge_and_role, emitting_service};
 pub use time::{InvalidTimestamp, Timestamp};
 pub use tradewind_macros::{Event, TextEnum};
 pub use values::{

@@ -199,7 +199,7 @@ impl Stores {
     /// A fact that a service says which does not take part.
     pub fn fact<E: Event>(&mut self, source: &'static str, event: E) -> Vec<StimulusId> {
         let subject = event.subject();
-        let said = Said { event: Arc::new(event), subject, sequence: 1 };
+        let said = Said { event: Arc::new(event), source: None, subject, sequence: 1 };
         self.send(&Arc::new(envelope(source, said, Timestamp::default())))
     }
 
@@ -221,10 +221,11 @@ impl Stores {
 }
 
 fn envelope(source: &'static str, said: Said, time: Timestamp) -> Envelope {
-    let Said { event, subject, sequence } = said;
+    let Said { event, source: imported, subject, sequence } = said;
+    let source = imported.unwrap_or(KeyText::literal(source));
     Envelope {
         id: id(&format!("{source}-{}-{sequence}", event.name())),
-        source: KeyText::literal(source),
+        source,
         key: event.key().clone(),
         subject,
         time,

@@ -276,6 +276,7 @@ fn assemble(config: Config, started: Started, part: &Part, tasks: &Tasks) -> Res
     }));
     let heard = shop.clone();
     shop.engine.before_answers(Box::new(move |envelope| {
+        // What a bridge imports from a foreign identity service ends no access and brings no key.
         if &*envelope.source != Identity::SERVICE {
             return;
         }

@@ -275,6 +275,13 @@ impl World {
         self.people.plan(at, None, Wish::Operate { node, action: resume });
     }
 
+    /// The broker refuses an event. An operator sees it in time.
+    pub fn set_aside_later(&mut self, node: usize, event: Id) {
+        let at = self.now().plus(Duration::from_millis(self.chance.mostly_short(1, PAUSE_MS_MAX)));
+        let action = Action::SetAside { event, reason: "simulated".into() };
+        self.people.plan(at, None, Wish::Operate { node, action });
+    }
+
     /// An operator pauses a consumer and lets it go on later, perhaps again and again while it catches up.
     pub fn pause(&mut self, service: &'static str) {
         let (mut at, node) = (self.now(), self.host(service));

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use tradewind_engine::{
-    Message, RelayStep, SubscriberStep,
+    Address, Message, RelayStep, SubscriberStep,
     ports::{BrokerError, BrokerMessage, Reader},
     segment::event_address,
 };
@@ -13,6 +13,11 @@ use crate::{fault::Fault, node::Ending, world::World};
 
 /// Messages that a store takes at a time.
 const DELIVERED_MAX: u64 = 12;
+
+fn event_id(message: &BrokerMessage) -> Option<Id> {
+    let body = serde_json::from_slice::<serde_json::Value>(message.body()).ok()?;
+    Id::new(body["id"].as_str()?).ok()
+}
 
 fn unavailable() -> BrokerError {
     BrokerError::Unavailable("simulated".to_owned())
@@ -25,6 +30,7 @@ impl World {
         let node = &mut self.nodes[nth];
         let Some(engine) = &mut node.engine else { return };
         engine.relay.take(&mut engine.buffer);
+        engine.core.relay_refused(engine.relay.refused().cloned());
         match engine.relay.next(now) {
             RelayStep::Publish => self.publish(nth),
             RelayStep::Read { from, segments_max } => {
@@ -33,10 +39,15 @@ impl World {
             RelayStep::SaveMark { segment } => {
                 engine.core.accept(Message::Published { segment });
                 engine.saved_mark = segment;
-                if let Some(event) = node.unpublished.first().filter(|event| event.segment <= segment) {
+                let behind: Vec<Address> =
+                    node.unpublished.range(..=Address { segment, index: u32::MAX }).copied().collect();
+                if let Some(event) = behind.into_iter().find(|event| !node.has_set_aside(*event)) {
                     let detail = format!("goes behind segment {segment}, and event {event:?} is not published");
                     self.violate(format!("the mark of {}", self.nodes[nth].name), detail);
                 }
+            }
+            RelayStep::Republished { dead_letter, refused } => {
+                engine.core.accept(Message::Republished { dead_letter, refused });
             }
             RelayStep::Wait { .. } => {}
             RelayStep::Ended => engine.ending = Ending::RelayEnded,
@@ -51,14 +62,20 @@ impl World {
         if engine.ending != Ending::No {
             self.violate(format!("store {}", self.nodes[nth].name), "publishes while it stops");
         }
+        let refused = self.refuses(&call);
         let (fails, partly) = (self.faults.strike(Fault::PublishFails), self.faults.strike(Fault::PublishPartly));
         let taken = if fails || partly { self.chance.index(call.len() + 1) } else { call.len() };
+        let taken = taken.min(refused.unwrap_or(taken));
         let known = if partly { self.chance.index(taken + 1) } else { 0 };
-        let answer = if fails || partly { Err((known, unavailable())) } else { Ok(()) };
+        let answer = match refused {
+            _ if fails || partly => Err((known, unavailable())),
+            Some(_) => Err((taken, BrokerError::Refused("simulated".to_owned()))),
+            None => Ok(()),
+        };
         self.figures.publish_failures += u64::from(answer.is_err());
         self.trace.note(|| {
             let (name, of) = (&self.nodes[nth].name, call.len());
-            let how = if answer.is_ok() { String::new() } else { format!(" and learns of {known}") };
+            let how = if answer.is_ok() { String::new() } else { format!(", and hears: {answer:?}") };
             format!("{name} publishes {taken} of {of} messages{how}")
         });
         for message in call.into_iter().take(taken) {
@@ -69,14 +86,30 @@ impl World {
         }
         let now = self.elapsed();
         if let Some(engine) = &mut self.nodes[nth].engine {
+            let before = engine.relay.refused().cloned();
             engine.relay.published(answer, now);
+            if let Some(refused) = engine.relay.refused().cloned()
+                && before.as_ref() != Some(&refused)
+            {
+                self.set_aside_later(nth, refused.event_id);
+            }
         }
     }
 
+    /// Whether the broker refuses one of these messages: the first that it does.
+    fn refuses(&mut self, call: &[BrokerMessage]) -> Option<usize> {
+        if self.faults.strike(Fault::EventRefused) {
+            let nth = self.chance.index(call.len());
+            self.refused.extend(event_id(&call[nth]));
+        }
+        if self.refused.is_empty() {
+            return None;
+        }
+        call.iter().position(|message| event_id(message).is_some_and(|id| self.refused.contains(&id)))
+    }
+
     fn send(&mut self, from: usize, message: BrokerMessage) {
-        let id = serde_json::from_slice::<serde_json::Value>(message.body()).ok();
-        let id = id.as_ref().and_then(|body| Id::new(body["id"].as_str()?).ok());
-        let Some(id) = id.filter(|id| self.judge_publishing(from, id)) else {
+        let Some(id) = event_id(&message).filter(|id| self.judge_publishing(from, id)) else {
             return self.violate(format!("a message of {}", self.nodes[from].name), "has no id of its store");
         };
         let (message, now) = (Arc::new(message), self.now());
@@ -92,7 +125,7 @@ impl World {
         let Some(address) = event_address(&node.name, id) else { return false };
         node.unpublished.remove(&address);
         let last = node.published.last().copied();
-        if node.published.insert(address) && last.is_some_and(|last| address < last) {
+        if node.published.insert(address) && last.is_some_and(|last| address < last) && !node.has_set_aside(address) {
             let subject = format!("segment {} of {}", address.segment, node.name);
             self.violate(subject, format!("is published after {last:?}"));
         }

@@ -71,6 +71,8 @@ faults! {
     SlowBatch "slow-batch" 20,
     /// An operator pauses a consumer for a while.
     ConsumerPaused "consumer-paused" 1,
+    /// The broker refuses an event for good; an operator sets it aside.
+    EventRefused "event-refused" 2,
     /// The broker takes some of a batch of messages, and then fails.
     PublishFails "publish-fails" 15,
     /// The broker takes some of a batch of messages, acknowledges some of those, and then fails.

@@ -7,6 +7,7 @@ use tradewind_engine::{
     Address, AnyService, Core, EngineTime, Entity, Gate, Relay, RelayBuffer, RelaySetup, Retention, Sealed, Setup,
     Subscriber, SubscriberSetup,
     ports::{CommitError, Position, Reader, StoreError},
+    tables::DeadLetterRow,
 };
 use tradewind_events::{Key, Registry, Timestamp};
 use tradewind_memory::{CountedIds, ManualClock, MemoryStore};
@@ -188,6 +189,12 @@ impl Node {
     pub fn row<E: Entity>(&self, key: &Key) -> Option<E> {
         let row = self.store.load(E::TABLE, std::slice::from_ref(key)).ok()?.pop().flatten()?;
         E::from_row(&row.values).ok()
+    }
+
+    /// Whether an event is a dead letter of the relay.
+    pub fn has_set_aside(&self, event: Address) -> bool {
+        let is_it = |row: &DeadLetterRow| &*row.consumer == "relay" && row.segment == event.segment;
+        self.rows::<DeadLetterRow>().iter().any(|row| is_it(row) && row.segment_index == event.index)
     }
 
     /// All committed rows of a table.

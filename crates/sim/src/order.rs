@@ -10,12 +10,12 @@ use tradewind_engine::{
     ports::{Commit, RowWrite},
     tables::{DeadLetterRow, ParkedReason, ParkedRow},
 };
-use tradewind_events::{Id, Key};
+use tradewind_events::{Id, Key, emitting_service};
 
 use crate::world::World;
 
-/// A consumer, a key, and the service of the same store that emits.
-type Lane = (Arc<str>, Id, &'static str);
+/// A consumer, a key, and the source in the same store.
+type Lane = (Arc<str>, Id, Arc<str>);
 
 /// What is parked in a store until its consumers go on, as it was committed.
 #[derive(Default)]
@@ -73,7 +73,7 @@ impl World {
             for event in events.into_iter().filter(|event| !event.heard).map(|event| event.envelope) {
                 let Some(kind) = self.registry.get(&event.name) else { continue };
                 for consumer in node.services.iter().filter(|consumer| self.shop.hears(consumer, kind.name)) {
-                    let lane = (Arc::from(*consumer), event.key.clone(), kind.source);
+                    let lane = (Arc::from(*consumer), event.key.clone(), event.source.shared());
                     let is_put_aside = moved.put_aside.contains(&(Arc::clone(&lane.0), event.id.clone()));
                     if !is_put_aside && node.behind.lanes.contains_key(&lane) {
                         let detail = format!("of {} overtakes what is parked for {consumer}", event.key);
@@ -109,9 +109,9 @@ impl World {
             match (node.behind.rows.get(&change.key), waits) {
                 (Some(lane), None) => moved.gone.push((lane.clone(), change.key.clone())),
                 (None, Some(row)) => {
-                    let source = self.registry.get(&row.event).map(|kind| kind.source);
-                    if let Some(source) = source.filter(|source| node.holds(source)) {
-                        moved.come.push(((row.consumer.shared(), row.message_key, source), change.key.clone()));
+                    if let Some(source) = row.source.filter(|source| node.holds(emitting_service(source))) {
+                        let lane = (row.consumer.shared(), row.message_key, source.shared());
+                        moved.come.push((lane, change.key.clone()));
                     }
                 }
                 _ => {}

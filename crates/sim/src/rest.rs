@@ -31,6 +31,7 @@ impl World {
         let now = self.now();
         self.trace.note(|| "from now on nothing goes wrong".to_owned());
         self.network.calm_down(now);
+        self.refused.clear();
         for node in &mut self.nodes {
             node.stalled_until = now;
             node.up_at = node.up_at.min(now);

@@ -109,6 +109,7 @@ impl World {
             if batch.pruned() {
                 engine.retention.committed();
             }
+            engine.buffer.order(std::mem::take(&mut batch.relay));
             if relays && batch.segment > 0 {
                 engine.buffer.push(batch.segment, &batch.events);
                 let emitted = batch.events.iter().filter(|event| !event.heard).map(|event| event.address);

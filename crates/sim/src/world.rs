@@ -1,10 +1,10 @@
 //! The world of one seed: processes over their stores, the network between them, the provider, people, and time.
 //! One thing happens at a time; chance says which of those that could.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use tradewind_engine::Gate;
-use tradewind_events::{Registry, Timestamp};
+use tradewind_events::{Id, Registry, Timestamp};
 use tradewind_memory::ManualClock;
 
 use crate::{
@@ -46,6 +46,8 @@ pub struct World {
     pub confirms_after: Duration,
     /// When the wall clock comes back, and by how many milliseconds.
     pub clock_back: Vec<(Timestamp, i64)>,
+    /// Events that the broker refuses.
+    pub refused: BTreeSet<Id>,
     /// What could happen now; kept to be filled again.
     steps: Vec<Step>,
 }
@@ -112,6 +114,7 @@ impl World {
             opened_at: 0,
             confirms_after: Duration::ZERO,
             clock_back: Vec::new(),
+            refused: BTreeSet::new(),
             steps: Vec::new(),
             options: options.clone(),
             clock,

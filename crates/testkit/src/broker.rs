@@ -53,9 +53,13 @@ pub struct BrokerFaults {
     pub hangs: bool,
 }
 
+/// Which messages are refused.
+pub type Refuses = Arc<dyn Fn(&BrokerMessage) -> bool + Send + Sync>;
+
 #[derive(Default)]
 struct State {
     kind: BrokerKind,
+    refuses: Option<Refuses>,
     topics: BTreeMap<String, Vec<BrokerMessage>>,
     groups: BTreeMap<String, Group>,
     retention: Option<Duration>,
@@ -93,6 +97,11 @@ impl MemoryBroker {
     pub fn set_faults(&self, faults: BrokerFaults) {
         self.state().faults = faults;
         self.0.1.notify_all();
+    }
+
+    /// From now on these messages are refused, and no others.
+    pub fn refuse(&self, refuses: Option<Refuses>) {
+        self.state().refuses = refuses;
     }
 
     /// How long it says that it keeps messages.
@@ -168,6 +177,9 @@ impl State {
     fn take(&mut self, message: &BrokerMessage) -> Result<(), BrokerError> {
         if message.body().len() > MEMORY_BODY_BYTES_MAX {
             return Err(BrokerError::Refused(format!("a body of {} bytes is too large", message.body().len())));
+        }
+        if self.refuses.as_ref().is_some_and(|refuses| refuses(message)) {
+            return Err(BrokerError::Refused("such messages are refused".to_owned()));
         }
         if let Some(what) = self.kind.cannot_carry(message) {
             return Err(BrokerError::Refused(format!("{what} cannot be carried")));

@@ -1,6 +1,7 @@
 //! The world that tests run in: a store and a broker in memory with faults, a clock moved by hand, ids that replay,
 //! and the conformance suites that every adapter passes. The engine and the services in it are the real ones.
 
+mod bridge;
 mod broker;
 pub mod broker_suite;
 mod cache;
@@ -10,7 +11,8 @@ mod running;
 mod stage;
 pub mod store_suite;
 
-pub use broker::{BrokerFaults, BrokerKind, MEMORY_BODY_BYTES_MAX, MemoryBroker};
+pub use bridge::{Bridge, Import};
+pub use broker::{BrokerFaults, BrokerKind, MEMORY_BODY_BYTES_MAX, MemoryBroker, Refuses};
 pub use cache::{CACHE_VARIABLE, cache_forgets};
 pub use clock::{CLOCK_VARIABLE, clock_moves, manual_clock};
 pub use running::{Plan, Running};

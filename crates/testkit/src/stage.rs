@@ -9,7 +9,7 @@ use std::{
 
 use tradewind_engine::{
     Answered, AnyService, Command, CommandMessage, Context, Core, Effect, EngineTime, Entity, Formed, Heard, Limits,
-    Logged, Message, Problem, Prune, Setup, StoredAnswer, TriedJob, TryOutcome,
+    Logged, Message, Problem, Prune, RelayOrder, Setup, StoredAnswer, TriedJob, TryOutcome,
     operator::{Action, Done, Operator},
     ports::{CommitError, Reader, Writer},
     tables::{DeadLetterRow, DeadLetterState, EffectRow, ParkedRow},
@@ -28,6 +28,7 @@ pub struct Stage {
     committed_at: Timestamp,
     registry: Registry,
     said: Vec<Logged>,
+    relay: Vec<RelayOrder>,
     /// Numbers of the events that the stage has played for other stores, by source and subject.
     sequences: BTreeMap<(String, Subject), u64>,
     requests: u64,
@@ -79,6 +80,7 @@ impl Stage {
             committed_at: Timestamp::default(),
             registry,
             said: Vec::new(),
+            relay: Vec::new(),
             sequences: BTreeMap::new(),
             requests: 0,
         }
@@ -195,9 +197,15 @@ impl Stage {
         };
         for batch in &mut settled {
             self.said.extend(batch.events.iter().filter(|event| !event.heard).cloned());
+            self.relay.append(&mut batch.relay);
             batch.answer();
         }
         true
+    }
+
+    /// What operators have decided for the relay since this was asked last.
+    pub fn take_relay_orders(&mut self) -> Vec<RelayOrder> {
+        std::mem::take(&mut self.relay)
     }
 
     /// Moves the clock and fires what is due.

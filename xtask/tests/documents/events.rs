@@ -24,7 +24,9 @@ tells of, and never changed afterwards. `cargo xtask docs` makes this page from 
 - `?` marks a field that may be absent. Absent is never written as null.
 - `…_id` is an opaque string of 1 to 64 visible ASCII characters, `…_at` a time in RFC 3339 with `Z`, `…_minor` an amount in minor units of the
   `currency` beside it. Readers ignore fields that they do not know.
-- Events of one service and one key are in order. There is no order across services or keys, and an event may come twice:
+- `source` is the service that emits the event. What a bridge imports from a foreign system has the source `BRIDGE.ROLE`, with the
+  same types and data. `sequence` counts the events of one source and subject from 1, without a gap.
+- Events of one source and one key are in order. There is no order across sources or keys, and an event may come twice:
   its `id` is the same then.
 
 On the wire an event is CloudEvents 1.0 in JSON, with the partitioning, sequence and distributed-tracing extensions:

@@ -2,6 +2,7 @@
 //! did, or nothing of it.
 
 use std::{
+    collections::BTreeSet,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     time::Duration,
@@ -143,6 +144,7 @@ impl Core {
                 Message::Tried(tried) => self.tried(tried),
                 Message::Unpark(id) => Ok(Success::then(TaskKind::Unpark(id.clone()))),
                 Message::Published { segment } => self.published(*segment),
+                Message::Republished { dead_letter, refused } => self.republished(dead_letter, refused.as_deref()),
                 Message::Prune(prune) => Ok(self.prune(prune)),
             },
         }
@@ -213,7 +215,7 @@ impl Core {
             return Ok(Success::default());
         }
         if self.serves(&envelope.source) {
-            return Err(Stop::Broken(format!("{} is a service of this store", envelope.source)));
+            return Err(Stop::Broken(format!("{} is emitted by this store itself", envelope.source)));
         }
         let then = routes.iter().map(|route| {
             TaskKind::Deliver(Delivery {
@@ -285,6 +287,7 @@ impl Core {
     pub(super) fn speak(&mut self, service: &str, cause: &Cause) {
         let source = self.services.iter().position(|known| known.name == service);
         self.speaker = source.map(|service| Speaker {
+            service,
             source: self.names[service].clone(),
             correlation_id: cause.correlation_id.clone(),
             causation_id: cause.id.clone(),
@@ -294,7 +297,7 @@ impl Core {
 
     /// Counts for the books of what went between two stores; nothing is kept for what stays in one.
     pub(super) fn count(&mut self, delivery: &Delivery, change: impl FnOnce(&mut CounterRow)) -> Result<(), Stop> {
-        self.count_of(&self.names[delivery.service].clone(), &delivery.envelope.source, change)
+        self.count_of(&self.names[delivery.service].clone(), delivery.source(), change)
     }
 
     pub(super) fn count_of(
@@ -316,7 +319,9 @@ impl Core {
     fn merge(&mut self) -> Result<Merged, Stop> {
         let watch = !self.parked.waiting.is_empty();
         let rows = if watch { self.work.written() } else { Vec::new() };
-        let said = self.work.merge()?;
+        let none = BTreeSet::new();
+        let sources = self.speaker.as_ref().map_or(&none, |speaker| &self.services[speaker.service].sources);
+        let said = self.work.merge(sources)?;
         Ok(Merged { said, rows })
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tradewind_events::{AsKey, Id, Key, KeyText, RawEnvelope, id};
+use tradewind_events::{AsKey, Id, Key, KeyText, RawEnvelope, emitting_service, id};
 use uuid::Uuid;
 
 use super::{
@@ -14,6 +14,7 @@ use super::{
 use crate::{
     Address, Backoff, Entity, Stop,
     ports::Incoming,
+    relay::RELAY,
     tables::{DeadLetterKind, DeadLetterRow, DeadLetterState, EffectRow, ParkedReason, ParkedRow, TimerRow},
     work::{Heard, Message, TryOutcome},
 };
@@ -85,6 +86,7 @@ impl Core {
             message: String::from_utf8(message).map_err(Stop::broken)?.into(),
             segment: address.segment,
             segment_index: address.index,
+            source: Some(delivery.source().clone()),
         })
     }
 
@@ -169,6 +171,7 @@ impl Core {
             message: envelope.to_json().map_err(Stop::broken)?.into(),
             segment: address.segment,
             segment_index: address.index,
+            source: Some(delivery.source().clone()),
             ..self.blank_dead(&Headline {
                 consumer,
                 kind: DeadLetterKind::Event,
@@ -177,6 +180,26 @@ impl Core {
                 reason,
             })
         })
+    }
+
+    /// An event that the broker refuses to take from the relay.
+    pub(super) fn bury_refused(&mut self, envelope: &RawEnvelope, at: Address, reason: &str) -> Result<(), Stop> {
+        let dead = DeadLetterRow {
+            event_id: Some(envelope.id.clone()),
+            correlation_id: Some(envelope.correlation_id.clone()),
+            message: serde_json::to_vec(envelope).map_err(Stop::broken)?.into(),
+            segment: at.segment,
+            segment_index: at.index,
+            ..self.blank_dead(&Headline {
+                consumer: &RELAY,
+                kind: DeadLetterKind::Event,
+                name: &envelope.name,
+                message_key: envelope.key.as_str(),
+                reason,
+            })
+        };
+        self.work.put(dead);
+        Ok(())
     }
 
     fn blank_dead(&mut self, about: &Headline<'_>) -> DeadLetterRow {
@@ -198,25 +221,25 @@ impl Core {
             edited_from: None,
             segment: 0,
             segment_index: 0,
+            source: None,
         }
     }
 
     fn bury_parked(&mut self, row: &ParkedRow, reason: &str) -> Result<Success, Stop> {
         self.forget_parked(row);
         let mut cause = FailureCause::key(&row.message_key);
-        // A message that cannot be read still has the name of its event, and that one producer.
-        let source = match RawEnvelope::from_json(row.message.as_bytes()) {
-            Ok(envelope) => {
-                let source = envelope.source.clone();
-                if let Ok(envelope) = envelope.decode(&self.registry) {
-                    cause = FailureCause::of(&envelope);
-                }
-                Some(source)
+        let mut source = row.source.clone();
+        if let Ok(envelope) = RawEnvelope::from_json(row.message.as_bytes()) {
+            source.get_or_insert_with(|| envelope.source.clone());
+            if let Ok(envelope) = envelope.decode(&self.registry) {
+                cause = FailureCause::of(&envelope);
             }
-            Err(_) => self.registry.get(&row.event).map(|kind| KeyText::literal(kind.source)),
-        };
-        match source {
-            Some(source) => self.count_of(&row.consumer, &source, |counter| {
+        }
+        // A row of an earlier version does not name the source: it is of the one service that emits such events.
+        let first = || self.registry.get(&row.event).map(|kind| KeyText::literal(kind.source));
+        let source = source.or_else(first);
+        match &source {
+            Some(source) => self.count_of(&row.consumer, source, |counter| {
                 counter.parked = counter.parked.saturating_sub(1);
                 counter.dead += 1;
             })?,
@@ -230,6 +253,7 @@ impl Core {
             message: row.message.as_bytes().into(),
             segment: row.segment,
             segment_index: row.segment_index,
+            source,
             ..self.blank_dead(&Headline {
                 consumer: &row.consumer,
                 kind: DeadLetterKind::Event,
@@ -342,7 +366,9 @@ impl Core {
                 return Ok(Success::note(Note::Tried(tried.id.clone())));
             }
             Message::Command(_) => return Err(crate::operator::INTERNAL.problem().into()),
-            Message::Published { .. } | Message::Prune(_) => tracing::error!(reason, "housekeeping failed"),
+            Message::Published { .. } | Message::Republished { .. } | Message::Prune(_) => {
+                tracing::error!(reason, "housekeeping failed");
+            }
         }
         Ok(Success::default())
     }
@@ -384,8 +410,9 @@ impl Core {
         Ok(Success::note(Note::Tried(id.clone())))
     }
 
-    /// Whether this service lives in this store.
-    pub(super) fn serves(&self, service: &str) -> bool {
+    /// Whether events of this source are emitted in this store, by a service of that name or by a bridge.
+    pub(super) fn serves(&self, source: &str) -> bool {
+        let service = emitting_service(source);
         self.services.iter().any(|known| known.name == service)
     }
 
@@ -393,6 +420,7 @@ impl Core {
     pub(super) fn take_note(&mut self, forming: &mut Forming, note: Note) {
         match note {
             Note::Tried(id) => forming.tried.push(id),
+            Note::Relay(order) => forming.relay.push(order),
             Note::ClockConfirmed => self.confirm_clock(),
             Note::Unparked(row) => self.parked.remove(&row),
             Note::Parked { id, waits_for } => self.parked.add(id, Some(waits_for)),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tradewind_events::{AsKey, Key, KeyText};
+use tradewind_events::{AsKey, Id, Key, KeyText};
 
 use super::{
     Core,
@@ -10,7 +10,10 @@ use super::{
 };
 use crate::{
     Entity, MessageKind, Stop, injected,
-    tables::{EffectRow, EffectState, IdempotencyRow, InboxRow, InboxSegmentRow, RelayRow, TimerRow},
+    tables::{
+        DeadLetterRow, DeadLetterState, EffectRow, EffectState, IdempotencyRow, InboxRow, InboxSegmentRow, RelayRow,
+        TimerRow,
+    },
     work::{Prune, TriedJob, TryOutcome},
 };
 
@@ -91,6 +94,23 @@ impl Core {
         let before = self.work.get::<RelayRow>(RelayRow::BROKER.as_key())?;
         if before.is_none_or(|row| row.segment < segment) {
             self.work.put(RelayRow { name: RelayRow::BROKER, segment });
+        }
+        Ok(Success::default())
+    }
+
+    /// The event of a dead letter is published, or refused for this reason.
+    pub(super) fn republished(&mut self, dead_letter: &Id, refused: Option<&str>) -> Result<Success, Stop> {
+        if let Some(row) = self.work.get::<DeadLetterRow>(dead_letter.as_key())?
+            && row.state == DeadLetterState::Redriving
+        {
+            match refused {
+                None => self.mark_redriven(&row),
+                Some(reason) => {
+                    let (attempts, died_at) = (row.attempts + 1, self.work.now);
+                    let state = DeadLetterState::Dead;
+                    self.work.put(DeadLetterRow { state, reason: reason.into(), attempts, died_at, ..row });
+                }
+            }
         }
         Ok(Success::default())
     }

@@ -10,11 +10,13 @@ use super::{
     task::{Delivery, Note, Success, TaskKind, Via},
 };
 use crate::{
-    OrRefuse, Stop,
+    OrRefuse, RelayOrder, Stop,
     operator::{
-        Action, CONSUMER_UNKNOWN, DEAD_LETTER_NOT_FOUND, DEAD_LETTER_SETTLED, DEAD_LETTER_UNREADABLE, JOB_ERASED,
-        JOB_NOT_FOUND, Operator, PARKED_NOT_FOUND,
+        Action, CONSUMER_UNKNOWN, DEAD_LETTER_IS_IN_THE_LOG, DEAD_LETTER_NOT_FOUND, DEAD_LETTER_SETTLED,
+        DEAD_LETTER_UNREADABLE, EVENT_NOT_REFUSED, JOB_ERASED, JOB_NOT_FOUND, Operator, PARKED_NOT_FOUND,
     },
+    relay::RELAY,
+    segment::event_address,
     tables::{
         AuditRow, ConsumerRow, DeadLetterKind, DeadLetterRow, DeadLetterState, EffectRow, EffectState, ParkedRow,
         TimerRow,
@@ -58,6 +60,7 @@ impl Core {
                 self.finish(&row, reply)?;
                 Success::default()
             }
+            Action::SetAside { event, .. } => self.set_aside(event)?,
             Action::Reveal { dead_letter, .. } => {
                 let row = self.work.get::<DeadLetterRow>(dead_letter.as_key())?;
                 row.or_refuse(|| DEAD_LETTER_NOT_FOUND.because(dead_letter))?;
@@ -141,6 +144,11 @@ impl Core {
             .and_then(|raw| raw.decode(&self.registry))
             .map_err(|error| DEAD_LETTER_UNREADABLE.because(error))?;
         let envelope = Arc::new(envelope);
+        if row.consumer == RELAY {
+            self.work.put(DeadLetterRow { state: DeadLetterState::Redriving, ..row.clone() });
+            let (dead_letter, message) = (row.id.clone(), Arc::clone(&row.message));
+            return Ok(Success::note(Note::Relay(RelayOrder::PublishAgain { dead_letter, message })));
+        }
         if row.consumer == BROKER {
             // Nobody has heard it yet: it comes in now.
             self.mark_redriven(row);
@@ -154,6 +162,9 @@ impl Core {
 
     fn edit_and_redrive(&mut self, id: &Id, message: &Arc<[u8]>) -> Result<Success, Stop> {
         let original = self.dead_letter(id)?;
+        if original.consumer == RELAY {
+            return Err(DEAD_LETTER_IS_IN_THE_LOG.problem().into());
+        }
         self.mark_redriven(&original);
         let edited = DeadLetterRow {
             id: self.work.new_id(),
@@ -165,13 +176,27 @@ impl Core {
         self.redrive(&edited)
     }
 
+    /// The relay goes on behind an event that the broker refuses.
+    fn set_aside(&mut self, event: &Id) -> Result<Success, Stop> {
+        let refused = self.refused.clone().filter(|refused| refused.event_id == *event);
+        let refused = refused.or_refuse(|| EVENT_NOT_REFUSED.because(event))?;
+        let address = event_address(&self.store_name, event).unwrap_or_default();
+        let segments = self.reader.segments(address.segment, 1).map_err(Stop::broken)?;
+        let segment = segments.first().filter(|segment| segment.number == address.segment);
+        let events = segment.map(|segment| segment.read(&self.store_name)).transpose().map_err(Stop::broken)?;
+        let found = events.into_iter().flatten().find(|logged| logged.envelope.id == *event);
+        let envelope = found.ok_or_else(|| Stop::broken(format!("{event} is not in the log")))?.envelope;
+        self.bury_refused(&envelope, address, &refused.reason)?;
+        Ok(Success::note(Note::Relay(RelayOrder::SetAside(event.clone()))))
+    }
+
     fn discard_dead_letter(&mut self, id: &Id) -> Result<Success, Stop> {
         let row = self.dead_letter(id)?;
-        let envelope = RawEnvelope::from_json(&row.message).and_then(|raw| raw.decode(&self.registry));
-        let service = self.services.iter().position(|service| service.name == &*row.consumer);
-        if let (Ok(envelope), Some(service)) = (envelope, service) {
-            let delivery = Delivery { service, envelope: Arc::new(envelope), address: None, via: Via::Local };
-            self.count(&delivery, |counter| {
+        // A row of an earlier version does not name the source.
+        let named = || RawEnvelope::from_json(&row.message).ok().map(|envelope| envelope.source);
+        let source = row.source.clone().or_else(named);
+        if let Some(source) = source.filter(|_| self.services.iter().any(|service| service.name == &*row.consumer)) {
+            self.count_of(&row.consumer, &source, |counter| {
                 counter.dead = counter.dead.saturating_sub(1);
                 counter.discarded += 1;
             })?;

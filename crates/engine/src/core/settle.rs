@@ -11,7 +11,7 @@ use tradewind_events::{Envelope, Id, Key, Timestamp};
 
 use super::{Core, Formed, Forming, HandledFigures, Logged, causes::Counted, panic_text};
 use crate::{
-    AnyEntity, Entity, Problem, RowRef, StoredRow, Table,
+    AnyEntity, Entity, Problem, RelayOrder, RowRef, StoredRow, Table,
     cache::Slot,
     injected,
     ports::{Commit, CommitError, RowChange, RowWrite, StoreError, Writer},
@@ -28,6 +28,7 @@ pub(super) struct InFlight {
     answers: Vec<(usize, Result<Answered, Problem>)>,
     receipts: Vec<Receipt>,
     tried: Vec<Id>,
+    relay: Vec<RelayOrder>,
     spans: Vec<Span>,
     died: Vec<Counted>,
     handled: Vec<HandledFigures>,
@@ -74,6 +75,8 @@ pub struct Committed {
     pub segment: u64,
     /// To be acknowledged at their brokers.
     pub receipts: Vec<Receipt>,
+    /// What the relay is to do.
+    pub relay: Vec<RelayOrder>,
     /// What its handlers did, as far as it is traced.
     pub(crate) spans: Vec<Span>,
     /// When its handlers were done, while somebody traces; otherwise zero.
@@ -191,6 +194,7 @@ impl Core {
             items: forming.items,
             answers: forming.answers,
             tried: forming.tried,
+            relay: forming.relay,
             spans: forming.spans,
             died: forming.died,
             handled: forming.handled,
@@ -272,6 +276,7 @@ impl Core {
             events,
             segment,
             receipts: batch.receipts,
+            relay: batch.relay,
             spans: batch.spans,
             sealed_at: batch.sealed_at,
             items: batch.items,

@@ -38,7 +38,7 @@ impl Core {
             self.work.mint(&id);
             let envelope = Arc::new(Envelope {
                 id,
-                source: speaker.source.clone(),
+                source: said.source.unwrap_or_else(|| speaker.source.clone()),
                 key: said.event.key().clone(),
                 subject: said.subject,
                 time: self.work.now,

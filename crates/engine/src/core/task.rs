@@ -7,7 +7,7 @@ use tradewind_events::{Envelope, Id, KeyText};
 
 use super::causes::FailureCause;
 use crate::{
-    Address, AnyAnswer, RowRef, StoredAnswer,
+    Address, AnyAnswer, RelayOrder, RowRef, StoredAnswer,
     reruns::Reruns,
     tables::{DeadLetterRow, ParkedRow},
     uow::Said,
@@ -102,6 +102,18 @@ pub(super) struct Delivery {
     pub via: Via,
 }
 
+impl Delivery {
+    /// The source under which it is counted: that of the event as it came, whatever an operator has edited since.
+    pub fn source(&self) -> &KeyText {
+        let came = match &self.via {
+            Via::Local | Via::Heard => None,
+            Via::Parked(row) => row.source.as_ref(),
+            Via::Redriven(row) => row.source.as_ref(),
+        };
+        came.unwrap_or(&self.envelope.source)
+    }
+}
+
 /// How an event came to its service.
 #[derive(Clone)]
 pub(super) enum Via {
@@ -159,6 +171,8 @@ pub(super) enum Note {
     },
     /// A job's try has ended: it may be tried again.
     Tried(Id),
+    /// An operator has decided about an event of the relay.
+    Relay(RelayOrder),
     /// An operator says that the clock is right.
     ClockConfirmed,
 }
@@ -172,6 +186,7 @@ pub(super) struct Merged {
 
 /// In whose name a handler speaks, and why.
 pub(super) struct Speaker {
+    pub service: usize,
     pub source: KeyText,
     pub correlation_id: Id,
     pub causation_id: Id,

@@ -3,7 +3,7 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use crate::Logged;
+use crate::{Logged, RelayOrder};
 
 /// What the envelope of an event is taken to weigh, in bytes.
 const ENVELOPE_BYTES: usize = 512;
@@ -16,6 +16,7 @@ pub struct RelayBuffer {
     bytes_max: usize,
     /// The last segment that is committed, buffered or not.
     committed: u64,
+    orders: Vec<RelayOrder>,
 }
 
 /// A committed segment in memory.
@@ -29,7 +30,7 @@ pub(super) struct BufferedSegment {
 impl RelayBuffer {
     /// `committed` is the last segment of the log; `bytes_max` bounds what is kept, as [`crate::Limits::relay_bytes_max`].
     pub fn new(committed: u64, bytes_max: usize) -> Self {
-        Self { segments: VecDeque::new(), bytes: 0, bytes_max, committed }
+        Self { segments: VecDeque::new(), bytes: 0, bytes_max, committed, orders: Vec::new() }
     }
 
     /// A segment is committed. It is kept if it fits.
@@ -43,6 +44,19 @@ impl RelayBuffer {
             self.bytes += bytes;
             self.segments.push_back(BufferedSegment { number, events: Arc::clone(events), bytes });
         }
+    }
+
+    /// An operator has decided, and that is committed.
+    pub fn order(&mut self, orders: Vec<RelayOrder>) {
+        self.orders.extend(orders);
+    }
+
+    pub(super) fn take_orders(&mut self) -> Vec<RelayOrder> {
+        std::mem::take(&mut self.orders)
+    }
+
+    pub(super) fn has_orders(&self) -> bool {
+        !self.orders.is_empty()
     }
 
     /// Bytes of the segments that are kept.

@@ -10,6 +10,8 @@ use crate::{Span, TraceContext, Tracer, ports::BrokerMessage, trace};
 pub(super) struct Outbox {
     call: Vec<BrokerMessage>,
     call_bytes: usize,
+    /// What each message of the call is.
+    origins: VecDeque<Origin>,
     /// Of traced messages of the call, with their places in it. A span ends when its message is acknowledged.
     spans: Vec<(usize, Span)>,
     /// For the calls after it.
@@ -23,8 +25,23 @@ pub(super) struct Outbox {
 /// An event as a message.
 pub(super) struct Encoded {
     message: BrokerMessage,
+    origin: Origin,
     /// The context of its event, if it is traced.
-    traced: Option<(TraceContext, Id)>,
+    traced: Option<TraceContext>,
+}
+
+/// Where a message comes from.
+pub(super) struct Origin {
+    pub event_id: Id,
+    /// It is published again because an operator has redriven this.
+    pub dead_letter: Option<Id>,
+}
+
+/// Of messages that the broker has acknowledged.
+#[derive(Default)]
+pub(super) struct Acknowledged {
+    pub spans: Vec<Span>,
+    pub dead_letters: Vec<Id>,
 }
 
 impl Encoded {
@@ -34,7 +51,8 @@ impl Encoded {
             .with_key(envelope.key.as_str())
             .with_header("content-type", "application/cloudevents+json; charset=utf-8");
         let context = trace::traced(tracer, envelope.traceparent.as_ref()).map(|(_, context)| context);
-        Ok(Self { message, traced: context.map(|context| (context, envelope.id.clone())) })
+        let origin = Origin { event_id: envelope.id.clone(), dead_letter: None };
+        Ok(Self { message, origin, traced: context })
     }
 }
 
@@ -44,6 +62,7 @@ impl Outbox {
         Self {
             call: Vec::new(),
             call_bytes: 0,
+            origins: VecDeque::new(),
             spans: Vec::new(),
             later: VecDeque::new(),
             segments: VecDeque::new(),
@@ -58,8 +77,22 @@ impl Outbox {
         self.complete(0);
     }
 
+    /// The event of a dead letter, behind what waits.
+    pub fn push_again(&mut self, dead_letter: Id, mut message: Encoded) {
+        message.origin.dead_letter = Some(dead_letter);
+        // It counts with the last segment before it.
+        let segment = self.segments.back().map_or(self.acknowledged, |(segment, _)| *segment);
+        self.segments.push_back((segment, 1));
+        self.later.push_back(message);
+    }
+
     pub fn call(&self) -> &[BrokerMessage] {
         &self.call
+    }
+
+    /// The first message of the call.
+    pub fn first(&self) -> Option<(&BrokerMessage, &Origin)> {
+        self.call.first().zip(self.origins.front())
     }
 
     /// No message is left in it.
@@ -78,26 +111,30 @@ impl Outbox {
             if !self.call.is_empty() && (call_bytes > bytes_max || self.call.len() >= messages_max) {
                 return true;
             }
-            let Some(Encoded { mut message, traced }) = self.later.pop_front() else { break };
-            if let (Some(tracer), Some((context, id))) = (tracer, traced) {
+            let Some(Encoded { mut message, origin, traced }) = self.later.pop_front() else { break };
+            if let (Some(tracer), Some(context)) = (tracer, traced) {
+                let id = origin.event_id.clone();
                 self.spans.push((self.call.len(), trace::publish(&**tracer, context, &mut message, id)));
             }
             self.call_bytes = call_bytes;
             self.call.push(message);
+            self.origins.push_back(origin);
         }
         self.call_bytes >= bytes_max || self.call.len() >= messages_max
     }
 
-    /// The broker has acknowledged so many of the first messages of the call; gives their spans back.
-    pub fn acknowledge(&mut self, messages: usize) -> Vec<Span> {
+    /// The broker has acknowledged so many of the first messages of the call.
+    pub fn acknowledge(&mut self, messages: usize) -> Acknowledged {
         let messages = messages.min(self.call.len());
         self.call_bytes -= self.call.drain(..messages).map(|message| message.bytes()).sum::<usize>();
-        let ended = self.spans.extract_if(.., |(nth, _)| *nth < messages).map(|(_, span)| span).collect();
+        let origins = self.origins.drain(..messages);
+        let dead_letters = origins.filter_map(|origin| origin.dead_letter).collect();
+        let spans = self.spans.extract_if(.., |(nth, _)| *nth < messages).map(|(_, span)| span).collect();
         for (nth, _) in &mut self.spans {
             *nth -= messages;
         }
         self.complete(messages);
-        ended
+        Acknowledged { spans, dead_letters }
     }
 
     /// What is left of the call is published again: its messages are sent at another time.
@@ -113,6 +150,7 @@ impl Outbox {
     pub fn send_first_last(&mut self) {
         if !self.call.is_empty() {
             self.call.rotate_left(1);
+            self.origins.rotate_left(1);
         }
     }
 

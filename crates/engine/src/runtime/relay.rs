@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering, mpsc};
 
 use super::{BrokerThreads, Input, Shared};
 use crate::{
-    Logged, Message, Relay, RelayBuffer, RelayStep,
+    Logged, Message, Relay, RelayBuffer, RelayOrder, RelayStep,
     observe::Stopwatch,
     ports::{Broker, StoreError},
 };
@@ -39,6 +39,14 @@ impl RelayThread {
         self.wake();
     }
 
+    /// An operator has decided about events.
+    pub fn order(&self, orders: Vec<RelayOrder>) {
+        if !orders.is_empty() {
+            lock(&self.buffer).order(orders);
+            self.wake();
+        }
+    }
+
     /// It looks whether the engine stops, or something is committed.
     pub fn wake(&self) {
         // A full line means that it will look anyway.
@@ -59,12 +67,16 @@ fn publish(
     buffer: &Mutex<RelayBuffer>,
     woken: &mpsc::Receiver<()>,
 ) {
-    let clock = Stopwatch::start();
+    let (clock, mut told) = (Stopwatch::start(), None);
     loop {
         if shared.is_stopping() {
             relay.stop();
         }
         relay.take(&mut lock(buffer));
+        if relay.refused() != told.as_ref() {
+            told = relay.refused().cloned();
+            shared.tell(Input::Refused(told.clone()));
+        }
         match relay.next(clock.read()) {
             RelayStep::Publish => {
                 let answer = broker.publish(relay.call());
@@ -77,6 +89,11 @@ fn publish(
             RelayStep::SaveMark { segment } => {
                 shared.published.store(segment, Ordering::Release);
                 if shared.send(Message::Published { segment }).is_err() {
+                    return;
+                }
+            }
+            RelayStep::Republished { dead_letter, refused } => {
+                if shared.send(Message::Republished { dead_letter, refused }).is_err() {
                     return;
                 }
             }

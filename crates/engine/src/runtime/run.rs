@@ -59,6 +59,7 @@ pub(super) fn start(setup: Setup, mut parts: Parts) -> Result<Handle, StoreError
         published: AtomicU64::new(relay.as_ref().map_or(0, Relay::mark)),
         relays: relay.is_some(),
         held: Mutex::default(),
+        refused: Mutex::default(),
         stopping: AtomicBool::new(false),
         stopped: Mutex::default(),
         threads: Mutex::default(),
@@ -289,6 +290,10 @@ impl Loop {
             }
             Input::FellBehind(subscription) => self.core.fell_behind(subscription),
             Input::CaughtUp(subscription) => self.core.caught_up(subscription),
+            Input::Refused(event) => {
+                self.shared.refused.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&event);
+                self.core.relay_refused(event);
+            }
             Input::MayRepeat(may_repeat) => {
                 self.may_repeat = if may_repeat { self.may_repeat + 1 } else { self.may_repeat.saturating_sub(1) };
                 self.retention.hold_inbox(self.may_repeat > 0);
@@ -362,6 +367,9 @@ impl Loop {
                 if let Some(relay) = &self.relay {
                     relay.committed(batch.segment, &batch.events);
                 }
+            }
+            if let Some(relay) = &self.relay {
+                relay.order(std::mem::take(&mut batch.relay));
             }
             self.subscribers.commit(std::mem::take(&mut batch.receipts));
         }

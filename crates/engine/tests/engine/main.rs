@@ -10,6 +10,7 @@ mod cold;
 mod commands;
 mod failures;
 mod handlers;
+mod imported;
 mod inbox;
 mod intake;
 mod jobs;

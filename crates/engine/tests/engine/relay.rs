@@ -3,8 +3,10 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tradewind_engine::{
-    CommandMessage, Heard, Limits, Logged, Message, Relay, RelayBuffer, RelaySetup, RelayStep, StoredAnswer,
+    CommandMessage, Heard, Limits, Logged, Message, Problem, Relay, RelayBuffer, RelaySetup, RelayStep, StoredAnswer,
+    operator::Action,
     ports::{Broker, BrokerMessage, Reader},
+    tables::{AuditRow, DeadLetterRow, DeadLetterState},
 };
 use tradewind_events::id;
 use tradewind_testkit::{BrokerFaults, MemoryBroker, Stage};
@@ -90,6 +92,10 @@ impl Bench {
                 self.stage.accept(Message::Published { segment });
                 self.stage.run();
             }
+            RelayStep::Republished { dead_letter, refused } => {
+                self.stage.accept(Message::Republished { dead_letter, refused });
+                self.stage.run();
+            }
             RelayStep::Wait { .. } | RelayStep::Ended => return None,
         }
         Some(())
@@ -97,6 +103,18 @@ impl Bench {
 
     fn runs(&mut self) {
         while self.step().is_some() {}
+    }
+
+    /// An operator's action, which the relay learns of once it is committed.
+    fn operates(&mut self, action: Action) -> Result<(), Problem> {
+        self.stage.core().relay_refused(self.relay.refused().cloned());
+        self.stage.operate(action)?;
+        self.buffer.order(self.stage.take_relay_orders());
+        Ok(())
+    }
+
+    fn dead_letters(&self) -> Vec<DeadLetterRow> {
+        self.stage.rows::<DeadLetterRow>()
     }
 
     fn published(&self) -> Vec<BrokerMessage> {
@@ -305,4 +323,96 @@ fn a_stop_does_not_wait_for_a_broker_that_fails() {
     bench.relay.stop();
     bench.relay.take(&mut bench.buffer);
     assert_eq!((bench.relay.next(bench.now), &*bench.saved), (RelayStep::Ended, &[][..]));
+}
+
+/// The event with this total is refused by the broker.
+fn refuses(bench: &Bench, total: i64) {
+    let is_it = move |message: &BrokerMessage| {
+        String::from_utf8_lossy(message.body()).contains(&format!("\"total\":{total}}}"))
+    };
+    bench.broker.refuse(Some(Arc::new(is_it)));
+}
+
+#[test]
+fn an_event_that_the_broker_refuses_is_found_told_and_set_aside_and_published_again() {
+    let mut bench = Bench::new(Limits::default());
+    (0..4).for_each(|_| bench.commits(3));
+    refuses(&bench, 8);
+    for _ in 0..10 {
+        bench.runs();
+        bench.now += Duration::from_secs(10);
+    }
+    // Nothing behind it is published, and nothing before it twice.
+    assert_eq!(bench.totals(), numbers(7));
+    let refused = bench.relay.refused().expect("it is told").clone();
+    assert_eq!((refused.event_id.as_str(), &*refused.topic), ("stage-3-1", "test.tally"));
+    assert!(refused.bytes > 100 && refused.reason.contains("refused"), "{refused:?}");
+    let set_aside = |event: &str| Action::SetAside { event: id(event), reason: "too large".into() };
+    for another in ["stage-3-2", "stage-2-1", "stage-9-9", "what"] {
+        assert_eq!(bench.operates(set_aside(another)).unwrap_err().code(), "event_not_refused");
+    }
+    bench.operates(set_aside("stage-3-1")).unwrap();
+    bench.runs();
+    let others: Vec<i64> = numbers(12).into_iter().filter(|total| *total != 8).collect();
+    assert_eq!((bench.totals(), bench.relay.refused(), bench.relay.mark()), (others.clone(), None, 4));
+    let dead = bench.dead_letters().pop().expect("a dead letter");
+    assert_eq!((&*dead.consumer, &*dead.name, dead.state), ("relay", "tally.counted", DeadLetterState::Dead));
+    assert_eq!((dead.segment, dead.segment_index), (3, 1));
+    assert_eq!(bench.stage.rows::<AuditRow>().len(), 1);
+
+    // It is refused once more: it is a dead letter again, and holds up nothing.
+    bench.operates(Action::Redrive { dead_letter: dead.id.clone() }).unwrap();
+    assert_eq!(bench.dead_letters()[0].state, DeadLetterState::Redriving);
+    bench.commits(1);
+    for _ in 0..3 {
+        bench.runs();
+        bench.now += Duration::from_secs(10);
+    }
+    let again = bench.dead_letters().pop().expect("a dead letter");
+    assert_eq!((again.state, again.attempts), (DeadLetterState::Dead, 2));
+    assert_eq!((bench.totals().last(), bench.relay.mark()), (Some(&13), 5));
+    let edit = Action::EditAndRedrive { dead_letter: dead.id.clone(), message: Arc::from(*b"{}") };
+    assert_eq!(bench.operates(edit).unwrap_err().code(), "dead_letter_in_log");
+
+    // The broker is mended. A process that dies meanwhile publishes it all the same.
+    bench.broker.refuse(None);
+    bench.operates(Action::Redrive { dead_letter: dead.id }).unwrap();
+    bench = bench.restart(Limits::default());
+    bench.runs();
+    assert_eq!((bench.totals().last(), bench.totals().len()), (Some(&8), 13));
+    assert_eq!(bench.dead_letters()[0].state, DeadLetterState::Redriven);
+}
+
+#[test]
+fn what_was_set_aside_is_not_published_after_a_restart_before_its_mark() {
+    let limits = Limits { mark_every_segments: 1_000, ..Limits::default() };
+    let mut bench = Bench::new(limits.clone());
+    (0..3).for_each(|_| bench.commits(2));
+    refuses(&bench, 2);
+    for _ in 0..10 {
+        bench.runs();
+        bench.now += Duration::from_secs(10);
+    }
+    bench.operates(Action::SetAside { event: id("stage-1-1"), reason: "too large".into() }).unwrap();
+    // Before the relay has moved.
+    let mut bench = bench.restart(limits);
+    bench.runs();
+    assert_eq!((bench.totals(), bench.relay.refused()), (vec![1, 1, 3, 4, 5, 6], None));
+}
+
+#[test]
+fn a_refused_event_that_the_broker_takes_after_all_goes_on_by_itself() {
+    let mut bench = Bench::new(Limits::default());
+    bench.commits(6);
+    refuses(&bench, 3);
+    for _ in 0..10 {
+        bench.runs();
+        bench.now += Duration::from_secs(10);
+    }
+    assert!(bench.relay.refused().is_some());
+    bench.broker.refuse(None);
+    bench.runs();
+    assert_eq!((bench.totals(), bench.relay.refused()), (numbers(6), None));
+    let set_aside = Action::SetAside { event: id("stage-1-2"), reason: "too late".into() };
+    assert_eq!(bench.operates(set_aside).unwrap_err().code(), "event_not_refused");
 }

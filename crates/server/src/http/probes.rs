@@ -35,6 +35,9 @@ pub struct Readiness {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(default)]
     paused: Vec<String>,
+    /// An event that the broker refuses, its size, and why: nothing behind it is published.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refused_event: Option<String>,
 }
 
 /// The public keys that check access tokens (RFC 7517).
@@ -65,7 +68,9 @@ pub async fn ready(call: Call) -> Result<Okay<Readiness>, Failure> {
         reasons.push(String::from("the shop is starting"));
     }
     if reasons.is_empty() {
-        Ok(Okay(Readiness { status: "ready", paused }))
+        let refused_event =
+            status.refused.map(|event| format!("{}, {} bytes: {}", event.event_id, event.bytes, event.reason));
+        Ok(Okay(Readiness { status: "ready", paused, refused_event }))
     } else {
         Err(NOT_READY.because(reasons.join("; ")))
     }

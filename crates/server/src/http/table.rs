@@ -201,6 +201,7 @@ fn operations() -> Vec<Route> {
     vec![
         get("/v1/operations", Staff, status::read, "How the engine is doing."),
         post("/v1/operations/clock/confirmation", Staff, status::confirm_clock, "Release deadlines that a jump of the clock or a backlog holds."),
+        post("/v1/operations/refused-events/{event_id}/set-aside", Staff, status::set_aside, "Set aside an event that the broker refuses, as a dead letter of the relay."),
         get("/v1/operations/sagas", Staff, sagas::list, "Orders that wait for a step, and who owes it.").of("orders"),
         get("/v1/operations/owed/holds", Staff, owed::list_holds, "Holds that could not be let go.").of("payments"),
         get("/v1/operations/owed/refunds", Staff, owed::list_refunds, "Refunds that were refused.").of("payments"),

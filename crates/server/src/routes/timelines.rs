@@ -44,7 +44,7 @@ pub struct TimelineEvent {
     name: &'static str,
     /// Of the data.
     version: u16,
-    /// The service that said it.
+    /// The service that said it, or `BRIDGE.ROLE` of what a bridge has imported.
     source: Arc<str>,
     /// What it is about: `reservation/ORDER_ID`.
     #[schemars(with = "String")]

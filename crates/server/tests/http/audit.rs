@@ -14,7 +14,7 @@ use crate::{
 mod incidents;
 
 /// Writes that need a shop in which something went wrong, or several stores: `incidents.rs` makes each of them.
-const INCIDENTS: [&str; 13] = [
+const INCIDENTS: [&str; 14] = [
     "payments.authorize",
     "payments.fail",
     "payments.capture",
@@ -28,6 +28,7 @@ const INCIDENTS: [&str; 13] = [
     "dead_letters.edit_and_redrive",
     "dead_letters.discard",
     "parked.retry",
+    "status.set_aside",
 ];
 
 /// Only users themselves change their password, and what they do to their own account is theirs.

@@ -26,6 +26,7 @@ use tradewind_events::{
     shipping::{ShipmentAllocated, ShipmentDispatched, ShipmentReleaseRefused, ShipmentReleased},
 };
 use tradewind_query::rebuild::{self, Difference, DifferenceKind, ReadModels};
+use tradewind_testkit::{Bridge, Import};
 
 use super::world::{NOON, World};
 
@@ -285,6 +286,23 @@ fn what_was_heard_while_query_was_paused_is_in_the_rebuilt_read_model_too() {
     );
     world.stage.operate(Action::Resume { consumer: id("query") }).unwrap();
     assert_eq!(world.order().timeline.len(), 3);
+    world.check();
+}
+
+#[test]
+fn what_a_bridge_has_imported_is_in_the_read_models_and_in_the_rebuilt_ones() {
+    let here = Bridge::service(&["bridge.orders", "bridge.shipping"]).unwrap();
+    let mut world = World::beside([here]);
+    world.stage.ask(Import::of("orders", OrderPlaced::sample())).unwrap();
+    world.stage.ask(Import::of("shipping", ShipmentAllocated::sample())).unwrap();
+    world.stage.ask(Import::of("orders", OrderConfirmed::sample())).unwrap();
+    assert_eq!(world.order().timeline.len(), 3);
+    // The bridge of another store plays payments.
+    let envelope = world.envelope(PaymentAuthorized::sample());
+    world.deliver(Envelope { source: KeyText::literal("far.payments"), ..envelope });
+    let sources: Vec<_> = world.log().into_iter().map(|(_, envelope)| envelope.source.to_string()).collect();
+    assert_eq!(sources, ["bridge.orders", "bridge.shipping", "bridge.orders", "far.payments"]);
+    assert_eq!(world.order().timeline.len(), 4);
     world.check();
 }
 

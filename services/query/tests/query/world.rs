@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tradewind_engine::{Address, Entity, ports::Reader, segment::Segment};
+use tradewind_engine::{Address, AnyService, Entity, ports::Reader, segment::Segment};
 use tradewind_events::{
     AsKey, Currency, Envelope, Event, Id, Line, Lines, OrderSummary, PaymentMethod, Timestamp, id, registry, row_key,
     samples::Sample,
@@ -27,7 +27,13 @@ pub const DAY: Duration = Duration::from_hours(24);
 
 impl World {
     pub fn new() -> Self {
-        Self { stage: Stage::new([tradewind_query::service(Query).into()]), now: NOON, told: 0 }
+        Self::beside([])
+    }
+
+    /// With other services in its store.
+    pub fn beside(services: impl IntoIterator<Item = AnyService>) -> Self {
+        let all = services.into_iter().chain([tradewind_query::service(Query).into()]);
+        Self { stage: Stage::new(all), now: NOON, told: 0 }
     }
 
     /// The event happens, a minute after the one before it.

@@ -1,12 +1,12 @@
 //! How the engine is doing, at a glance.
 
 use schemars::JsonSchema;
-use serde::Serialize;
-use tradewind_engine::operator::Action;
-use tradewind_events::Timestamp;
+use serde::{Deserialize, Serialize};
+use tradewind_engine::{RefusedEvent, operator::Action};
+use tradewind_events::{Id, Timestamp};
 
 use super::{ActionView, operate};
-use crate::http::{Call, Failure, Okay, Sent};
+use crate::http::{Call, Failure, Json, Okay, Path, Sent};
 
 /// The engine, now.
 #[derive(Serialize, JsonSchema)]
@@ -26,6 +26,28 @@ pub struct StatusView {
     /// Why deadlines are held, if they are.
     #[serde(skip_serializing_if = "Option::is_none")]
     deadlines_held: Option<String>,
+    /// An event that the broker refuses. Nothing behind it is published until the broker takes it, or it is set aside.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refused_event: Option<RefusedEventView>,
+}
+
+/// An event that the broker refuses.
+#[derive(Serialize, JsonSchema)]
+pub struct RefusedEventView {
+    event_id: Id,
+    /// The topic that it is to be published to.
+    topic: String,
+    /// The size of its message.
+    bytes: usize,
+    /// What the broker says.
+    reason: String,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SetAside {
+    /// For the audit trail; no personal data.
+    reason: String,
 }
 
 pub async fn read(call: Call) -> Result<Okay<StatusView>, Failure> {
@@ -39,9 +61,24 @@ pub async fn read(call: Call) -> Result<Okay<StatusView>, Failure> {
         published_segment: status.published_segment,
         unpublished_segments: status.segment.saturating_sub(status.published_segment),
         deadlines_held: status.deadlines_held.map(str::to_owned),
+        refused_event: status.refused.map(RefusedEventView::from),
     }))
 }
 
 pub async fn confirm_clock(call: Call) -> Result<Sent<Okay<ActionView>>, Failure> {
     operate(&call, Action::ConfirmClock { clock: tradewind_events::id("clock") }).await
+}
+
+pub async fn set_aside(
+    call: Call,
+    Path(event): Path<Id>,
+    Json(SetAside { reason }): Json<SetAside>,
+) -> Result<Sent<Okay<ActionView>>, Failure> {
+    operate(&call, Action::SetAside { event, reason: reason.into() }).await
+}
+
+impl From<RefusedEvent> for RefusedEventView {
+    fn from(event: RefusedEvent) -> Self {
+        Self { event_id: event.event_id, topic: event.topic, bytes: event.bytes, reason: event.reason }
+    }
 }

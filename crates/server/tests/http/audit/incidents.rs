@@ -1,6 +1,6 @@
 //! What staff does about money, jobs and messages that need a person stands in the audit trail, too.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
 use tradewind_engine::ports::BrokerMessage;
@@ -149,6 +149,54 @@ async fn messages_that_die_or_wait(auditor: &mut Auditor<'_>) {
     auditor.done.extend(there.done);
 }
 
+async fn an_event_that_the_broker_refuses(auditor: &mut Auditor<'_>) {
+    let town = Town::laid_out(TWO_STORES, &[]).await;
+    let ada = town.buyer("ada", 0).await;
+    town.settles().await;
+    let door = Client { address: town.doors[0].app.address(), doors: None, ..town.staff.clone() };
+    let actor = town.staff.get("/v1/me").await.expect(200).field("user_id");
+    let mut there = Auditor { client: &door, actor, done: BTreeSet::new() };
+    let of_eve = |message: &BrokerMessage| String::from_utf8_lossy(message.body()).contains("eve@example.org");
+    town.broker.refuse(Some(Arc::new(of_eve)));
+    town.buyer("eve", 0).await;
+    let refused = loop {
+        let status = door.get("/v1/operations").await.expect(200).json();
+        if let Some(event) = status.get("refused_event") {
+            break event.clone();
+        }
+        tokio::task::yield_now().await;
+    };
+    let bytes = refused["bytes"].as_u64().unwrap();
+    assert_eq!((refused["topic"].as_str(), bytes > 100), (Some("town.identity"), true), "{refused}");
+    let ready = door.get("/readyz").await.expect(200).json();
+    assert!(ready["refused_event"].as_str().unwrap().starts_with(refused["event_id"].as_str().unwrap()), "{ready}");
+    let figures = door.get("/metrics").await.expect(200);
+    assert!(figures.text().contains(&format!("tradewind_refused_event_bytes {bytes}\n")));
+    let path = |event: &str| format!("/v1/operations/refused-events/{event}/set-aside");
+    let why = json!({"reason": because("status.set_aside")});
+    door.post(&path("town0-1-0"), why.clone()).await.refused(409, "event_not_refused");
+    // More happens behind it.
+    let rename = json!({"first_name": "Ada"});
+    ada.client.request("PATCH", &format!("/v1/users/{}", ada.user_id)).json(&rename).send().await.expect(200);
+    there.does("status.set_aside", "POST", &path(refused["event_id"].as_str().unwrap()), why).await;
+    town.settles().await;
+    assert_eq!(door.get("/v1/operations").await.expect(200).json().get("refused_event"), None);
+    let letters = door.get("/v1/operations/dead-letters?consumer=relay").await.expect(200).json();
+    assert_eq!(letters["items"][0]["event_id"], refused["event_id"]);
+    town.broker.refuse(None);
+    let redrive = format!("/v1/operations/dead-letters/{}/redrive", letters["items"][0]["id"].as_str().unwrap());
+    door.post(&redrive, json!({})).await.expect(200);
+    loop {
+        let there = town.broker.published("town.identity");
+        if there.iter().any(of_eve) {
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+    town.settles().await;
+    auditor.done.extend(there.done);
+}
+
 #[tokio::test]
 async fn what_staff_does_about_incidents_stands_in_the_trail_with_who_and_why() {
     let town = Town::new().await;
@@ -161,5 +209,6 @@ async fn what_staff_does_about_incidents_stands_in_the_trail_with_who_and_why() 
     a_customer_who_left(&town, &mut auditor).await;
     jobs_that_are_used_up(&mut auditor).await;
     messages_that_die_or_wait(&mut auditor).await;
+    an_event_that_the_broker_refuses(&mut auditor).await;
     assert_eq!(auditor.done, INCIDENTS.map(str::to_owned).into());
 }
