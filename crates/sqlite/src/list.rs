@@ -257,6 +257,8 @@ mod tests {
         let id = || row_key(&["k"]);
         let uuid = "0199c2f4-7d3e-7a51-8c6b-2f90d1e4a7b3";
         let at = Value::Int;
+        let received =
+            |table| List::of(table, 9).order_by("received_at", Direction::Ascending).at_most("received_at", at(7));
         for (list, wanted) in [
             (List::of(TimerRow::TABLE, 10), "SCAN timer"),
             (List::of(TimerRow::TABLE, 10).after(Value::Null, timer()), "PRIMARY KEY ((service,name,key)>(?,?,?))"),
@@ -276,17 +278,9 @@ mod tests {
                 due().at_most("due_at", at(9)).after(at(7), timer()),
                 "timer_due ((due_at,service,name,key)>(?,?,?,?) AND due_at<?)",
             ),
+            (received(InboxRow::TABLE), "inbox_age (received_at<?)"),
             (
-                List::of(InboxRow::TABLE, 9)
-                    .order_by("received_at", Direction::Ascending)
-                    .at_most("received_at", at(7)),
-                "inbox_age (received_at<?)",
-            ),
-            (
-                List::of(InboxSegmentRow::TABLE, 9)
-                    .order_by("received_at", Direction::Ascending)
-                    .at_most("received_at", at(7))
-                    .after(at(5), id()),
+                received(InboxSegmentRow::TABLE).after(at(5), id()),
                 "inbox_segment_age ((received_at,segment)>(?,?) AND received_at<?)",
             ),
             (
