@@ -124,7 +124,12 @@ impl World {
         for payment in node.rows::<Payment>().into_iter().filter(|payment| payment.owed_since.is_some()) {
             owe(&payment.order_id, Owed::Hold);
         }
-        for refund in node.rows::<Refund>().into_iter().filter(|refund| refund.state == RefundState::Refused) {
+        let refunds = node.rows::<Refund>();
+        let under_way = refunds.iter().filter(|refund| refund.state == RefundState::Refunding);
+        let under_way: BTreeSet<Id> = under_way.map(|refund| refund.order_id.clone()).collect();
+        let refused = refunds.into_iter().filter(|refund| refund.state == RefundState::Refused);
+        // The provider's answer to another one is awaited first.
+        for refund in refused.filter(|refund| !under_way.contains(&refund.order_id)) {
             owe(&refund.order_id, Owed::Refund { refund_id: refund.refund_id });
         }
         for surplus in node.rows::<Surplus>().into_iter().filter(|surplus| surplus.state == SurplusState::Refused) {

@@ -2,6 +2,7 @@
 //! answers go out, its events go on. Or it failed, and the one bad message is looked for.
 
 use std::{
+    collections::VecDeque,
     error::Error,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
@@ -311,15 +312,17 @@ impl Core {
         let mut batches = std::mem::take(&mut self.in_flight).into_iter();
         let Some(failed) = batches.next() else { return Ok(()) };
         tracing::warn!(table, reason, messages = failed.items.len(), "the store refused a batch");
-        // Later batches stand on what was refused: their messages are new again, in their order. Parked ones are put in
-        // line anew, from the first on.
+        // Later batches stand on what was refused: their messages are new again, each batch by itself and in their order,
+        // before what was put off earlier. Parked ones are put in line anew, from the first on.
         let open = self.forming.take().map(|open| open.items);
-        let later: Vec<Item> = batches.map(|batch| batch.items).chain(open).flatten().collect();
-        let stays = |item: &Item| !item.by_engine && !matches!(item.message, Message::Unpark(_));
-        self.intake.retain(|item| !item.by_engine);
-        for item in later.into_iter().rev().filter(stays) {
-            self.intake.push_front(item);
+        let mut later: VecDeque<Vec<Item>> = batches.map(|batch| batch.items).chain(open).collect();
+        later.extend(std::mem::take(&mut self.groups));
+        for group in &mut later {
+            group.retain(|item| !item.by_engine && !matches!(item.message, Message::Unpark(_)));
         }
+        later.retain(|group| !group.is_empty());
+        self.groups = later;
+        self.intake.retain(|item| !item.by_engine);
         let was_alone = failed.items.len() == 1;
         let mut items = failed.items;
         items.retain(|item| !item.by_engine);

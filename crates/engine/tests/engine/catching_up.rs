@@ -103,14 +103,8 @@ impl Bench {
     /// Runs what waits into the open batch, then lets the writer finish the one before and hands this one over.
     fn turns(&mut self) {
         self.core.extend(usize::MAX).expect("the store in memory can be read");
-        if let Some(sealed) = self.writing.take() {
-            match self.writer.commit(&sealed.encode().expect("it can be encoded")) {
-                Ok(()) => {
-                    let settled = self.core.committed();
-                    self.sees(&settled);
-                }
-                Err(error) => return self.core.failed(error).expect("a message is at fault"),
-            }
+        if !self.writes() {
+            return;
         }
         match self.core.close() {
             Formed::Nothing => {}
@@ -119,6 +113,22 @@ impl Bench {
                 self.sees(&settled);
             }
             Formed::Batch(sealed) => self.writing = Some(sealed),
+        }
+    }
+
+    /// The writer finishes. `false`: the store has refused the batch.
+    fn writes(&mut self) -> bool {
+        let Some(sealed) = self.writing.take() else { return true };
+        match self.writer.commit(&sealed.encode().expect("it can be encoded")) {
+            Ok(()) => {
+                let settled = self.core.committed();
+                self.sees(&settled);
+                true
+            }
+            Err(error) => {
+                self.core.failed(error).expect("a message is at fault");
+                false
+            }
         }
     }
 
@@ -252,7 +262,10 @@ enum Step {
     Waits(i64),
     Pauses,
     Resumes,
-    Refuses,
+    /// The store refuses the batch that is with the writer, before or after the next one is formed.
+    Refuses {
+        forms: bool,
+    },
     Passes(Duration),
     Turns,
 }
@@ -263,7 +276,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0..NAMES).prop_map(Step::Waits),
         2 => Just(Step::Pauses),
         2 => Just(Step::Resumes),
-        1 => Just(Step::Refuses),
+        1 => any::<bool>().prop_map(|forms| Step::Refuses { forms }),
         2 => (0..2_000_u64).prop_map(|ms| Step::Passes(Duration::from_millis(ms))),
         6 => Just(Step::Turns),
     ]
@@ -295,10 +308,13 @@ impl Bench {
             Step::Pauses => self.pauses(),
             Step::Resumes => self.resumes(),
             // One alone would be at fault itself.
-            Step::Refuses if self.writing.as_ref().is_none_or(|batch| batch.messages() == 1) => {}
-            Step::Refuses => {
+            Step::Refuses { .. } if self.writing.as_ref().is_none_or(|batch| batch.messages() == 1) => {}
+            Step::Refuses { forms } => {
                 self.refuses();
-                self.turns();
+                if *forms {
+                    self.core.extend(usize::MAX).expect("the store in memory can be read");
+                }
+                self.writes();
             }
             Step::Passes(time) => self.clock.advance(*time),
             Step::Turns => self.turns(),
@@ -353,6 +369,29 @@ fn a_pause_and_a_resumption_among_messages_that_are_retried_keep_their_order() {
             (0..turns).for_each(|_| bench.turns());
             bench.pauses();
             bench.resumes();
+            bench.finishes();
+            assert_eq!(bench.core.parked(), 0);
+            bench.judges();
+        }
+    }
+}
+
+#[test]
+fn what_is_refused_again_and_again_while_a_consumer_catches_up_keeps_its_order() {
+    // Whether the next batch is formed when one is refused, for five refusals.
+    for pattern in 0..32_u32 {
+        for turns in 1..4 {
+            let limits = Limits { batch_messages_max: 32, ..Limits::default() };
+            let mut bench = Bench { names: 1, ..Bench::new(limits) };
+            bench.pauses();
+            bench.asks(100);
+            (0..20).for_each(|_| bench.turns());
+            bench.resumes();
+            (0..turns).for_each(|_| bench.turns());
+            for nth in 0..5 {
+                bench.happens(&Step::Refuses { forms: pattern & (1 << nth) != 0 });
+                bench.turns();
+            }
             bench.finishes();
             assert_eq!(bench.core.parked(), 0);
             bench.judges();

@@ -57,7 +57,9 @@ impl Bench {
     fn restarts(&mut self) {
         let heard = std::mem::take(&mut self.heard);
         *self = Self::over(self.store.clone(), self.clock.clone(), self.limits.clone());
-        heard.iter().for_each(|event_id| self.hears(event_id));
+        for event_id in &heard {
+            self.hears(event_id);
+        }
     }
 
     fn hears(&mut self, event_id: &str) {
