@@ -116,7 +116,8 @@ impl Outbox {
                 let id = origin.event_id.clone();
                 self.spans.push((self.call.len(), trace::publish(&**tracer, context, &mut message, id)));
             }
-            self.call_bytes = call_bytes;
+            // With the headers of its trace.
+            self.call_bytes += message.bytes();
             self.call.push(message);
             self.origins.push_back(origin);
         }
@@ -126,7 +127,8 @@ impl Outbox {
     /// The broker has acknowledged so many of the first messages of the call.
     pub fn acknowledge(&mut self, messages: usize) -> Acknowledged {
         let messages = messages.min(self.call.len());
-        self.call_bytes -= self.call.drain(..messages).map(|message| message.bytes()).sum::<usize>();
+        self.call.drain(..messages);
+        self.call_bytes = self.call.iter().map(BrokerMessage::bytes).sum();
         let origins = self.origins.drain(..messages);
         let dead_letters = origins.filter_map(|origin| origin.dead_letter).collect();
         let spans = self.spans.extract_if(.., |(nth, _)| *nth < messages).map(|(_, span)| span).collect();

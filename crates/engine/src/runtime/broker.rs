@@ -1,6 +1,7 @@
 //! The threads that call a broker. A call may hang, so a stop waits for them no longer than it has to.
 
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
         mpsc::{self, RecvTimeoutError},
@@ -9,7 +10,8 @@ use std::{
     time::Duration,
 };
 
-use super::Shared;
+use super::{Input, Shared};
+use crate::core::panic_text;
 
 /// Each thread holds a clone of `running` until it has ended.
 pub(super) struct BrokerThreads {
@@ -23,10 +25,14 @@ impl BrokerThreads {
         Self { running, ended }
     }
 
-    pub fn spawn(&mut self, shared: &Arc<Shared>, name: &str, run: impl FnOnce() + Send + 'static) {
-        let running = self.running.clone();
+    /// The engine does not go on without a thread that has panicked: what it publishes or receives would wait for ever.
+    pub fn spawn(&mut self, shared: &Arc<Shared>, name: &'static str, run: impl FnOnce() + Send + 'static) {
+        let (running, here) = (self.running.clone(), Arc::clone(shared));
         let thread = thread::Builder::new().name(name.to_owned()).spawn(move || {
-            run();
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(run)) {
+                here.fail(format!("the {name} thread has panicked: {}", panic_text(&*panic)));
+                here.tell(Input::Stop);
+            }
             drop(running);
         });
         if let Err(error) = thread {

@@ -359,3 +359,15 @@ fn a_worker_is_asked_again_under_the_same_key_until_it_knows() {
     }
     assert_eq!(running.wait_for::<Count>(id("a"), |count| count.total == 7).total, 7);
 }
+
+#[test]
+fn an_engine_whose_relay_has_panicked_stops_and_says_why() {
+    let broker = MemoryBroker::new();
+    broker.refuse(Some(Arc::new(|_| panic!("a defect of the client"))));
+    let tally = tally(&broker, MemoryStore::new());
+    tally.ask(add("a", 1)).unwrap();
+    broker.wait_until_called(1);
+    let expected = "the relay thread has panicked: a defect of the client";
+    assert_eq!(tally.handle().stop().as_deref(), Some(expected));
+    assert_eq!(tally.ask(add("a", 1)).unwrap_err().code(), "unavailable");
+}
