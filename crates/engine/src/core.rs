@@ -241,17 +241,18 @@ impl Core {
     /// has delivered; but not for a [`Message::Prune`]: that goes before the others, so that a full line does not hold it
     /// up.
     pub fn accept(&mut self, message: Message) {
-        self.makes_progress(&message);
-        match message {
-            Message::Prune(_) => self.intake.push_front(Item::new(message)),
-            _ => self.intake.push_back(Item::new(message)),
-        }
+        self.accept_sent(message, 0);
     }
 
     /// The same for one that was sent at this moment of the tracer; zero when nobody traces.
     pub(crate) fn accept_sent(&mut self, message: Message, sent_at: u64) {
         self.makes_progress(&message);
-        self.intake.push_back(Item { sent_at, ..Item::new(message) });
+        let item = Item { sent_at, ..Item::new(message) };
+        if matches!(item.message, Message::Prune(_)) {
+            self.intake.push_front(item);
+        } else {
+            self.intake.push_back(item);
+        }
     }
 
     /// Messages that wait for a batch: those from outside, timers that are due, parked messages that are retried.

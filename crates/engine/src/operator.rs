@@ -6,6 +6,12 @@ use tradewind_events::Id;
 
 use crate::{Refusal, RefusalKind};
 
+/// The consumer that stands for the subscriptions at brokers, and for what they have received and cannot decode.
+pub const BROKER_CONSUMER: &str = "broker";
+
+/// The consumer of events that the broker has refused to take from the relay.
+pub const RELAY_CONSUMER: &str = "relay";
+
 /// An action with who does it.
 #[derive(Debug, Clone)]
 pub struct Operator {

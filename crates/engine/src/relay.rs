@@ -229,11 +229,11 @@ impl Relay {
 
     /// What the broker has answered to the call. After an error so many of its first messages are acknowledged.
     pub fn published(&mut self, answer: Result<(), (usize, BrokerError)>, now: Duration) {
+        let sent = self.call().len();
         let (messages, error) = match answer {
-            Ok(()) => (self.call().len(), None),
+            Ok(()) => (sent, None),
             Err((messages, error)) => (messages, Some(error)),
         };
-        let sent = self.call().len();
         let outbox::Acknowledged { spans, dead_letters } = self.outbox.acknowledge(messages);
         self.republished.extend(dead_letters.into_iter().map(|dead_letter| (dead_letter, None)));
         self.look_for_refused(sent, messages, error.as_ref());
@@ -374,11 +374,11 @@ impl Relay {
     }
 
     fn encode(&self, segment: &Source) -> (u64, Result<Vec<Encoded>, String>) {
+        let goes_out = |heard: bool, id: &Id| !heard && !self.aside.contains(id);
         let encode = |envelope: &_| Encoded::new(&self.topic_prefix, envelope, self.tracer.as_ref());
         match segment {
             Source::Memory(segment) => {
-                let emitted =
-                    segment.events.iter().filter(|event| !event.heard && !self.aside.contains(&event.envelope.id));
+                let emitted = segment.events.iter().filter(|event| goes_out(event.heard, &event.envelope.id));
                 let encoded = emitted.map(|event: &Logged| {
                     let raw = event.envelope.to_raw().map_err(|error| error.to_string())?;
                     encode(&raw)
@@ -388,8 +388,7 @@ impl Relay {
             Source::Log(segment) => {
                 let events = segment.read(&self.store_name).map_err(|error| error.to_string());
                 let encoded = events.and_then(|events| {
-                    let emitted =
-                        events.iter().filter(|event| !event.heard && !self.aside.contains(&event.envelope.id));
+                    let emitted = events.iter().filter(|event| goes_out(event.heard, &event.envelope.id));
                     emitted.map(|event| encode(&event.envelope)).collect()
                 });
                 (segment.number, encoded)

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tradewind_engine::{
     Idempotency, Message, Problem, RefusalKind,
-    operator::{Action, UNAVAILABLE},
+    operator::{Action, BROKER_CONSUMER, UNAVAILABLE},
 };
 use tradewind_events::{CartSnapshot, Id, KeyText, id};
 use tradewind_orders::{ORDER_EXISTS, TOO_MANY_UNPAID_ORDERS};
@@ -271,7 +271,7 @@ impl World {
     /// A subscription has paused itself. An operator sees it in time.
     pub fn resume_later(&mut self, node: usize) {
         let at = self.now().plus(Duration::from_millis(self.chance.mostly_short(1, PAUSE_MS_MAX)));
-        let resume = Action::Resume { consumer: id("broker") };
+        let resume = Action::Resume { consumer: id(BROKER_CONSUMER) };
         self.people.plan(at, None, Wish::Operate { node, action: resume });
     }
 

@@ -6,6 +6,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use tradewind_engine::{
     Address, AnyService, Core, EngineTime, Entity, Gate, Relay, RelayBuffer, RelaySetup, Retention, Sealed, Setup,
     Subscriber, SubscriberSetup,
+    operator::RELAY_CONSUMER,
     ports::{CommitError, Position, Reader, StoreError},
     tables::DeadLetterRow,
 };
@@ -193,7 +194,7 @@ impl Node {
 
     /// Whether an event is a dead letter of the relay.
     pub fn has_set_aside(&self, event: Address) -> bool {
-        let is_it = |row: &DeadLetterRow| &*row.consumer == "relay" && row.segment == event.segment;
+        let is_it = |row: &DeadLetterRow| &*row.consumer == RELAY_CONSUMER && row.segment == event.segment;
         self.rows::<DeadLetterRow>().iter().any(|row| is_it(row) && row.segment_index == event.index)
     }
 

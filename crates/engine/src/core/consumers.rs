@@ -2,14 +2,11 @@
 
 use tradewind_events::{AsKey, Key, KeyText, Value};
 
-use super::{
-    ConsumerState, Core, Parked,
-    causes::resume_by_engine,
-    failure::{BROKER, BROKER_NAME},
-};
+use super::{ConsumerState, Core, Parked, causes::resume_by_engine, failure::BROKER};
 use crate::{
     Admission, Entity, StoredRow,
     entity::readable,
+    operator::BROKER_CONSUMER,
     ports::{List, StoreError},
     subscriber::UNKNOWN_EVENT,
     tables::{ConsumerRow, ParkedReason, ParkedRow},
@@ -49,7 +46,7 @@ impl Core {
 
     pub(super) fn read_consumers(&mut self) -> Result<(), StoreError> {
         let services = self.services.iter().map(|service| service.name);
-        let names: Vec<&'static str> = services.chain([BROKER_NAME]).collect();
+        let names: Vec<&'static str> = services.chain([BROKER_CONSUMER]).collect();
         let keys: Vec<Key> = names.iter().map(|name| KeyText::literal(name).as_key()).collect();
         let rows = self.reader.load(ConsumerRow::TABLE, &keys)?;
         for (name, row) in names.into_iter().zip(rows) {
@@ -66,20 +63,20 @@ impl Core {
         let row = self.reader.load(ConsumerRow::TABLE, &[BROKER.as_key()])?.pop().flatten();
         let row = row.as_ref().and_then(readable::<ConsumerRow>);
         if row.is_some_and(|row| row.paused && row.reason.is_some_and(|reason| reason.starts_with(UNKNOWN_EVENT))) {
-            self.intake.push_front(Item::new(resume_by_engine(BROKER_NAME)));
+            self.intake.push_front(Item::new(resume_by_engine(BROKER_CONSUMER)));
         }
         Ok(())
     }
 
     /// The subscriptions are resumed: they have nothing parked.
     pub(super) fn resume_subscriptions(&mut self) {
-        self.consumers.insert(BROKER_NAME, ConsumerState::Running);
+        self.consumers.insert(BROKER_CONSUMER, ConsumerState::Running);
         self.resumes += 1;
     }
 
     /// How far subscriptions may go.
     pub fn admission(&self) -> Admission {
-        Admission { takes: self.has_room_to_park() && self.is_running(BROKER_NAME), resumes: self.resumes }
+        Admission { takes: self.has_room_to_park() && self.is_running(BROKER_CONSUMER), resumes: self.resumes }
     }
 
     pub(super) fn is_running(&self, service: &str) -> bool {

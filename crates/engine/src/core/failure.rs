@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     Address, Backoff, Entity, Stop,
+    operator::BROKER_CONSUMER,
     ports::Incoming,
     relay::RELAY,
     tables::{DeadLetterKind, DeadLetterRow, DeadLetterState, EffectRow, ParkedReason, ParkedRow, TimerRow},
@@ -435,7 +436,7 @@ impl Core {
                 self.causes.paused(consumer);
                 self.stop_catching_up(consumer);
             }
-            Note::Resumed { consumer: BROKER_NAME } => self.resume_subscriptions(),
+            Note::Resumed { consumer: BROKER_CONSUMER } => self.resume_subscriptions(),
             Note::Resumed { consumer } => self.catch_up(consumer),
             Note::Died { service, cause } => self.note_dead_letter(forming, service, cause),
         }
@@ -484,8 +485,7 @@ struct Headline<'a> {
 }
 
 /// The consumer of what could not be decoded.
-pub(super) const BROKER: KeyText = KeyText::literal(BROKER_NAME);
-pub(super) const BROKER_NAME: &str = "broker";
+pub(super) const BROKER: KeyText = KeyText::literal(BROKER_CONSUMER);
 
 /// An address as rows keep it: segments count from 1, so 0 is none.
 pub(super) fn address_of(segment: u64, index: u32) -> Option<Address> {

@@ -35,6 +35,8 @@ pub(super) struct Origin {
     pub event_id: Id,
     /// It is published again because an operator has redriven this.
     pub dead_letter: Option<Id>,
+    /// What it weighs in the call.
+    bytes: usize,
 }
 
 /// Of messages that the broker has acknowledged.
@@ -51,7 +53,7 @@ impl Encoded {
             .with_key(envelope.key.as_str())
             .with_header("content-type", "application/cloudevents+json; charset=utf-8");
         let context = trace::traced(tracer, envelope.traceparent.as_ref()).map(|(_, context)| context);
-        let origin = Origin { event_id: envelope.id.clone(), dead_letter: None };
+        let origin = Origin { event_id: envelope.id.clone(), dead_letter: None, bytes: message.bytes() };
         Ok(Self { message, origin, traced: context })
     }
 }
@@ -107,17 +109,18 @@ impl Outbox {
     /// Moves what fits into the call, at least one message. `true` when nothing more would fit.
     pub fn fill(&mut self, (bytes_max, messages_max): (usize, usize), tracer: Option<&Arc<dyn Tracer>>) -> bool {
         while let Some(next) = self.later.front() {
-            let call_bytes = self.call_bytes + next.message.bytes();
+            let call_bytes = self.call_bytes + next.origin.bytes;
             if !self.call.is_empty() && (call_bytes > bytes_max || self.call.len() >= messages_max) {
                 return true;
             }
-            let Some(Encoded { mut message, origin, traced }) = self.later.pop_front() else { break };
+            let Some(Encoded { mut message, mut origin, traced }) = self.later.pop_front() else { break };
             if let (Some(tracer), Some(context)) = (tracer, traced) {
                 let id = origin.event_id.clone();
                 self.spans.push((self.call.len(), trace::publish(&**tracer, context, &mut message, id)));
             }
             // With the headers of its trace.
-            self.call_bytes += message.bytes();
+            origin.bytes = message.bytes();
+            self.call_bytes += origin.bytes;
             self.call.push(message);
             self.origins.push_back(origin);
         }
@@ -128,9 +131,11 @@ impl Outbox {
     pub fn acknowledge(&mut self, messages: usize) -> Acknowledged {
         let messages = messages.min(self.call.len());
         self.call.drain(..messages);
-        self.call_bytes = self.call.iter().map(BrokerMessage::bytes).sum();
-        let origins = self.origins.drain(..messages);
-        let dead_letters = origins.filter_map(|origin| origin.dead_letter).collect();
+        let mut dead_letters = Vec::new();
+        for origin in self.origins.drain(..messages) {
+            self.call_bytes -= origin.bytes;
+            dead_letters.extend(origin.dead_letter);
+        }
         let spans = self.spans.extract_if(.., |(nth, _)| *nth < messages).map(|(_, span)| span).collect();
         for (nth, _) in &mut self.spans {
             *nth -= messages;

@@ -8,12 +8,13 @@ use tradewind_events::{Id, KeyText, Value};
 use crate::{
     Entity,
     entity::readable,
+    operator::RELAY_CONSUMER,
     ports::{List, Reader, StoreError},
     tables::{DeadLetterRow, DeadLetterState},
 };
 
 /// The consumer of events that were set aside.
-pub(crate) const RELAY: KeyText = KeyText::literal("relay");
+pub(crate) const RELAY: KeyText = KeyText::literal(RELAY_CONSUMER);
 
 /// Dead letters that are read at a time.
 const PAGE_ROWS: u32 = 200;

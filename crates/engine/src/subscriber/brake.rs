@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use tradewind_events::DecodeError;
 
-use crate::{Message, core::pause_by_engine};
+use crate::{Message, core::pause_by_engine, operator::BROKER_CONSUMER};
 
 /// Undecodable messages are counted over this time.
 const WINDOW: Duration = Duration::from_mins(1);
@@ -89,6 +89,6 @@ impl Brake {
 
     /// The command that pauses the consumer, once.
     pub fn pause(&mut self) -> Option<Message> {
-        self.reason.take().map(|reason| pause_by_engine("broker", reason.into()))
+        self.reason.take().map(|reason| pause_by_engine(BROKER_CONSUMER, reason.into()))
     }
 }

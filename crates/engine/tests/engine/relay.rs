@@ -105,6 +105,14 @@ impl Bench {
         while self.step().is_some() {}
     }
 
+    /// Runs so often, and each time waits for longer than any backoff.
+    fn retries(&mut self, times: u32) {
+        for _ in 0..times {
+            self.runs();
+            self.now += Duration::from_secs(10);
+        }
+    }
+
     /// An operator's action, which the relay learns of once it is committed.
     fn operates(&mut self, action: Action) -> Result<(), Problem> {
         self.stage.core().relay_refused(self.relay.refused().cloned());
@@ -338,10 +346,7 @@ fn an_event_that_the_broker_refuses_is_found_told_and_set_aside_and_published_ag
     let mut bench = Bench::new(Limits::default());
     (0..4).for_each(|_| bench.commits(3));
     refuses(&bench, 8);
-    for _ in 0..10 {
-        bench.runs();
-        bench.now += Duration::from_secs(10);
-    }
+    bench.retries(10);
     // Nothing behind it is published, and nothing before it twice.
     assert_eq!(bench.totals(), numbers(7));
     let refused = bench.relay.refused().expect("it is told").clone();
@@ -364,10 +369,7 @@ fn an_event_that_the_broker_refuses_is_found_told_and_set_aside_and_published_ag
     bench.operates(Action::Redrive { dead_letter: dead.id.clone() }).unwrap();
     assert_eq!(bench.dead_letters()[0].state, DeadLetterState::Redriving);
     bench.commits(1);
-    for _ in 0..3 {
-        bench.runs();
-        bench.now += Duration::from_secs(10);
-    }
+    bench.retries(3);
     let again = bench.dead_letters().pop().expect("a dead letter");
     assert_eq!((again.state, again.attempts), (DeadLetterState::Dead, 2));
     assert_eq!((bench.totals().last(), bench.relay.mark()), (Some(&13), 5));
@@ -389,10 +391,7 @@ fn what_was_set_aside_is_not_published_after_a_restart_before_its_mark() {
     let mut bench = Bench::new(limits.clone());
     (0..3).for_each(|_| bench.commits(2));
     refuses(&bench, 2);
-    for _ in 0..10 {
-        bench.runs();
-        bench.now += Duration::from_secs(10);
-    }
+    bench.retries(10);
     bench.operates(Action::SetAside { event: id("stage-1-1"), reason: "too large".into() }).unwrap();
     // Before the relay has moved.
     let mut bench = bench.restart(limits);
@@ -405,10 +404,7 @@ fn a_refused_event_that_the_broker_takes_after_all_goes_on_by_itself() {
     let mut bench = Bench::new(Limits::default());
     bench.commits(6);
     refuses(&bench, 3);
-    for _ in 0..10 {
-        bench.runs();
-        bench.now += Duration::from_secs(10);
-    }
+    bench.retries(10);
     assert!(bench.relay.refused().is_some());
     bench.broker.refuse(None);
     bench.runs();

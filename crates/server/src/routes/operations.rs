@@ -11,7 +11,7 @@ pub mod timers;
 pub mod trail;
 
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tradewind_engine::operator::{Action, Done as OperatorDone, Operator};
 use tradewind_events::Id;
 
@@ -23,6 +23,14 @@ pub struct ActionView {
     /// As it stands in the audit trail.
     action: &'static str,
     target: Id,
+}
+
+/// Why something is done, where that is all there is to say.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Reason {
+    /// For the audit trail; no personal data.
+    reason: String,
 }
 
 /// An action in the name of whoever asks. Its reason is bounded as one in a header is.

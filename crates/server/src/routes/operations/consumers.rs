@@ -1,11 +1,14 @@
 //! Consumers: the services as hearers of events. One that is paused has what it would hear parked for it.
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-use tradewind_engine::{operator::Action, tables::ConsumerRow};
+use serde::Serialize;
+use tradewind_engine::{
+    operator::{Action, BROKER_CONSUMER},
+    tables::ConsumerRow,
+};
 use tradewind_events::{Id, KeyText, Timestamp};
 
-use super::{ActionView, operate};
+use super::{ActionView, Reason, operate};
 use crate::{
     http::{Call, Failure, Json, Okay, Path, Sent},
     services,
@@ -30,20 +33,11 @@ pub struct ConsumersView {
     items: Vec<ConsumerView>,
 }
 
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Pause {
-    /// For the audit trail; no personal data.
-    reason: String,
-}
-
-/// The consumer that stands for the subscriptions at brokers. It is listed once it was paused.
-const SUBSCRIPTIONS: &str = "broker";
-
 pub async fn list(call: Call) -> Result<Okay<ConsumersView>, Failure> {
-    let names = services::NAMES.into_iter().chain([SUBSCRIPTIONS]);
+    // The subscriptions are listed once they were paused.
+    let names = services::NAMES.into_iter().chain([BROKER_CONSUMER]);
     let rows = call.load_all::<ConsumerRow>(names.clone().map(KeyText::literal)).await?;
-    let names = names.filter(|name| *name != SUBSCRIPTIONS || rows.iter().any(|row| &*row.name == *name));
+    let names = names.filter(|name| *name != BROKER_CONSUMER || rows.iter().any(|row| &*row.name == *name));
     let view = |name: &str| {
         let row = rows.iter().find(|row| &*row.name == name);
         ConsumerView {
@@ -59,7 +53,7 @@ pub async fn list(call: Call) -> Result<Okay<ConsumersView>, Failure> {
 pub async fn pause(
     call: Call,
     Path(consumer): Path<Id>,
-    Json(Pause { reason }): Json<Pause>,
+    Json(Reason { reason }): Json<Reason>,
 ) -> Result<Sent<Okay<ActionView>>, Failure> {
     operate(&call, Action::Pause { consumer, reason: reason.into() }).await
 }

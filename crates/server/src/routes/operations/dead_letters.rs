@@ -14,7 +14,7 @@ use tradewind_engine::{
 };
 use tradewind_events::{Envelope, FreeJson, Id, Registry, TextEnum, Timestamp, Value, mask};
 
-use super::{ActionView, operate, operator};
+use super::{ActionView, Reason, operate, operator};
 use crate::http::{Call, Failure, Json, Okay, Page, PageOf, Path, Query, Sent};
 
 #[derive(Deserialize, JsonSchema)]
@@ -88,13 +88,6 @@ pub struct DeadLetterDisclosure {
 pub struct Edit {
     /// The whole message: an envelope as CloudEvents JSON.
     message: FreeJson,
-}
-
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Reason {
-    /// For the audit trail; no personal data.
-    reason: String,
 }
 
 /// The newest first.

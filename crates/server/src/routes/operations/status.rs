@@ -1,11 +1,11 @@
 //! How the engine is doing, at a glance.
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use tradewind_engine::{RefusedEvent, operator::Action};
 use tradewind_events::{Id, Timestamp};
 
-use super::{ActionView, operate};
+use super::{ActionView, Reason, operate};
 use crate::http::{Call, Failure, Json, Okay, Path, Sent};
 
 /// The engine, now.
@@ -43,13 +43,6 @@ pub struct RefusedEventView {
     reason: String,
 }
 
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct SetAside {
-    /// For the audit trail; no personal data.
-    reason: String,
-}
-
 pub async fn read(call: Call) -> Result<Okay<StatusView>, Failure> {
     let status = call.engine.status();
     Ok(Okay(StatusView {
@@ -72,7 +65,7 @@ pub async fn confirm_clock(call: Call) -> Result<Sent<Okay<ActionView>>, Failure
 pub async fn set_aside(
     call: Call,
     Path(event): Path<Id>,
-    Json(SetAside { reason }): Json<SetAside>,
+    Json(Reason { reason }): Json<Reason>,
 ) -> Result<Sent<Okay<ActionView>>, Failure> {
     operate(&call, Action::SetAside { event, reason: reason.into() }).await
 }
