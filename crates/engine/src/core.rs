@@ -1,56 +1,48 @@
 //! The batch loop without threads: forms batches, hands them to whoever commits, and takes the outcome back. Pure of
 //! time and chance but for its ports, so that a simulator can drive it step by step. `runtime.rs` gives it threads.
 
-mod attempt;
-mod backlogs;
-mod causes;
-mod consumers;
+mod batch;
+mod commit;
+mod dead_letters;
 mod deadlines;
-mod drain;
-mod failure;
-mod housework;
-mod inbox;
+mod executor;
 mod intake;
 mod jobs;
-mod load;
-mod operator;
-mod settle;
-mod spread;
+mod parking;
+mod routing;
+mod subscriptions;
 mod task;
-mod traces;
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
-use rustc_hash::{FxHashMap, FxHashSet};
-use tradewind_events::{Envelope, Id, KeyText, Registry, Timestamp, id};
+use tradewind_events::{Id, Registry, Timestamp};
 
 use crate::{
-    Address, AnyService, Handled, Observer, Problem, RefusedEvent, RelayOrder, RowRef,
-    due::DueWindow,
+    Admission, AnyService, Entity, Handled, Observer, Problem, RefusedEvent, Stop,
     limits::Limits,
-    operator::UNAVAILABLE,
+    observe::Stopwatch,
+    operator::{BROKER_CONSUMER, INTERNAL, UNAVAILABLE},
     ports::{Ids, Reader, StoreError},
-    tables::TimerRow,
-    time::EngineTime,
-    trace::{Span, Tracing},
-    uow::UnitOfWork,
-    work::{Answered, Item, Message, Receipt},
+    reruns::Missing,
+    tables::{EffectRow, TimerRow},
+    time::{EngineTime, JUMPED},
+    work::{Answered, Item, Message},
 };
 
-pub(crate) use attempt::panic_text;
-use backlogs::Backlogs;
-pub(crate) use causes::pause_by_engine;
-use causes::{AllCauses, Counted};
-use drain::{Drain, Recent};
+use batch::Forming;
+pub use batch::Logged;
+use commit::Batches;
+pub use commit::{Committed, Sealed};
+use dead_letters::DeadLetters;
+pub(crate) use dead_letters::pause_by_engine;
+use deadlines::{CATCHING_UP, Deadlines};
+use executor::{Attempt, Executor, Surroundings};
 use intake::Intake;
 use jobs::Jobs;
-use settle::InFlight;
-pub use settle::{Committed, Sealed};
-use task::{Backlog, Lane, Speaker, Task, TaskKind, Verdict};
+use parking::Parking;
+use routing::Routing;
+use subscriptions::Subscriptions;
+use task::{Backlog, Delivery, Lane, Note, Task, TaskKind, Via};
 
 /// What an engine is made of.
 pub struct Setup {
@@ -70,113 +62,25 @@ pub struct Setup {
     pub log_heard: bool,
 }
 
-/// The batch loop.
+/// The batch loop. What it knows is with its owners, each with the state of one concern; the loop itself only puts them in
+/// order.
 pub struct Core {
-    store_name: Arc<str>,
-    epoch: u64,
-    services: Vec<AnyService>,
-    /// Event name to the services that hear it, in their order, each with its reactions.
-    routes: FxHashMap<&'static str, Arc<[Route]>>,
-    registry: Registry,
     reader: Arc<dyn Reader>,
     clock: EngineTime,
     limits: Limits,
     observer: Arc<dyn Observer>,
-    tracing: Option<Tracing>,
-    log_heard: bool,
-    work: UnitOfWork,
     intake: Intake,
-    /// What is left of a batch that the store refused: each is a batch of its own.
-    groups: VecDeque<Vec<Item>>,
+    executor: Executor,
     /// The batch that takes messages in.
     forming: Option<Forming>,
-    in_flight: VecDeque<InFlight>,
-    next_batch: u64,
-    next_segment: u64,
-    timers: DueWindow,
+    batches: Batches,
+    deadlines: Deadlines,
     jobs: Jobs,
-    parked: Parked,
-    consumers: BTreeMap<&'static str, ConsumerState>,
-    /// Of consumers that catch up.
-    drains: BTreeMap<&'static str, Drain>,
-    /// How often the subscriptions were resumed.
-    resumes: u64,
-    /// Names of the services, shared by the envelopes of what they say.
-    names: Vec<KeyText>,
-    speaker: Option<Speaker>,
-    causes: AllCauses,
-    backlogs: Backlogs,
+    parking: Parking,
+    subscriptions: Subscriptions,
+    dead_letters: DeadLetters,
     /// What the broker refuses, as the relay has told.
     refused: Option<RefusedEvent>,
-    /// When it was last asked what is due.
-    looked_at: Timestamp,
-}
-
-/// One service that hears an event.
-#[derive(Debug, Clone)]
-struct Route {
-    service: usize,
-    reactions: Vec<usize>,
-}
-
-/// What is known of parked messages without asking the store.
-#[derive(Default)]
-struct Parked {
-    /// The row that is waited for, as text, to the parked messages that wait for it.
-    waiting: BTreeMap<Arc<str>, Vec<Id>>,
-    recent: Recent,
-    count: usize,
-}
-
-/// What a service does with events.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum ConsumerState {
-    Running,
-    /// What it would hear is parked.
-    Paused,
-    /// It is resumed, and goes through what is parked; until then what comes is parked behind it.
-    Draining,
-}
-
-/// What a batch has come to while it forms.
-struct Forming {
-    /// By the monotonic clock.
-    opened_at: Duration,
-    /// It is what the store refused before, and takes nothing in.
-    alone: bool,
-    items: Vec<Item>,
-    answers: Vec<(usize, Result<Answered, Problem>)>,
-    events: Vec<Logged>,
-    /// What follows from the task that ran last: it goes before every other, so that what one message leads to stands
-    /// together in the log and in memory.
-    queue: VecDeque<Task>,
-    backlog: Backlog,
-    /// Jobs whose try ended in this batch: they may be tried again once it is durable.
-    tried: Vec<Id>,
-    /// For the relay, once the batch is durable.
-    relay: Vec<RelayOrder>,
-    spans: Vec<Span>,
-    /// Dead letters that count when the batch is durable.
-    died: Vec<Counted>,
-    /// Figures of handlers, for when the batch is durable.
-    handled: Vec<HandledFigures>,
-}
-
-/// How a handler has ended, and what it took.
-struct HandledFigures {
-    service: &'static str,
-    message: &'static str,
-    took: Duration,
-    how: Handled,
-}
-
-/// An event of a batch.
-#[derive(Debug, Clone)]
-pub struct Logged {
-    pub envelope: Arc<Envelope>,
-    pub address: Address,
-    /// It was said by another store.
-    pub heard: bool,
 }
 
 /// What [`Core::close`] has made.
@@ -195,46 +99,31 @@ impl Core {
     /// # Panics
     /// When two entities share a table: that is a defect of the build.
     pub fn new(setup: Setup) -> Result<Self, StoreError> {
-        let next_segment = setup.reader.last_segment()? + 1;
-        check_tables(&setup.services);
-        let routes = routes(&setup.services, &setup.registry);
-        let mut core = Self {
-            store_name: setup.store_name,
-            epoch: setup.epoch,
-            routes,
-            registry: setup.registry,
-            clock: setup.clock,
-            work: UnitOfWork::new(&setup.limits, setup.ids),
-            tracing: setup.observer.tracer().map(|tracer| Tracing { tracer, running: None }),
-            observer: setup.observer,
-            log_heard: setup.log_heard,
-            intake: Intake::new(setup.limits.in_line_max),
-            groups: VecDeque::new(),
+        let Setup { store_name, epoch, services, registry, reader, clock, ids, limits, observer, log_heard } = setup;
+        let jobs = Jobs::new(&services, &limits);
+        let routing = Routing::new(store_name, services, registry, log_heard);
+        let mut intake = Intake::new(limits.in_line_max);
+        let names = routing.services().iter().map(|service| service.name);
+        let parking = Parking::read(names, &*reader, &mut intake)?;
+        let (subscriptions, resume) = Subscriptions::read(&*reader)?;
+        resume.into_iter().for_each(|message| intake.push_front(Item::new(message)));
+        clock.begin(limits.clock_jump_max, reader.last_commit_at()?);
+        Ok(Self {
+            executor: Executor::new(routing, Arc::clone(&reader), Arc::clone(&observer), ids, &limits),
+            batches: Batches::new(epoch, reader.last_segment()?),
+            deadlines: Deadlines::new(limits.due_rows_max),
+            reader,
+            clock,
+            limits,
+            observer,
+            intake,
             forming: None,
-            in_flight: VecDeque::new(),
-            next_batch: 1,
-            next_segment,
-            timers: DueWindow::new::<TimerRow>(Vec::new(), setup.limits.due_rows_max),
-            jobs: Jobs::new(&setup.services, &setup.limits),
-            limits: setup.limits,
-            parked: Parked::default(),
-            consumers: BTreeMap::new(),
-            drains: BTreeMap::new(),
-            resumes: 0,
-            names: setup.services.iter().map(|service| KeyText::from(&id(service.name))).collect(),
-            speaker: None,
-            causes: AllCauses::default(),
-            backlogs: Backlogs::default(),
+            jobs,
+            parking,
+            subscriptions,
+            dead_letters: DeadLetters::default(),
             refused: None,
-            looked_at: Timestamp::default(),
-            services: setup.services,
-            reader: setup.reader,
-        };
-        core.read_consumers()?;
-        core.read_parked()?;
-        core.resume_after_unknown_event()?;
-        core.clock.begin(core.limits.clock_jump_max, core.reader.last_commit_at()?);
-        Ok(core)
+        })
     }
 
     /// Puts a message in line. The caller has checked [`Core::is_full`], or [`Core::admission`] for one that a broker
@@ -246,7 +135,7 @@ impl Core {
 
     /// The same for one that was sent at this moment of the tracer; zero when nobody traces.
     pub(crate) fn accept_sent(&mut self, message: Message, sent_at: u64) {
-        self.makes_progress(&message);
+        self.deadlines.received(&message, &self.clock);
         let item = Item { sent_at, ..Item::new(message) };
         if matches!(item.message, Message::Prune(_)) {
             self.intake.push_front(item);
@@ -257,18 +146,13 @@ impl Core {
 
     /// Messages that wait for a batch: those from outside, timers that are due, parked messages that are retried.
     pub fn waiting(&self) -> usize {
-        self.intake.len() + self.retried()
+        self.intake.len()
     }
 
     /// The same without received events, which have a share of their own, and without what the engine itself has put in
     /// line, which takes no place from others.
     pub fn waiting_from_outside(&self) -> usize {
-        self.intake.others_len() + self.retried()
-    }
-
-    /// Messages of batches that the store refused.
-    fn retried(&self) -> usize {
-        self.groups.iter().map(Vec::len).sum()
+        self.intake.others_len() + self.intake.put_back_len()
     }
 
     /// No more commands are taken until some of what waits is done. Received events do not count: they have a share of
@@ -279,7 +163,7 @@ impl Core {
 
     /// What is taken may have to be parked.
     fn has_room_to_park(&self) -> bool {
-        self.parked.count < self.limits.parked_max
+        self.parking.count() < self.limits.parked_max
     }
 
     /// Received events that wait for a batch.
@@ -289,7 +173,7 @@ impl Core {
 
     /// Batches that are open or formed, and not durable.
     pub fn in_flight(&self) -> usize {
-        self.in_flight.len() + usize::from(self.forming.is_some())
+        self.batches.in_flight() + usize::from(self.forming.is_some())
     }
 
     /// The broker refuses this event for good, so that an operator may set it aside; or none any more.
@@ -303,11 +187,72 @@ impl Core {
     }
 
     pub fn services(&self) -> &[AnyService] {
-        &self.services
+        self.executor.services()
     }
 
     pub fn parked(&self) -> usize {
-        self.parked.count
+        self.parking.count()
+    }
+
+    /// How far subscriptions may go.
+    pub fn admission(&self) -> Admission {
+        let takes = self.has_room_to_park() && !self.subscriptions.is_paused();
+        Admission { takes, resumes: self.subscriptions.resumes() }
+    }
+
+    /// A subscription has connected, and may have to catch up.
+    pub fn fell_behind(&mut self, subscription: usize) {
+        self.deadlines.fell_behind(subscription, self.clock.monotonic());
+    }
+
+    /// It has received all that was there when it connected.
+    pub fn caught_up(&mut self, subscription: usize) {
+        self.deadlines.caught_up(subscription);
+    }
+
+    /// Why deadlines are held, if they are.
+    pub fn deadlines_held(&self) -> Option<&'static str> {
+        self.held().or_else(|| self.clock.has_jumped().then_some(JUMPED))
+    }
+
+    /// The same without what the clock holds.
+    pub(crate) fn held(&self) -> Option<&'static str> {
+        (self.deadlines.held_for(&self.clock) > Duration::ZERO).then_some(CATCHING_UP)
+    }
+
+    /// The operator lets deadlines go: the clock is right, and they need not wait for what a subscription has to receive.
+    pub fn confirm_clock(&mut self) {
+        self.deadlines.release();
+        self.clock.confirm();
+    }
+
+    pub fn clock(&self) -> &EngineTime {
+        &self.clock
+    }
+
+    /// When there will be something to do without a new message.
+    pub fn next_due(&self) -> Timestamp {
+        // No commit is awaited after which it is looked for anyway: the last batch may have changed nothing.
+        if self.in_flight() == 0 && self.parking.has_more(&self.intake) {
+            return Timestamp::default();
+        }
+        self.deadlines.next_due(&self.clock, self.open_since()).min(self.jobs.next_due())
+    }
+
+    /// The time of the open batch.
+    fn open_since(&self) -> Option<Timestamp> {
+        self.forming.as_ref().map(|_| self.executor.now())
+    }
+
+    /// The engine stops: jobs that are due wait for the next start, and nobody need look for them.
+    pub fn stop_jobs(&mut self) {
+        self.jobs.stop();
+    }
+
+    /// Jobs that are due, to be tried now; each is out until its [`crate::Message::Tried`] is committed. Of each kind it
+    /// looks at no more rows than may run at a time. None after [`Core::stop_jobs`].
+    pub fn take_jobs(&mut self) -> Result<Vec<Arc<EffectRow>>, StoreError> {
+        self.jobs.take(self.clock.now(), &*self.reader, &self.executor, &*self.observer)
     }
 
     /// Takes in all that is waiting and closes the batch: [`Core::extend`], then [`Core::close`].
@@ -319,8 +264,10 @@ impl Core {
     /// Takes what is waiting into the open batch, so many messages at most, or opens one for them; runs their handlers
     /// in memory and finishes the cascade. After an error nothing of the batch stands, and the engine must not go on.
     pub fn extend(&mut self, messages_max: usize) -> Result<(), StoreError> {
-        self.drain()?;
-        self.take_due_timers()?;
+        self.parking.put_in_line(&*self.reader, &mut self.intake)?;
+        let open = self.open_since();
+        let unusable = self.deadlines.put_in_line(&self.clock, open, &*self.reader, &mut self.intake)?;
+        (0..unusable).for_each(|_| self.observer.row_unusable(TimerRow::TABLE.name));
         let mut forming = match self.forming.take() {
             Some(forming) => forming,
             None if self.waiting() == 0 => return Ok(()),
@@ -332,13 +279,14 @@ impl Core {
             let mut missing = Vec::new();
             loop {
                 // Messages whose rows would be too many to load at once wait until those before them are handled.
-                let has_room = missing.len() < self.limits.batch_rows_max && (again.is_empty() || !self.hands_over());
+                let has_room = missing.len() < self.limits.batch_rows_max
+                    && (again.is_empty() || !self.parking.hands_over(&self.intake));
                 let next = self.next_task(&mut forming, if has_room { items_max } else { 0 });
                 let Some((lane, task)) = next else { break };
                 if task.loads == 0 {
                     self.clock.batch_goes_on();
                     if self.limits.cache_forgets {
-                        self.forget_for_a_test(&forming, &again);
+                        self.executor.forget_for_a_test([&forming.backlog, &again]);
                     }
                 }
                 if again.holds_back(lane.as_ref()) {
@@ -351,7 +299,7 @@ impl Core {
             if again.is_empty() {
                 break;
             }
-            self.load(missing)?;
+            self.executor.load(missing)?;
             forming.backlog = again;
         }
         self.forming = Some(forming);
@@ -365,46 +313,24 @@ impl Core {
 
     /// Stops for good: whoever waits is told that nothing of his was done.
     pub fn abandon(&mut self, reason: &str) {
-        let waiting: Vec<Item> = self.intake.drain().collect();
-        let groups = std::mem::take(&mut self.groups).into_iter().flatten();
-        let flying = std::mem::take(&mut self.in_flight).into_iter().flat_map(|batch| batch.items);
+        let flying = self.batches.take_in_flight().flatten();
         let open = self.forming.take().into_iter().flat_map(|batch| batch.items);
-        for mut item in flying.chain(open).chain(groups).chain(waiting) {
+        for mut item in flying.chain(open).chain(self.intake.drain()) {
             item.answer(Err(UNAVAILABLE.because(reason)));
         }
     }
 
     fn open(&mut self) -> Forming {
-        let batch = self.next_batch;
-        self.next_batch += 1;
-        self.work.cache.evict();
-        self.work.open(batch, self.clock.now());
-        let group = self.groups.pop_front();
-        let mut forming = Forming {
-            opened_at: self.clock.monotonic(),
-            alone: group.is_some(),
-            items: Vec::new(),
-            answers: Vec::new(),
-            events: Vec::new(),
-            queue: VecDeque::new(),
-            backlog: Backlog::default(),
-            tried: Vec::new(),
-            relay: Vec::new(),
-            spans: Vec::new(),
-            died: Vec::new(),
-            handled: Vec::new(),
-        };
-        for item in group.into_iter().flatten() {
-            forming.take(item);
-        }
-        forming
+        let (batch, segment) = self.batches.open();
+        self.executor.open(batch, self.clock.now());
+        Forming::new(self.clock.monotonic(), segment, self.intake.pop_group())
     }
 
     /// The cascade first; then what has waited for rows; then further messages, as long as the batch has room.
     fn next_task(&mut self, forming: &mut Forming, items_max: usize) -> Option<(Option<Lane>, Task)> {
         loop {
             while let Some(task) = forming.queue.pop_front() {
-                let lane = self.lane(forming, &task);
+                let lane = self.executor.lane(forming, &task);
                 if !forming.backlog.holds_back(lane.as_ref()) {
                     return Some((lane, task));
                 }
@@ -423,17 +349,76 @@ impl Core {
     fn is_filled(&self, forming: &Forming) -> bool {
         forming.alone
             || forming.items.len() >= self.limits.batch_messages_max
-            || self.work.changes.len() >= self.limits.batch_rows_max
             || forming.events.len() >= self.limits.batch_events_max
-            || self.work.bytes >= self.limits.batch_bytes_max
-            || self.work.loaded_bytes > self.limits.cache_bytes_max
+            || self.executor.is_filled()
             || self.clock.monotonic().saturating_sub(forming.opened_at) >= self.limits.batch_forming_max
     }
 
-    /// See [`Limits::cache_forgets`].
-    fn forget_for_a_test(&mut self, forming: &Forming, again: &Backlog) {
-        let awaited: FxHashSet<&RowRef> = forming.backlog.rows().chain(again.rows()).collect();
-        self.work.cache.forget(|row| awaited.contains(row));
+    /// Runs a task until it is handled or refused, or its failure is recorded. Gives it back with the rows that it lacks.
+    fn run(&mut self, forming: &mut Forming, mut task: Task) -> Option<(Task, Missing)> {
+        loop {
+            let watch = Stopwatch::start();
+            let around = Surroundings { parking: &self.parking, refused: self.refused.as_ref() };
+            match self.executor.run(forming, &mut task, &around) {
+                Attempt::Lacks(missing) => return Some((task, missing)),
+                Attempt::Merged(success, merged) => {
+                    let how = task.handled();
+                    self.executor.observe(forming, &task, watch.read(), how);
+                    self.executor.trace_end(forming, &task, how);
+                    if let Some((typed, stored)) = success.answer {
+                        forming.answers.push((task.item, Ok(Answered { typed, stored })));
+                    }
+                    let retried = retried_parked(forming, &task).filter(|_| success.then.is_empty());
+                    for note in success.notes {
+                        self.take_note(forming, note);
+                    }
+                    self.executor.dispatch(forming, &task, success.then, success.log, merged, &mut self.parking);
+                    if let Some(id) = retried {
+                        self.parking.retried(&id, &mut self.intake);
+                    }
+                    return None;
+                }
+                Attempt::Stopped(stop) => {
+                    if let Some(problem) = refusal(forming, &task, &stop) {
+                        self.executor.observe(forming, &task, watch.read(), Handled::Refused);
+                        self.executor.trace_end(forming, &task, Handled::Refused);
+                        forming.answers.push((task.item, Err(problem)));
+                        return None;
+                    }
+                    task.fail(stop);
+                }
+            }
+        }
+    }
+
+    /// What follows from a merged attempt outside the unit of work.
+    fn take_note(&mut self, forming: &mut Forming, note: Note) {
+        match note {
+            Note::Tried(id) => forming.tried.push(id),
+            Note::Relay(order) => forming.relay.push(order),
+            Note::NotDue { due_at, timer } => self.deadlines.insert(due_at, timer),
+            Note::ClockConfirmed => self.confirm_clock(),
+            Note::Unparked(row) => self.parking.remove(&row),
+            Note::Parked { id, waits_for } => self.parking.add(id, Some(waits_for)),
+            Note::ParkedBehind { consumer, id } => {
+                self.parking.add_behind(consumer, self.executor.batch(), id, &mut self.intake);
+            }
+            Note::Paused { consumer: BROKER_CONSUMER } => self.subscriptions.pause(),
+            Note::Paused { consumer } => {
+                self.dead_letters.paused(consumer);
+                self.parking.pause(consumer, &mut self.intake);
+            }
+            Note::Resumed { consumer: BROKER_CONSUMER } => self.subscriptions.resume(),
+            Note::Resumed { consumer } => self.parking.resume(consumer),
+            Note::Died { service, cause } => {
+                let (consumer, now) = (self.services()[service].name, self.executor.now());
+                if self.parking.is_running(consumer) {
+                    let max = self.limits.dead_letters_a_minute_max;
+                    let pause = self.dead_letters.add(consumer, cause, now, max, &mut forming.counted);
+                    pause.into_iter().for_each(|pause| self.intake.push_front(pause));
+                }
+            }
+        }
     }
 
     /// From now on rows are forgotten, or kept in memory: see [`Limits::cache_forgets`].
@@ -442,47 +427,31 @@ impl Core {
     }
 }
 
-impl Forming {
-    fn take(&mut self, mut item: Item) {
-        item.waiting = None;
-        let verdict = item.condemned.clone().map(Verdict::Dead);
-        let root = Task { kind: TaskKind::Root, verdict, depth: 0, item: self.items.len(), ..Task::default() };
-        self.queue.push_back(root);
-        self.items.push(item);
-    }
-
-    fn receipts(&self) -> Vec<Receipt> {
-        self.items.iter().filter_map(Item::receipt).collect()
+/// The parked message that a task retries.
+fn retried_parked(forming: &Forming, task: &Task) -> Option<Id> {
+    match (&task.kind, &forming.items[task.item].message) {
+        (TaskKind::Deliver(Delivery { via: Via::Parked(row), .. }), _) => Some(row.id.clone()),
+        (TaskKind::Unpark(id), _) | (TaskKind::Root, Message::Unpark(id)) => Some(id.clone()),
+        _ => None,
     }
 }
 
-/// Rows are found by the name of their table, so two entities must not share one.
-fn check_tables(services: &[AnyService]) {
-    let mut owners: BTreeMap<&str, &str> =
-        crate::tables::ENGINE_TABLES.iter().map(|table| (table.name, "engine")).collect();
-    for service in services {
-        for table in &service.tables {
-            let before = owners.insert(table.name, service.name);
-            assert!(before.is_none(), "{} and {before:?} both own a table {}", service.name, table.name);
+/// A command's refusal goes to whoever asked; so does a defect, without its details.
+fn refusal(forming: &Forming, task: &Task, stop: &Stop) -> Option<Problem> {
+    let asked = matches!(task.kind, TaskKind::Root) && matches!(forming.items[task.item].message, Message::Command(_));
+    match stop {
+        _ if !asked => None,
+        Stop::Refused(problem) => Some(problem.clone()),
+        Stop::NotYet(row) => Some(UNAVAILABLE.because(format!("{row} is not known yet"))),
+        Stop::Broken(reason) => {
+            tracing::error!(reason, "a command met a defect");
+            Some(INTERNAL.problem())
         }
+        Stop::Missing => Some(INTERNAL.problem()),
     }
 }
 
-fn routes(services: &[AnyService], registry: &Registry) -> FxHashMap<&'static str, Arc<[Route]>> {
-    let mut routes = FxHashMap::default();
-    for kind in registry.kinds() {
-        let heard_by: Vec<Route> = services
-            .iter()
-            .enumerate()
-            .filter_map(|(service, table)| {
-                let hears = |(nth, reaction): (usize, &crate::Reaction)| {
-                    (reaction.event.is_none() || reaction.event == Some(kind.name)).then_some(nth)
-                };
-                let reactions: Vec<usize> = table.reactions.iter().enumerate().filter_map(hears).collect();
-                (!reactions.is_empty()).then_some(Route { service, reactions })
-            })
-            .collect();
-        routes.insert(kind.name, heard_by.into());
-    }
-    routes
+pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("without a message")
 }

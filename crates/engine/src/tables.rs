@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tradewind_events::{AsKey, Fingerprint, Id, Key, KeyText, Subject, TextEnum, Timestamp};
 use tradewind_macros::Entity;
 
-use crate::{Cause, Stop, StoredAnswer, Table, segment::Indexes};
+use crate::{Address, Cause, Stop, StoredAnswer, Table, segment::Indexes};
 
 /// Owns the engine's rows. No service can name it in its unit of work.
 pub enum EngineOwned {}
@@ -26,6 +26,11 @@ pub const ENGINE_TABLES: &[&Table] = &[
     <ImportedSubjectRow as crate::Entity>::TABLE,
     <AuditRow as crate::Entity>::TABLE,
 ];
+
+/// An address as rows keep it: segments count from 1, so 0 is none.
+pub(crate) fn address_of(segment: u64, index: u32) -> Option<Address> {
+    (segment > 0).then_some(Address { segment, index })
+}
 
 /// A message to oneself, later.
 #[derive(Debug, Clone, PartialEq, Eq, Entity)]

@@ -183,7 +183,7 @@ impl Prune {
 pub(crate) struct Item {
     pub message: Message,
     /// It was alone in a batch that the store refused: it is not handled, but dead-lettered or refused.
-    pub condemned: Option<String>,
+    pub rejected: Option<String>,
     /// The engine pauses a service for dead letters of batches that are not durable: it falls with them.
     pub by_engine: bool,
     /// When it was sent, while somebody traces; otherwise zero.
@@ -252,7 +252,7 @@ fn wrong_answer(command: &str) -> StoredAnswer {
 
 impl Item {
     pub fn new(message: Message) -> Self {
-        Self { message, condemned: None, by_engine: false, sent_at: 0, waiting: None }
+        Self { message, rejected: None, by_engine: false, sent_at: 0, waiting: None }
     }
 
     pub fn answer(&mut self, answer: Result<Answered, Problem>) {

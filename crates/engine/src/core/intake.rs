@@ -23,6 +23,8 @@ pub(super) struct Intake {
     turn: u8,
     /// Parked messages that go before anything else.
     parked_first: usize,
+    /// What is left of batches that the store rejected, before all queues: each is a batch of its own.
+    groups: VecDeque<Vec<Item>>,
 }
 
 impl Intake {
@@ -35,6 +37,7 @@ impl Intake {
             in_line_max: in_line_max.max(2),
             turn: 0,
             parked_first: 0,
+            groups: VecDeque::new(),
         }
     }
 
@@ -56,10 +59,35 @@ impl Intake {
         self.parked.push_back(item);
     }
 
-    /// Forgets messages that are not to stay, of those from outside.
-    pub fn retain(&mut self, stays: impl Fn(&Item) -> bool) {
-        self.others.retain(&stays);
-        self.received.retain(stays);
+    /// The store has rejected a batch: these messages are new again, each group as a batch by itself and in this order,
+    /// before what was put off earlier. Parked messages are put in line anew, from the first on, and what the engine itself
+    /// has asked for falls with the batch that it follows from.
+    pub fn put_back(&mut self, groups: impl IntoIterator<Item = Vec<Item>>) {
+        let before = std::mem::take(&mut self.groups);
+        self.groups = groups.into_iter().chain(before).collect();
+        for group in &mut self.groups {
+            group.retain(|item| !item.by_engine && !matches!(item.message, Message::Unpark(_)));
+        }
+        self.groups.retain(|group| !group.is_empty());
+        self.others.retain(|item| !item.by_engine);
+        self.received.retain(|item| !item.by_engine);
+    }
+
+    /// Parts of the batch that was rejected: before all other groups, in this order.
+    pub fn put_back_first(&mut self, parts: impl DoubleEndedIterator<Item = Vec<Item>>) {
+        for part in parts.rev().filter(|part| !part.is_empty()) {
+            self.groups.push_front(part);
+        }
+    }
+
+    /// The next group, if there is one: it is a batch by itself.
+    pub fn pop_group(&mut self) -> Option<Vec<Item>> {
+        self.groups.pop_front()
+    }
+
+    /// Messages of batches that the store rejected.
+    pub fn put_back_len(&self) -> usize {
+        self.groups.iter().map(Vec::len).sum()
     }
 
     /// How many timers may be put in line.
@@ -126,12 +154,12 @@ impl Intake {
     }
 
     pub fn len(&self) -> usize {
-        self.others.len() + self.received.len() + self.timers.len() + self.parked.len()
+        self.others.len() + self.received.len() + self.timers.len() + self.parked.len() + self.put_back_len()
     }
 
     pub fn drain(&mut self) -> impl Iterator<Item = Item> {
         let queues = [&mut self.others, &mut self.received, &mut self.timers, &mut self.parked];
-        queues.into_iter().flat_map(|queue| queue.drain(..))
+        self.groups.drain(..).flatten().chain(queues.into_iter().flat_map(|queue| queue.drain(..)))
     }
 
     fn queue(&mut self, item: &Item) -> &mut VecDeque<Item> {

@@ -9,12 +9,12 @@ use std::{
 use rustc_hash::FxHashMap;
 use tradewind_events::{AsKey, Id, Key, TextEnum, Timestamp, Value};
 
-use super::Core;
+use super::executor::{Executor, Loaded};
 use crate::{
-    AnyService, Entity, Limits,
+    AnyService, Entity, Limits, Observer,
     due::DueWindow,
     entity::readable,
-    ports::StoreError,
+    ports::{Reader, StoreError},
     tables::{EffectRow, EffectState},
 };
 
@@ -68,6 +68,44 @@ impl Jobs {
         self.lines.values().filter_map(|line| line.next_due(running_max)).min().unwrap_or(NEVER)
     }
 
+    /// None is handed out any more: jobs that are due wait for the next start.
+    pub fn stop(&mut self) {
+        self.stopped = true;
+    }
+
+    /// Jobs that are due, to be tried now; each is out until its try is committed. Of each kind it looks at no more rows
+    /// than may run at a time.
+    pub fn take(
+        &mut self,
+        now: Timestamp,
+        reader: &dyn Reader,
+        executor: &Executor,
+        observer: &dyn Observer,
+    ) -> Result<Vec<Arc<EffectRow>>, StoreError> {
+        if self.stopped {
+            return Ok(Vec::new());
+        }
+        let (mut due, mut unusable) = (Vec::new(), 0);
+        for (kind, line) in &mut self.lines {
+            line.look_again(now);
+            for (due_at, key) in line.take_due(now, self.running_max, reader, &mut unusable)? {
+                due.push((*kind, due_at, key));
+            }
+        }
+        (0..unusable).for_each(|_| observer.row_unusable(EffectRow::TABLE.name));
+        let keys: Vec<Key> = due.iter().map(|(_, _, key)| key.clone()).collect();
+        let rows = if keys.is_empty() { Vec::new() } else { executor.load_of(EffectRow::TABLE, &keys)? };
+        let mut jobs = Vec::with_capacity(due.len());
+        for ((kind, due_at, key), row) in due.into_iter().zip(rows) {
+            let Some(line) = self.lines.get_mut(kind) else { continue };
+            if row.is_err() {
+                observer.row_unusable(EffectRow::TABLE.name);
+            }
+            jobs.extend(line.hand_out(now, due_at, key, row));
+        }
+        Ok(jobs)
+    }
+
     /// Forgets what was thought to be committed.
     pub fn reset(&mut self) {
         for line in self.lines.values_mut() {
@@ -96,6 +134,52 @@ impl JobLine {
         rejected.into_iter().chain(waiting).min()
     }
 
+    /// Rows that are due, as far as there is room; from now on their jobs are out.
+    fn take_due(
+        &mut self,
+        now: Timestamp,
+        running_max: usize,
+        reader: &dyn Reader,
+        unusable: &mut usize,
+    ) -> Result<Vec<(Timestamp, Key)>, StoreError> {
+        let (mut due, room) = (Vec::new(), self.room(running_max));
+        while due.len() < room
+            && let Some((due_at, key)) = self.waiting.next(now, reader, unusable)?
+        {
+            if let Some(again) = self.running.get_mut(&key) {
+                *again = Some(due_at);
+            } else {
+                self.running.insert(key.clone(), None);
+                due.push((due_at, key));
+            }
+        }
+        Ok(due)
+    }
+
+    /// The job, if it is still due. The window knows when a job was due, and nothing else of it: it may have been settled
+    /// since, or put off.
+    fn hand_out(&mut self, now: Timestamp, due_at: Timestamp, key: Key, row: Loaded) -> Option<Arc<EffectRow>> {
+        let row = match row {
+            Ok(row) => row.and_then(|row| readable::<EffectRow>(&row)),
+            Err(reason) => {
+                tracing::error!(job = %key, reason, "the store rejects the row of a job that is due");
+                self.ended(&key);
+                self.rejected.push_back((now.plus(REJECTED_WAIT), due_at, key));
+                return None;
+            }
+        };
+        match row.filter(|job| job.state == EffectState::Waiting) {
+            Some(job) if job.due_at <= now => Some(Arc::new(job)),
+            later => {
+                self.ended(&key);
+                if let Some(job) = later {
+                    self.waiting.insert(job.due_at, key);
+                }
+                None
+            }
+        }
+    }
+
     /// A job is not out any more. If it fell due again meanwhile, it waits in line.
     fn ended(&mut self, key: &Key) {
         if let Some(Some(due_at)) = self.running.remove(key) {
@@ -120,63 +204,3 @@ const REJECTED_WAIT: Duration = Duration::from_secs(5);
 const REJECTED_MAX: usize = 1_000;
 
 const NEVER: Timestamp = Timestamp::from_millis(i64::MAX);
-
-impl Core {
-    /// The engine stops: jobs that are due wait for the next start, and nobody need look for them.
-    pub fn stop_jobs(&mut self) {
-        self.jobs.stopped = true;
-    }
-
-    /// Jobs that are due, to be tried now; each is out until its [`crate::Message::Tried`] is committed. Of each kind it
-    /// looks at no more rows than may run at a time. None after [`Core::stop_jobs`].
-    pub fn take_jobs(&mut self) -> Result<Vec<Arc<EffectRow>>, StoreError> {
-        if self.jobs.stopped {
-            return Ok(Vec::new());
-        }
-        let now = self.clock.now();
-        let (mut due, mut unusable) = (Vec::new(), 0);
-        for (kind, line) in &mut self.jobs.lines {
-            line.look_again(now);
-            let mut room = line.room(self.jobs.running_max);
-            while room > 0
-                && let Some((due_at, key)) = line.waiting.next(now, &*self.reader, &mut unusable)?
-            {
-                if let Some(again) = line.running.get_mut(&key) {
-                    *again = Some(due_at);
-                } else {
-                    line.running.insert(key.clone(), None);
-                    due.push((*kind, due_at, key));
-                    room -= 1;
-                }
-            }
-        }
-        (0..unusable).for_each(|_| self.observer.row_unusable(EffectRow::TABLE.name));
-        // The window knows when a job was due, and nothing else of it: it may have been settled since, or put off.
-        let keys: Vec<Key> = due.iter().map(|(_, _, key)| key.clone()).collect();
-        let rows = if keys.is_empty() { Vec::new() } else { self.load_of(EffectRow::TABLE, &keys)? };
-        let mut jobs = Vec::with_capacity(due.len());
-        for ((kind, due_at, key), row) in due.into_iter().zip(rows) {
-            let Some(line) = self.jobs.lines.get_mut(kind) else { continue };
-            let row = match row {
-                Ok(row) => row.and_then(|row| readable::<EffectRow>(&row)),
-                Err(reason) => {
-                    tracing::error!(job = %key, reason, "the store rejects the row of a job that is due");
-                    self.observer.row_unusable(EffectRow::TABLE.name);
-                    line.ended(&key);
-                    line.rejected.push_back((now.plus(REJECTED_WAIT), due_at, key));
-                    continue;
-                }
-            };
-            match row {
-                Some(job) if job.state == EffectState::Waiting && job.due_at <= now => jobs.push(Arc::new(job)),
-                row => {
-                    line.ended(&key);
-                    if let Some(job) = row.filter(|job| job.state == EffectState::Waiting) {
-                        line.waiting.insert(job.due_at, key);
-                    }
-                }
-            }
-        }
-        Ok(jobs)
-    }
-}

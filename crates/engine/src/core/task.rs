@@ -3,11 +3,11 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use rustc_hash::FxHashMap;
-use tradewind_events::{Envelope, Id, KeyText};
+use tradewind_events::{Envelope, Id, Key, KeyText, Timestamp};
 
-use super::causes::FailureCause;
+use super::dead_letters::FailureCause;
 use crate::{
-    Address, AnyAnswer, RelayOrder, RowRef, StoredAnswer,
+    Address, AnyAnswer, Handled, RelayOrder, RowRef, Stop, StoredAnswer,
     reruns::Reruns,
     tables::{DeadLetterRow, ParkedRow},
     uow::Said,
@@ -17,8 +17,8 @@ use crate::{
 #[derive(Default)]
 pub(super) struct Task {
     pub kind: TaskKind,
-    /// Set when it has failed: what becomes of it now.
-    pub verdict: Option<Verdict>,
+    /// Set when it cannot be handled: what is to be recorded instead.
+    pub failure: Option<Failure>,
     /// How many events led to it inside this batch.
     pub depth: u16,
     /// The root message that it follows from.
@@ -42,8 +42,8 @@ pub(super) enum TaskKind {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Lane {
     Consumer(usize, Id),
-    /// From a broker, before it is known whether it was heard before.
-    Heard(Id),
+    /// From a broker, before it is known whether it was received before.
+    Received(Id),
     /// Parked messages go in the order in which they were put in line.
     Parked,
 }
@@ -106,7 +106,7 @@ impl Delivery {
     /// The source under which it is counted: that of the event as it came, whatever an operator has edited since.
     pub fn source(&self) -> &KeyText {
         let came = match &self.via {
-            Via::Local | Via::Heard => None,
+            Via::Local | Via::Remote => None,
             Via::Parked(row) => row.source.as_ref(),
             Via::Redriven(row) => row.source.as_ref(),
         };
@@ -117,21 +117,65 @@ impl Delivery {
 /// How an event came to its service.
 #[derive(Clone)]
 pub(super) enum Via {
-    /// Said in this batch by a service of this store.
+    /// Emitted in this batch by a service of this store.
     Local,
     /// From a broker.
-    Heard,
+    Remote,
     Parked(Arc<ParkedRow>),
     Redriven(Arc<DeadLetterRow>),
 }
 
-/// What becomes of a message that failed.
+/// Why a message cannot be handled, and what is to be recorded of it.
 #[derive(Debug, Clone)]
-pub(super) enum Verdict {
+pub(super) enum Failure {
+    /// A row that another fact brings is not there yet: the message waits for it.
     Park(Arc<str>),
+    /// For this reason it becomes a dead letter.
     Dead(String),
-    /// Dead, and a row that belongs to its dead letter cannot be read.
+    /// The same, and a row that belongs to its dead letter cannot be read.
     Alone(String),
+}
+
+impl Task {
+    /// It could not be handled, or its failure could not be recorded like this: the next run records it like that.
+    ///
+    /// # Panics
+    /// When not even a dead letter that stands alone can be written. Going on would lose the message; the process ends, and
+    /// a restart finds it where it was.
+    pub fn fail(&mut self, stop: Stop) {
+        self.failure = Some(Failure::after(self.failure.take(), stop));
+        self.loads = 0;
+        self.reruns = Reruns::default();
+    }
+
+    /// How its run is counted.
+    pub fn handled(&self) -> Handled {
+        match self.failure {
+            None => Handled::Done,
+            Some(Failure::Park(_)) => Handled::Parked,
+            Some(Failure::Dead(_) | Failure::Alone(_)) => Handled::Dead,
+        }
+    }
+}
+
+impl Failure {
+    fn after(before: Option<Self>, stop: Stop) -> Self {
+        match (before, stop) {
+            (None, Stop::NotYet(row)) => Self::Park(row.to_string().into()),
+            (Some(Self::Alone(reason)), stop) => panic!("a dead letter cannot be written ({reason}): {stop}"),
+            (Some(Self::Dead(reason)), stop) => {
+                tracing::error!(reason, %stop, "a dead letter could not be written as it should");
+                Self::Alone(format!("{reason}; its dead letter could not be written as it should: {stop}"))
+            }
+            // Parking cannot be too early: whatever stops it is named instead of what stopped the handler.
+            (Some(Self::Park(_)), Stop::NotYet(row)) => Self::Dead(format!("{row} is not there")),
+            (None | Some(Self::Park(_)), Stop::Broken(reason)) => Self::Dead(reason),
+            (None | Some(Self::Park(_)), Stop::Refused(problem)) => Self::Dead(format!("refused: {problem}")),
+            (None | Some(Self::Park(_)), Stop::Missing) => {
+                Self::Dead("it stopped for rows without naming one".to_owned())
+            }
+        }
+    }
 }
 
 /// What an attempt has come to, beside what is in the unit of work.
@@ -171,6 +215,11 @@ pub(super) enum Note {
     },
     /// A job's try has ended: it may be tried again.
     Tried(Id),
+    /// A timer was moved since it was found to be due.
+    NotDue {
+        due_at: Timestamp,
+        timer: Key,
+    },
     /// An operator has decided about an event of the relay.
     Relay(RelayOrder),
     /// An operator says that the clock is right.
@@ -179,13 +228,13 @@ pub(super) enum Note {
 
 /// What a handler has done, once it stands.
 pub(super) struct Merged {
-    pub said: Vec<Said>,
+    pub emitted: Vec<Said>,
     /// The rows that it wrote, as text; only while parked messages wait for rows.
     pub rows: Vec<Arc<str>>,
 }
 
-/// In whose name a handler speaks, and why.
-pub(super) struct Speaker {
+/// The service whose handler runs, and what its events follow from.
+pub(super) struct Emitter {
     pub service: usize,
     pub source: KeyText,
     pub correlation_id: Id,

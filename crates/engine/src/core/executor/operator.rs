@@ -5,9 +5,9 @@ use std::sync::Arc;
 use tradewind_events::{AsKey, Id, KeyText, RawEnvelope};
 
 use super::{
-    Core,
-    failure::{BROKER, address_of},
-    task::{Delivery, Note, Success, TaskKind, Via},
+    super::task::{Delivery, Note, Success, TaskKind, Via},
+    Executor, Surroundings,
+    failure::BROKER,
 };
 use crate::{
     OrRefuse, RelayOrder, Stop,
@@ -19,25 +19,30 @@ use crate::{
     segment::event_address,
     tables::{
         AuditRow, ConsumerRow, DeadLetterKind, DeadLetterRow, DeadLetterState, EffectRow, EffectState, ParkedRow,
-        TimerRow,
+        TimerRow, address_of,
     },
     work::{Audit, Heard},
 };
 
-impl Core {
+impl Executor {
     /// Carries an action out. `reason` counts where the action itself has none.
-    pub(super) fn operate(&mut self, operator: &Operator, reason: Option<&str>) -> Result<Success, Stop> {
+    pub(super) fn operate(
+        &mut self,
+        operator: &Operator,
+        reason: Option<&str>,
+        around: &Surroundings<'_>,
+    ) -> Result<Success, Stop> {
         let success = match &operator.action {
             Action::Pause { consumer, reason } => {
-                let consumer = self.set_paused(consumer, Some(reason))?;
+                let consumer = self.set_paused(consumer, Some(reason), around)?;
                 Success::note(Note::Paused { consumer })
             }
             Action::Resume { consumer } => {
-                let consumer = self.set_paused(consumer, None)?;
+                let consumer = self.set_paused(consumer, None, around)?;
                 Success::note(Note::Resumed { consumer })
             }
             Action::Redrive { dead_letter } => {
-                let row = self.dead_letter(dead_letter)?;
+                let row = self.unsettled(dead_letter)?;
                 self.redrive(&row)?
             }
             Action::EditAndRedrive { dead_letter, message } => self.edit_and_redrive(dead_letter, message)?,
@@ -60,7 +65,7 @@ impl Core {
                 self.finish(&row, reply)?;
                 Success::default()
             }
-            Action::SetAside { event, .. } => self.set_aside(event)?,
+            Action::SetAside { event, .. } => self.set_aside(event, around)?,
             Action::Reveal { dead_letter, .. } => {
                 let row = self.work.get::<DeadLetterRow>(dead_letter.as_key())?;
                 row.or_refuse(|| DEAD_LETTER_NOT_FOUND.because(dead_letter))?;
@@ -95,9 +100,13 @@ impl Core {
         self.work.put(row);
     }
 
-    fn set_paused(&mut self, consumer: &Id, reason: Option<&Arc<str>>) -> Result<&'static str, Stop> {
-        let name = self.consumers.keys().find(|name| **name == consumer.as_str());
-        let name = *name.or_refuse(|| CONSUMER_UNKNOWN.because(consumer))?;
+    fn set_paused(
+        &mut self,
+        consumer: &Id,
+        reason: Option<&Arc<str>>,
+        around: &Surroundings<'_>,
+    ) -> Result<&'static str, Stop> {
+        let name = around.consumer(consumer.as_str()).or_refuse(|| CONSUMER_UNKNOWN.because(consumer))?;
         // Read first: a row that is there is updated, not inserted.
         self.work.get::<ConsumerRow>(KeyText::literal(name).as_key())?;
         let since = self.work.now;
@@ -110,7 +119,7 @@ impl Core {
         Ok(name)
     }
 
-    fn dead_letter(&mut self, id: &Id) -> Result<DeadLetterRow, Stop> {
+    fn unsettled(&mut self, id: &Id) -> Result<DeadLetterRow, Stop> {
         let row = self.work.get::<DeadLetterRow>(id.as_key())?.or_refuse(|| DEAD_LETTER_NOT_FOUND.because(id))?;
         if row.state == DeadLetterState::Dead {
             Ok(row)
@@ -141,7 +150,7 @@ impl Core {
 
     fn redrive_event(&mut self, row: &DeadLetterRow) -> Result<Success, Stop> {
         let envelope = RawEnvelope::from_json(&row.message)
-            .and_then(|raw| raw.decode(&self.registry))
+            .and_then(|raw| raw.decode(self.routing.registry()))
             .map_err(|error| DEAD_LETTER_UNREADABLE.because(error))?;
         let envelope = Arc::new(envelope);
         if row.consumer == RELAY {
@@ -150,18 +159,18 @@ impl Core {
             return Ok(Success::note(Note::Relay(RelayOrder::PublishAgain { dead_letter, message })));
         }
         if row.consumer == BROKER {
-            // Nobody has heard it yet: it comes in now.
+            // No service has received it yet: it comes in now.
             self.mark_redriven(row);
-            return self.hear(&Heard { envelope, receipt: None });
+            return self.receive(&Heard { envelope, receipt: None });
         }
-        let service = self.services.iter().position(|service| service.name == &*row.consumer);
+        let service = self.routing.number(&row.consumer);
         let service = service.or_refuse(|| CONSUMER_UNKNOWN.because(&row.consumer))?;
         let (address, via) = (address_of(row.segment, row.segment_index), Via::Redriven(Arc::new(row.clone())));
         Ok(Success::then(TaskKind::Deliver(Delivery { service, envelope, address, via })))
     }
 
     fn edit_and_redrive(&mut self, id: &Id, message: &Arc<[u8]>) -> Result<Success, Stop> {
-        let original = self.dead_letter(id)?;
+        let original = self.unsettled(id)?;
         if original.consumer == RELAY {
             return Err(DEAD_LETTER_IS_IN_THE_LOG.problem().into());
         }
@@ -177,25 +186,26 @@ impl Core {
     }
 
     /// The relay goes on behind an event that the broker refuses.
-    fn set_aside(&mut self, event: &Id) -> Result<Success, Stop> {
-        let refused = self.refused.clone().filter(|refused| refused.event_id == *event);
+    fn set_aside(&mut self, event: &Id, around: &Surroundings<'_>) -> Result<Success, Stop> {
+        let refused = around.refused.filter(|refused| refused.event_id == *event);
         let refused = refused.or_refuse(|| EVENT_NOT_REFUSED.because(event))?;
-        let address = event_address(&self.store_name, event).unwrap_or_default();
+        let address = event_address(self.routing.store_name(), event).unwrap_or_default();
         let segments = self.reader.segments(address.segment, 1).map_err(Stop::broken)?;
         let segment = segments.first().filter(|segment| segment.number == address.segment);
-        let events = segment.map(|segment| segment.read(&self.store_name)).transpose().map_err(Stop::broken)?;
+        let events =
+            segment.map(|segment| segment.read(self.routing.store_name())).transpose().map_err(Stop::broken)?;
         let found = events.into_iter().flatten().find(|logged| logged.envelope.id == *event);
         let envelope = found.ok_or_else(|| Stop::broken(format!("{event} is not in the log")))?.envelope;
-        self.bury_refused(&envelope, address, &refused.reason)?;
+        self.dead_letter_refused(&envelope, address, &refused.reason)?;
         Ok(Success::note(Note::Relay(RelayOrder::SetAside(event.clone()))))
     }
 
     fn discard_dead_letter(&mut self, id: &Id) -> Result<Success, Stop> {
-        let row = self.dead_letter(id)?;
+        let row = self.unsettled(id)?;
         // A row of an earlier version does not name the source.
         let named = || RawEnvelope::from_json(&row.message).ok().map(|envelope| envelope.source);
         let source = row.source.clone().or_else(named);
-        if let Some(source) = source.filter(|_| self.services.iter().any(|service| service.name == &*row.consumer)) {
+        if let Some(source) = source.filter(|_| self.routing.number(&row.consumer).is_some()) {
             self.count_of(&row.consumer, &source, |counter| {
                 counter.dead = counter.dead.saturating_sub(1);
                 counter.discarded += 1;

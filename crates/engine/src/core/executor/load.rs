@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 
 use tradewind_events::Key;
 
-use super::Core;
+use super::Executor;
 use crate::{RowRef, StoredRow, Table, bug, cache::Entry, ports::StoreError};
 
 /// A row, none, or why the store rejects it.
-type Loaded = Result<Option<StoredRow>, String>;
+pub type Loaded = Result<Option<StoredRow>, String>;
 
-impl Core {
+impl Executor {
     /// Loads rows, table by table.
-    pub(super) fn load(&mut self, missing: Vec<(&'static Table, Key)>) -> Result<(), StoreError> {
+    pub fn load(&mut self, missing: Vec<(&'static Table, Key)>) -> Result<(), StoreError> {
         let mut by_table: BTreeMap<&'static str, (&'static Table, Vec<Key>)> = BTreeMap::new();
         for (table, key) in missing {
             by_table.entry(table.name).or_insert_with(|| (table, Vec::new())).1.push(key);
@@ -45,7 +45,7 @@ impl Core {
 
     /// Rows of one table, each with the reason where the store rejects it. One key that it rejects is no fault of the
     /// others: then they are loaded one by one.
-    pub(super) fn load_of(&self, table: &'static Table, keys: &[Key]) -> Result<Vec<Loaded>, StoreError> {
+    pub fn load_of(&self, table: &'static Table, keys: &[Key]) -> Result<Vec<Loaded>, StoreError> {
         let reason = match self.reader.load(table, keys) {
             Err(StoreError::Rejected(_)) if bug::injected("rejection-ends-engine") => {
                 return Err(StoreError::Unusable("a row was rejected".to_owned()));

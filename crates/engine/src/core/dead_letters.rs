@@ -10,7 +10,6 @@ use std::{
 
 use tradewind_events::{Envelope, Id, Timestamp};
 
-use super::{Core, Forming};
 use crate::{
     StoredAnswer,
     operator::{Action, Operator},
@@ -49,7 +48,7 @@ impl FailureCause {
 
 /// The causes of the dead letters of every service.
 #[derive(Default)]
-pub(super) struct AllCauses {
+pub(super) struct DeadLetters {
     /// Dead letters of batches that are not durable count: a service that is broken is paused at once.
     known: BTreeMap<&'static str, Causes>,
     durable: BTreeMap<&'static str, Causes>,
@@ -96,7 +95,30 @@ impl Causes {
     }
 }
 
-impl AllCauses {
+impl DeadLetters {
+    /// A service that runs has made a dead letter. When its dead letters have too many unrelated causes, gives the message
+    /// that pauses it: most likely the service is broken, not the messages.
+    pub fn add(
+        &mut self,
+        consumer: &'static str,
+        cause: FailureCause,
+        at: Timestamp,
+        max: u32,
+        counted: &mut Vec<Counted>,
+    ) -> Option<Item> {
+        if self.pausing.contains(consumer) {
+            return None;
+        }
+        counted.push(Counted { consumer, cause: cause.clone(), at });
+        if !self.known.entry(consumer).or_default().exceed(cause, at, max) {
+            return None;
+        }
+        self.pausing.insert(consumer);
+        tracing::error!(consumer, "too many dead letters: the consumer is paused");
+        let reason = format!("dead letters with more than {max} unrelated causes within a minute");
+        Some(Item { by_engine: true, ..Item::new(pause_by_engine(consumer, reason.into())) })
+    }
+
     /// A batch is durable, and so are its dead letters.
     pub fn committed(&mut self, counted: Vec<Counted>, max: u32) {
         for Counted { consumer, cause, at } in counted {
@@ -113,27 +135,6 @@ impl AllCauses {
     /// A service is paused.
     pub fn paused(&mut self, consumer: &'static str) {
         self.pausing.remove(consumer);
-    }
-}
-
-impl Core {
-    /// A service whose dead letters have too many unrelated causes is paused: most likely the service is broken, not the
-    /// messages.
-    pub(super) fn note_dead_letter(&mut self, forming: &mut Forming, service: usize, cause: FailureCause) {
-        let (name, now) = (self.services[service].name, self.work.now);
-        if !self.is_running(name) || self.causes.pausing.contains(name) {
-            return;
-        }
-        forming.died.push(Counted { consumer: name, cause: cause.clone(), at: now });
-        let max = self.limits.dead_letters_a_minute_max;
-        if !self.causes.known.entry(name).or_default().exceed(cause, now, max) {
-            return;
-        }
-        self.causes.pausing.insert(name);
-        tracing::error!(consumer = name, "too many dead letters: the consumer is paused");
-        let reason = format!("dead letters with more than {max} unrelated causes within a minute");
-        let pause = pause_by_engine(name, reason.into());
-        self.intake.push_front(Item { by_engine: true, ..Item::new(pause) });
     }
 }
 

@@ -1,15 +1,23 @@
-//! The core's side of traces: which handler runs in which span, and what its message waited for.
+//! The executor's side of traces: which handler runs in which span, and what its message waited for.
 
 use super::{
-    Core, Forming,
-    task::{Task, TaskKind, Via},
+    super::{
+        batch::Forming,
+        task::{Task, TaskKind, Via},
+    },
+    Executor,
 };
 use crate::{
     Cause, Handled, MessageKind, Span, Step,
     trace::{Running, Waiting},
 };
 
-impl Core {
+impl Executor {
+    /// The tracer's time, while somebody traces; otherwise zero.
+    pub fn traced_at(&self) -> u64 {
+        self.tracing.as_ref().map_or(0, |tracing| tracing.tracer.now())
+    }
+
     /// A handler of this service starts for a message of this name.
     pub(super) fn trace_start(&mut self, kind: MessageKind, service: &'static str, message: &str, cause: &mut Cause) {
         if let Some(tracing) = &mut self.tracing {
@@ -28,7 +36,7 @@ impl Core {
     }
 
     /// The handler has ended like this, and what it did stands.
-    pub(super) fn trace_end(&mut self, forming: &mut Forming, task: &Task, how: Handled) {
+    pub fn trace_end(&mut self, forming: &mut Forming, task: &Task, how: Handled) {
         let Some(tracing) = &mut self.tracing else { return };
         let Some(Running { context, parent, began, mut step }) = tracing.running.take() else { return };
         let tracer = &*tracing.tracer;

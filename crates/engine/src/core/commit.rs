@@ -8,13 +8,16 @@ use std::{
     sync::Arc,
 };
 
-use tradewind_events::{Envelope, Id, Key, Timestamp};
+use tradewind_events::{Envelope, Key, Timestamp};
 
-use super::{Core, Formed, Forming, HandledFigures, Logged, causes::Counted, panic_text};
+use super::{
+    Core, Formed, Logged,
+    batch::{Forming, HandledFigures},
+    panic_text,
+    parking::Parking,
+};
 use crate::{
-    AnyEntity, Entity, Problem, RelayOrder, RowRef, StoredRow, Table,
-    cache::Slot,
-    injected,
+    AnyEntity, Entity, Problem, RelayOrder, StoredRow, Table, injected,
     ports::{Commit, CommitError, RowChange, RowWrite, StoreError, Writer},
     segment::SegmentBuilder,
     tables::{EffectRow, InboxRow, InboxSegmentRow, TimerRow},
@@ -22,19 +25,22 @@ use crate::{
     work::{Answered, Item, Message, Receipt},
 };
 
+/// Numbers of batches and segments, and the batches that are not durable yet.
+pub(super) struct Batches {
+    epoch: u64,
+    next_batch: u64,
+    next_segment: u64,
+    in_flight: VecDeque<InFlight>,
+}
+
 /// A batch whose handlers have run.
-pub(super) struct InFlight {
+struct InFlight {
     number: u64,
-    pub(super) items: Vec<Item>,
-    answers: Vec<(usize, Result<Answered, Problem>)>,
     receipts: Vec<Receipt>,
-    tried: Vec<Id>,
-    relay: Vec<RelayOrder>,
-    spans: Vec<Span>,
-    died: Vec<Counted>,
-    handled: Vec<HandledFigures>,
     sealed_at: u64,
     changed: Option<Changed>,
+    /// Its events are taken out.
+    formed: Forming,
 }
 
 /// What a batch changes in the store.
@@ -45,15 +51,15 @@ struct Changed {
 }
 
 /// A changed row, not encoded yet.
-struct PendingRow {
-    table: &'static Table,
-    key: Key,
+pub(super) struct PendingRow {
+    pub table: &'static Table,
+    pub key: Key,
     /// Zero for a row that is not in the store.
-    base: u64,
-    version: u64,
-    events: u64,
+    pub base: u64,
+    pub version: u64,
+    pub events: u64,
     /// None: deleted.
-    entity: Option<Arc<dyn AnyEntity>>,
+    pub entity: Option<Arc<dyn AnyEntity>>,
 }
 
 /// A batch on its way to the store. Encoding it is work for the thread that writes.
@@ -183,119 +189,118 @@ impl PendingRow {
     }
 }
 
-impl Core {
-    pub(super) fn seal(&mut self, mut forming: Forming) -> Formed {
-        let rows: Arc<[PendingRow]> =
-            std::mem::take(&mut self.work.changes).into_iter().filter_map(|change| self.pending(change)).collect();
-        let events: Arc<[Logged]> = std::mem::take(&mut forming.events).into();
-        let (number, messages) = (self.work.batch, forming.items.len());
-        let mut batch = InFlight {
-            number,
-            receipts: forming.receipts(),
-            items: forming.items,
-            answers: forming.answers,
-            tried: forming.tried,
-            relay: forming.relay,
-            spans: forming.spans,
-            died: forming.died,
-            handled: forming.handled,
-            sealed_at: self.tracing.as_ref().map_or(0, |tracing| tracing.tracer.now()),
-            changed: None,
-        };
+impl Batches {
+    /// `last_segment` is the last that is in the store.
+    pub fn new(epoch: u64, last_segment: u64) -> Self {
+        Self { epoch, next_batch: 1, next_segment: last_segment + 1, in_flight: VecDeque::new() }
+    }
+
+    /// A batch opens: its number, and that of its segment if it gets events.
+    pub fn open(&mut self) -> (u64, u64) {
+        self.next_batch += 1;
+        (self.next_batch - 1, self.next_segment)
+    }
+
+    pub fn in_flight(&self) -> usize {
+        self.in_flight.len()
+    }
+
+    /// Closes a batch, which changes these rows. `sealed_at` is the tracer's time.
+    fn seal(
+        &mut self,
+        number: u64,
+        at: Timestamp,
+        rows: Vec<PendingRow>,
+        mut formed: Forming,
+        sealed_at: u64,
+    ) -> Formed {
+        let events: Arc<[Logged]> = std::mem::take(&mut formed.events).into();
+        let (rows, messages): (Arc<[PendingRow]>, _) = (rows.into(), formed.items.len());
+        let receipts = formed.receipts();
         if rows.is_empty() && events.is_empty() {
-            self.in_flight.push_back(batch);
+            self.in_flight.push_back(InFlight { number, receipts, sealed_at, changed: None, formed });
             return Formed::Unchanged;
         }
         let segment = if events.is_empty() { 0 } else { self.next_segment };
         if segment > 0 {
             self.next_segment += 1;
         }
-        let sealed = Sealed {
-            number,
-            messages,
-            epoch: self.epoch,
-            at: self.work.now,
-            segment,
-            rows: Arc::clone(&rows),
-            events: Arc::clone(&events),
-        };
-        batch.changed = Some(Changed { rows, events, segment });
-        self.in_flight.push_back(batch);
+        let (epoch, sealed_rows, sealed_events) = (self.epoch, Arc::clone(&rows), Arc::clone(&events));
+        let sealed = Sealed { number, messages, epoch, at, segment, rows: sealed_rows, events: sealed_events };
+        let changed = Some(Changed { rows, events, segment });
+        self.in_flight.push_back(InFlight { number, receipts, sealed_at, changed, formed });
         Formed::Batch(sealed)
     }
 
-    fn pending(&mut self, change: crate::uow::Change) -> Option<PendingRow> {
-        let entry = self.work.cache.get(&change.row)?;
-        let entity = match &entry.slot {
-            Slot::Typed(entity) => Some(Arc::clone(entity)),
-            Slot::Absent | Slot::Raw(_) => None,
-        };
-        // Written and deleted within the batch: the store never hears of it.
-        if entity.is_none() && change.base == 0 {
-            return None;
-        }
-        let (version, events) = (entry.version, entry.events);
-        Some(PendingRow { table: change.table, key: change.row.row.key, base: change.base, version, events, entity })
+    /// The messages of batches that are not durable, the oldest batch first. None of them was applied.
+    pub fn take_in_flight(&mut self) -> impl Iterator<Item = Vec<Item>> + use<> {
+        std::mem::take(&mut self.in_flight).into_iter().map(|batch| batch.formed.items)
+    }
+}
+
+impl Core {
+    pub(super) fn seal(&mut self, forming: Forming) -> Formed {
+        let (number, at) = (self.executor.batch(), self.executor.now());
+        let (rows, sealed_at) = (self.executor.take_changes(), self.executor.traced_at());
+        self.batches.seal(number, at, rows, forming, sealed_at)
     }
 
     /// Batches that are complete without a commit, because all before them are durable.
     pub fn settled(&mut self) -> Vec<Committed> {
         let mut settled = Vec::new();
-        while self.in_flight.front().is_some_and(|batch| batch.changed.is_none()) {
-            settled.extend(self.in_flight.pop_front().map(|batch| self.settle(batch)));
+        while self.batches.in_flight.front().is_some_and(|batch| batch.changed.is_none()) {
+            settled.extend(self.batches.in_flight.pop_front().map(|batch| self.settle(batch)));
         }
         settled
     }
 
     /// The oldest batch in flight is durable. Gives it back, with those after it that changed nothing.
     pub fn committed(&mut self) -> Vec<Committed> {
-        let first = self.in_flight.pop_front().map(|batch| self.settle(batch));
+        let first = self.batches.in_flight.pop_front().map(|batch| self.settle(batch));
         first.into_iter().chain(self.settled()).collect()
     }
 
     fn settle(&mut self, batch: InFlight) -> Committed {
-        self.work.cache.committed(batch.number);
-        self.parked_is_durable(batch.number);
-        self.causes.committed(batch.died, self.limits.dead_letters_a_minute_max);
-        for HandledFigures { service, message, took, how } in batch.handled {
+        let InFlight { number, receipts, sealed_at, changed, formed } = batch;
+        self.executor.committed(number);
+        self.parking.committed(number);
+        self.dead_letters.committed(formed.counted, self.limits.dead_letters_a_minute_max);
+        for HandledFigures { service, message, took, how } in formed.handled {
             self.observer.handled(service, message, took, how);
         }
-        for id in &batch.tried {
+        for id in &formed.tried {
             self.jobs.tried(id);
         }
-        let (events, segment) = match &batch.changed {
+        let (events, segment) = match &changed {
             None => (Arc::from([]), 0),
             Some(changed) => {
                 for row in changed.rows.iter() {
-                    self.settle_row(row, batch.number);
+                    self.settle_row(row, number);
                 }
                 (Arc::clone(&changed.events), changed.segment)
             }
         };
         Committed {
-            number: batch.number,
+            number,
             events,
             segment,
-            receipts: batch.receipts,
-            relay: batch.relay,
-            spans: batch.spans,
-            sealed_at: batch.sealed_at,
-            items: batch.items,
-            answers: batch.answers,
+            receipts,
+            relay: formed.relay,
+            spans: formed.spans,
+            sealed_at,
+            items: formed.items,
+            answers: formed.answers,
         }
     }
 
     /// A committed timer or job falls due one day; a row that nobody reads again leaves the cache.
     fn settle_row(&mut self, row: &PendingRow, batch: u64) {
         if !row.table.cached {
-            let row_ref = RowRef::new(row.table.name, row.key.clone());
-            if self.work.cache.get(&row_ref).is_some_and(|entry| entry.dirty <= batch) {
-                self.work.cache.remove(&row_ref);
-            }
+            self.executor.forget(row.table, &row.key, batch);
         }
         let Some(entity) = &row.entity else { return };
         if let Some(timer) = entity.as_any().downcast_ref::<TimerRow>() {
-            self.timers.insert(timer.due_at, timer.key());
+            self.deadlines.insert(timer.due_at, timer.key());
         } else if let Some(job) = entity.as_any().downcast_ref::<EffectRow>() {
             self.jobs.committed(job);
         }
@@ -309,48 +314,39 @@ impl Core {
             CommitError::Store(StoreError::Rejected(reason)) => ("a table".to_owned(), reason),
             other => return Err(other),
         };
-        let mut batches = std::mem::take(&mut self.in_flight).into_iter();
-        let Some(failed) = batches.next() else { return Ok(()) };
-        tracing::warn!(table, reason, messages = failed.items.len(), "the store refused a batch");
-        // Later batches stand on what was refused: their messages are new again, each batch by itself and in their order,
-        // before what was put off earlier. Parked ones are put in line anew, from the first on.
+        let mut batches = self.batches.take_in_flight();
+        let Some(mut items) = batches.next() else { return Ok(()) };
+        tracing::warn!(table, reason, messages = items.len(), "the store rejected a batch");
+        // Later batches stand on what was rejected.
         let open = self.forming.take().map(|open| open.items);
-        let mut later: VecDeque<Vec<Item>> = batches.map(|batch| batch.items).chain(open).collect();
-        later.extend(std::mem::take(&mut self.groups));
-        for group in &mut later {
-            group.retain(|item| !item.by_engine && !matches!(item.message, Message::Unpark(_)));
-        }
-        later.retain(|group| !group.is_empty());
-        self.groups = later;
-        self.intake.retain(|item| !item.by_engine);
-        let was_alone = failed.items.len() == 1;
-        let mut items = failed.items;
+        self.intake.put_back(batches.chain(open));
+        let was_alone = items.len() == 1;
         items.retain(|item| !item.by_engine);
         if let ([alone], true) = (items.as_mut_slice(), was_alone) {
             // Not even its dead letter can be written: that is no fault of a message.
-            if let Some(before) = &alone.condemned {
+            if let Some(before) = &alone.rejected {
                 let reason = format!("{before}; then {table}: {reason}");
                 return Err(CommitError::Store(StoreError::Unusable(reason)));
             }
-            alone.condemned = Some(format!("the store refused a row of {table}: {reason}"));
-            self.groups.push_front(items);
+            alone.rejected = Some(format!("the store rejected a row of {table}: {reason}"));
+            self.intake.put_back_first([items].into_iter());
         } else {
             let second = items.split_off(items.len() / 2);
-            for half in [second, items].into_iter().filter(|half| !half.is_empty()) {
-                self.groups.push_front(half);
-            }
+            self.intake.put_back_first([items, second].into_iter());
         }
         self.forget_uncommitted().map_err(CommitError::Store)
     }
 
     /// Goes back to what the store has.
     fn forget_uncommitted(&mut self) -> Result<(), StoreError> {
-        self.work.cache.discard_uncommitted();
-        self.timers.reset();
+        self.executor.discard_uncommitted();
+        self.deadlines.reset();
         self.jobs.reset();
-        self.causes.reset();
-        self.next_segment = self.reader.last_segment()? + 1;
-        self.read_consumers()?;
-        self.read_parked()
+        self.dead_letters.reset();
+        self.batches.next_segment = self.reader.last_segment()? + 1;
+        self.subscriptions.reset(&*self.reader)?;
+        let names = self.executor.services().iter().map(|service| service.name);
+        self.parking = Parking::read(names, &*self.reader, &mut self.intake)?;
+        Ok(())
     }
 }

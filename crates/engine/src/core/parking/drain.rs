@@ -6,10 +6,12 @@ use std::collections::{BTreeMap, VecDeque};
 use rustc_hash::FxHashSet;
 use tradewind_events::{AsKey, Id, Key, TextEnum, Value};
 
-use super::{ConsumerState, Core};
+use super::{ConsumerState, Parking};
 use crate::{
-    Entity, injected,
-    ports::{List, StoreError},
+    Entity,
+    core::intake::Intake,
+    injected,
+    ports::{List, Reader, StoreError},
     tables::{ParkedReason, ParkedRow},
     work::{Item, Message},
 };
@@ -42,9 +44,9 @@ impl Recent {
     }
 }
 
-impl Core {
+impl Parking {
     /// The consumer goes on: first with what is parked for it.
-    pub(super) fn catch_up(&mut self, consumer: &'static str) {
+    pub fn resume(&mut self, consumer: &'static str) {
         let state = if injected("parked-overtaken") { ConsumerState::Running } else { ConsumerState::Draining };
         self.consumers.insert(consumer, state);
         self.drains.entry(consumer).or_default();
@@ -52,30 +54,31 @@ impl Core {
 
     /// The consumer is paused. What is in line for it leaves the line, or it would go before what is before it once the
     /// consumer goes on.
-    pub(super) fn stop_catching_up(&mut self, consumer: &'static str) {
+    pub fn pause(&mut self, consumer: &'static str, intake: &mut Intake) {
         self.consumers.insert(consumer, ConsumerState::Paused);
         if let Some(drain) = self.drains.remove(consumer) {
             let leaves = |message: &Message| matches!(message, Message::Unpark(id) if drain.in_line.contains(id));
-            self.intake.forget_parked(|message| !leaves(message));
+            intake.forget_parked(|message| !leaves(message));
         }
         if self.drains.is_empty() {
-            self.intake.parked_done();
+            intake.parked_done();
         }
     }
 
-    /// One more message is parked until its consumer goes on.
-    pub(super) fn parked_behind(&mut self, consumer: &'static str, id: Id) {
-        self.parked.recent.push(consumer, self.work.batch, id);
+    /// One more message is parked, in this batch, until its consumer goes on.
+    pub fn add_behind(&mut self, consumer: &'static str, batch: u64, id: Id, intake: &mut Intake) {
+        self.add(id.clone(), None);
+        self.recent.push(consumer, batch, id);
         if let Some(drain) = self.drains.get_mut(consumer) {
             drain.is_complete = false;
-            self.intake.parked_behind();
+            intake.parked_behind();
         }
     }
 
     /// Batches up to this one are durable: the store lists what they have parked.
-    pub(super) fn parked_is_durable(&mut self, batch: u64) {
+    pub fn committed(&mut self, batch: u64) {
         let drains = &mut self.drains;
-        self.parked.recent.0.retain(|consumer, parked| {
+        self.recent.0.retain(|consumer, parked| {
             while parked.front().is_some_and(|(number, _)| *number <= batch)
                 && let Some((_, id)) = parked.pop_front()
             {
@@ -88,96 +91,100 @@ impl Core {
     }
 
     /// Puts in line what is parked for consumers that were resumed, as far as there is room.
-    pub(super) fn drain(&mut self) -> Result<(), StoreError> {
-        let room = self.intake.parked_room();
+    pub fn put_in_line(&mut self, reader: &dyn Reader, intake: &mut Intake) -> Result<(), StoreError> {
+        let room = intake.parked_room();
         if self.drains.is_empty() || room == 0 {
             return Ok(());
         }
         let incomplete = self.drains.iter().filter(|(_, drain)| !drain.is_complete).map(|(consumer, _)| *consumer);
         let incomplete: Vec<&'static str> = incomplete.collect();
         for consumer in &incomplete {
-            self.put_in_line(consumer, room.div_ceil(incomplete.len()))?;
-            self.end_drain(consumer);
-        }
-        Ok(())
-    }
-
-    /// More is parked than what is in line, and no commit is awaited after which it is looked for anyway: the last batch
-    /// may have changed nothing.
-    pub(super) fn has_to_put_in_line(&self) -> bool {
-        !self.drains.is_empty()
-            && self.in_flight() == 0
-            && self.intake.parked_room() > 0
-            && self.drains.values().any(|drain| !drain.is_complete)
-    }
-
-    fn put_in_line(&mut self, consumer: &'static str, room: usize) -> Result<(), StoreError> {
-        let Some(drain) = self.drains.get_mut(consumer) else { return Ok(()) };
-        let list = List::of(ParkedRow::TABLE, u32::try_from(room).unwrap_or(u32::MAX))
-            .equal("consumer", Value::Text(consumer.into()))
-            .equal("reason", Value::Text(ParkedReason::Paused.as_str().into()));
-        let list = List { after: drain.after.clone().map(|key| (Value::Null, key)), ..list };
-        let rows = self.reader.list(&list)?;
-        let is_full = rows.len() >= room;
-        let keys: Vec<Key> = rows.iter().filter_map(|row| ParkedRow::TABLE.key_of(&row.values).ok()).collect();
-        // A row without a key stays parked, and holds nobody back.
-        let stays = is_full && keys.is_empty();
-        for id in keys.iter().filter_map(|key| Id::new(key.as_str()).ok()) {
-            drain.put(id, &mut self.intake);
-        }
-        drain.after = keys.into_iter().next_back().or(drain.after.take());
-        if is_full {
-            drain.is_complete = stays;
-            return Ok(());
-        }
-        // The store has no more: what else is parked is in batches that are not durable.
-        for _ in rows.len()..room {
-            let Some(id) = self.parked.recent.get(consumer, drain.recent) else {
-                drain.is_complete = true;
-                return Ok(());
-            };
-            drain.recent += 1;
-            if !drain.has_passed(id) {
-                drain.after = Some(id.as_key());
+            if let Some(drain) = self.drains.get_mut(consumer) {
+                drain.put_in_line(consumer, room.div_ceil(incomplete.len()), &self.recent, reader, intake)?;
             }
-            drain.put(id.clone(), &mut self.intake);
+            self.end_drain(consumer, intake);
         }
         Ok(())
+    }
+
+    /// Whether more is parked for consumers that were resumed than what is in line, and there is room.
+    pub fn has_more(&self, intake: &Intake) -> bool {
+        intake.parked_room() > 0 && self.drains.values().any(|drain| !drain.is_complete)
     }
 
     /// Whether what is parked until its consumer goes on may be handled now. One that was in line when the consumer was
     /// paused and resumed may stand behind others that were passed over meanwhile: it comes again in its turn.
-    pub(super) fn has_its_turn(&self, consumer: &str, id: &Id) -> bool {
+    pub fn has_its_turn(&self, consumer: &str, id: &Id) -> bool {
         self.drains.get(consumer).is_none_or(|drain| drain.in_line.contains(id))
     }
 
     /// A parked message was retried, whatever came of it.
-    pub(super) fn retried_parked(&mut self, id: Option<&Id>) {
-        let Some(id) = id else { return };
+    pub fn retried(&mut self, id: &Id, intake: &mut Intake) {
         let consumer = self.drains.iter_mut().find_map(|(name, drain)| drain.in_line.remove(id).then_some(*name));
         if let Some(consumer) = consumer {
-            self.end_drain(consumer);
+            self.end_drain(consumer, intake);
         }
     }
 
     /// The last that is parked for some consumer is being retried: what came then would be parked behind it once more.
-    pub(super) fn hands_over(&self) -> bool {
-        self.intake.parked_len() == 0 && self.drains.values().any(|drain| drain.is_complete)
+    pub fn hands_over(&self, intake: &Intake) -> bool {
+        intake.parked_len() == 0 && self.drains.values().any(|drain| drain.is_complete)
     }
 
     /// A consumer for which nothing is parked any more has caught up: what comes next it handles at once.
-    fn end_drain(&mut self, consumer: &'static str) {
+    fn end_drain(&mut self, consumer: &'static str, intake: &mut Intake) {
         if self.drains.get(consumer).is_some_and(|drain| drain.is_complete && drain.in_line.is_empty()) {
             self.drains.remove(consumer);
             self.consumers.insert(consumer, ConsumerState::Running);
             if self.drains.is_empty() {
-                self.intake.parked_done();
+                intake.parked_done();
             }
         }
     }
 }
 
 impl Drain {
+    /// Puts at most `room` more messages of the consumer in line: those that the store lists, then the recent ones.
+    fn put_in_line(
+        &mut self,
+        consumer: &'static str,
+        room: usize,
+        recent: &Recent,
+        reader: &dyn Reader,
+        intake: &mut Intake,
+    ) -> Result<(), StoreError> {
+        let list = List::of(ParkedRow::TABLE, u32::try_from(room).unwrap_or(u32::MAX))
+            .equal("consumer", Value::Text(consumer.into()))
+            .equal("reason", Value::Text(ParkedReason::Paused.as_str().into()));
+        let list = List { after: self.after.clone().map(|key| (Value::Null, key)), ..list };
+        let rows = reader.list(&list)?;
+        let is_full = rows.len() >= room;
+        let keys: Vec<Key> = rows.iter().filter_map(|row| ParkedRow::TABLE.key_of(&row.values).ok()).collect();
+        // A row without a key stays parked, and holds nobody back.
+        let stays = is_full && keys.is_empty();
+        for id in keys.iter().filter_map(|key| Id::new(key.as_str()).ok()) {
+            self.put(id, intake);
+        }
+        self.after = keys.into_iter().next_back().or(self.after.take());
+        if is_full {
+            self.is_complete = stays;
+            return Ok(());
+        }
+        // The store has no more: what else is parked is in batches that are not durable.
+        for _ in rows.len()..room {
+            let Some(id) = recent.get(consumer, self.recent) else {
+                self.is_complete = true;
+                return Ok(());
+            };
+            self.recent += 1;
+            if !self.has_passed(id) {
+                self.after = Some(id.as_key());
+            }
+            self.put(id.clone(), intake);
+        }
+        Ok(())
+    }
+
     /// The store was listed up to this message, or further.
     fn has_passed(&self, id: &Id) -> bool {
         let rank = |key: &Key| ParkedRow::TABLE.rank(key);
@@ -195,7 +202,7 @@ impl Drain {
         }
     }
 
-    fn put(&mut self, id: Id, intake: &mut super::Intake) {
+    fn put(&mut self, id: Id, intake: &mut Intake) {
         if self.in_line.insert(id.clone()) {
             intake.push_parked(Item::new(Message::Unpark(id)));
         }
