@@ -3,6 +3,7 @@
 
 mod attempt;
 mod backlogs;
+mod brokers;
 mod causes;
 mod consumers;
 mod deadlines;
@@ -29,7 +30,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use tradewind_events::{Envelope, Id, KeyText, Registry, Timestamp, id};
 
 use crate::{
-    Address, AnyService, Handled, Observer, Problem, RefusedEvent, RelayOrder, RowRef,
+    Address, AnyService, Handled, Observer, Problem, RelayOrder, RowRef,
     due::DueWindow,
     limits::Limits,
     operator::UNAVAILABLE,
@@ -43,6 +44,9 @@ use crate::{
 
 pub(crate) use attempt::panic_text;
 use backlogs::Backlogs;
+pub(crate) use brokers::BROKER;
+pub use brokers::BROKERS_MAX;
+use brokers::Brokers;
 pub(crate) use causes::pause_by_engine;
 use causes::{AllCauses, Counted};
 use drain::{Drain, Recent};
@@ -99,15 +103,12 @@ pub struct Core {
     consumers: BTreeMap<&'static str, ConsumerState>,
     /// Of consumers that catch up.
     drains: BTreeMap<&'static str, Drain>,
-    /// How often the subscriptions were resumed.
-    resumes: u64,
+    brokers: Brokers,
     /// Names of the services, shared by the envelopes of what they say.
     names: Vec<KeyText>,
     speaker: Option<Speaker>,
     causes: AllCauses,
     backlogs: Backlogs,
-    /// What the broker refuses, as the relay has told.
-    refused: Option<RefusedEvent>,
     /// When it was last asked what is due.
     looked_at: Timestamp,
 }
@@ -190,13 +191,26 @@ pub enum Formed {
 }
 
 impl Core {
-    /// Reads what it must know from the store.
+    /// Reads what it must know from the store. If it has a broker, that is named `broker`.
     ///
     /// # Panics
     /// When two entities share a table: that is a defect of the build.
     pub fn new(setup: Setup) -> Result<Self, StoreError> {
+        Self::with_brokers(setup, &[])
+    }
+
+    /// The same with brokers of these names, at most [`BROKERS_MAX`]. Everywhere else they go by their numbers in this list.
+    /// A name has 1 to 32 lower-case letters, digits and dashes, the first a letter; no other broker, no service and no
+    /// event has it as its source, and it is not `relay`. Otherwise the store is [`StoreError::Unusable`].
+    ///
+    /// # Panics
+    /// When two entities share a table: that is a defect of the build.
+    pub fn with_brokers(setup: Setup, brokers: &[KeyText]) -> Result<Self, StoreError> {
         let next_segment = setup.reader.last_segment()? + 1;
         check_tables(&setup.services);
+        let is_service = |name: &str| setup.services.iter().any(|service| service.name == name);
+        let is_source = |name: &str| setup.registry.kinds().any(|kind| kind.source == name);
+        let brokers = Brokers::new(brokers, |name| is_service(name) || is_source(name))?;
         let routes = routes(&setup.services, &setup.registry);
         let mut core = Self {
             store_name: setup.store_name,
@@ -220,12 +234,11 @@ impl Core {
             parked: Parked::default(),
             consumers: BTreeMap::new(),
             drains: BTreeMap::new(),
-            resumes: 0,
+            brokers,
             names: setup.services.iter().map(|service| KeyText::from(&id(service.name))).collect(),
             speaker: None,
             causes: AllCauses::default(),
             backlogs: Backlogs::default(),
-            refused: None,
             looked_at: Timestamp::default(),
             services: setup.services,
             reader: setup.reader,
@@ -290,11 +303,6 @@ impl Core {
     /// Batches that are open or formed, and not durable.
     pub fn in_flight(&self) -> usize {
         self.in_flight.len() + usize::from(self.forming.is_some())
-    }
-
-    /// The broker refuses this event for good, so that an operator may set it aside; or none any more.
-    pub fn relay_refused(&mut self, event: Option<RefusedEvent>) {
-        self.refused = event;
     }
 
     /// Whether [`Core::extend`] would take a message in.

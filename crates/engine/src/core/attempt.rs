@@ -139,11 +139,11 @@ impl Core {
             (TaskKind::Root, None) => match message {
                 Message::Command(command) => self.command(command),
                 Message::Heard(heard) => self.hear(heard),
-                Message::Undecodable(undecodable) => self.bury_undecodable(&undecodable.incoming, &undecodable.reason),
+                Message::Undecodable(undecodable) => self.bury_undecodable(undecodable, &undecodable.reason),
                 Message::Timer(key) => self.fire(key),
                 Message::Tried(tried) => self.tried(tried),
                 Message::Unpark(id) => Ok(Success::then(TaskKind::Unpark(id.clone()))),
-                Message::Published { segment } => self.published(*segment),
+                Message::Published { broker, segment } => self.published(*broker, *segment),
                 Message::Republished { dead_letter, refused } => self.republished(dead_letter, refused.as_deref()),
                 Message::Prune(prune) => Ok(self.prune(prune)),
             },

@@ -2,15 +2,12 @@
 
 use tradewind_events::{AsKey, Key, KeyText, Value};
 
-use super::{ConsumerState, Core, Parked, causes::resume_by_engine, failure::BROKER};
+use super::{ConsumerState, Core, Parked};
 use crate::{
-    Admission, Entity, StoredRow,
+    Entity, StoredRow,
     entity::readable,
-    operator::BROKER_CONSUMER,
     ports::{List, StoreError},
-    subscriber::UNKNOWN_EVENT,
     tables::{ConsumerRow, ParkedReason, ParkedRow},
-    work::Item,
 };
 
 fn key_of(row: &StoredRow) -> Result<Key, StoreError> {
@@ -45,8 +42,7 @@ impl Core {
     }
 
     pub(super) fn read_consumers(&mut self) -> Result<(), StoreError> {
-        let services = self.services.iter().map(|service| service.name);
-        let names: Vec<&'static str> = services.chain([BROKER_CONSUMER]).collect();
+        let names: Vec<&'static str> = self.services.iter().map(|service| service.name).collect();
         let keys: Vec<Key> = names.iter().map(|name| KeyText::literal(name).as_key()).collect();
         let rows = self.reader.load(ConsumerRow::TABLE, &keys)?;
         for (name, row) in names.into_iter().zip(rows) {
@@ -55,28 +51,7 @@ impl Core {
             let paused = row.is_some_and(|row| row.paused);
             self.consumers.insert(name, if paused { ConsumerState::Paused } else { ConsumerState::Running });
         }
-        Ok(())
-    }
-
-    /// Another build may know the event of which the last one did not.
-    pub(super) fn resume_after_unknown_event(&mut self) -> Result<(), StoreError> {
-        let row = self.reader.load(ConsumerRow::TABLE, &[BROKER.as_key()])?.pop().flatten();
-        let row = row.as_ref().and_then(readable::<ConsumerRow>);
-        if row.is_some_and(|row| row.paused && row.reason.is_some_and(|reason| reason.starts_with(UNKNOWN_EVENT))) {
-            self.intake.push_front(Item::new(resume_by_engine(BROKER_CONSUMER)));
-        }
-        Ok(())
-    }
-
-    /// The subscriptions are resumed: they have nothing parked.
-    pub(super) fn resume_subscriptions(&mut self) {
-        self.consumers.insert(BROKER_CONSUMER, ConsumerState::Running);
-        self.resumes += 1;
-    }
-
-    /// How far subscriptions may go.
-    pub fn admission(&self) -> Admission {
-        Admission { takes: self.has_room_to_park() && self.is_running(BROKER_CONSUMER), resumes: self.resumes }
+        self.read_brokers()
     }
 
     pub(super) fn is_running(&self, service: &str) -> bool {

@@ -7,17 +7,17 @@ use uuid::Uuid;
 
 use super::{
     Core, Forming,
+    brokers::BROKER,
     causes::FailureCause,
     housework::PARKED_TIMER_SERVICE,
     task::{Delivery, Note, Success, TaskKind, Verdict, Via},
 };
 use crate::{
     Address, Backoff, Entity, Stop,
-    operator::BROKER_CONSUMER,
     ports::Incoming,
     relay::RELAY,
     tables::{DeadLetterKind, DeadLetterRow, DeadLetterState, EffectRow, ParkedReason, ParkedRow, TimerRow},
-    work::{Heard, Message, TryOutcome},
+    work::{Heard, Message, TryOutcome, Undecodable},
 };
 
 impl Core {
@@ -186,9 +186,16 @@ impl Core {
         })
     }
 
-    /// An event that the broker refuses to take from the relay.
-    pub(super) fn bury_refused(&mut self, envelope: &RawEnvelope, at: Address, reason: &str) -> Result<(), Stop> {
+    /// An event that this broker refuses to take from its relay.
+    pub(super) fn bury_refused(
+        &mut self,
+        broker: usize,
+        envelope: &RawEnvelope,
+        at: Address,
+        reason: &str,
+    ) -> Result<(), Stop> {
         let dead = DeadLetterRow {
+            broker: Some(self.brokers.name(broker)?.clone()),
             event_id: Some(envelope.id.clone()),
             correlation_id: Some(envelope.correlation_id.clone()),
             message: serde_json::to_vec(envelope).map_err(Stop::broken)?.into(),
@@ -226,6 +233,7 @@ impl Core {
             segment: 0,
             segment_index: 0,
             source: None,
+            broker: None,
         }
     }
 
@@ -274,9 +282,10 @@ impl Core {
     }
 
     /// A message that a broker brought and nobody can read: kept as it came, once.
-    pub(super) fn bury_undecodable(&mut self, incoming: &Incoming, reason: &str) -> Result<Success, Stop> {
+    pub(super) fn bury_undecodable(&mut self, undecodable: &Undecodable, reason: &str) -> Result<Success, Stop> {
+        let (incoming, broker) = (&undecodable.incoming, self.brokers.name(undecodable.subscription)?.clone());
         let message = &incoming.message;
-        if !self.receive_once(&identity(incoming))? {
+        if !self.receive_once(&identity(&broker, incoming))? {
             return Ok(Success::default());
         }
         let key = String::from_utf8_lossy(message.key.as_ref().map_or(&[], |key| &key.0));
@@ -284,8 +293,9 @@ impl Core {
             message: message.body().into(),
             record: Some(serde_json::to_string(message).map_err(Stop::broken)?.into()),
             position: Some(incoming.position.0.as_str().into()),
+            broker: Some(broker.clone()),
             ..self.blank_dead(&Headline {
-                consumer: &BROKER,
+                consumer: &broker,
                 kind: DeadLetterKind::Event,
                 name: &message.topic,
                 message_key: &key,
@@ -336,7 +346,7 @@ impl Core {
                     return self.bury_parked(&row, reason);
                 }
             }
-            Message::Undecodable(undecodable) => return self.bury_undecodable(&undecodable.incoming, reason),
+            Message::Undecodable(undecodable) => return self.bury_undecodable(undecodable, reason),
             Message::Timer(key) => {
                 if let Some(timer) = self.work.get::<TimerRow>(key.clone())? {
                     self.work.delete::<TimerRow>(key.clone());
@@ -436,7 +446,7 @@ impl Core {
                 self.causes.paused(consumer);
                 self.stop_catching_up(consumer);
             }
-            Note::Resumed { consumer: BROKER_CONSUMER } => self.resume_subscriptions(),
+            Note::Subscription { broker, paused } => self.brokers.set_paused(broker, paused),
             Note::Resumed { consumer } => self.catch_up(consumer),
             Note::Died { service, cause } => self.note_dead_letter(forming, service, cause),
         }
@@ -464,14 +474,16 @@ impl super::Parked {
     }
 }
 
-/// What tells a message that cannot be read from all others: the id that its producer gave it, or else its position. A UUID
-/// of version 5 ([RFC 9562](https://www.rfc-editor.org/rfc/rfc9562#name-uuid-version-5)).
-fn identity(incoming: &Incoming) -> Id {
+/// What tells a message that cannot be read from all others of its broker: the id that its producer gave it, or else its
+/// position. A UUID of version 5 ([RFC 9562](https://www.rfc-editor.org/rfc/rfc9562#name-uuid-version-5)). The name of the
+/// broker that was once the only one is no part of it: stores know its messages without.
+fn identity(broker: &KeyText, incoming: &Incoming) -> Id {
     let message = &incoming.message;
     let headers = ["ce_id", "id"].into_iter().find_map(|name| message.header(name));
     let own = headers.or(message.properties.message_id.as_deref());
     let name = own.map_or_else(|| format!("position {}", incoming.position.0), |id| format!("id {id}"));
-    let name = format!("{}\n{name}", message.topic);
+    let at = if *broker == BROKER { String::new() } else { format!("broker {broker}\n") };
+    let name = format!("{at}{}\n{name}", message.topic);
     id(&Uuid::new_v5(&Uuid::NAMESPACE_URL, name.as_bytes()).to_string())
 }
 
@@ -483,9 +495,6 @@ struct Headline<'a> {
     message_key: &'a str,
     reason: &'a str,
 }
-
-/// The consumer of what could not be decoded.
-pub(super) const BROKER: KeyText = KeyText::literal(BROKER_CONSUMER);
 
 /// An address as rows keep it: segments count from 1, so 0 is none.
 pub(super) fn address_of(segment: u64, index: u32) -> Option<Address> {

@@ -90,10 +90,11 @@ impl Core {
         self.services[service].finish(&mut self.work, &cause, job, reply)
     }
 
-    pub(super) fn published(&mut self, segment: u64) -> Result<Success, Stop> {
-        let before = self.work.get::<RelayRow>(RelayRow::BROKER.as_key())?;
+    pub(super) fn published(&mut self, broker: usize, segment: u64) -> Result<Success, Stop> {
+        let name = self.brokers.name(broker)?.clone();
+        let before = self.work.get::<RelayRow>(name.as_key())?;
         if before.is_none_or(|row| row.segment < segment) {
-            self.work.put(RelayRow { name: RelayRow::BROKER, segment });
+            self.work.put(RelayRow { name, segment });
         }
         Ok(Success::default())
     }

@@ -6,7 +6,8 @@ use tradewind_events::{AsKey, Id, KeyText, RawEnvelope};
 
 use super::{
     Core,
-    failure::{BROKER, address_of},
+    brokers::BROKER,
+    failure::address_of,
     task::{Delivery, Note, Success, TaskKind, Via},
 };
 use crate::{
@@ -28,14 +29,8 @@ impl Core {
     /// Carries an action out. `reason` counts where the action itself has none.
     pub(super) fn operate(&mut self, operator: &Operator, reason: Option<&str>) -> Result<Success, Stop> {
         let success = match &operator.action {
-            Action::Pause { consumer, reason } => {
-                let consumer = self.set_paused(consumer, Some(reason))?;
-                Success::note(Note::Paused { consumer })
-            }
-            Action::Resume { consumer } => {
-                let consumer = self.set_paused(consumer, None)?;
-                Success::note(Note::Resumed { consumer })
-            }
+            Action::Pause { consumer, reason } => self.set_paused(consumer, Some(reason))?,
+            Action::Resume { consumer } => self.set_paused(consumer, None)?,
             Action::Redrive { dead_letter } => {
                 let row = self.dead_letter(dead_letter)?;
                 self.redrive(&row)?
@@ -95,19 +90,24 @@ impl Core {
         self.work.put(row);
     }
 
-    fn set_paused(&mut self, consumer: &Id, reason: Option<&Arc<str>>) -> Result<&'static str, Stop> {
-        let name = self.consumers.keys().find(|name| **name == consumer.as_str());
-        let name = *name.or_refuse(|| CONSUMER_UNKNOWN.because(consumer))?;
+    /// A service or a broker. What was paused and is configured no more can be resumed.
+    fn set_paused(&mut self, consumer: &Id, reason: Option<&Arc<str>>) -> Result<Success, Stop> {
+        let paused = reason.is_some();
+        let service = self.consumers.keys().find(|name| **name == consumer.as_str()).copied();
+        let note = match (service, self.brokers.number(consumer.as_str())) {
+            (Some(consumer), _) if paused => Some(Note::Paused { consumer }),
+            (Some(consumer), _) => Some(Note::Resumed { consumer }),
+            (None, Some(broker)) => Some(Note::Subscription { broker, paused }),
+            (None, None) => None,
+        };
         // Read first: a row that is there is updated, not inserted.
-        self.work.get::<ConsumerRow>(KeyText::literal(name).as_key())?;
+        let before = self.work.get::<ConsumerRow>(consumer.as_key())?;
+        if note.is_none() && (paused || before.is_none()) {
+            return Err(CONSUMER_UNKNOWN.because(consumer).into());
+        }
         let since = self.work.now;
-        self.work.put(ConsumerRow {
-            name: KeyText::literal(name),
-            paused: reason.is_some(),
-            reason: reason.cloned(),
-            since,
-        });
-        Ok(name)
+        self.work.put(ConsumerRow { name: KeyText::from(consumer), paused, reason: reason.cloned(), since });
+        Ok(Success { notes: note.into_iter().collect(), ..Success::default() })
     }
 
     fn dead_letter(&mut self, id: &Id) -> Result<DeadLetterRow, Stop> {
@@ -145,11 +145,12 @@ impl Core {
             .map_err(|error| DEAD_LETTER_UNREADABLE.because(error))?;
         let envelope = Arc::new(envelope);
         if row.consumer == RELAY {
+            let broker = self.brokers.of_relay(row.broker.as_ref())?;
             self.work.put(DeadLetterRow { state: DeadLetterState::Redriving, ..row.clone() });
             let (dead_letter, message) = (row.id.clone(), Arc::clone(&row.message));
-            return Ok(Success::note(Note::Relay(RelayOrder::PublishAgain { dead_letter, message })));
+            return Ok(Success::note(Note::Relay(RelayOrder::PublishAgain { broker, dead_letter, message })));
         }
-        if row.consumer == BROKER {
+        if row.broker.is_some() || row.consumer == BROKER {
             // Nobody has heard it yet: it comes in now.
             self.mark_redriven(row);
             return self.hear(&Heard { envelope, receipt: None });
@@ -176,18 +177,24 @@ impl Core {
         self.redrive(&edited)
     }
 
-    /// The relay goes on behind an event that the broker refuses.
+    /// The relays go on behind an event, each whose broker refuses it.
     fn set_aside(&mut self, event: &Id) -> Result<Success, Stop> {
-        let refused = self.refused.clone().filter(|refused| refused.event_id == *event);
-        let refused = refused.or_refuse(|| EVENT_NOT_REFUSED.because(event))?;
+        let refusing = self.brokers.refusing(event);
+        if refusing.is_empty() {
+            return Err(EVENT_NOT_REFUSED.because(event).into());
+        }
         let address = event_address(&self.store_name, event).unwrap_or_default();
         let segments = self.reader.segments(address.segment, 1).map_err(Stop::broken)?;
         let segment = segments.first().filter(|segment| segment.number == address.segment);
         let events = segment.map(|segment| segment.read(&self.store_name)).transpose().map_err(Stop::broken)?;
         let found = events.into_iter().flatten().find(|logged| logged.envelope.id == *event);
         let envelope = found.ok_or_else(|| Stop::broken(format!("{event} is not in the log")))?.envelope;
-        self.bury_refused(&envelope, address, &refused.reason)?;
-        Ok(Success::note(Note::Relay(RelayOrder::SetAside(event.clone()))))
+        let mut success = Success::default();
+        for (broker, reason) in refusing {
+            self.bury_refused(broker, &envelope, address, &reason)?;
+            success.notes.push(Note::Relay(RelayOrder::SetAside { broker, event: event.clone() }));
+        }
+        Ok(success)
     }
 
     fn discard_dead_letter(&mut self, id: &Id) -> Result<Success, Stop> {

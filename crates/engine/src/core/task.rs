@@ -169,6 +169,11 @@ pub(super) enum Note {
     Resumed {
         consumer: &'static str,
     },
+    /// The subscription at a broker is paused, or goes on.
+    Subscription {
+        broker: usize,
+        paused: bool,
+    },
     /// A job's try has ended: it may be tried again.
     Tried(Id),
     /// An operator has decided about an event of the relay.
