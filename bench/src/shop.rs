@@ -131,7 +131,7 @@ impl Shop {
             log_heard: false,
         };
         let workers = workers(clock)?;
-        let engine = Handle::start(setup, Parts { writer: Box::new(opened.writer), workers, broker: None })?;
+        let engine = Handle::start(setup, Parts { writer: Box::new(opened.writer), workers, brokers: Vec::new() })?;
         let shop = Self { engine, counts, window: Arc::new(Window::new(under_way)), market };
         shop.fill()?;
         Ok(shop)

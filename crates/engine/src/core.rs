@@ -2,6 +2,7 @@
 //! time and chance but for its ports, so that a simulator can drive it step by step. `runtime.rs` gives it threads.
 
 mod batch;
+mod brokers;
 mod commit;
 mod dead_letters;
 mod deadlines;
@@ -9,19 +10,18 @@ mod executor;
 mod intake;
 mod jobs;
 mod parking;
-mod routing;
-mod subscriptions;
+mod services;
 mod task;
 
 use std::{sync::Arc, time::Duration};
 
-use tradewind_events::{Id, Registry, Timestamp};
+use tradewind_events::{Id, KeyText, Registry, Timestamp};
 
 use crate::{
     Admission, AnyService, Entity, Handled, Observer, Problem, RefusedEvent, Stop,
     limits::Limits,
     observe::Stopwatch,
-    operator::{BROKER_CONSUMER, INTERNAL, UNAVAILABLE},
+    operator::{INTERNAL, UNAVAILABLE},
     ports::{Ids, Reader, StoreError},
     reruns::Missing,
     tables::{EffectRow, TimerRow},
@@ -31,6 +31,9 @@ use crate::{
 
 use batch::Forming;
 pub use batch::Logged;
+pub(crate) use brokers::BROKER;
+pub use brokers::BROKERS_MAX;
+use brokers::Brokers;
 use commit::Batches;
 pub use commit::{Committed, Sealed};
 use dead_letters::DeadLetters;
@@ -40,8 +43,7 @@ use executor::{Attempt, Executor, Surroundings};
 use intake::Intake;
 use jobs::Jobs;
 use parking::Parking;
-use routing::Routing;
-use subscriptions::Subscriptions;
+use services::Services;
 use task::{Backlog, Delivery, Lane, Note, Task, TaskKind, Via};
 
 /// What an engine is made of.
@@ -77,10 +79,8 @@ pub struct Core {
     deadlines: Deadlines,
     jobs: Jobs,
     parking: Parking,
-    subscriptions: Subscriptions,
+    brokers: Brokers,
     dead_letters: DeadLetters,
-    /// What the broker refuses, as the relay has told.
-    refused: Option<RefusedEvent>,
 }
 
 /// What [`Core::close`] has made.
@@ -94,22 +94,36 @@ pub enum Formed {
 }
 
 impl Core {
-    /// Reads what it must know from the store.
+    /// Reads what it must know from the store. If it has a broker, that is named `broker`.
     ///
     /// # Panics
     /// When two entities share a table: that is a defect of the build.
     pub fn new(setup: Setup) -> Result<Self, StoreError> {
+        Self::with_brokers(setup, &[])
+    }
+
+    /// The same with brokers of these names, at most [`BROKERS_MAX`]. Everywhere else they go by their numbers in this list.
+    /// A name has 1 to 32 lower-case letters, digits and dashes, the first a letter; no other broker, no service and no
+    /// event has it as its source, and it is not `relay`. Otherwise the store is [`StoreError::Unusable`].
+    ///
+    /// # Panics
+    /// When two entities share a table: that is a defect of the build.
+    pub fn with_brokers(setup: Setup, brokers: &[KeyText]) -> Result<Self, StoreError> {
         let Setup { store_name, epoch, services, registry, reader, clock, ids, limits, observer, log_heard } = setup;
         let jobs = Jobs::new(&services, &limits);
-        let routing = Routing::new(store_name, services, registry, log_heard);
+        let is_source = |name: &str| registry.kinds().any(|kind| kind.source == name);
+        let is_service = |name: &str| services.iter().any(|service| service.name == name);
+        let mut brokers = Brokers::new(brokers, |name| is_service(name) || is_source(name))?;
+        let services = Services::new(store_name, services, registry, log_heard);
         let mut intake = Intake::new(limits.in_line_max);
-        let names = routing.services().iter().map(|service| service.name);
-        let parking = Parking::read(names, &*reader, &mut intake)?;
-        let (subscriptions, resume) = Subscriptions::read(&*reader)?;
-        resume.into_iter().for_each(|message| intake.push_front(Item::new(message)));
+        let parking = Parking::read(services.names(), &*reader, &mut intake)?;
+        brokers.read(&*reader)?;
+        for message in brokers.resume_after_unknown_event(&*reader)? {
+            intake.push_front(Item::new(message));
+        }
         clock.begin(limits.clock_jump_max, reader.last_commit_at()?);
         Ok(Self {
-            executor: Executor::new(routing, Arc::clone(&reader), Arc::clone(&observer), ids, &limits),
+            executor: Executor::new(services, Arc::clone(&reader), Arc::clone(&observer), ids, &limits),
             batches: Batches::new(epoch, reader.last_segment()?),
             deadlines: Deadlines::new(limits.due_rows_max),
             reader,
@@ -120,9 +134,8 @@ impl Core {
             forming: None,
             jobs,
             parking,
-            subscriptions,
+            brokers,
             dead_letters: DeadLetters::default(),
-            refused: None,
         })
     }
 
@@ -176,9 +189,9 @@ impl Core {
         self.batches.in_flight() + usize::from(self.forming.is_some())
     }
 
-    /// The broker refuses this event for good, so that an operator may set it aside; or none any more.
-    pub fn relay_refused(&mut self, event: Option<RefusedEvent>) {
-        self.refused = event;
+    /// A broker refuses this event for good, so that an operator may set it aside; or none any more.
+    pub fn relay_refused(&mut self, broker: usize, event: Option<RefusedEvent>) {
+        self.brokers.refuses(broker, event);
     }
 
     /// Whether [`Core::extend`] would take a message in.
@@ -194,10 +207,15 @@ impl Core {
         self.parking.count()
     }
 
-    /// How far subscriptions may go.
-    pub fn admission(&self) -> Admission {
-        let takes = self.has_room_to_park() && !self.subscriptions.is_paused();
-        Admission { takes, resumes: self.subscriptions.resumes() }
+    /// How far the subscription at this broker may go.
+    pub fn admission(&self, broker: usize) -> Admission {
+        let takes = self.has_room_to_park() && !self.brokers.is_paused(broker);
+        Admission { takes, resumes: self.brokers.resumes(broker) }
+    }
+
+    /// Whether the subscription at this broker is paused.
+    pub fn is_paused(&self, broker: usize) -> bool {
+        self.brokers.is_paused(broker)
     }
 
     /// A subscription has connected, and may have to catch up.
@@ -358,7 +376,7 @@ impl Core {
     fn run(&mut self, forming: &mut Forming, mut task: Task) -> Option<(Task, Missing)> {
         loop {
             let watch = Stopwatch::start();
-            let around = Surroundings { parking: &self.parking, refused: self.refused.as_ref() };
+            let around = Surroundings { parking: &self.parking, brokers: &self.brokers };
             match self.executor.run(forming, &mut task, &around) {
                 Attempt::Lacks(missing) => return Some((task, missing)),
                 Attempt::Merged(success, merged) => {
@@ -403,12 +421,11 @@ impl Core {
             Note::ParkedBehind { consumer, id } => {
                 self.parking.add_behind(consumer, self.executor.batch(), id, &mut self.intake);
             }
-            Note::Paused { consumer: BROKER_CONSUMER } => self.subscriptions.pause(),
             Note::Paused { consumer } => {
                 self.dead_letters.paused(consumer);
                 self.parking.pause(consumer, &mut self.intake);
             }
-            Note::Resumed { consumer: BROKER_CONSUMER } => self.subscriptions.resume(),
+            Note::Subscription { broker, paused } => self.brokers.set_paused(broker, paused),
             Note::Resumed { consumer } => self.parking.resume(consumer),
             Note::Died { service, cause } => {
                 let (consumer, now) = (self.services()[service].name, self.executor.now());

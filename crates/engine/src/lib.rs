@@ -24,6 +24,7 @@ mod relay;
 mod replay;
 mod reruns;
 mod retention;
+mod routing;
 mod runtime;
 pub mod segment;
 mod service;
@@ -38,11 +39,11 @@ mod work;
 #[cfg(feature = "injected-bugs")]
 pub use bug::inject;
 pub use bug::injected;
-pub use core::{Committed, Core, Formed, Logged, Sealed, Setup};
+pub use core::{BROKERS_MAX, Committed, Core, Formed, Logged, Sealed, Setup};
 pub(crate) use entity::RowRef;
 pub use entity::{AnyEntity, ColumnDef, Entity, EntityRef, StoredRow, Table};
 pub use gate::{Gate, Handling};
-pub use limits::{Backoff, EVENT_BYTES_MAX, IMPORTED_SOURCES_MAX, Limits};
+pub use limits::{Backoff, BrokerLimits, EVENT_BYTES_MAX, IMPORTED_SOURCES_MAX, Limits};
 pub use message::{
     Address, AnyAnswer, Cause, Command, Effect, EventCause, Events, Finished, Idempotency, StoredAnswer, Timer,
 };
@@ -50,7 +51,8 @@ pub use observe::{BatchFigures, Handled, Observer};
 pub use relay::{RefusedEvent, Relay, RelayBuffer, RelayOrder, RelaySetup, RelayStep};
 pub use replay::Replay;
 pub use retention::Retention;
-pub use runtime::{BrokerParts, Handle, Parts, Status, Worker};
+pub use routing::{NoTopic, Routing};
+pub use runtime::{BrokerParts, BrokerStatus, Handle, Parts, Status, Worker};
 pub use segment::LogEvent;
 pub use service::{AnyService, InvalidSource, Reaction, Service, Settings};
 pub use stop::{AMOUNT_TOO_LARGE, Answer, OrRefuse, Outcome, Problem, Refusal, RefusalKind, Stop};

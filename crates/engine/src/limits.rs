@@ -117,9 +117,47 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Messages that are received from a broker and not committed, at most: a quarter of [`Limits::intake_max`].
+    /// Messages that are received from a broker and not committed, at most: a quarter of [`Limits::intake_max`], for each.
     pub fn received_max(&self) -> usize {
         (self.intake_max / 4).max(1)
+    }
+}
+
+/// Bounds of one broker: of its relay and its subscription. Each broker of a store has its own, so what a store holds for
+/// its brokers is bounded by their sum.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BrokerLimits {
+    /// Bytes of committed events that wait for the relay in memory. What does not fit is read from the log. Events that
+    /// wait for several relays are in memory once.
+    pub relay_bytes_max: usize,
+    /// As [`Limits::publish_bytes_max`].
+    pub publish_bytes_max: usize,
+    /// As [`Limits::publish_messages_max`].
+    pub publish_messages_max: usize,
+    /// As [`Limits::mark_every_segments`].
+    pub mark_every_segments: u64,
+    /// Messages that are received and not committed, when no more are polled. At least 1.
+    pub received_max: usize,
+    /// As [`Limits::received_bytes_max`].
+    pub received_bytes_max: usize,
+    /// Undecodable messages within a minute; with more the subscription is paused.
+    pub dead_letters_a_minute_max: u32,
+    /// As [`Limits::broker_stop_wait`]. A stop waits for all brokers at the same time, for no longer than the longest.
+    pub stop_wait: Duration,
+}
+
+impl From<&Limits> for BrokerLimits {
+    fn from(limits: &Limits) -> Self {
+        Self {
+            relay_bytes_max: limits.relay_bytes_max,
+            publish_bytes_max: limits.publish_bytes_max,
+            publish_messages_max: limits.publish_messages_max,
+            mark_every_segments: limits.mark_every_segments,
+            received_max: limits.received_max(),
+            received_bytes_max: limits.received_bytes_max,
+            dead_letters_a_minute_max: limits.dead_letters_a_minute_max,
+            stop_wait: limits.broker_stop_wait,
+        }
     }
 }
 

@@ -6,10 +6,11 @@ use tradewind_events::Id;
 
 use crate::{Refusal, RefusalKind};
 
-/// The consumer that stands for the subscriptions at brokers, and for what they have received and cannot decode.
+/// The name of a broker that is the only one. The subscription at a broker, and what it has received and cannot decode,
+/// have the broker's name as their consumer.
 pub const BROKER_CONSUMER: &str = "broker";
 
-/// The consumer of events that the broker has refused to take from the relay.
+/// The consumer of events that a broker has refused to take from its relay.
 pub const RELAY_CONSUMER: &str = "relay";
 
 /// An action with who does it.

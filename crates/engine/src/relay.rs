@@ -1,4 +1,5 @@
-//! The relay: publishes the events that this store has emitted, in the order of the log, at least once. It is a state
+//! The relay of a broker: publishes the events that this store has emitted there, in the order of the log, at least once.
+//! Each broker has one of its own, with its own mark, so that one which is slow holds up no other. It is a state
 //! machine without a thread, a clock and I/O: [`Relay::next`] says what to do, its caller does it and reports how it
 //! went. `runtime/relay.rs` does so on a thread, the simulator a step at a time.
 
@@ -8,12 +9,12 @@ mod refusal;
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-use tradewind_events::{AsKey, Id, RawEnvelope};
+use tradewind_events::{AsKey, Id, KeyText, RawEnvelope};
 
 use crate::{
-    Backoff, Entity, Limits, Logged, Observer, Tracer, injected,
+    Backoff, BrokerLimits, Entity, Logged, Observer, Routing, Tracer, injected,
     ports::{BrokerError, BrokerMessage, Reader, StoreError},
-    segment::{Segment, event_address},
+    segment::{LogEvent, Segment, event_address},
     tables::RelayRow,
 };
 
@@ -35,8 +36,9 @@ const RETRY: Backoff = Backoff { first: Duration::from_millis(100), most: Durati
 /// Publishes what is committed. Its mark is the last segment of which the broker has acknowledged every message.
 pub struct Relay {
     store_name: Arc<str>,
-    topic_prefix: String,
-    limits: Limits,
+    broker: KeyText,
+    routing: Routing,
+    limits: BrokerLimits,
     observer: Arc<dyn Observer>,
     tracer: Option<Arc<dyn Tracer>>,
     outbox: Outbox,
@@ -68,9 +70,11 @@ pub struct Relay {
 pub struct RelaySetup {
     /// The store's name: it stands in the ids of its events.
     pub store_name: Arc<str>,
-    /// Topics are `PREFIX.SOURCE`.
-    pub topic_prefix: String,
-    pub limits: Limits,
+    /// The name of its broker, under which its mark stands in the store.
+    pub broker: KeyText,
+    /// Events of a source without a topic are passed over.
+    pub routing: Routing,
+    pub limits: BrokerLimits,
     pub observer: Arc<dyn Observer>,
 }
 
@@ -98,14 +102,15 @@ pub enum RelayStep {
 }
 
 impl Relay {
-    /// Begins behind the mark that the store has.
+    /// Begins behind the mark that the store has, or with the whole log: see [`RelayRow`].
     pub fn new(setup: RelaySetup, reader: &dyn Reader) -> Result<Self, StoreError> {
         let committed = reader.last_segment()?;
-        let mark = if injected("publish-only-from-memory") { committed } else { saved_mark(reader)? };
-        let (aside, orders) = Aside::read(reader, mark)?;
+        let mark = if injected("publish-only-from-memory") { committed } else { saved_mark(reader, &setup.broker)? };
+        let (aside, redriven) = Aside::read(reader, &setup.broker, mark)?;
         let mut relay = Self {
             store_name: setup.store_name,
-            topic_prefix: setup.topic_prefix,
+            broker: setup.broker,
+            routing: setup.routing,
             limits: setup.limits,
             tracer: setup.observer.tracer(),
             observer: setup.observer,
@@ -124,8 +129,8 @@ impl Relay {
             retry_at: None,
             stopping: false,
         };
-        for order in orders {
-            relay.obey(order);
+        for (dead_letter, message) in redriven {
+            relay.publish_again(dead_letter, &message);
         }
         Ok(relay)
     }
@@ -178,7 +183,7 @@ impl Relay {
             self.outbox.send_again(&**tracer);
         }
         if let Err((segment, error)) = self.fill() {
-            tracing::error!(error, segment, "a segment cannot be published");
+            tracing::error!(broker = %self.broker, error, segment, "a segment cannot be published");
             // It is read again.
             self.next = segment;
             self.segments.clear();
@@ -246,7 +251,7 @@ impl Relay {
             self.failures = 0;
             return;
         };
-        tracing::warn!(%error, segment = self.mark() + 1, "publishing failed");
+        tracing::warn!(broker = %self.broker, %error, segment = self.mark() + 1, "publishing failed");
         self.observer.broker_failed(&error);
         if messages > 0 {
             self.failures = 0;
@@ -282,8 +287,8 @@ impl Relay {
             let (event_id, topic, bytes) = (origin.event_id.clone(), message.topic.clone(), message.bytes());
             let refused = RefusedEvent { event_id, topic, bytes, reason: reason.clone() };
             if self.refused.as_ref() != Some(&refused) {
-                let RefusedEvent { event_id, topic, .. } = &refused;
-                tracing::error!(%event_id, topic, bytes, reason, "the broker refuses an event, which holds up all others");
+                let (RefusedEvent { event_id, topic, .. }, broker) = (&refused, &self.broker);
+                tracing::error!(%broker, %event_id, topic, bytes, reason, "the broker refuses an event, which holds up others");
                 self.refused = Some(refused);
             }
         }
@@ -292,7 +297,7 @@ impl Relay {
     /// An operator has decided about an event.
     fn obey(&mut self, order: RelayOrder) {
         match order {
-            RelayOrder::SetAside(event_id) => {
+            RelayOrder::SetAside { event: event_id, .. } => {
                 let first = self.outbox.first().filter(|(_, origin)| origin.event_id == event_id);
                 if first.is_some() {
                     // As if it were published.
@@ -303,15 +308,26 @@ impl Relay {
                 }
                 (self.refused, self.retry_at, self.failures) = (None, None, 0);
             }
-            RelayOrder::PublishAgain { dead_letter, message } => {
-                let decoded = RawEnvelope::from_json(&message).map_err(|error| error.to_string());
-                let tracer = self.tracer.as_ref();
-                match decoded.and_then(|envelope| Encoded::new(&self.topic_prefix, &envelope, tracer)) {
-                    Ok(message) => self.outbox.push_again(dead_letter, message),
-                    Err(error) => tracing::error!(%dead_letter, error, "its event cannot be published again"),
-                }
+            RelayOrder::PublishAgain { dead_letter, message, .. } => self.publish_again(dead_letter, &message),
+        }
+    }
+
+    /// The event of a dead letter, unless it cannot be published: then it is as if the broker refused it.
+    fn publish_again(&mut self, dead_letter: Id, message: &[u8]) {
+        match self.encode_again(message) {
+            Ok(message) => self.outbox.push_again(dead_letter, message),
+            Err(reason) => {
+                tracing::error!(broker = %self.broker, %dead_letter, reason, "its event cannot be published again");
+                self.republished.push_back((dead_letter, Some(reason)));
             }
         }
+    }
+
+    fn encode_again(&self, message: &[u8]) -> Result<Encoded, String> {
+        let envelope = RawEnvelope::from_json(message).map_err(|error| error.to_string())?;
+        let topic = self.routing.topic(&envelope.source);
+        let topic = topic.ok_or_else(|| format!("events of {} are not published at this broker", envelope.source))?;
+        Encoded::new(topic, &envelope, self.tracer.as_ref())
     }
 
     /// What the log has from [`RelayStep::Read`] on.
@@ -329,7 +345,7 @@ impl Relay {
                 self.segments.extend(segments.into_iter().map(Source::Log));
             }
             Err(error) => {
-                tracing::warn!(%error, segment = self.next, "the log cannot be read");
+                tracing::warn!(broker = %self.broker, %error, segment = self.next, "the log cannot be read");
                 self.fail(now);
             }
         }
@@ -374,22 +390,27 @@ impl Relay {
     }
 
     fn encode(&self, segment: &Source) -> (u64, Result<Vec<Encoded>, String>) {
-        let goes_out = |heard: bool, id: &Id| !heard && !self.aside.contains(id);
-        let encode = |envelope: &_| Encoded::new(&self.topic_prefix, envelope, self.tracer.as_ref());
+        // Where an event goes, if it goes out here at all.
+        let topic = |heard: bool, id: &Id, source: &str| {
+            if heard || self.aside.contains(id) { None } else { self.routing.topic(source) }
+        };
+        let encode = |topic: String, envelope: &RawEnvelope| Encoded::new(topic, envelope, self.tracer.as_ref());
         match segment {
             Source::Memory(segment) => {
-                let emitted = segment.events.iter().filter(|event| goes_out(event.heard, &event.envelope.id));
-                let encoded = emitted.map(|event: &Logged| {
-                    let raw = event.envelope.to_raw().map_err(|error| error.to_string())?;
-                    encode(&raw)
+                let encoded = segment.events.iter().filter_map(|Logged { envelope, heard, .. }| {
+                    let topic = topic(*heard, &envelope.id, &envelope.source)?;
+                    let raw = envelope.to_raw().map_err(|error| error.to_string());
+                    Some(raw.and_then(|raw| encode(topic, &raw)))
                 });
                 (segment.number, encoded.collect())
             }
             Source::Log(segment) => {
                 let events = segment.read(&self.store_name).map_err(|error| error.to_string());
                 let encoded = events.and_then(|events| {
-                    let emitted = events.iter().filter(|event| goes_out(event.heard, &event.envelope.id));
-                    emitted.map(|event| encode(&event.envelope)).collect()
+                    let encoded = events.iter().filter_map(|LogEvent { envelope, heard, .. }| {
+                        Some(encode(topic(*heard, &envelope.id, &envelope.source)?, envelope))
+                    });
+                    encoded.collect()
                 });
                 (segment.number, encoded)
             }
@@ -405,17 +426,10 @@ impl Relay {
     }
 }
 
-/// The mark in the store. Without it everything would be published again.
-fn saved_mark(reader: &dyn Reader) -> Result<u64, StoreError> {
-    let row = reader.load(RelayRow::TABLE, &[RelayRow::BROKER.as_key()])?.pop().flatten();
+/// The mark of this broker's relay in the store. Without it everything would be published again.
+fn saved_mark(reader: &dyn Reader, broker: &KeyText) -> Result<u64, StoreError> {
+    let row = reader.load(RelayRow::TABLE, &[broker.as_key()])?.pop().flatten();
     let row = row.map(|row| RelayRow::from_row(&row.values)).transpose();
-    let row = row.map_err(|error| StoreError::Corrupt(format!("the mark of the relay: {error}")))?;
+    let row = row.map_err(|error| StoreError::Corrupt(format!("the mark of the relay of {broker}: {error}")))?;
     Ok(row.map_or(0, |row| row.segment))
-}
-
-/// The topic of the events of one source, wherever they are published or subscribed to. What a bridge imports has topics
-/// of its own, `PREFIX.BRIDGE.ROLE`: the other stores of a split shop need it like everything else that is emitted, and
-/// who consumes it says so.
-pub(crate) fn topic(prefix: &str, source: &str) -> String {
-    format!("{prefix}.{source}")
 }

@@ -1,4 +1,4 @@
-//! The engine with threads: one runs the batch loop, one writes, one relays, one a subscription, some do jobs.
+//! The engine with threads: one runs the batch loop, one writes, two a broker relay and receive, some do jobs.
 
 mod broker;
 mod relay;
@@ -6,22 +6,26 @@ mod run;
 mod subscriber;
 mod workers;
 
-use std::sync::{
-    Arc, Mutex, PoisonError, RwLock,
-    atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
-    mpsc,
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError, RwLock,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+        mpsc,
+    },
+    time::Duration,
 };
 
-use tradewind_events::Envelope;
+use tradewind_events::{Envelope, KeyText};
 
 use crate::{
-    Admission, CommandMessage, Core, Limits, Logged, Message, Problem, RefusedEvent, Setup, Tracer,
+    BrokerLimits, CommandMessage, Core, Limits, Logged, Message, Problem, RefusedEvent, Routing, Setup, Tracer,
+    core::BROKER,
     operator::UNAVAILABLE,
     ports::{Broker, Reader, StoreError, Writer},
     time::{EngineTime, JUMPED},
 };
 
-use broker::BrokerThreads;
+use broker::{BrokerThreads, SharedBroker};
 pub use workers::Worker;
 use workers::WorkersEnded;
 
@@ -30,19 +34,24 @@ pub struct Parts {
     pub writer: Box<dyn Writer>,
     /// Who does the jobs of each kind.
     pub workers: Vec<Arc<dyn Worker>>,
-    /// Other stores are reached through it; none when every service lives in this one.
-    pub broker: Option<BrokerParts>,
+    /// Other stores are reached through these, at most [`crate::BROKERS_MAX`]; none when every service lives in this one.
+    /// Each gets the events that its routing names, and what each delivers has its effect once: an event that two of them
+    /// deliver is received from the first. Between two brokers there is no order.
+    pub brokers: Vec<BrokerParts>,
 }
 
-/// How events go to other stores and come from them.
+/// How events go to other stores through one broker, and come from them.
 pub struct BrokerParts {
+    /// Its name in the store, in figures and for operators: the mark of its relay and the consumer of its subscription have
+    /// it, so it must not change. A broker under a new name gets the whole log. As [`Core::with_brokers`] takes it.
+    pub name: KeyText,
     pub broker: Box<dyn Broker>,
-    /// Topics are `PREFIX.SOURCE`.
-    pub topic_prefix: String,
+    /// Which topics it has for what.
+    pub routing: Routing,
     /// The consumer group: the same for every process that may own this store.
     pub group: String,
-    /// The sources of other stores whose events are heard here: services, and each `BRIDGE.ROLE` of bridges.
-    pub hear: Vec<String>,
+    /// None: those of the engine.
+    pub limits: Option<BrokerLimits>,
 }
 
 /// A running engine. Clones reach the same one.
@@ -60,14 +69,29 @@ pub struct Status {
     pub parked: usize,
     /// The last segment that is durable.
     pub segment: u64,
-    /// The last segment that the broker has acknowledged; equal to `segment` where there is no broker.
+    /// The last segment that every broker has acknowledged, as far as it is published there; equal to `segment` where there
+    /// is no broker.
     pub published_segment: u64,
     /// Why deadlines are held, if they are.
     pub deadlines_held: Option<&'static str>,
-    /// An event that the broker refuses, and that holds up all that is published after it.
-    pub refused: Option<RefusedEvent>,
+    /// In the order in which they are configured.
+    pub brokers: Vec<BrokerStatus>,
     /// Why the engine has stopped, if it has.
     pub stopped: Option<String>,
+}
+
+/// How an engine is doing with one broker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BrokerStatus {
+    pub name: KeyText,
+    /// The last segment that it has acknowledged, as far as it is published there.
+    pub published_segment: u64,
+    /// An event that it refuses, and that holds up all that is published there after it.
+    pub refused: Option<RefusedEvent>,
+    /// Something is subscribed to.
+    pub receives: bool,
+    /// The subscription is paused: what comes stays at the broker.
+    pub paused: bool,
 }
 
 /// Hears the events of every commit.
@@ -91,12 +115,10 @@ struct Shared {
     waiting: Waiting,
     in_flight: AtomicUsize,
     parked: AtomicUsize,
-    admission: Mutex<Admission>,
     segment: AtomicU64,
-    published: AtomicU64,
-    relays: bool,
+    /// By their numbers.
+    brokers: Vec<SharedBroker>,
     held: Mutex<Option<&'static str>>,
-    refused: Mutex<Option<RefusedEvent>>,
     stopping: AtomicBool,
     stopped: Mutex<Option<String>>,
     threads: Mutex<Vec<std::thread::JoinHandle<()>>>,
@@ -122,17 +144,17 @@ enum Input {
     /// And when it was sent, while somebody traces; otherwise zero.
     Message(Message, u64),
     /// The writer has done with the oldest batch.
-    Wrote(Result<std::time::Duration, crate::ports::CommitError>),
-    /// The subscription of this number has connected.
+    Wrote(Result<Duration, crate::ports::CommitError>),
+    /// The subscription at the broker of this number has connected.
     FellBehind(usize),
     /// It has received all that was there when it connected.
     CaughtUp(usize),
-    /// The broker refuses this event, or none any more.
-    Refused(Option<RefusedEvent>),
+    /// The broker of this number refuses this event, or none any more.
+    Refused(usize, Option<RefusedEvent>),
     /// As [`crate::Subscriber::may_repeat`], whenever it changes; at first each may.
     MayRepeat(bool),
-    /// The relay has saved its mark, and publishes nothing more.
-    RelayEnded,
+    /// The relay of this broker has saved its mark, and publishes nothing more.
+    RelayEnded(usize),
     Wake,
     Stop,
 }
@@ -181,22 +203,23 @@ impl Handle {
     pub fn status(&self) -> Status {
         let shared = &self.0;
         let segment = shared.segment.load(Ordering::Acquire);
+        let brokers: Vec<BrokerStatus> = shared.brokers.iter().map(SharedBroker::status).collect();
         Status {
             waiting: shared.sent.count() + shared.waiting.count(),
             in_flight: shared.in_flight.load(Ordering::Acquire),
             parked: shared.parked.load(Ordering::Acquire),
             segment,
-            published_segment: if shared.relays { shared.published.load(Ordering::Acquire) } else { segment },
+            published_segment: brokers.iter().map(|broker| broker.published_segment).min().unwrap_or(segment),
             deadlines_held: shared.deadlines_held(),
-            refused: shared.refused.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            brokers,
             stopped: shared.stopped.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         }
     }
 
     /// Takes nothing more in, finishes what was accepted, and ends the threads; calls of workers that hang are waited
     /// for no longer than [`Limits::jobs_stop_wait`]. It publishes nothing more, but saves how far it has published, and
-    /// acknowledges what it has received and committed; a broker that does not answer is waited for no longer than
-    /// [`Limits::broker_stop_wait`], once for each. Returns why the engine had stopped by itself before, if it had.
+    /// acknowledges what it has received and committed; brokers that do not answer are waited for all at the same time, no
+    /// longer than the longest [`BrokerLimits::stop_wait`], once for each of the two. Returns why the engine had stopped by itself before, if it had.
     pub fn stop(&self) -> Option<String> {
         self.0.stopping.store(true, Ordering::Release);
         self.0.tell(Input::Stop);
@@ -208,13 +231,20 @@ impl Handle {
         }
         let brokers = self.0.broker_threads.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(brokers) = brokers {
-            brokers.wait(self.0.limits.broker_stop_wait);
+            brokers.wait(self.0.brokers_stop_wait());
         }
         let workers = self.0.workers_ended.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(workers) = workers {
             workers.wait(self.0.limits.jobs_stop_wait);
         }
         self.status().stopped
+    }
+}
+
+impl BrokerParts {
+    /// The only broker of a store, which is named `broker`, with the limits of the engine.
+    pub fn only(broker: impl Broker + 'static, routing: Routing, group: impl Into<String>) -> Self {
+        Self { name: BROKER, broker: Box::new(broker), routing, group: group.into(), limits: None }
     }
 }
 
@@ -229,9 +259,9 @@ impl Shared {
         self.parked.load(Ordering::Acquire) < self.limits.parked_max
     }
 
-    /// As [`Core::admission`].
-    fn admission(&self) -> Admission {
-        *self.admission.lock().unwrap_or_else(PoisonError::into_inner)
+    /// How long a stop waits for all brokers together.
+    fn brokers_stop_wait(&self) -> Duration {
+        self.brokers.iter().map(|broker| broker.limits.stop_wait).max().unwrap_or_default()
     }
 
     fn send(&self, message: Message) -> Result<(), Ended> {
@@ -258,7 +288,9 @@ impl Shared {
         self.waiting.own.store(core.waiting() - received - others, Ordering::Release);
         self.in_flight.store(core.in_flight(), Ordering::Release);
         self.parked.store(core.parked(), Ordering::Release);
-        *self.admission.lock().unwrap_or_else(PoisonError::into_inner) = core.admission();
+        for (number, broker) in self.brokers.iter().enumerate() {
+            broker.admit(core.admission(number), core.is_paused(number));
+        }
         *self.held.lock().unwrap_or_else(PoisonError::into_inner) = core.held();
     }
 

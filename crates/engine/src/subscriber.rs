@@ -6,10 +6,10 @@ mod brake;
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-use tradewind_events::{DecodeError, Envelope, Registry};
+use tradewind_events::{DecodeError, Envelope, KeyText, Registry};
 
 use crate::{
-    Backoff, Heard, Limits, Message, Observer, Receipt, Tracer, Undecodable, injected,
+    Backoff, BrokerLimits, Heard, Message, Observer, Receipt, Tracer, Undecodable, injected,
     ports::{BrokerError, Incoming, Position},
     trace,
 };
@@ -34,10 +34,11 @@ const RETRY: Backoff = Backoff { first: Duration::from_millis(100), most: Durati
 /// One subscription at a broker, seen from the engine. Polling and acknowledging take turns, whatever fails: polling is
 /// what connects again.
 pub struct Subscriber {
-    /// Its number, which its receipts carry.
+    /// The number of its broker, which its receipts carry.
     number: usize,
+    broker: KeyText,
     registry: Registry,
-    limits: Limits,
+    limits: BrokerLimits,
     observer: Arc<dyn Observer>,
     tracer: Option<Arc<dyn Tracer>>,
     /// Received, and not committed yet: messages and their bytes.
@@ -65,10 +66,12 @@ pub struct Subscriber {
 
 /// What a subscriber is made of.
 pub struct SubscriberSetup {
-    /// Its number among the subscriptions of the engine.
+    /// The number of its broker.
     pub number: usize,
+    /// The name of its broker: the consumer that it pauses when what comes cannot be decoded.
+    pub broker: KeyText,
     pub registry: Registry,
-    pub limits: Limits,
+    pub limits: BrokerLimits,
     pub observer: Arc<dyn Observer>,
 }
 
@@ -94,7 +97,7 @@ pub enum SubscriberStep {
 pub struct Admission {
     /// Messages may be polled.
     pub takes: bool,
-    /// How often the consumer `broker` was resumed since the start.
+    /// How often its consumer was resumed since the start.
     pub resumes: u64,
 }
 
@@ -132,6 +135,8 @@ impl Subscriber {
     pub fn new(setup: SubscriberSetup) -> Self {
         Self {
             number: setup.number,
+            brake: Brake::new(setup.broker.clone()),
+            broker: setup.broker,
             registry: setup.registry,
             limits: setup.limits,
             tracer: setup.observer.tracer(),
@@ -146,7 +151,6 @@ impl Subscriber {
             catching_up: CatchingUp::Polls,
             fell_behind: true,
             owed: 0,
-            brake: Brake::default(),
             held: VecDeque::new(),
             stop: Stop::No,
         }
@@ -268,7 +272,8 @@ impl Subscriber {
             }
             Err(error) => {
                 self.catching_up = CatchingUp::Polls;
-                tracing::warn!(%error, messages = self.committed.len(), "received events cannot be acknowledged");
+                let (broker, messages) = (&self.broker, self.committed.len());
+                tracing::warn!(%broker, %error, messages, "received events cannot be acknowledged");
                 self.observer.broker_failed(&error);
                 self.acknowledging.fail(now);
             }
@@ -329,7 +334,7 @@ impl Subscriber {
 
     /// The engine commits nothing more: it acknowledges what is committed, if the broker takes it in time, and leaves.
     pub fn leave(&mut self, now: Duration) {
-        let until = now + self.limits.broker_stop_wait;
+        let until = now + self.limits.stop_wait;
         if injected("stop-forgets-receipts") {
             self.committed.clear();
         }
@@ -352,7 +357,7 @@ impl Subscriber {
         if self.stop != Stop::No || self.brake.is_on() {
             return 0;
         }
-        let left = self.limits.received_max().saturating_sub(messages);
+        let left = self.limits.received_max.saturating_sub(messages);
         let bytes_left = self.limits.received_bytes_max.saturating_sub(bytes);
         left.min(bytes_left.div_ceil(self.message_bytes)).min(POLL_MAX)
     }
@@ -413,7 +418,7 @@ impl Subscriber {
     }
 
     fn fail_polling(&mut self, error: &BrokerError, now: Duration) {
-        tracing::warn!(%error, "the subscription failed");
+        tracing::warn!(broker = %self.broker, %error, "the subscription failed");
         self.observer.broker_failed(error);
         self.catching_up = CatchingUp::Polls;
         self.polling.fail(now);

@@ -145,7 +145,7 @@ pub enum ParkedReason {
 #[entity(owner = EngineOwned, table = "dead_letter", key = id)]
 pub struct DeadLetterRow {
     pub id: Id,
-    /// The service that failed; `broker` when nothing could be decoded.
+    /// The service that failed; the broker when what it delivered could not be decoded; `relay` when it refuses an event.
     pub consumer: KeyText,
     pub kind: DeadLetterKind,
     /// The event's name, the timer's, the job's.
@@ -171,6 +171,9 @@ pub struct DeadLetterRow {
     /// The event's source, under which it is counted; none in rows of earlier versions, and of what is no event that
     /// could be decoded.
     pub source: Option<KeyText>,
+    /// The broker that delivered what could not be decoded, or that refuses the event; none in rows of earlier versions,
+    /// where that is the broker `broker`, and of what failed in a service.
+    pub broker: Option<KeyText>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, TextEnum)]
@@ -198,7 +201,7 @@ pub enum DeadLetterState {
     Discarded,
 }
 
-/// A consumer (a service) that is or was paused.
+/// A consumer that is or was paused: a service, or the subscription at the broker of this name.
 #[derive(Debug, Clone, PartialEq, Eq, Entity)]
 #[entity(owner = EngineOwned, table = "consumer", key = name)]
 pub struct ConsumerRow {
@@ -220,10 +223,14 @@ pub struct CounterRow {
     pub discarded: u64,
 }
 
-/// How far the relay has published: the broker has acknowledged everything up to this address.
+/// How far the relay of a broker has published: the broker has acknowledged everything up to this segment. Without a row
+/// that is nothing, so a broker that is new gets the whole log, from segment 1, as far as it routes it. The row of a broker
+/// that is configured no more stays: when it comes back its relay goes on where it was, and nothing is lost meanwhile,
+/// because the log keeps every segment.
 #[derive(Debug, Clone, PartialEq, Eq, Entity)]
 #[entity(owner = EngineOwned, table = "relay", key = name)]
 pub struct RelayRow {
+    /// The broker's.
     pub name: KeyText,
     pub segment: u64,
 }
@@ -266,11 +273,6 @@ impl TimerRow {
     pub fn key_of(service: &KeyText, name: &KeyText, key: &Id) -> Key {
         (service, name, key).as_key()
     }
-}
-
-impl RelayRow {
-    /// The name of the one relay that there is.
-    pub const BROKER: KeyText = KeyText::literal("broker");
 }
 
 impl ImportedSubjectRow {

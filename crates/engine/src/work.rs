@@ -67,11 +67,12 @@ pub enum Message {
     Tried(TriedJob),
     /// A parked message may be retried: the id of its row.
     Unpark(Id),
-    /// The relay has got the broker's acknowledgement for everything up to this segment.
+    /// The relay of this broker has got its acknowledgement for everything up to this segment.
     Published {
+        broker: usize,
         segment: u64,
     },
-    /// The broker has acknowledged the event of this dead letter of the relay, or has refused it once more.
+    /// The broker that refused the event of this dead letter has acknowledged it, or has refused it once more.
     Republished {
         dead_letter: Id,
         refused: Option<String>,
@@ -81,7 +82,7 @@ pub enum Message {
 }
 
 impl Message {
-    /// The number of the subscription that has received it, if one has to know when it is committed.
+    /// The number of the broker whose subscription has received it, if one has to know when it is committed.
     pub(crate) fn subscription(&self) -> Option<usize> {
         match self {
             Self::Heard(heard) => heard.receipt.as_ref().map(|receipt| receipt.subscription),
@@ -116,7 +117,7 @@ pub(crate) enum Target {
 pub struct Undecodable {
     pub incoming: Incoming,
     pub reason: String,
-    /// The number of the subscription that received it.
+    /// The number of the broker whose subscription received it.
     pub subscription: usize,
 }
 
@@ -137,6 +138,7 @@ pub struct Heard {
 /// Which message of which subscription.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receipt {
+    /// The number of its broker.
     pub subscription: usize,
     pub position: Position,
     /// Of its body.

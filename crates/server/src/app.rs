@@ -86,7 +86,7 @@ pub struct Part {
     /// The services that live here.
     pub services: Vec<&'static str>,
     /// How the others are reached; none when all of them live here.
-    pub broker: Option<BrokerParts>,
+    pub brokers: Vec<BrokerParts>,
     /// Where identity lives, if not here: its door has the public keys of access tokens.
     pub identity: Option<ShopUrl>,
 }
@@ -128,7 +128,7 @@ impl Default for Options {
 /// The whole shop.
 impl Default for Part {
     fn default() -> Self {
-        Self { services: services::NAMES.to_vec(), broker: None, identity: None }
+        Self { services: services::NAMES.to_vec(), brokers: Vec::new(), identity: None }
     }
 }
 
@@ -172,9 +172,9 @@ impl App {
             ids: Box::new(UuidV7::default()),
             limits: Limits { cache_forgets, ..services::limits(&config) },
             observer: Arc::clone(&metrics) as _,
-            log_heard: part.broker.is_some() && part.holds("query"),
+            log_heard: !part.brokers.is_empty() && part.holds("query"),
         };
-        let engine = Handle::start(setup, EngineParts { writer, workers, broker: part.broker.take() })?;
+        let engine = Handle::start(setup, EngineParts { writer, workers, brokers: std::mem::take(&mut part.brokers) })?;
         let tasks = Tasks::default();
         let shop = assemble(config, Started { engine, name, metrics, traces }, &part, &tasks)?;
         let doors = Doors { listener, probe_listener: probe_listener.map(|(listener, _)| listener), tls };

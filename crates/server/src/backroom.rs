@@ -44,7 +44,7 @@ impl Backroom {
             observer: Arc::new(()),
             log_heard: false,
         };
-        let engine = Handle::start(setup, Parts { writer, workers: Vec::new(), broker: None })?;
+        let engine = Handle::start(setup, Parts { writer, workers: Vec::new(), brokers: Vec::new() })?;
         Ok(Self { engine, ids: Mutex::default() })
     }
 

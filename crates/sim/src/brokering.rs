@@ -30,14 +30,14 @@ impl World {
         let node = &mut self.nodes[nth];
         let Some(engine) = &mut node.engine else { return };
         engine.relay.take(&mut engine.buffer);
-        engine.core.relay_refused(engine.relay.refused().cloned());
+        engine.core.relay_refused(0, engine.relay.refused().cloned());
         match engine.relay.next(now) {
             RelayStep::Publish => self.publish(nth),
             RelayStep::Read { from, segments_max } => {
                 engine.relay.read(node.store.segments(from, segments_max), now);
             }
             RelayStep::SaveMark { segment } => {
-                engine.core.accept(Message::Published { segment });
+                engine.core.accept(Message::Published { broker: 0, segment });
                 engine.saved_mark = segment;
                 let behind: Vec<Address> =
                     node.unpublished.range(..=Address { segment, index: u32::MAX }).copied().collect();
@@ -143,7 +143,7 @@ impl World {
     fn subscriber_steps(&mut self, nth: usize) {
         let now = self.elapsed();
         let Some(engine) = &mut self.nodes[nth].engine else { return };
-        match engine.subscriber.next(now, engine.core.admission()) {
+        match engine.subscriber.next(now, engine.core.admission(0)) {
             SubscriberStep::Acknowledge => self.acknowledge(nth),
             SubscriberStep::Release => self.release(nth),
             SubscriberStep::Poll { max, .. } => self.poll(nth, max),

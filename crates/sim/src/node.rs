@@ -4,13 +4,13 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use tradewind_engine::{
-    Address, AnyService, Core, EngineTime, Entity, Gate, Relay, RelayBuffer, RelaySetup, Retention, Sealed, Setup,
-    Subscriber, SubscriberSetup,
-    operator::RELAY_CONSUMER,
+    Address, AnyService, Core, EngineTime, Entity, Gate, Relay, RelayBuffer, RelaySetup, Retention, Routing, Sealed,
+    Setup, Subscriber, SubscriberSetup,
+    operator::{BROKER_CONSUMER, RELAY_CONSUMER},
     ports::{CommitError, Position, Reader, StoreError},
     tables::DeadLetterRow,
 };
-use tradewind_events::{Key, Registry, Timestamp};
+use tradewind_events::{Key, KeyText, Registry, Timestamp};
 use tradewind_memory::{CountedIds, ManualClock, MemoryStore};
 
 use crate::{
@@ -23,6 +23,9 @@ use crate::{
     trace::Trace,
     writing::FaultyWriter,
 };
+
+/// The broker between the stores.
+const BROKER: KeyText = KeyText::literal(BROKER_CONSUMER);
 
 /// A store with the process that owns it.
 pub struct Node {
@@ -146,15 +149,17 @@ impl Node {
         }
         let relay = RelaySetup {
             store_name: Arc::clone(&self.name),
-            topic_prefix: "sim".to_owned(),
-            limits: with.shop.limits.clone(),
+            broker: BROKER,
+            routing: Routing::by_source("sim"),
+            limits: (&with.shop.limits).into(),
             observer: Arc::new(()),
         };
         let relay = Relay::new(relay, &self.store)?;
         let subscriber = Subscriber::new(SubscriberSetup {
             number: 0,
+            broker: BROKER,
             registry: with.registry.clone(),
-            limits: with.shop.limits.clone(),
+            limits: (&with.shop.limits).into(),
             observer: Arc::new(()),
         });
         let mut retention = Retention::new(Arc::new(self.store.clone()), &with.shop.limits);

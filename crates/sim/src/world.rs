@@ -326,7 +326,7 @@ impl World {
     /// When the subscriber acknowledges, or polls what is there: it need not poll in vain.
     fn subscribes_at(&self, nth: usize, engine: &Engine) -> Timestamp {
         let subscriber = &engine.subscriber;
-        let (work_at, admission) = (self.time_of(subscriber.has_work_at()), engine.core.admission());
+        let (work_at, admission) = (self.time_of(subscriber.has_work_at()), engine.core.admission(0));
         if subscriber.releases(admission) {
             return Timestamp::default();
         }

@@ -7,7 +7,7 @@ use std::{
 
 use tradewind_engine::{
     Answered, AnyService, BrokerParts, Command, CommandMessage, Context, EngineTime, Entity, Handle, Limits, Parts,
-    Problem, Setup, StoredAnswer, Worker, ports::Reader,
+    Problem, Routing, Setup, Status, StoredAnswer, Worker, ports::Reader,
 };
 use tradewind_events::{AsKey, Registry, id};
 
@@ -26,9 +26,12 @@ pub struct Plan {
     pub registry: Registry,
     pub limits: Limits,
     pub workers: Vec<Arc<dyn Worker>>,
+    /// The broker `broker`.
     pub broker: Option<MemoryBroker>,
-    /// Services of other stores.
+    /// Services of other stores that are heard there.
     pub hear: Vec<String>,
+    /// Further brokers.
+    pub others: Vec<BrokerParts>,
 }
 
 /// An engine with threads.
@@ -50,6 +53,7 @@ impl Plan {
             workers: Vec::new(),
             broker: None,
             hear: Vec::new(),
+            others: Vec::new(),
         }
     }
 
@@ -68,13 +72,10 @@ impl Plan {
             observer: Arc::new(()),
             log_heard: true,
         };
-        let broker = self.broker.map(|broker| BrokerParts {
-            broker: Box::new(broker),
-            topic_prefix: "test".to_owned(),
-            group: self.name.clone(),
-            hear: self.hear,
-        });
-        let parts = Parts { writer: Box::new(writer), workers: self.workers, broker };
+        let routing = Routing::by_source("test").hear(self.hear);
+        let first = self.broker.map(|broker| BrokerParts::only(broker, routing, &*self.name));
+        let brokers = first.into_iter().chain(self.others).collect();
+        let parts = Parts { writer: Box::new(writer), workers: self.workers, brokers };
         let handle = Handle::start(setup, parts).expect("an engine over a store in memory starts");
         let progress = Arc::new((Mutex::new(0), Condvar::new()));
         let told = Arc::clone(&progress);
@@ -149,6 +150,18 @@ impl Running {
         let rows = self.store.load(E::TABLE, &[key.as_key()]).expect("the store in memory can be read");
         let row = rows.into_iter().next().flatten()?;
         Some(E::from_row(&row.values).expect("a row is read as it was written"))
+    }
+
+    /// Waits until the engine is doing as it should: looks again and again.
+    pub fn wait_for_status(&self, fits: impl Fn(&Status) -> bool) -> Status {
+        for _ in 0..PATIENCE.as_millis() {
+            let status = self.handle.status();
+            if fits(&status) {
+                return status;
+            }
+            drop(self.progress.1.wait_timeout(self.commits(), Duration::from_millis(1)));
+        }
+        panic!("{:?} is not what it should be", self.handle.status())
     }
 
     pub fn handle(&self) -> &Handle {

@@ -344,7 +344,7 @@ impl Core {
         self.jobs.reset();
         self.dead_letters.reset();
         self.batches.next_segment = self.reader.last_segment()? + 1;
-        self.subscriptions.reset(&*self.reader)?;
+        self.brokers.read(&*self.reader)?;
         let names = self.executor.services().iter().map(|service| service.name);
         self.parking = Parking::read(names, &*self.reader, &mut self.intake)?;
         Ok(())

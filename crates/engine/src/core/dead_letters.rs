@@ -139,12 +139,12 @@ impl DeadLetters {
 }
 
 /// The engine itself pauses a consumer.
-pub(crate) fn pause_by_engine(consumer: &'static str, reason: Arc<str>) -> Message {
+pub(crate) fn pause_by_engine(consumer: &str, reason: Arc<str>) -> Message {
     act(Action::Pause { consumer: tradewind_events::id(consumer), reason })
 }
 
 /// The engine itself resumes a consumer.
-pub(super) fn resume_by_engine(consumer: &'static str) -> Message {
+pub(super) fn resume_by_engine(consumer: &str) -> Message {
     act(Action::Resume { consumer: tradewind_events::id(consumer) })
 }
 

@@ -26,16 +26,16 @@ use tradewind_events::{AsKey, Key, KeyText, Timestamp};
 use super::{
     Parking,
     batch::{Forming, HandledFigures},
+    brokers::Brokers,
     commit::PendingRow,
     panic_text,
-    routing::Routing,
+    services::Services,
     task::{Backlog, Delivery, Emitter, Lane, Merged, Success, Task, TaskKind},
 };
 use crate::{
-    AnyService, Cause, Handled, Limits, Observer, RefusedEvent, RowRef, Stop, Table,
+    AnyService, Cause, Handled, Limits, Observer, RowRef, Stop, Table,
     cache::Slot,
     injected,
-    operator::BROKER_CONSUMER,
     ports::{Ids, Reader},
     reruns::Missing,
     tables::CounterRow,
@@ -46,7 +46,7 @@ use crate::{
 
 pub(super) struct Executor {
     work: UnitOfWork,
-    routing: Routing,
+    services: Services,
     reader: Arc<dyn Reader>,
     observer: Arc<dyn Observer>,
     limits: Limits,
@@ -58,8 +58,7 @@ pub(super) struct Executor {
 /// What a message may depend on beside the rows of the unit of work.
 pub(super) struct Surroundings<'a> {
     pub parking: &'a Parking,
-    /// What the broker refuses.
-    pub refused: Option<&'a RefusedEvent>,
+    pub brokers: &'a Brokers,
 }
 
 /// What has come of a run.
@@ -74,7 +73,7 @@ pub(super) enum Attempt {
 
 impl Executor {
     pub fn new(
-        routing: Routing,
+        services: Services,
         reader: Arc<dyn Reader>,
         observer: Arc<dyn Observer>,
         ids: Box<dyn Ids>,
@@ -82,7 +81,7 @@ impl Executor {
     ) -> Self {
         Self {
             work: UnitOfWork::new(limits, ids),
-            routing,
+            services,
             reader,
             tracing: observer.tracer().map(|tracer| Tracing { tracer, running: None }),
             observer,
@@ -92,7 +91,7 @@ impl Executor {
     }
 
     pub fn services(&self) -> &[AnyService] {
-        self.routing.services()
+        self.services.all()
     }
 
     /// Opens a batch. Its time does not go back.
@@ -142,7 +141,7 @@ impl Executor {
             let message = &forming.items[task.item].message;
             match &task.failure {
                 None => self.attempt(message, task, around),
-                Some(failure) => self.record(message, &task.kind, failure, forming.next_address()),
+                Some(failure) => self.record(message, &task.kind, failure, forming.next_address(), around),
             }
         });
         catch_unwind(attempt).unwrap_or_else(|panic| Err(Stop::Broken(format!("panic: {}", panic_text(&*panic)))))
@@ -165,7 +164,7 @@ impl Executor {
     fn merge(&mut self, parking: &Parking) -> Result<Merged, Stop> {
         let rows = if parking.waits_for_rows() { self.work.written() } else { Vec::new() };
         let none = BTreeSet::new();
-        let sources = self.emitter.as_ref().map_or(&none, |emitter| &self.routing.service(emitter.service).sources);
+        let sources = self.emitter.as_ref().map_or(&none, |emitter| &self.services.get(emitter.service).sources);
         let emitted = self.work.merge(sources)?;
         Ok(Merged { emitted, rows })
     }
@@ -173,9 +172,7 @@ impl Executor {
     /// Keeps a figure until the batch is durable: one that is rejected runs its handlers again.
     pub fn observe(&self, forming: &mut Forming, task: &Task, took: Duration, how: Handled) {
         let (service, message) = match &task.kind {
-            TaskKind::Deliver(delivery) => {
-                (self.routing.service(delivery.service).name, delivery.envelope.event.name())
-            }
+            TaskKind::Deliver(delivery) => (self.services.get(delivery.service).name, delivery.envelope.event.name()),
             TaskKind::Root => match &forming.items[task.item].message {
                 Message::Command(CommandMessage { target: Target::Service { service, name, .. }, .. }) => {
                     (*service, *name)
@@ -195,7 +192,7 @@ impl Executor {
             TaskKind::Root => match &forming.items[task.item].message {
                 Message::Command(CommandMessage {
                     target: Target::Service { service, key: Some(key), .. }, ..
-                }) => Some(Lane::Consumer(self.routing.number(service)?, key.clone())),
+                }) => Some(Lane::Consumer(self.services.number(service)?, key.clone())),
                 Message::Heard(heard) => Some(Lane::Received(heard.envelope.key.clone())),
                 Message::Unpark(_) => Some(Lane::Parked),
                 _ => None,
@@ -207,7 +204,7 @@ impl Executor {
     fn emit_for(&mut self, service: usize, cause: &Cause) {
         self.emitter = Some(Emitter {
             service,
-            source: self.routing.name(service).clone(),
+            source: self.services.name(service).clone(),
             correlation_id: cause.correlation_id.clone(),
             causation_id: cause.id.clone(),
             traceparent: cause.traceparent.clone(),
@@ -216,7 +213,7 @@ impl Executor {
 
     /// Counts for the books of what went between two stores; nothing is kept for what stays in one.
     fn count(&mut self, delivery: &Delivery, change: impl FnOnce(&mut CounterRow)) -> Result<(), Stop> {
-        self.count_of(&self.routing.name(delivery.service).clone(), delivery.source(), change)
+        self.count_of(&self.services.name(delivery.service).clone(), delivery.source(), change)
     }
 
     fn count_of(
@@ -225,7 +222,7 @@ impl Executor {
         source: &KeyText,
         change: impl FnOnce(&mut CounterRow),
     ) -> Result<(), Stop> {
-        if self.routing.serves(source) {
+        if self.services.serves(source) {
             return Ok(());
         }
         let counter = self.work.get::<CounterRow>((consumer, source).as_key())?;
@@ -276,12 +273,5 @@ impl Executor {
     pub fn forget_for_a_test(&mut self, backlogs: [&Backlog; 2]) {
         let awaited: FxHashSet<&RowRef> = backlogs.into_iter().flat_map(Backlog::rows).collect();
         self.work.cache.forget(|row| awaited.contains(row));
-    }
-}
-
-impl Surroundings<'_> {
-    /// The name of a consumer that can be paused and resumed.
-    fn consumer(&self, name: &str) -> Option<&'static str> {
-        if name == BROKER_CONSUMER { Some(BROKER_CONSUMER) } else { self.parking.consumer(name) }
     }
 }

@@ -46,7 +46,9 @@ impl Parking {
         intake: &mut Intake,
     ) -> Result<Self, StoreError> {
         let mut parking = Self::default();
-        for (name, row) in read_consumers(names, reader)? {
+        let names: Vec<&'static str> = names.collect();
+        let keys: Vec<KeyText> = names.iter().map(|name| KeyText::literal(name)).collect();
+        for (name, row) in names.into_iter().zip(read_consumers(&keys, reader)?) {
             let paused = row.is_some_and(|row| row.paused);
             parking.consumers.insert(name, if paused { ConsumerState::Paused } else { ConsumerState::Running });
         }
@@ -129,17 +131,12 @@ fn key_of(row: &StoredRow) -> Result<Key, StoreError> {
 }
 
 /// The rows of these consumers. A consumer without one runs.
-pub(super) fn read_consumers(
-    names: impl Iterator<Item = &'static str>,
-    reader: &dyn Reader,
-) -> Result<Vec<(&'static str, Option<ConsumerRow>)>, StoreError> {
-    let names: Vec<&'static str> = names.collect();
-    let keys: Vec<Key> = names.iter().map(|name| KeyText::literal(name).as_key()).collect();
+pub(super) fn read_consumers(names: &[KeyText], reader: &dyn Reader) -> Result<Vec<Option<ConsumerRow>>, StoreError> {
+    let keys: Vec<Key> = names.iter().map(AsKey::as_key).collect();
     let rows = reader.load(ConsumerRow::TABLE, &keys)?;
-    let read = |(name, row): (&'static str, Option<StoredRow>)| {
+    let read = |(name, row): (&KeyText, Option<StoredRow>)| {
         let row = row.map(|row| ConsumerRow::from_row(&row.values)).transpose();
-        let unreadable = |error| StoreError::Corrupt(format!("consumer {name} cannot be read: {error}"));
-        Ok((name, row.map_err(unreadable)?))
+        row.map_err(|error| StoreError::Corrupt(format!("consumer {name} cannot be read: {error}")))
     };
-    names.into_iter().zip(rows).map(read).collect()
+    names.iter().zip(rows).map(read).collect()
 }

@@ -213,6 +213,11 @@ pub(super) enum Note {
     Resumed {
         consumer: &'static str,
     },
+    /// The subscription at a broker is paused, or goes on.
+    Subscription {
+        broker: usize,
+        paused: bool,
+    },
     /// A job's try has ended: it may be tried again.
     Tried(Id),
     /// A timer was moved since it was found to be due.

@@ -1,17 +1,75 @@
-//! The threads that call a broker. A call may hang, so a stop waits for them no longer than it has to.
+//! What the threads share of a broker, and the threads that call it. A call may hang, so a stop waits for them no longer
+//! than it has to.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
         mpsc::{self, RecvTimeoutError},
     },
     thread,
     time::Duration,
 };
 
-use super::{Input, Shared};
-use crate::core::panic_text;
+use tradewind_events::KeyText;
+
+use super::{BrokerStatus, Input, Shared};
+use crate::{Admission, BrokerLimits, RefusedEvent, core::panic_text};
+
+/// What the threads share of one broker.
+pub(super) struct SharedBroker {
+    pub name: KeyText,
+    pub limits: BrokerLimits,
+    receives: bool,
+    published: AtomicU64,
+    refused: Mutex<Option<RefusedEvent>>,
+    admission: Mutex<Admission>,
+    paused: AtomicBool,
+}
+
+impl SharedBroker {
+    /// With what its relay has published. Nothing is received before [`Self::admit`].
+    pub fn new(name: KeyText, limits: BrokerLimits, receives: bool, published: u64) -> Self {
+        Self {
+            name,
+            limits,
+            receives,
+            published: AtomicU64::new(published),
+            refused: Mutex::default(),
+            admission: Mutex::new(Admission { takes: false, resumes: 0 }),
+            paused: AtomicBool::new(false),
+        }
+    }
+
+    pub fn status(&self) -> BrokerStatus {
+        BrokerStatus {
+            name: self.name.clone(),
+            published_segment: self.published.load(Ordering::Acquire),
+            refused: self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            receives: self.receives,
+            paused: self.paused.load(Ordering::Acquire),
+        }
+    }
+
+    /// As [`crate::Core::admission`].
+    pub fn admission(&self) -> Admission {
+        *self.admission.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn admit(&self, admission: Admission, paused: bool) {
+        *self.admission.lock().unwrap_or_else(PoisonError::into_inner) = admission;
+        self.paused.store(paused, Ordering::Release);
+    }
+
+    pub fn published(&self, segment: u64) {
+        self.published.store(segment, Ordering::Release);
+    }
+
+    pub fn refuses(&self, event: Option<&RefusedEvent>) {
+        *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = event.cloned();
+    }
+}
 
 /// Each thread holds a clone of `running` until it has ended.
 pub(super) struct BrokerThreads {
@@ -26,11 +84,18 @@ impl BrokerThreads {
     }
 
     /// The engine does not go on without a thread that has panicked: what it publishes or receives would wait for ever.
-    pub fn spawn(&mut self, shared: &Arc<Shared>, name: &'static str, run: impl FnOnce() + Send + 'static) {
+    pub fn spawn(
+        &mut self,
+        shared: &Arc<Shared>,
+        name: &'static str,
+        broker: usize,
+        run: impl FnOnce() + Send + 'static,
+    ) {
         let (running, here) = (self.running.clone(), Arc::clone(shared));
         let thread = thread::Builder::new().name(name.to_owned()).spawn(move || {
             if let Err(panic) = catch_unwind(AssertUnwindSafe(run)) {
-                here.fail(format!("the {name} thread has panicked: {}", panic_text(&*panic)));
+                let broker = &here.brokers[broker].name;
+                here.fail(format!("the {name} of {broker} has panicked: {}", panic_text(&*panic)));
                 here.tell(Input::Stop);
             }
             drop(running);
@@ -44,7 +109,7 @@ impl BrokerThreads {
     pub fn wait(self, at_most: Duration) {
         drop(self.running);
         if self.ended.recv_timeout(at_most) == Err(RecvTimeoutError::Timeout) {
-            tracing::warn!("the broker does not answer: what it has not acknowledged comes again after the next start");
+            tracing::warn!("a broker does not answer: what it has not acknowledged comes again after the next start");
         }
     }
 }

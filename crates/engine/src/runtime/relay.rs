@@ -1,6 +1,6 @@
-//! The thread of the relay: does what [`Relay`] says, with a broker and the log.
+//! The threads of the relays: each does what its [`Relay`] says, with its broker and the log.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 
 use super::{BrokerThreads, Input, Shared};
 use crate::{
@@ -9,46 +9,87 @@ use crate::{
     ports::{Broker, StoreError},
 };
 
-/// The side of the loop. When it is dropped the relay ends.
-pub(super) struct RelayThread {
+/// The side of the loop, by the numbers of the brokers: none of a relay that has ended.
+pub(super) struct Relays(Vec<Option<RelayThread>>);
+
+impl Relays {
+    pub fn start(
+        shared: &Arc<Shared>,
+        relays: Vec<(Relay, Box<dyn Broker>)>,
+        threads: &mut BrokerThreads,
+    ) -> Result<Self, StoreError> {
+        let numbered = relays.into_iter().enumerate();
+        let start = |(broker, relay)| RelayThread::start(shared, broker, relay, threads).map(Some);
+        Ok(Self(numbered.map(start).collect::<Result<_, _>>()?))
+    }
+
+    /// A segment is durable.
+    pub fn committed(&self, segment: u64, events: &Arc<[Logged]>) {
+        for relay in self.0.iter().flatten() {
+            lock(&relay.buffer).push(segment, events);
+            relay.wake();
+        }
+    }
+
+    /// An operator has decided about events. A relay that has ended reads it from the store after the next start.
+    pub fn order(&self, orders: Vec<RelayOrder>) {
+        for order in orders {
+            if let Some(relay) = self.0.get(order.broker()).and_then(Option::as_ref) {
+                lock(&relay.buffer).order(vec![order]);
+                relay.wake();
+            }
+        }
+    }
+
+    /// They look whether the engine stops.
+    pub fn wake(&self) {
+        self.0.iter().flatten().for_each(RelayThread::wake);
+    }
+
+    /// The relay of this broker has ended.
+    pub fn ended(&mut self, broker: usize) {
+        if let Some(relay) = self.0.get_mut(broker) {
+            *relay = None;
+        }
+    }
+
+    /// The numbers of the brokers whose relays have not ended.
+    pub fn running(&self) -> impl Iterator<Item = usize> {
+        self.0.iter().enumerate().filter_map(|(broker, relay)| relay.is_some().then_some(broker))
+    }
+
+    /// All end, as soon as their brokers answer.
+    pub fn leave(&mut self) {
+        self.0.clear();
+    }
+}
+
+/// One of them. When it is dropped the relay ends.
+struct RelayThread {
     buffer: Arc<Mutex<RelayBuffer>>,
     wake: mpsc::SyncSender<()>,
 }
 
 impl RelayThread {
-    pub fn start(
+    fn start(
         shared: &Arc<Shared>,
-        mut relay: Relay,
-        mut broker: Box<dyn Broker>,
+        number: usize,
+        (mut relay, mut broker): (Relay, Box<dyn Broker>),
         threads: &mut BrokerThreads,
     ) -> Result<Self, StoreError> {
-        let buffer = RelayBuffer::new(shared.reader.last_segment()?, shared.limits.relay_bytes_max);
+        let buffer = RelayBuffer::new(shared.reader.last_segment()?, shared.brokers[number].limits.relay_bytes_max);
         let buffer = Arc::new(Mutex::new(buffer));
         let (wake, woken) = mpsc::sync_channel(1);
         let (here, taken) = (Arc::clone(shared), Arc::clone(&buffer));
-        threads.spawn(shared, "relay", move || {
-            publish(&here, &mut relay, &mut *broker, &taken, &woken);
-            here.tell(Input::RelayEnded);
+        threads.spawn(shared, "relay", number, move || {
+            publish(&here, number, &mut relay, &mut *broker, &taken, &woken);
+            here.tell(Input::RelayEnded(number));
         });
         Ok(Self { buffer, wake })
     }
 
-    /// A segment is durable.
-    pub fn committed(&self, segment: u64, events: &Arc<[Logged]>) {
-        lock(&self.buffer).push(segment, events);
-        self.wake();
-    }
-
-    /// An operator has decided about events.
-    pub fn order(&self, orders: Vec<RelayOrder>) {
-        if !orders.is_empty() {
-            lock(&self.buffer).order(orders);
-            self.wake();
-        }
-    }
-
     /// It looks whether the engine stops, or something is committed.
-    pub fn wake(&self) {
+    fn wake(&self) {
         // A full line means that it will look anyway.
         if let Err(mpsc::TrySendError::Disconnected(())) = self.wake.try_send(()) {
             tracing::debug!("the relay has ended");
@@ -62,12 +103,13 @@ fn lock(buffer: &Mutex<RelayBuffer>) -> MutexGuard<'_, RelayBuffer> {
 
 fn publish(
     shared: &Shared,
+    number: usize,
     relay: &mut Relay,
     broker: &mut dyn Broker,
     buffer: &Mutex<RelayBuffer>,
     woken: &mpsc::Receiver<()>,
 ) {
-    let (clock, mut told) = (Stopwatch::start(), None);
+    let (clock, mut told, status) = (Stopwatch::start(), None, &shared.brokers[number]);
     loop {
         if shared.is_stopping() {
             relay.stop();
@@ -75,20 +117,20 @@ fn publish(
         relay.take(&mut lock(buffer));
         if relay.refused() != told.as_ref() {
             told = relay.refused().cloned();
-            shared.tell(Input::Refused(told.clone()));
+            shared.tell(Input::Refused(number, told.clone()));
         }
         match relay.next(clock.read()) {
             RelayStep::Publish => {
                 let answer = broker.publish(relay.call());
                 relay.published(answer, clock.read());
-                shared.published.store(relay.mark(), Ordering::Release);
+                status.published(relay.mark());
             }
             RelayStep::Read { from, segments_max } => {
                 relay.read(shared.reader.segments(from, segments_max), clock.read());
             }
             RelayStep::SaveMark { segment } => {
-                shared.published.store(segment, Ordering::Release);
-                if shared.send(Message::Published { segment }).is_err() {
+                status.published(segment);
+                if shared.send(Message::Published { broker: number, segment }).is_err() {
                     return;
                 }
             }

@@ -12,14 +12,14 @@ use std::{
     time::Duration,
 };
 
-use tradewind_events::Registry;
+use tradewind_events::KeyText;
 
 use super::{
-    BrokerParts, BrokerThreads, Handle, Input, Parts, Shared, Waiting, relay::RelayThread, subscriber::Subscribers,
+    BrokerThreads, Handle, Input, Parts, Shared, SharedBroker, Waiting, relay::Relays, subscriber::Subscribers,
     workers::Workers,
 };
 use crate::{
-    BatchFigures, Committed, Core, Formed, Observer, Relay, RelaySetup, Retention, Sealed, Setup,
+    BatchFigures, BrokerLimits, Committed, Core, Formed, Observer, Relay, RelaySetup, Retention, Sealed, Setup,
     observe::Stopwatch,
     ports::{CommitError, StoreError, Writer},
     trace,
@@ -34,14 +34,28 @@ pub(super) fn start(setup: Setup, mut parts: Parts) -> Result<Handle, StoreError
     let (reader, clock, limits) = (Arc::clone(&setup.reader), setup.clock.clone(), setup.limits.clone());
     let (observer, registry) = (Arc::clone(&setup.observer), setup.registry.clone());
     let store_name = Arc::clone(&setup.store_name);
-    let mut core = Core::new(setup)?;
-    let relay = parts.broker.as_ref().map(|broker| RelaySetup {
-        store_name,
-        topic_prefix: broker.topic_prefix.clone(),
-        limits: limits.clone(),
-        observer: Arc::clone(&observer),
-    });
-    let relay = relay.map(|setup| Relay::new(setup, &*reader)).transpose()?;
+    let names: Vec<KeyText> = parts.brokers.iter().map(|broker| broker.name.clone()).collect();
+    let mut core = Core::with_brokers(setup, &names)?;
+    let (mut relays, mut brokers) = (Vec::new(), Vec::new());
+    for (number, broker) in parts.brokers.iter().enumerate() {
+        let limits = broker.limits.clone().unwrap_or_else(|| BrokerLimits::from(&limits));
+        let relay = Relay::new(
+            RelaySetup {
+                store_name: Arc::clone(&store_name),
+                broker: broker.name.clone(),
+                routing: broker.routing.clone(),
+                limits: limits.clone(),
+                observer: Arc::clone(&observer),
+            },
+            &*reader,
+        )?;
+        let receives = broker.routing.subscribes_to().is_ok_and(|topics| !topics.is_empty());
+        let name = broker.name.clone();
+        let shared = SharedBroker::new(name, limits, receives, relay.mark());
+        shared.admit(core.admission(number), core.is_paused(number));
+        brokers.push(shared);
+        relays.push(relay);
+    }
     let shared = Arc::new(Shared {
         input,
         segment: AtomicU64::new(reader.last_segment()?),
@@ -55,11 +69,8 @@ pub(super) fn start(setup: Setup, mut parts: Parts) -> Result<Handle, StoreError
         waiting: Waiting::default(),
         in_flight: AtomicUsize::new(0),
         parked: AtomicUsize::new(0),
-        admission: Mutex::new(core.admission()),
-        published: AtomicU64::new(relay.as_ref().map_or(0, Relay::mark)),
-        relays: relay.is_some(),
+        brokers,
         held: Mutex::default(),
-        refused: Mutex::default(),
         stopping: AtomicBool::new(false),
         stopped: Mutex::default(),
         threads: Mutex::default(),
@@ -69,16 +80,18 @@ pub(super) fn start(setup: Setup, mut parts: Parts) -> Result<Handle, StoreError
     wake_on_jump(&shared);
     let (workers, workers_ended) = Workers::start(&shared, std::mem::take(&mut parts.workers));
     *shared.workers_ended.lock().unwrap_or_else(PoisonError::into_inner) = Some(workers_ended);
-    let (relay, subscribers) = match (parts.broker.take(), relay) {
-        (Some(broker), Some(relay)) => start_broker_threads(&shared, broker, relay, &registry, &observer)?,
-        _ => (None, Subscribers::default()),
-    };
-    (0..subscribers.len()).for_each(|number| core.fell_behind(number));
+    let mut threads = BrokerThreads::new();
+    let subscribers = Subscribers::start(&shared, &parts.brokers, &registry, &observer, &mut threads)?;
+    let relays = relays.into_iter().zip(parts.brokers.into_iter().map(|parts| parts.broker)).collect();
+    let relays = Relays::start(&shared, relays, &mut threads)?;
+    *shared.broker_threads.lock().unwrap_or_else(PoisonError::into_inner) = Some(threads);
+    subscribers.numbers().for_each(|number| core.fell_behind(number));
+    let receiving = subscribers.numbers().count();
     let (to_writer, from_loop) = mpsc::channel();
     let writing = Arc::clone(&shared);
     spawn(&shared, "writer", move || write(&writing, parts.writer, &from_loop));
     let mut retention = Retention::new(Arc::clone(&shared.reader), &shared.limits);
-    retention.hold_inbox(subscribers.len() > 0);
+    retention.hold_inbox(receiving > 0);
     let mut engine = Loop {
         core,
         inbox,
@@ -86,9 +99,9 @@ pub(super) fn start(setup: Setup, mut parts: Parts) -> Result<Handle, StoreError
         writing: None,
         formed_in: Duration::ZERO,
         messages_max: if shared.reader.is_near() { NEAR_MESSAGES } else { usize::MAX },
-        may_repeat: subscribers.len(),
+        may_repeat: receiving,
         workers,
-        relay,
+        relays,
         leaving: None,
         subscribers,
         retention,
@@ -107,20 +120,6 @@ fn wake_on_jump(shared: &Arc<Shared>) {
             shared.tell(Input::Wake);
         }
     }));
-}
-
-fn start_broker_threads(
-    shared: &Arc<Shared>,
-    parts: BrokerParts,
-    relay: Relay,
-    registry: &Registry,
-    observer: &Arc<dyn Observer>,
-) -> Result<(Option<RelayThread>, Subscribers), StoreError> {
-    let mut threads = BrokerThreads::new();
-    let subscribers = Subscribers::start(shared, &parts, registry, observer, &mut threads)?;
-    let relay = RelayThread::start(shared, relay, parts.broker, &mut threads)?;
-    *shared.broker_threads.lock().unwrap_or_else(PoisonError::into_inner) = Some(threads);
-    Ok((Some(relay), subscribers))
 }
 
 /// A thread with a name that is joined when the engine stops.
@@ -163,9 +162,8 @@ struct Loop {
     /// Subscriptions that may receive what was committed before an outage.
     may_repeat: usize,
     workers: Workers,
-    /// None: there is no broker, or nothing more is published.
-    relay: Option<RelayThread>,
-    /// Runs while a stop waits for the relay.
+    relays: Relays,
+    /// Runs while a stop waits for the relays, all at the same time.
     leaving: Option<Stopwatch>,
     subscribers: Subscribers,
     retention: Retention,
@@ -188,7 +186,7 @@ impl Loop {
         // Nobody hears what is still in line: whoever asked is told by the reply that is dropped.
         self.shared.stopping.store(true, Ordering::Release);
         self.workers.end();
-        self.relay = None;
+        self.relays.leave();
         // Who listens most often holds the engine as well.
         self.shared.listeners.write().unwrap_or_else(PoisonError::into_inner).clear();
         self.shared.hooks.write().unwrap_or_else(PoisonError::into_inner).clear();
@@ -206,12 +204,12 @@ impl Loop {
             self.form()?;
             self.shared.publish_status(&self.core);
             let has_finished = stopping && self.core.waiting() == 0 && self.core.in_flight() == 0;
-            if has_finished && self.relay.is_none() {
+            if has_finished && self.relays.running().next().is_none() {
                 return Ok(());
             }
             self.workers.hand_out(&self.shared, self.core.take_jobs()?);
             let input = if has_finished {
-                self.wait_for_relay()
+                self.wait_for_relays()
             } else if self.core.waiting() > 0 && self.core.has_room() {
                 None
             } else {
@@ -241,13 +239,15 @@ impl Loop {
         }
     }
 
-    /// The next input while the relay finishes its call and saves its mark; it is given up in time.
-    fn wait_for_relay(&mut self) -> Option<Input> {
+    /// The next input while the relays finish their calls and save their marks; those that do not are given up in time.
+    fn wait_for_relays(&mut self) -> Option<Input> {
         let waited = self.leaving.get_or_insert_with(Stopwatch::start).read();
-        let input = self.inbox.recv_timeout(self.shared.limits.broker_stop_wait.saturating_sub(waited)).ok();
+        let input = self.inbox.recv_timeout(self.shared.brokers_stop_wait().saturating_sub(waited)).ok();
         if input.is_none() {
-            tracing::warn!("the broker does not answer: what it gets now is published again after the next start");
-            self.relay = None;
+            for broker in self.relays.running().map(|number| &self.shared.brokers[number].name) {
+                tracing::warn!(%broker, "the broker does not answer: what it gets now is published again after the next start");
+            }
+            self.relays.leave();
         }
         input
     }
@@ -290,22 +290,20 @@ impl Loop {
             }
             Input::FellBehind(subscription) => self.core.fell_behind(subscription),
             Input::CaughtUp(subscription) => self.core.caught_up(subscription),
-            Input::Refused(event) => {
-                self.shared.refused.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&event);
-                self.core.relay_refused(event);
+            Input::Refused(broker, event) => {
+                self.shared.brokers[broker].refuses(event.as_ref());
+                self.core.relay_refused(broker, event);
             }
             Input::MayRepeat(may_repeat) => {
                 self.may_repeat = if may_repeat { self.may_repeat + 1 } else { self.may_repeat.saturating_sub(1) };
                 self.retention.hold_inbox(self.may_repeat > 0);
             }
-            Input::RelayEnded => self.relay = None,
+            Input::RelayEnded(broker) => self.relays.ended(broker),
             Input::Wake => {}
             Input::Stop => {
                 self.core.stop_jobs();
                 self.subscribers.wake();
-                if let Some(relay) = &self.relay {
-                    relay.wake();
-                }
+                self.relays.wake();
                 return Ok(true);
             }
         }
@@ -364,13 +362,9 @@ impl Loop {
                 for listener in self.shared.listeners.read().unwrap_or_else(PoisonError::into_inner).iter() {
                     listener(&batch.events);
                 }
-                if let Some(relay) = &self.relay {
-                    relay.committed(batch.segment, &batch.events);
-                }
+                self.relays.committed(batch.segment, &batch.events);
             }
-            if let Some(relay) = &self.relay {
-                relay.order(std::mem::take(&mut batch.relay));
-            }
+            self.relays.order(std::mem::take(&mut batch.relay));
             self.subscribers.commit(std::mem::take(&mut batch.receipts));
         }
     }

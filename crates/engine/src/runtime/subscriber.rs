@@ -1,4 +1,4 @@
-//! The thread of a subscription: does what [`Subscriber`] says, with a broker.
+//! The threads of the subscriptions: each does what its [`Subscriber`] says, with its broker.
 
 use std::{
     sync::{Arc, mpsc},
@@ -11,45 +11,49 @@ use super::{BrokerParts, BrokerThreads, Input, Shared};
 use crate::{
     Message, Observer, Receipt, Subscriber, SubscriberSetup, SubscriberStep,
     observe::Stopwatch,
-    ports::{BrokerError, StoreError, Subscription},
-    relay::topic,
+    ports::{StoreError, Subscription},
 };
 
-/// The side of the loop: where receipts go. When it is dropped the subscriptions acknowledge what is committed, and leave.
-#[derive(Default)]
-pub(super) struct Subscribers(Vec<mpsc::Sender<Vec<Receipt>>>);
+/// The side of the loop: where receipts go, by the numbers of the brokers; nowhere for one that nothing is received from.
+/// When it is dropped the subscriptions acknowledge what is committed, and leave.
+pub(super) struct Subscribers(Vec<Option<mpsc::Sender<Vec<Receipt>>>>);
 
 impl Subscribers {
     pub fn start(
         shared: &Arc<Shared>,
-        parts: &BrokerParts,
+        parts: &[BrokerParts],
         registry: &Registry,
         observer: &Arc<dyn Observer>,
         threads: &mut BrokerThreads,
     ) -> Result<Self, StoreError> {
-        if parts.hear.is_empty() {
-            return Ok(Self::default());
+        // All of them before the first thread: a start that is refused leaves none behind.
+        let subscriptions = parts.iter().map(|parts| subscribe(shared, parts)).collect::<Result<Vec<_>, _>>()?;
+        let mut lines = Vec::with_capacity(subscriptions.len());
+        for (number, subscription) in subscriptions.into_iter().enumerate() {
+            let Some(mut subscription) = subscription else {
+                lines.push(None);
+                continue;
+            };
+            let (receipts, committed) = mpsc::channel();
+            let mut subscriber = Subscriber::new(SubscriberSetup {
+                number,
+                broker: shared.brokers[number].name.clone(),
+                registry: registry.clone(),
+                limits: shared.brokers[number].limits.clone(),
+                observer: Arc::clone(observer),
+            });
+            let here = Arc::clone(shared);
+            threads.spawn(shared, "subscription", number, move || {
+                receive(&here, &mut subscriber, &mut *subscription, &committed);
+            });
+            lines.push(Some(receipts));
         }
-        let unusable = |error: BrokerError| StoreError::Unusable(error.to_string());
-        let topics: Vec<String> = parts.hear.iter().map(|service| topic(&parts.topic_prefix, service)).collect();
-        refuse_short_memory(shared, parts, &topics)?;
-        let mut subscription = parts.broker.subscribe(&parts.group, &topics).map_err(unusable)?;
-        let (receipts, committed) = mpsc::channel();
-        let mut subscriber = Subscriber::new(SubscriberSetup {
-            number: 0,
-            registry: registry.clone(),
-            limits: shared.limits.clone(),
-            observer: Arc::clone(observer),
-        });
-        let here = Arc::clone(shared);
-        threads.spawn(shared, "subscription", move || {
-            receive(&here, &mut subscriber, &mut *subscription, &committed);
-        });
-        Ok(Self(vec![receipts]))
+        Ok(Self(lines))
     }
 
-    pub fn len(&self) -> usize {
-        self.0.len()
+    /// The numbers of the brokers that something is received from.
+    pub fn numbers(&self) -> impl Iterator<Item = usize> {
+        self.0.iter().enumerate().filter_map(|(number, line)| line.is_some().then_some(number))
     }
 
     /// These messages are committed.
@@ -61,7 +65,8 @@ impl Subscribers {
             }
         }
         for (line, receipts) in self.0.iter().zip(lines) {
-            if !receipts.is_empty() && line.send(receipts).is_err() {
+            let Some(line) = line.as_ref().filter(|_| !receipts.is_empty()) else { continue };
+            if line.send(receipts).is_err() {
                 // It will be delivered again, and the inbox knows it.
                 tracing::debug!("a subscription has ended before its acknowledgement");
             }
@@ -70,7 +75,7 @@ impl Subscribers {
 
     /// They look whether the engine stops.
     pub fn wake(&self) {
-        for line in &self.0 {
+        for line in self.0.iter().flatten() {
             if line.send(Vec::new()).is_err() {
                 tracing::debug!("a subscription has ended");
             }
@@ -78,19 +83,28 @@ impl Subscribers {
     }
 }
 
-/// The inbox must remember a message for as long as it can come again, or its effect is repeated.
-fn refuse_short_memory(shared: &Shared, parts: &BrokerParts, topics: &[String]) -> Result<(), StoreError> {
+/// None when nothing is received from the broker.
+fn subscribe(shared: &Shared, parts: &BrokerParts) -> Result<Option<Box<dyn Subscription>>, StoreError> {
+    let unusable = |error: String| StoreError::Unusable(format!("the broker {}: {error}", parts.name));
+    let topics = parts.routing.subscribes_to().map_err(|error| unusable(error.to_string()))?;
+    if topics.is_empty() {
+        return Ok(None);
+    }
+    // The inbox must remember a message for as long as it can come again, or its effect is repeated.
     let kept = shared.limits.inbox_kept;
-    match parts.broker.retention(topics) {
-        Ok(Some(retention)) if retention > kept => Err(StoreError::Unusable(format!(
-            "the broker keeps messages for {retention:?} and the inbox remembers them for {kept:?}: let it remember longer"
-        ))),
-        Ok(_) => Ok(()),
+    match parts.broker.retention(&topics) {
+        Ok(Some(retention)) if retention > kept => {
+            return Err(unusable(format!(
+                "it keeps messages for {retention:?} and the inbox remembers them for {kept:?}: let it remember longer"
+            )));
+        }
+        Ok(_) => {}
         Err(error) => {
-            tracing::warn!(%error, "it is not known for how long the broker keeps messages");
-            Ok(())
+            tracing::warn!(broker = %parts.name, %error, "it is not known for how long the broker keeps messages");
         }
     }
+    let subscription = parts.broker.subscribe(&parts.group, &topics);
+    subscription.map(Some).map_err(|error| unusable(error.to_string()))
 }
 
 fn receive(
@@ -99,7 +113,7 @@ fn receive(
     subscription: &mut dyn Subscription,
     receipts: &mpsc::Receiver<Vec<Receipt>>,
 ) {
-    let clock = Stopwatch::start();
+    let (clock, status) = (Stopwatch::start(), &shared.brokers[subscriber.number()]);
     let mut may_repeat = true;
     loop {
         if subscriber.may_repeat() != may_repeat {
@@ -119,7 +133,7 @@ fn receive(
         if shared.is_stopping() {
             subscriber.stop();
         }
-        match subscriber.next(clock.read(), shared.admission()) {
+        match subscriber.next(clock.read(), status.admission()) {
             SubscriberStep::Acknowledge => {
                 let answer = subscription.acknowledge(subscriber.committed());
                 subscriber.acknowledged(answer, clock.read());

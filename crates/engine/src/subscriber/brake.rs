@@ -1,12 +1,12 @@
 //! The brake of a subscription. What is undecodable is a dead letter each; when that is so many messages that most likely
-//! the producer or this build is at fault, the rest stays at the broker until an operator resumes the consumer `broker`. An
-//! event that this build does not know stays there at once: in a rolling upgrade the next build reads it.
+//! the producer or this build is at fault, the rest stays at the broker until an operator resumes the consumer of the broker's
+//! name. An event that this build does not know stays there at once: in a rolling upgrade the next build reads it.
 
 use std::{collections::BTreeSet, time::Duration};
 
-use tradewind_events::DecodeError;
+use tradewind_events::{DecodeError, KeyText};
 
-use crate::{Message, core::pause_by_engine, operator::BROKER_CONSUMER};
+use crate::{Message, core::pause_by_engine};
 
 /// Undecodable messages are counted over this time.
 const WINDOW: Duration = Duration::from_mins(1);
@@ -20,8 +20,9 @@ pub(crate) const UNKNOWN_EVENT: &str = "unknown event: ";
 /// The name of an event and its version; no version when all are unknown.
 type Kind = (String, Option<u16>);
 
-#[derive(Default)]
 pub(super) struct Brake {
+    /// The consumer that it pauses: the broker's name.
+    consumer: KeyText,
     /// Since this monotonic time, so many were undecodable.
     counted: (Duration, u32),
     on: Option<Cause>,
@@ -38,6 +39,11 @@ enum Cause {
 }
 
 impl Brake {
+    pub fn new(consumer: KeyText) -> Self {
+        let counted = (Duration::ZERO, 0);
+        Self { consumer, counted, on: None, reason: None, resumes: 0, accepted: BTreeSet::new() }
+    }
+
     pub fn is_on(&self) -> bool {
         self.on.is_some()
     }
@@ -83,12 +89,12 @@ impl Brake {
     }
 
     fn put_on(&mut self, cause: Cause, reason: String) {
-        tracing::error!(reason, "the subscription is paused: what follows stays at the broker");
+        tracing::error!(broker = %self.consumer, reason, "the subscription is paused: what follows stays at the broker");
         (self.on, self.reason) = (Some(cause), Some(reason));
     }
 
     /// The command that pauses the consumer, once.
     pub fn pause(&mut self) -> Option<Message> {
-        self.reason.take().map(|reason| pause_by_engine(BROKER_CONSUMER, reason.into()))
+        self.reason.take().map(|reason| pause_by_engine(&self.consumer, reason.into()))
     }
 }

@@ -16,7 +16,7 @@ fn tally(broker: &MemoryBroker) -> Running {
     Plan { registry: toy::registry(), broker, ..Plan::new("t", [toy::tally()]) }.start()
 }
 
-fn operates(engine: &Running, action: Action) {
+pub fn operates(engine: &Running, action: Action) {
     let operator = Operator { actor: "operator".into(), action };
     let context = Context { request_id: id("r"), correlation_id: id("r"), traceparent: None };
     let message = CommandMessage::operator(operator, context, |_| StoredAnswer::default());

@@ -336,8 +336,10 @@ impl Ear {
     fn new(kind: BrokerKind) -> Self {
         let (bench, broker) = (Bench::new(Limits::default()), MemoryBroker::of(kind));
         let subscription = broker.subscribe("t", &["test.far".to_owned()]).expect("the broker is there");
-        let (limits, observer) = (Limits::default(), Arc::new(()));
-        let subscriber = Subscriber::new(SubscriberSetup { number: 0, registry: toy::registry(), limits, observer });
+        let (limits, observer) = ((&Limits::default()).into(), Arc::new(()));
+        let broker_name = KeyText::literal("broker");
+        let setup = SubscriberSetup { number: 0, broker: broker_name, registry: toy::registry(), limits, observer };
+        let subscriber = Subscriber::new(setup);
         Self { bench, broker, subscription, subscriber }
     }
 
@@ -345,7 +347,7 @@ impl Ear {
     fn steps(&mut self) {
         for _ in 0..10 {
             let now = self.bench.clock.monotonic();
-            match self.subscriber.next(now, self.bench.core.admission()) {
+            match self.subscriber.next(now, self.bench.core.admission(0)) {
                 SubscriberStep::Acknowledge => {
                     let answer = self.subscription.acknowledge(self.subscriber.committed());
                     self.subscriber.acknowledged(answer, now);

@@ -3,6 +3,7 @@
 mod audits;
 mod bounds;
 mod brake;
+mod brokers;
 mod catching_up;
 mod causes;
 mod clocks;

@@ -3,12 +3,13 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tradewind_engine::{
-    CommandMessage, Heard, Limits, Logged, Message, Problem, Relay, RelayBuffer, RelaySetup, RelayStep, StoredAnswer,
+    CommandMessage, Heard, Limits, Logged, Message, Problem, Relay, RelayBuffer, RelaySetup, RelayStep, Routing,
+    StoredAnswer,
     operator::Action,
     ports::{Broker, BrokerMessage, Reader},
     tables::{AuditRow, DeadLetterRow, DeadLetterState},
 };
-use tradewind_events::id;
+use tradewind_events::{KeyText, id};
 use tradewind_testkit::{BrokerFaults, MemoryBroker, Stage};
 
 use crate::toy::{self, Happened, add};
@@ -35,7 +36,13 @@ impl Bench {
     fn over(stage: Stage, broker: MemoryBroker, limits: Limits) -> Self {
         let bytes_max = limits.relay_bytes_max;
         let observer = Arc::new(());
-        let setup = RelaySetup { store_name: "stage".into(), topic_prefix: "test".to_owned(), limits, observer };
+        let setup = RelaySetup {
+            store_name: "stage".into(),
+            broker: KeyText::literal("broker"),
+            routing: Routing::by_source("test"),
+            limits: (&limits).into(),
+            observer,
+        };
         let relay = Relay::new(setup, stage.store()).expect("the store in memory can be read");
         let buffer = RelayBuffer::new(stage.store().last_segment().expect("the store can be read"), bytes_max);
         Self { stage, broker, relay, buffer, now: Duration::ZERO, saved: Vec::new(), read: Vec::new() }
@@ -89,7 +96,7 @@ impl Bench {
             }
             RelayStep::SaveMark { segment } => {
                 self.saved.push(segment);
-                self.stage.accept(Message::Published { segment });
+                self.stage.accept(Message::Published { broker: 0, segment });
                 self.stage.run();
             }
             RelayStep::Republished { dead_letter, refused } => {
@@ -115,7 +122,7 @@ impl Bench {
 
     /// An operator's action, which the relay learns of once it is committed.
     fn operates(&mut self, action: Action) -> Result<(), Problem> {
-        self.stage.core().relay_refused(self.relay.refused().cloned());
+        self.stage.core().relay_refused(0, self.relay.refused().cloned());
         self.stage.operate(action)?;
         self.buffer.order(self.stage.take_relay_orders());
         Ok(())

@@ -367,7 +367,7 @@ fn an_engine_whose_relay_has_panicked_stops_and_says_why() {
     let tally = tally(&broker, MemoryStore::new());
     tally.ask(add("a", 1)).unwrap();
     broker.wait_until_called(1);
-    let expected = "the relay thread has panicked: a defect of the client";
+    let expected = "the relay of broker has panicked: a defect of the client";
     assert_eq!(tally.handle().stop().as_deref(), Some(expected));
     assert_eq!(tally.ask(add("a", 1)).unwrap_err().code(), "unavailable");
 }

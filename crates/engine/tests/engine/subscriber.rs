@@ -6,7 +6,7 @@ use tradewind_engine::{
     Admission, Heard, Limits, Message, Receipt, Subscriber, SubscriberSetup, SubscriberStep,
     ports::{Broker, BrokerMessage, Subscription},
 };
-use tradewind_events::id;
+use tradewind_events::{KeyText, id};
 use tradewind_testkit::{BrokerFaults, BrokerKind, MemoryBroker};
 
 use crate::toy::{self, Happened};
@@ -32,7 +32,13 @@ impl Bench {
     fn new(limits: Limits) -> Self {
         let broker = MemoryBroker::of(BrokerKind::Log);
         let subscription = broker.subscribe("m", &["test.far".to_owned()]).expect("the broker is there");
-        let setup = SubscriberSetup { number: 0, registry: toy::registry(), limits, observer: Arc::new(()) };
+        let setup = SubscriberSetup {
+            number: 0,
+            broker: KeyText::literal("broker"),
+            registry: toy::registry(),
+            limits: (&limits).into(),
+            observer: Arc::new(()),
+        };
         Self {
             broker,
             subscription: Some(subscription),

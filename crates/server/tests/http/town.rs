@@ -17,7 +17,7 @@ use tradewind::{
 };
 use tradewind_audit::{Audit, Charge as Audited, Charges, StoreView};
 use tradewind_engine::{
-    BrokerParts, Entity,
+    BrokerParts, Entity, Routing,
     ports::List,
     tables::{EffectRow, TimerRow},
 };
@@ -410,13 +410,9 @@ impl Plan {
         let (slot, hire) = hiring(Mails::default());
         let (services, group) = (self.layout[number], format!("group-{number}"));
         let hear = services::NAMES.iter().filter(|name| !services.contains(name)).map(ToString::to_string);
-        let broker = (self.layout.len() > 1).then(|| BrokerParts {
-            broker: Box::new(self.broker.clone()),
-            topic_prefix: "town".to_owned(),
-            group: group.clone(),
-            hear: hear.collect(),
-        });
-        let part = Part { services: services.to_vec(), broker, identity };
+        let routing = Routing::by_source("town").hear(hear);
+        let broker = (self.layout.len() > 1).then(|| BrokerParts::only(self.broker.clone(), routing, &*group));
+        let part = Part { services: services.to_vec(), brokers: broker.into_iter().collect(), identity };
         let cache_forgets = cache_forgets();
         let options = Options { clock: Arc::new(self.clock.clone()), hire, part, cache_forgets, ..Options::default() };
         let app = App::start_with(self.configured(number), options).await.unwrap();

@@ -73,6 +73,7 @@ fn an_id_that_may_be_missing_is_packed_where_it_is_there() {
         edited_from: None,
         segment: 0,
         segment_index: 0,
+        broker: None,
         source: Some(KeyText::literal("orders")),
     };
     commit(&mut opened, vec![insert(&letter)]);

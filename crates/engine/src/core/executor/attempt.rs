@@ -29,12 +29,12 @@ impl Executor {
                 Message::Command(command) => self.command(command, around),
                 Message::Heard(received) => self.receive(received),
                 Message::Undecodable(undecodable) => {
-                    self.dead_letter_undecodable(&undecodable.incoming, &undecodable.reason)
+                    self.dead_letter_undecodable(undecodable, &undecodable.reason, around)
                 }
                 Message::Timer(key) => self.fire(key, around),
                 Message::Tried(tried) => self.tried(tried),
                 Message::Unpark(id) => Ok(Success::then(TaskKind::Unpark(id.clone()))),
-                Message::Published { segment } => self.published(*segment),
+                Message::Published { broker, segment } => self.published(around.brokers.name(*broker)?, *segment),
                 Message::Republished { dead_letter, refused } => self.republished(dead_letter, refused.as_deref()),
                 Message::Prune(prune) => Ok(self.prune(prune)),
             },
@@ -53,9 +53,9 @@ impl Executor {
         }
         let (answer, success) = match &message.target {
             Target::Service { service, name, command, .. } => {
-                let number = self.routing.number(service);
+                let number = self.services.number(service);
                 let found =
-                    number.and_then(|number| Some((number, self.routing.service(number).commands.get(name).cloned()?)));
+                    number.and_then(|number| Some((number, self.services.get(number).commands.get(name).cloned()?)));
                 let (number, handler) =
                     found.or_refuse(|| SERVICE_ELSEWHERE.because(format!("{service} does not live here.")))?;
                 let mut cause = Cause {
@@ -96,7 +96,7 @@ impl Executor {
         if depth > self.limits.cascade_depth_max {
             return Err(Stop::Broken(format!("a chain of more than {} events", self.limits.cascade_depth_max)));
         }
-        let consumer = self.routing.service(delivery.service).name;
+        let consumer = self.services.get(delivery.service).name;
         if !around.parking.is_running(consumer) && matches!(delivery.via, Via::Local | Via::Remote) {
             return self.park(delivery, None);
         }
@@ -107,10 +107,10 @@ impl Executor {
         let mut cause = Cause::of(envelope, delivery.address);
         self.trace_start(MessageKind::Event, consumer, envelope.event.name(), &mut cause);
         self.emit_for(delivery.service, &cause);
-        let routes = self.routing.consumers(envelope.event.name());
+        let routes = self.services.consumers(envelope.event.name());
         for route in routes.iter().filter(|route| route.service == delivery.service) {
             for reaction in &route.reactions {
-                let run = Arc::clone(&self.routing.service(route.service).reactions[*reaction].run);
+                let run = Arc::clone(&self.services.get(route.service).reactions[*reaction].run);
                 run(&mut self.work, &cause, &*envelope.event)?;
             }
         }

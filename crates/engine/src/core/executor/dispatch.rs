@@ -41,7 +41,7 @@ impl Executor {
         for emitted in merged.emitted {
             let Some(emitter) = &emitter else { continue };
             let address = forming.next_address();
-            let id = event_id(self.routing.store_name(), address);
+            let id = event_id(self.services.store_name(), address);
             self.work.mint(&id);
             let envelope = Arc::new(Envelope {
                 id,
@@ -56,7 +56,7 @@ impl Executor {
                 event: emitted.event,
             });
             forming.log(Arc::clone(&envelope), false);
-            for route in self.routing.consumers(envelope.event.name()).iter() {
+            for route in self.services.consumers(envelope.event.name()).iter() {
                 let envelope = Arc::clone(&envelope);
                 let delivery = Delivery { service: route.service, envelope, address: Some(address), via: Via::Local };
                 forming.queue.push_back(next(TaskKind::Deliver(delivery)));

@@ -10,12 +10,12 @@ use super::{
         dead_letters::FailureCause,
         task::{Delivery, Failure, Note, Success, TaskKind, Via},
     },
-    Executor,
+    Executor, Surroundings,
     triggers::PARKED_TIMER_SERVICE,
 };
 use crate::{
     Address, Backoff, Entity, Stop,
-    operator::{BROKER_CONSUMER, INTERNAL},
+    operator::INTERNAL,
     relay::RELAY,
     tables::{DeadLetterKind, DeadLetterRow, DeadLetterState, EffectRow, ParkedReason, ParkedRow, TimerRow},
     work::{Message, TryOutcome},
@@ -29,17 +29,18 @@ impl Executor {
         kind: &TaskKind,
         failure: &Failure,
         here: Address,
+        around: &Surroundings<'_>,
     ) -> Result<Success, Stop> {
         match (kind, failure) {
             (kind, Failure::Alone(reason)) => self.dead_letter_alone(kind, message, reason),
             (TaskKind::Deliver(delivery), Failure::Park(waits_for)) => self.park(delivery, Some(waits_for)),
             (TaskKind::Deliver(delivery), Failure::Dead(reason)) => self.dead_letter(delivery, reason),
             (TaskKind::Unpark(id), failure) => self.record_parked(id, failure),
-            (TaskKind::Root, Failure::Dead(reason)) => self.record_root(message, reason, here),
+            (TaskKind::Root, Failure::Dead(reason)) => self.record_root(message, reason, here, around),
             (TaskKind::Root, Failure::Park(waits_for)) => match message {
                 Message::Timer(key) => self.postpone(key),
                 Message::Tried(tried) => self.postpone_job(&tried.id),
-                other => self.record_root(other, &format!("{waits_for} is not there"), here),
+                other => self.record_root(other, &format!("{waits_for} is not there"), here, around),
             },
         }
     }
@@ -82,7 +83,7 @@ impl Executor {
             }
             Via::Local | Via::Remote => self.count(delivery, |counter| counter.parked += 1)?,
         }
-        let (id, consumer) = (row.id.clone(), self.routing.service(delivery.service).name);
+        let (id, consumer) = (row.id.clone(), self.services.get(delivery.service).name);
         success.notes.push(match row.waits_for.clone() {
             Some(waits_for) => Note::Parked { id, waits_for },
             None => Note::ParkedBehind { consumer, id },
@@ -97,7 +98,7 @@ impl Executor {
         let (now, address) = (self.work.now, delivery.address.unwrap_or_default());
         Ok(ParkedRow {
             id: self.work.new_id(),
-            consumer: self.routing.name(delivery.service).clone(),
+            consumer: self.services.name(delivery.service).clone(),
             event_id: envelope.id.clone(),
             event: envelope.event.name().into(),
             message_key: envelope.key.clone(),
@@ -146,7 +147,7 @@ impl Executor {
             },
             Via::Local | Via::Remote => {
                 self.count(delivery, |counter| counter.dead += 1)?;
-                self.dead_letter_of(&self.routing.name(delivery.service).clone(), delivery, reason)?
+                self.dead_letter_of(&self.services.name(delivery.service).clone(), delivery, reason)?
             }
             Via::Parked(row) => {
                 self.forget_parked(row);
@@ -155,7 +156,7 @@ impl Executor {
                     counter.parked = counter.parked.saturating_sub(1);
                     counter.dead += 1;
                 })?;
-                let dead = self.dead_letter_of(&self.routing.name(delivery.service).clone(), delivery, reason)?;
+                let dead = self.dead_letter_of(&self.services.name(delivery.service).clone(), delivery, reason)?;
                 DeadLetterRow { attempts: row.attempts + 1, ..dead }
             }
         };
@@ -183,14 +184,16 @@ impl Executor {
         })
     }
 
-    /// An event that the broker refuses to take from the relay.
+    /// An event that this broker refuses to take from its relay.
     pub(super) fn dead_letter_refused(
         &mut self,
+        broker: &KeyText,
         envelope: &RawEnvelope,
         at: Address,
         reason: &str,
     ) -> Result<(), Stop> {
         let dead = DeadLetterRow {
+            broker: Some(broker.clone()),
             event_id: Some(envelope.id.clone()),
             correlation_id: Some(envelope.correlation_id.clone()),
             message: serde_json::to_vec(envelope).map_err(Stop::broken)?.into(),
@@ -228,6 +231,7 @@ impl Executor {
             segment: 0,
             segment_index: 0,
             source: None,
+            broker: None,
         }
     }
 
@@ -237,12 +241,12 @@ impl Executor {
         let mut source = row.source.clone();
         if let Ok(envelope) = RawEnvelope::from_json(row.message.as_bytes()) {
             source.get_or_insert_with(|| envelope.source.clone());
-            if let Ok(envelope) = envelope.decode(self.routing.registry()) {
+            if let Ok(envelope) = envelope.decode(self.services.registry()) {
                 cause = FailureCause::of(&envelope);
             }
         }
         // A row of an earlier version does not name the source: it is of the one service that emits such events.
-        let first = || self.routing.registry().get(&row.event).map(|kind| KeyText::literal(kind.source));
+        let first = || self.services.registry().get(&row.event).map(|kind| KeyText::literal(kind.source));
         let source = source.or_else(first);
         match &source {
             Some(source) => self.count_of(&row.consumer, source, |counter| {
@@ -270,7 +274,7 @@ impl Executor {
         };
         self.work.put(dead);
         let mut success = Success::note(Note::Unparked(Arc::new(row.clone())));
-        let service = self.routing.number(&row.consumer);
+        let service = self.services.number(&row.consumer);
         success.notes.extend(service.map(|service| Note::Died { service, cause }));
         Ok(success)
     }
@@ -288,7 +292,7 @@ impl Executor {
                 (envelope, vec![*service], *address)
             }
             (TaskKind::Root, Message::Heard(received)) => {
-                let routes = self.routing.consumers(received.envelope.event.name());
+                let routes = self.services.consumers(received.envelope.event.name());
                 (&received.envelope, routes.iter().map(|route| route.service).collect(), None)
             }
             (TaskKind::Root, Message::Tried(tried)) => return Ok(Success::note(Note::Tried(tried.id.clone()))),
@@ -298,7 +302,7 @@ impl Executor {
         for service in services {
             let delivery = Delivery { service, envelope: Arc::clone(envelope), address, via: Via::Remote };
             // Its id is new, so it needs no row but its counter.
-            let dead = self.dead_letter_of(&self.routing.name(service).clone(), &delivery, reason)?;
+            let dead = self.dead_letter_of(&self.services.name(service).clone(), &delivery, reason)?;
             self.work.put(dead);
             match self.count(&delivery, |counter| counter.dead += 1) {
                 Err(Stop::Broken(reason)) => {
@@ -312,7 +316,13 @@ impl Executor {
     }
 
     /// A root message that failed for good. What is logged of it stands at `here`.
-    pub(super) fn record_root(&mut self, message: &Message, reason: &str, here: Address) -> Result<Success, Stop> {
+    pub(super) fn record_root(
+        &mut self,
+        message: &Message,
+        reason: &str,
+        here: Address,
+        around: &Surroundings<'_>,
+    ) -> Result<Success, Stop> {
         match message {
             Message::Heard(received) => return self.dead_letter_received(received, reason, here),
             Message::Unpark(id) => {
@@ -320,7 +330,7 @@ impl Executor {
                     return self.dead_letter_parked(&row, reason);
                 }
             }
-            Message::Undecodable(undecodable) => return self.dead_letter_undecodable(&undecodable.incoming, reason),
+            Message::Undecodable(undecodable) => return self.dead_letter_undecodable(undecodable, reason, around),
             Message::Timer(key) => {
                 if let Some(timer) = self.work.get::<TimerRow>(key.clone())? {
                     self.work.delete::<TimerRow>(key.clone());
@@ -335,7 +345,7 @@ impl Executor {
                         })
                     };
                     self.work.put(dead);
-                    let service = self.routing.number(&timer.service);
+                    let service = self.services.number(&timer.service);
                     let cause = FailureCause::timer(&timer.service, &timer.name);
                     let died = service.zip(cause).map(|(service, cause)| Note::Died { service, cause });
                     return Ok(Success { notes: died.into_iter().collect(), ..Success::default() });
@@ -370,6 +380,3 @@ pub(super) struct Headline<'a> {
     pub message_key: &'a str,
     pub reason: &'a str,
 }
-
-/// The consumer of what could not be decoded.
-pub(super) const BROKER: KeyText = KeyText::literal(BROKER_CONSUMER);

@@ -1,6 +1,6 @@
 //! The engine's own upkeep, committed like everything: the relay's mark, its dead letters, rows that are too old.
 
-use tradewind_events::{AsKey, Id};
+use tradewind_events::{AsKey, Id, KeyText};
 
 use super::{super::task::Success, Executor};
 use crate::{
@@ -10,10 +10,10 @@ use crate::{
 };
 
 impl Executor {
-    pub(super) fn published(&mut self, segment: u64) -> Result<Success, Stop> {
-        let before = self.work.get::<RelayRow>(RelayRow::BROKER.as_key())?;
+    pub(super) fn published(&mut self, broker: &KeyText, segment: u64) -> Result<Success, Stop> {
+        let before = self.work.get::<RelayRow>(broker.as_key())?;
         if before.is_none_or(|row| row.segment < segment) {
-            self.work.put(RelayRow { name: RelayRow::BROKER, segment });
+            self.work.put(RelayRow { name: broker.clone(), segment });
         }
         Ok(Success::default())
     }

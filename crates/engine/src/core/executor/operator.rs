@@ -5,9 +5,11 @@ use std::sync::Arc;
 use tradewind_events::{AsKey, Id, KeyText, RawEnvelope};
 
 use super::{
-    super::task::{Delivery, Note, Success, TaskKind, Via},
+    super::{
+        brokers::BROKER,
+        task::{Delivery, Note, Success, TaskKind, Via},
+    },
     Executor, Surroundings,
-    failure::BROKER,
 };
 use crate::{
     OrRefuse, RelayOrder, Stop,
@@ -33,19 +35,13 @@ impl Executor {
         around: &Surroundings<'_>,
     ) -> Result<Success, Stop> {
         let success = match &operator.action {
-            Action::Pause { consumer, reason } => {
-                let consumer = self.set_paused(consumer, Some(reason), around)?;
-                Success::note(Note::Paused { consumer })
-            }
-            Action::Resume { consumer } => {
-                let consumer = self.set_paused(consumer, None, around)?;
-                Success::note(Note::Resumed { consumer })
-            }
+            Action::Pause { consumer, reason } => self.set_paused(consumer, Some(reason), around)?,
+            Action::Resume { consumer } => self.set_paused(consumer, None, around)?,
             Action::Redrive { dead_letter } => {
                 let row = self.unsettled(dead_letter)?;
-                self.redrive(&row)?
+                self.redrive(&row, around)?
             }
-            Action::EditAndRedrive { dead_letter, message } => self.edit_and_redrive(dead_letter, message)?,
+            Action::EditAndRedrive { dead_letter, message } => self.edit_and_redrive(dead_letter, message, around)?,
             Action::Discard { dead_letter, .. } => self.discard_dead_letter(dead_letter)?,
             Action::RetryParked { parked } => {
                 self.work.get::<ParkedRow>(parked.as_key())?.or_refuse(|| PARKED_NOT_FOUND.because(parked))?;
@@ -100,23 +96,29 @@ impl Executor {
         self.work.put(row);
     }
 
+    /// A service or a broker. What was paused and is configured no more can be resumed.
     fn set_paused(
         &mut self,
         consumer: &Id,
         reason: Option<&Arc<str>>,
         around: &Surroundings<'_>,
-    ) -> Result<&'static str, Stop> {
-        let name = around.consumer(consumer.as_str()).or_refuse(|| CONSUMER_UNKNOWN.because(consumer))?;
+    ) -> Result<Success, Stop> {
+        let paused = reason.is_some();
+        let name = consumer.as_str();
+        let note = match (around.parking.consumer(name), around.brokers.number(name)) {
+            (Some(consumer), _) if paused => Some(Note::Paused { consumer }),
+            (Some(consumer), _) => Some(Note::Resumed { consumer }),
+            (None, Some(broker)) => Some(Note::Subscription { broker, paused }),
+            (None, None) => None,
+        };
         // Read first: a row that is there is updated, not inserted.
-        self.work.get::<ConsumerRow>(KeyText::literal(name).as_key())?;
+        let before = self.work.get::<ConsumerRow>(consumer.as_key())?;
+        if note.is_none() && (paused || before.is_none()) {
+            return Err(CONSUMER_UNKNOWN.because(consumer).into());
+        }
         let since = self.work.now;
-        self.work.put(ConsumerRow {
-            name: KeyText::literal(name),
-            paused: reason.is_some(),
-            reason: reason.cloned(),
-            since,
-        });
-        Ok(name)
+        self.work.put(ConsumerRow { name: KeyText::from(consumer), paused, reason: reason.cloned(), since });
+        Ok(Success { notes: note.into_iter().collect(), ..Success::default() })
     }
 
     fn unsettled(&mut self, id: &Id) -> Result<DeadLetterRow, Stop> {
@@ -128,9 +130,9 @@ impl Executor {
         }
     }
 
-    fn redrive(&mut self, row: &DeadLetterRow) -> Result<Success, Stop> {
+    fn redrive(&mut self, row: &DeadLetterRow, around: &Surroundings<'_>) -> Result<Success, Stop> {
         match row.kind {
-            DeadLetterKind::Event => self.redrive_event(row),
+            DeadLetterKind::Event => self.redrive_event(row, around),
             DeadLetterKind::Timer | DeadLetterKind::Job => {
                 let key = Id::new(&*row.message_key).map_err(Stop::broken)?;
                 let timer = TimerRow {
@@ -148,28 +150,29 @@ impl Executor {
         }
     }
 
-    fn redrive_event(&mut self, row: &DeadLetterRow) -> Result<Success, Stop> {
+    fn redrive_event(&mut self, row: &DeadLetterRow, around: &Surroundings<'_>) -> Result<Success, Stop> {
         let envelope = RawEnvelope::from_json(&row.message)
-            .and_then(|raw| raw.decode(self.routing.registry()))
+            .and_then(|raw| raw.decode(self.services.registry()))
             .map_err(|error| DEAD_LETTER_UNREADABLE.because(error))?;
         let envelope = Arc::new(envelope);
         if row.consumer == RELAY {
+            let broker = around.brokers.of_relay(row.broker.as_ref())?;
             self.work.put(DeadLetterRow { state: DeadLetterState::Redriving, ..row.clone() });
             let (dead_letter, message) = (row.id.clone(), Arc::clone(&row.message));
-            return Ok(Success::note(Note::Relay(RelayOrder::PublishAgain { dead_letter, message })));
+            return Ok(Success::note(Note::Relay(RelayOrder::PublishAgain { broker, dead_letter, message })));
         }
-        if row.consumer == BROKER {
+        if row.broker.is_some() || row.consumer == BROKER {
             // No service has received it yet: it comes in now.
             self.mark_redriven(row);
             return self.receive(&Heard { envelope, receipt: None });
         }
-        let service = self.routing.number(&row.consumer);
+        let service = self.services.number(&row.consumer);
         let service = service.or_refuse(|| CONSUMER_UNKNOWN.because(&row.consumer))?;
         let (address, via) = (address_of(row.segment, row.segment_index), Via::Redriven(Arc::new(row.clone())));
         Ok(Success::then(TaskKind::Deliver(Delivery { service, envelope, address, via })))
     }
 
-    fn edit_and_redrive(&mut self, id: &Id, message: &Arc<[u8]>) -> Result<Success, Stop> {
+    fn edit_and_redrive(&mut self, id: &Id, message: &Arc<[u8]>, around: &Surroundings<'_>) -> Result<Success, Stop> {
         let original = self.unsettled(id)?;
         if original.consumer == RELAY {
             return Err(DEAD_LETTER_IS_IN_THE_LOG.problem().into());
@@ -182,22 +185,28 @@ impl Executor {
             ..original
         };
         self.work.put(edited.clone());
-        self.redrive(&edited)
+        self.redrive(&edited, around)
     }
 
-    /// The relay goes on behind an event that the broker refuses.
+    /// The relays go on behind an event, each whose broker refuses it.
     fn set_aside(&mut self, event: &Id, around: &Surroundings<'_>) -> Result<Success, Stop> {
-        let refused = around.refused.filter(|refused| refused.event_id == *event);
-        let refused = refused.or_refuse(|| EVENT_NOT_REFUSED.because(event))?;
-        let address = event_address(self.routing.store_name(), event).unwrap_or_default();
+        let refusing = around.brokers.refusing(event);
+        if refusing.is_empty() {
+            return Err(EVENT_NOT_REFUSED.because(event).into());
+        }
+        let address = event_address(self.services.store_name(), event).unwrap_or_default();
         let segments = self.reader.segments(address.segment, 1).map_err(Stop::broken)?;
         let segment = segments.first().filter(|segment| segment.number == address.segment);
         let events =
-            segment.map(|segment| segment.read(self.routing.store_name())).transpose().map_err(Stop::broken)?;
+            segment.map(|segment| segment.read(self.services.store_name())).transpose().map_err(Stop::broken)?;
         let found = events.into_iter().flatten().find(|logged| logged.envelope.id == *event);
         let envelope = found.ok_or_else(|| Stop::broken(format!("{event} is not in the log")))?.envelope;
-        self.dead_letter_refused(&envelope, address, &refused.reason)?;
-        Ok(Success::note(Note::Relay(RelayOrder::SetAside(event.clone()))))
+        let mut success = Success::default();
+        for (broker, reason) in refusing {
+            self.dead_letter_refused(around.brokers.name(broker)?, &envelope, address, &reason)?;
+            success.notes.push(Note::Relay(RelayOrder::SetAside { broker, event: event.clone() }));
+        }
+        Ok(success)
     }
 
     fn discard_dead_letter(&mut self, id: &Id) -> Result<Success, Stop> {
@@ -205,7 +214,7 @@ impl Executor {
         // A row of an earlier version does not name the source.
         let named = || RawEnvelope::from_json(&row.message).ok().map(|envelope| envelope.source);
         let source = row.source.clone().or_else(named);
-        if let Some(source) = source.filter(|_| self.routing.number(&row.consumer).is_some()) {
+        if let Some(source) = source.filter(|_| self.services.number(&row.consumer).is_some()) {
             self.count_of(&row.consumer, &source, |counter| {
                 counter.dead = counter.dead.saturating_sub(1);
                 counter.discarded += 1;

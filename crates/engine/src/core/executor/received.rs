@@ -2,16 +2,19 @@
 
 use std::sync::Arc;
 
-use tradewind_events::{AsKey, Id, id};
+use tradewind_events::{AsKey, Id, KeyText, id};
 use uuid::Uuid;
 
 use super::{
-    super::task::{Delivery, Success, TaskKind, Via},
-    Executor,
-    failure::{BROKER, Headline},
+    super::{
+        brokers::BROKER,
+        task::{Delivery, Success, TaskKind, Via},
+    },
+    Executor, Surroundings,
+    failure::Headline,
 };
 use crate::{
-    Address, Stop,
+    Address, Stop, Undecodable,
     ports::Incoming,
     segment::segment_of,
     tables::{DeadLetterKind, DeadLetterRow, InboxRow, InboxSegmentRow},
@@ -22,9 +25,9 @@ impl Executor {
     /// An event of another store: once in effect, whatever the broker repeats.
     pub(super) fn receive(&mut self, received: &Heard) -> Result<Success, Stop> {
         let envelope = &received.envelope;
-        let routes = self.routing.consumers(envelope.event.name());
-        let logs = self.routing.logs_remote();
-        if routes.is_empty() && !logs && !self.routing.serves(&envelope.source) {
+        let routes = self.services.consumers(envelope.event.name());
+        let logs = self.services.logs_remote();
+        if routes.is_empty() && !logs && !self.services.serves(&envelope.source) {
             // It has no effect, so it need not be known when it comes again.
             self.observer.unconsumed(envelope.event.name());
             return Ok(Success::default());
@@ -32,7 +35,7 @@ impl Executor {
         if !self.receive_once(&envelope.id)? {
             return Ok(Success::default());
         }
-        if self.routing.serves(&envelope.source) {
+        if self.services.serves(&envelope.source) {
             return Err(Stop::Broken(format!("{} is emitted by this store itself", envelope.source)));
         }
         let then = routes.iter().map(|route| {
@@ -66,9 +69,15 @@ impl Executor {
     }
 
     /// A message that a broker delivered and that cannot be decoded: kept as it came, once.
-    pub(super) fn dead_letter_undecodable(&mut self, incoming: &Incoming, reason: &str) -> Result<Success, Stop> {
+    pub(super) fn dead_letter_undecodable(
+        &mut self,
+        undecodable: &Undecodable,
+        reason: &str,
+        around: &Surroundings<'_>,
+    ) -> Result<Success, Stop> {
+        let (incoming, broker) = (&undecodable.incoming, around.brokers.name(undecodable.subscription)?);
         let message = &incoming.message;
-        if !self.receive_once(&identity(incoming))? {
+        if !self.receive_once(&identity(broker, incoming))? {
             return Ok(Success::default());
         }
         let key = String::from_utf8_lossy(message.key.as_ref().map_or(&[], |key| &key.0));
@@ -76,8 +85,9 @@ impl Executor {
             message: message.body().into(),
             record: Some(serde_json::to_string(message).map_err(Stop::broken)?.into()),
             position: Some(incoming.position.0.as_str().into()),
+            broker: Some(broker.clone()),
             ..self.new_dead_letter(&Headline {
-                consumer: &BROKER,
+                consumer: broker,
                 kind: DeadLetterKind::Event,
                 name: &message.topic,
                 message_key: &key,
@@ -101,9 +111,9 @@ impl Executor {
             return Ok(Success::default());
         }
         // It is sent again from its dead letters, and must be in the log by then as if it had been handled.
-        let logs = self.routing.logs_remote() && !self.routing.serves(&envelope.source);
+        let logs = self.services.logs_remote() && !self.services.serves(&envelope.source);
         let mut success = Success { log: logs.then(|| Arc::clone(envelope)), ..Success::default() };
-        for route in self.routing.consumers(envelope.event.name()).iter() {
+        for route in self.services.consumers(envelope.event.name()).iter() {
             let (envelope, address) = (Arc::clone(envelope), logs.then_some(here));
             let delivery = Delivery { service: route.service, envelope, address, via: Via::Remote };
             success.notes.extend(self.dead_letter(&delivery, reason)?.notes);
@@ -112,13 +122,15 @@ impl Executor {
     }
 }
 
-/// What tells a message that cannot be read from all others: the id that its producer gave it, or else its position. A UUID
-/// of version 5 ([RFC 9562](https://www.rfc-editor.org/rfc/rfc9562#name-uuid-version-5)).
-fn identity(incoming: &Incoming) -> Id {
+/// What tells a message that cannot be read from all others of its broker: the id that its producer gave it, or else its
+/// position. A UUID of version 5 ([RFC 9562](https://www.rfc-editor.org/rfc/rfc9562#name-uuid-version-5)). The name of the
+/// broker that was once the only one is no part of it: stores know its messages without.
+fn identity(broker: &KeyText, incoming: &Incoming) -> Id {
     let message = &incoming.message;
     let headers = ["ce_id", "id"].into_iter().find_map(|name| message.header(name));
     let own = headers.or(message.properties.message_id.as_deref());
     let name = own.map_or_else(|| format!("position {}", incoming.position.0), |id| format!("id {id}"));
-    let name = format!("{}\n{name}", message.topic);
+    let at = if *broker == BROKER { String::new() } else { format!("broker {broker}\n") };
+    let name = format!("{at}{}\n{name}", message.topic);
     id(&Uuid::new_v5(&Uuid::NAMESPACE_URL, name.as_bytes()).to_string())
 }

@@ -30,14 +30,14 @@ impl Executor {
             self.work.delete::<TimerRow>(key.clone());
             return Ok(Success::then(TaskKind::Unpark(timer.key)));
         }
-        let service = self.routing.number_of(&timer.service)?;
+        let service = self.services.number_of(&timer.service)?;
         if !around.parking.is_running(&timer.service) {
             return self.postpone(key);
         }
         let mut cause = timer.cause()?;
-        self.trace_start(MessageKind::Timer, self.routing.service(service).name, &timer.name, &mut cause);
+        self.trace_start(MessageKind::Timer, self.services.get(service).name, &timer.name, &mut cause);
         self.emit_for(service, &cause);
-        self.routing.service(service).fire(&mut self.work, &cause, &timer)?;
+        self.services.get(service).fire(&mut self.work, &cause, &timer)?;
         Ok(Success::default())
     }
 
@@ -91,24 +91,24 @@ impl Executor {
 
     /// Set where the job is of a kind that is erased when it is exhausted.
     pub(super) fn eraser(&self, job: &EffectRow) -> Option<fn(&str) -> String> {
-        let service = self.routing.service(self.routing.number(&job.service)?);
+        let service = self.services.get(self.services.number(&job.service)?);
         service.erase.get(&*job.kind).copied()
     }
 
     /// Tells the service that asked how its job ended.
     pub(super) fn finish(&mut self, job: &EffectRow, reply: &str) -> Result<(), Stop> {
-        let service = self.routing.number_of(&job.service)?;
+        let service = self.services.number_of(&job.service)?;
         let mut cause = job.cause();
-        self.trace_start(MessageKind::Job, self.routing.service(service).name, &job.kind, &mut cause);
+        self.trace_start(MessageKind::Job, self.services.get(service).name, &job.kind, &mut cause);
         self.emit_for(service, &cause);
-        self.routing.service(service).finish(&mut self.work, &cause, job, reply)
+        self.services.get(service).finish(&mut self.work, &cause, job, reply)
     }
 
     /// Tries a parked message again.
     pub(super) fn unpark(&mut self, id: &Id, around: &Surroundings<'_>) -> Result<Success, Stop> {
         let Some(row) = self.work.get::<ParkedRow>(id.as_key())? else { return Ok(Success::default()) };
-        let service = self.routing.number_of(&row.consumer)?;
-        let consumer = self.routing.service(service).name;
+        let service = self.services.number_of(&row.consumer)?;
+        let consumer = self.services.get(service).name;
         if around.parking.is_paused(consumer) {
             if row.reason == ParkedReason::Paused {
                 return Ok(Success::default());
@@ -123,7 +123,7 @@ impl Executor {
             return Ok(Success::default());
         }
         let envelope = RawEnvelope::from_json(row.message.as_bytes())
-            .and_then(|raw| raw.decode(self.routing.registry()))
+            .and_then(|raw| raw.decode(self.services.registry()))
             .map_err(Stop::broken)?;
         let address = address_of(row.segment, row.segment_index);
         Ok(Success::then(TaskKind::Deliver(Delivery {

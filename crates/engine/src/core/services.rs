@@ -7,7 +7,7 @@ use tradewind_events::{KeyText, Registry, emitting_service, id};
 
 use crate::{AnyService, Reaction, Stop, tables::ENGINE_TABLES};
 
-pub(super) struct Routing {
+pub(super) struct Services {
     store_name: Arc<str>,
     services: Vec<AnyService>,
     /// Names of the services, shared by the envelopes of what they emit.
@@ -26,7 +26,7 @@ pub(super) struct Route {
     pub reactions: Vec<usize>,
 }
 
-impl Routing {
+impl Services {
     /// # Panics
     /// When two entities share a table: that is a defect of the build.
     pub fn new(store_name: Arc<str>, services: Vec<AnyService>, registry: Registry, logs_remote: bool) -> Self {
@@ -44,12 +44,16 @@ impl Routing {
         &self.registry
     }
 
-    pub fn services(&self) -> &[AnyService] {
+    pub fn all(&self) -> &[AnyService] {
         &self.services
     }
 
-    pub fn service(&self, number: usize) -> &AnyService {
+    pub fn get(&self, number: usize) -> &AnyService {
         &self.services[number]
+    }
+
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.services.iter().map(|service| service.name)
     }
 
     pub fn name(&self, number: usize) -> &KeyText {
