@@ -67,6 +67,11 @@ pub fn simulate_many(
 }
 
 impl Sums {
+    /// Orders of all seeds.
+    pub fn orders(&self) -> u64 {
+        self.outcomes.values().sum()
+    }
+
     fn add(&mut self, seed: u64, outcome: Outcome) {
         let Figures { steps, commits, events, crashes, forgotten, examined, shop_ms, outcomes, faults, .. } =
             outcome.figures;

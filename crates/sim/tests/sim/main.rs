@@ -44,8 +44,9 @@ fn whatever_goes_wrong_the_shop_comes_to_rest_as_it_must() {
         );
     }
     assert_eq!(sums.seeds, seeds());
-    // Of 26 that are planned; some customers give up.
-    assert!(sums.orders_min >= 15, "a seed has {} orders", sums.orders_min);
+    // Of 26 that are planned; some customers give up. Of 100,000 seeds the one with the fewest has 13.
+    assert!(sums.orders() >= 22 * sums.seeds, "{} seeds have {} orders", sums.seeds, sums.orders());
+    assert!(sums.orders_min >= 10, "a seed has {} orders", sums.orders_min);
     assert!(sums.faults_min >= 5, "a seed has {} faults", sums.faults_min);
     assert!(sums.forgotten > 0, "no row was old enough to be forgotten");
     let absent: Vec<_> = Fault::ALL.iter().filter(|fault| !sums.faults.contains_key(fault)).collect();
