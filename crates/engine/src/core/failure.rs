@@ -283,7 +283,9 @@ impl Core {
 
     /// A message that a broker brought and nobody can read: kept as it came, once.
     pub(super) fn bury_undecodable(&mut self, undecodable: &Undecodable, reason: &str) -> Result<Success, Stop> {
-        let (incoming, broker) = (&undecodable.incoming, self.brokers.name(undecodable.subscription)?.clone());
+        let incoming = &undecodable.incoming;
+        // Whatever brought it: a message is kept.
+        let broker = self.brokers.name(undecodable.subscription).cloned().unwrap_or(BROKER);
         let message = &incoming.message;
         if !self.receive_once(&identity(&broker, incoming))? {
             return Ok(Success::default());
