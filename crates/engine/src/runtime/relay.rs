@@ -82,7 +82,7 @@ impl RelayThread {
         let (wake, woken) = mpsc::sync_channel(1);
         let (here, taken) = (Arc::clone(shared), Arc::clone(&buffer));
         threads.spawn(shared, "relay", number, move || {
-            publish(&here, number, &mut relay, &mut *broker, &taken, &woken);
+            publish(&here, number, (&mut relay, &mut *broker), &taken, &woken);
             here.tell(Input::RelayEnded(number));
         });
         Ok(Self { buffer, wake })
@@ -104,8 +104,7 @@ fn lock(buffer: &Mutex<RelayBuffer>) -> MutexGuard<'_, RelayBuffer> {
 fn publish(
     shared: &Shared,
     number: usize,
-    relay: &mut Relay,
-    broker: &mut dyn Broker,
+    (relay, broker): (&mut Relay, &mut dyn Broker),
     buffer: &Mutex<RelayBuffer>,
     woken: &mpsc::Receiver<()>,
 ) {

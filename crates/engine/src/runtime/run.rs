@@ -15,13 +15,13 @@ use std::{
 use tradewind_events::KeyText;
 
 use super::{
-    BrokerThreads, Handle, Input, Parts, Shared, SharedBroker, Waiting, relay::Relays, subscriber::Subscribers,
-    workers::Workers,
+    BrokerParts, BrokerThreads, Handle, Input, Parts, Shared, SharedBroker, Waiting, relay::Relays,
+    subscriber::Subscribers, workers::Workers,
 };
 use crate::{
     BatchFigures, BrokerLimits, Committed, Core, Formed, Observer, Relay, RelaySetup, Retention, Sealed, Setup,
     observe::Stopwatch,
-    ports::{CommitError, StoreError, Writer},
+    ports::{CommitError, Reader, StoreError, Writer},
     trace,
 };
 
@@ -36,26 +36,14 @@ pub(super) fn start(setup: Setup, mut parts: Parts) -> Result<Handle, StoreError
     let store_name = Arc::clone(&setup.store_name);
     let names: Vec<KeyText> = parts.brokers.iter().map(|broker| broker.name.clone()).collect();
     let mut core = Core::with_brokers(setup, &names)?;
-    let (mut relays, mut brokers) = (Vec::new(), Vec::new());
-    for (number, broker) in parts.brokers.iter().enumerate() {
-        let limits = broker.limits.clone().unwrap_or_else(|| BrokerLimits::from(&limits));
-        let relay = Relay::new(
-            RelaySetup {
-                store_name: Arc::clone(&store_name),
-                broker: broker.name.clone(),
-                routing: broker.routing.clone(),
-                limits: limits.clone(),
-                observer: Arc::clone(&observer),
-            },
-            &*reader,
-        )?;
-        let receives = broker.routing.subscribes_to().is_ok_and(|topics| !topics.is_empty());
-        let name = broker.name.clone();
-        let shared = SharedBroker::new(name, limits, receives, relay.mark());
-        shared.admit(core.admission(number), core.is_paused(number));
-        brokers.push(shared);
-        relays.push(relay);
-    }
+    let relay_setup = |broker: &BrokerParts| RelaySetup {
+        store_name: Arc::clone(&store_name),
+        broker: broker.name.clone(),
+        routing: broker.routing.clone(),
+        limits: broker.limits.clone().unwrap_or_else(|| BrokerLimits::from(&limits)),
+        observer: Arc::clone(&observer),
+    };
+    let (relays, brokers) = relays_of(&parts.brokers, relay_setup, &core, &*reader)?;
     let shared = Arc::new(Shared {
         input,
         segment: AtomicU64::new(reader.last_segment()?),
@@ -110,6 +98,27 @@ pub(super) fn start(setup: Setup, mut parts: Parts) -> Result<Handle, StoreError
     };
     spawn(&shared, "engine", move || engine.run());
     Ok(Handle(shared))
+}
+
+/// The relay of each broker, and what the threads share of it.
+fn relays_of(
+    parts: &[BrokerParts],
+    setup: impl Fn(&BrokerParts) -> RelaySetup,
+    core: &Core,
+    reader: &dyn Reader,
+) -> Result<(Vec<Relay>, Vec<SharedBroker>), StoreError> {
+    let (mut relays, mut brokers) = (Vec::with_capacity(parts.len()), Vec::with_capacity(parts.len()));
+    for (number, parts) in parts.iter().enumerate() {
+        let setup = setup(parts);
+        let (name, limits) = (setup.broker.clone(), setup.limits.clone());
+        let relay = Relay::new(setup, reader)?;
+        let receives = parts.routing.subscribes_to().is_ok_and(|topics| !topics.is_empty());
+        let broker = SharedBroker::new(name, limits, receives, relay.mark());
+        broker.admit(core.admission(number), core.is_paused(number));
+        brokers.push(broker);
+        relays.push(relay);
+    }
+    Ok((relays, brokers))
 }
 
 /// A jump of the wall clock wakes the loop.

@@ -427,7 +427,7 @@ fn one_position_at_two_brokers_is_two_messages_and_each_can_be_sent_again() {
     assert_eq!(of, ["broker", "second"]);
     for (nth, letter) in letters(&mirror).into_iter().enumerate() {
         let envelope = toy::stage().envelope(&format!("tally-{}-0", nth + 1), Counted { name: id("a"), total: 7 });
-        let message = envelope.to_json().expect("JSON").to_vec().into();
+        let message = envelope.to_json().expect("JSON").into();
         operates(&mirror, Action::EditAndRedrive { dead_letter: letter.id, message });
     }
     assert_eq!(mirror.wait_for::<Image>(id("a"), |image| image.heard == 2).total, 7);

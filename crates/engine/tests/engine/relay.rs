@@ -27,20 +27,20 @@ struct Bench {
 }
 
 impl Bench {
-    fn new(limits: Limits) -> Self {
+    fn new(limits: &Limits) -> Self {
         let stage = Stage::with([toy::tally()], toy::registry(), Limits::default());
         Self::over(stage, MemoryBroker::new(), limits)
     }
 
     /// As after a start.
-    fn over(stage: Stage, broker: MemoryBroker, limits: Limits) -> Self {
+    fn over(stage: Stage, broker: MemoryBroker, limits: &Limits) -> Self {
         let bytes_max = limits.relay_bytes_max;
         let observer = Arc::new(());
         let setup = RelaySetup {
             store_name: "stage".into(),
             broker: KeyText::literal("broker"),
             routing: Routing::by_source("test"),
-            limits: (&limits).into(),
+            limits: limits.into(),
             observer,
         };
         let relay = Relay::new(setup, stage.store()).expect("the store in memory can be read");
@@ -48,7 +48,7 @@ impl Bench {
         Self { stage, broker, relay, buffer, now: Duration::ZERO, saved: Vec::new(), read: Vec::new() }
     }
 
-    fn restart(self, limits: Limits) -> Self {
+    fn restart(self, limits: &Limits) -> Self {
         Self::over(self.stage, self.broker, limits)
     }
 
@@ -152,7 +152,7 @@ fn numbers(last: i64) -> Vec<i64> {
 
 #[test]
 fn segments_that_wait_are_published_in_one_call_and_the_mark_moves_behind_the_last() {
-    let mut bench = Bench::new(Limits::default());
+    let mut bench = Bench::new(&Limits::default());
     (0..300).for_each(|_| bench.commits(1));
     bench.runs();
     assert_eq!((bench.broker.publish_calls(), bench.totals()), (1, numbers(300)));
@@ -161,9 +161,9 @@ fn segments_that_wait_are_published_in_one_call_and_the_mark_moves_behind_the_la
 
 #[test]
 fn a_backlog_in_the_log_is_read_in_pieces_and_published_in_few_calls() {
-    let mut bench = Bench::new(Limits::default());
+    let mut bench = Bench::new(&Limits::default());
     (0..300).for_each(|_| bench.commits(1));
-    bench = bench.restart(Limits::default());
+    bench = bench.restart(&Limits::default());
     bench.runs();
     assert_eq!(bench.totals(), numbers(300));
     assert!(bench.broker.publish_calls() <= 12, "{} calls", bench.broker.publish_calls());
@@ -172,7 +172,7 @@ fn a_backlog_in_the_log_is_read_in_pieces_and_published_in_few_calls() {
 
 #[test]
 fn a_call_that_is_acknowledged_partly_goes_on_at_the_right_message() {
-    let mut bench = Bench::new(Limits::default());
+    let mut bench = Bench::new(&Limits::default());
     (0..10).for_each(|_| bench.commits(3));
     bench.faults(BrokerFaults { taken_at_a_time: Some(8), ..BrokerFaults::default() });
     bench.runs();
@@ -188,7 +188,7 @@ fn a_call_that_is_acknowledged_partly_goes_on_at_the_right_message() {
 #[test]
 fn a_segment_that_is_too_large_for_a_call_is_split_and_the_mark_moves_behind_its_end() {
     let limits = Limits { publish_messages_max: 10, ..Limits::default() };
-    let mut bench = Bench::new(limits.clone());
+    let mut bench = Bench::new(&limits);
     bench.commits(1);
     bench.commits(30);
     bench.commits(1);
@@ -203,12 +203,12 @@ fn a_segment_that_is_too_large_for_a_call_is_split_and_the_mark_moves_behind_its
 
 #[test]
 fn a_call_has_no_more_bytes_than_it_may_and_a_larger_message_goes_alone() {
-    let mut bench = Bench::new(Limits { publish_bytes_max: 10, ..Limits::default() });
+    let mut bench = Bench::new(&Limits { publish_bytes_max: 10, ..Limits::default() });
     bench.commits(5);
     bench.runs();
     assert_eq!((bench.broker.publish_calls(), bench.totals()), (5, numbers(5)));
 
-    let mut bench = Bench::new(Limits { publish_bytes_max: 10_000, ..Limits::default() });
+    let mut bench = Bench::new(&Limits { publish_bytes_max: 10_000, ..Limits::default() });
     (0..100).for_each(|_| bench.commits(1));
     bench.runs();
     let bytes: usize = bench.published().iter().map(BrokerMessage::bytes).sum();
@@ -219,7 +219,7 @@ fn a_call_has_no_more_bytes_than_it_may_and_a_larger_message_goes_alone() {
 #[test]
 fn the_buffer_keeps_no_more_bytes_than_it_may_and_the_log_has_the_rest() {
     let limits = Limits { relay_bytes_max: 50_000, ..Limits::default() };
-    let mut bench = Bench::new(limits);
+    let mut bench = Bench::new(&limits);
     for _ in 0..200 {
         bench.commits(1);
         assert!(bench.buffer.bytes() <= 50_000);
@@ -237,7 +237,7 @@ fn the_buffer_keeps_no_more_bytes_than_it_may_and_the_log_has_the_rest() {
 
 #[test]
 fn a_segment_that_is_larger_than_the_buffer_is_not_kept() {
-    let mut bench = Bench::new(Limits { relay_bytes_max: 3_000, ..Limits::default() });
+    let mut bench = Bench::new(&Limits { relay_bytes_max: 3_000, ..Limits::default() });
     bench.commits(1);
     bench.commits(100);
     bench.commits(1);
@@ -248,7 +248,7 @@ fn a_segment_that_is_larger_than_the_buffer_is_not_kept() {
 
 #[test]
 fn after_a_failure_it_waits_and_what_failed_comes_first() {
-    let mut bench = Bench::new(Limits::default());
+    let mut bench = Bench::new(&Limits::default());
     bench.faults(BrokerFaults { down: true, ..BrokerFaults::default() });
     bench.commits(1);
     bench.runs();
@@ -265,7 +265,7 @@ fn after_a_failure_it_waits_and_what_failed_comes_first() {
 
 #[test]
 fn waits_between_tries_grow_up_to_ten_seconds() {
-    let mut bench = Bench::new(Limits::default());
+    let mut bench = Bench::new(&Limits::default());
     bench.faults(BrokerFaults { down: true, ..BrokerFaults::default() });
     bench.commits(1);
     let mut waits = Vec::new();
@@ -281,7 +281,7 @@ fn waits_between_tries_grow_up_to_ten_seconds() {
 
 #[test]
 fn a_lost_acknowledgement_repeats_messages_in_their_order() {
-    let mut bench = Bench::new(Limits::default());
+    let mut bench = Bench::new(&Limits::default());
     bench.faults(BrokerFaults { acknowledgement_lost: true, ..BrokerFaults::default() });
     (0..3).for_each(|_| bench.commits(1));
     bench.runs();
@@ -294,7 +294,7 @@ fn a_lost_acknowledgement_repeats_messages_in_their_order() {
 
 #[test]
 fn a_segment_in_which_nothing_is_emitted_moves_the_mark() {
-    let mut bench = Bench::new(Limits::default());
+    let mut bench = Bench::new(&Limits::default());
     bench.commits(1);
     bench.receives();
     bench.receives();
@@ -306,7 +306,7 @@ fn a_segment_in_which_nothing_is_emitted_moves_the_mark() {
 #[test]
 fn the_mark_is_saved_after_so_many_segments_though_there_is_more_to_publish() {
     let limits = Limits { mark_every_segments: 5, publish_messages_max: 4, ..Limits::default() };
-    let mut bench = Bench::new(limits);
+    let mut bench = Bench::new(&limits);
     (0..17).for_each(|_| bench.commits(1));
     bench.runs();
     assert_eq!(bench.saved, [8, 16, 17]);
@@ -315,7 +315,7 @@ fn the_mark_is_saved_after_so_many_segments_though_there_is_more_to_publish() {
 #[test]
 fn a_stop_saves_the_mark_and_leaves_the_backlog_to_the_next_start() {
     let limits = Limits { publish_messages_max: 20, ..Limits::default() };
-    let mut bench = Bench::new(limits.clone());
+    let mut bench = Bench::new(&limits);
     (0..100).for_each(|_| bench.commits(1));
     assert_eq!(bench.step(), Some(()));
     bench.relay.stop();
@@ -324,14 +324,14 @@ fn a_stop_saves_the_mark_and_leaves_the_backlog_to_the_next_start() {
     bench.relay.take(&mut bench.buffer);
     assert_eq!(bench.relay.next(bench.now), RelayStep::Ended);
 
-    bench = bench.restart(limits);
+    bench = bench.restart(&limits);
     bench.runs();
     assert_eq!(bench.totals(), numbers(100), "nothing is published twice");
 }
 
 #[test]
 fn a_stop_does_not_wait_for_a_broker_that_fails() {
-    let mut bench = Bench::new(Limits::default());
+    let mut bench = Bench::new(&Limits::default());
     bench.faults(BrokerFaults { down: true, ..BrokerFaults::default() });
     bench.commits(1);
     bench.runs();
@@ -350,7 +350,7 @@ fn refuses(bench: &Bench, total: i64) {
 
 #[test]
 fn an_event_that_the_broker_refuses_is_found_told_and_set_aside_and_published_again() {
-    let mut bench = Bench::new(Limits::default());
+    let mut bench = Bench::new(&Limits::default());
     (0..4).for_each(|_| bench.commits(3));
     refuses(&bench, 8);
     bench.retries(10);
@@ -386,7 +386,7 @@ fn an_event_that_the_broker_refuses_is_found_told_and_set_aside_and_published_ag
     // The broker is mended. A process that dies meanwhile publishes it all the same.
     bench.broker.refuse(None);
     bench.operates(Action::Redrive { dead_letter: dead.id }).unwrap();
-    bench = bench.restart(Limits::default());
+    bench = bench.restart(&Limits::default());
     bench.runs();
     assert_eq!((bench.totals().last(), bench.totals().len()), (Some(&8), 13));
     assert_eq!(bench.dead_letters()[0].state, DeadLetterState::Redriven);
@@ -395,20 +395,20 @@ fn an_event_that_the_broker_refuses_is_found_told_and_set_aside_and_published_ag
 #[test]
 fn what_was_set_aside_is_not_published_after_a_restart_before_its_mark() {
     let limits = Limits { mark_every_segments: 1_000, ..Limits::default() };
-    let mut bench = Bench::new(limits.clone());
+    let mut bench = Bench::new(&limits);
     (0..3).for_each(|_| bench.commits(2));
     refuses(&bench, 2);
     bench.retries(10);
     bench.operates(Action::SetAside { event: id("stage-1-1"), reason: "too large".into() }).unwrap();
     // Before the relay has moved.
-    let mut bench = bench.restart(limits);
+    let mut bench = bench.restart(&limits);
     bench.runs();
     assert_eq!((bench.totals(), bench.relay.refused()), (vec![1, 1, 3, 4, 5, 6], None));
 }
 
 #[test]
 fn a_refused_event_that_the_broker_takes_after_all_goes_on_by_itself() {
-    let mut bench = Bench::new(Limits::default());
+    let mut bench = Bench::new(&Limits::default());
     bench.commits(6);
     refuses(&bench, 3);
     bench.retries(10);

@@ -29,14 +29,14 @@ struct Bench {
 }
 
 impl Bench {
-    fn new(limits: Limits) -> Self {
+    fn new(limits: &Limits) -> Self {
         let broker = MemoryBroker::of(BrokerKind::Log);
         let subscription = broker.subscribe("m", &["test.far".to_owned()]).expect("the broker is there");
         let setup = SubscriberSetup {
             number: 0,
             broker: KeyText::literal("broker"),
             registry: toy::registry(),
-            limits: (&limits).into(),
+            limits: limits.into(),
             observer: Arc::new(()),
         };
         Self {
@@ -130,7 +130,7 @@ fn receipt(message: Message) -> Option<Receipt> {
 
 #[test]
 fn what_is_committed_is_acknowledged_and_nothing_else() {
-    let mut bench = Bench::new(Limits::default());
+    let mut bench = Bench::new(&Limits::default());
     bench.publish(5, 0);
     bench.runs();
     assert_eq!((bench.received.len(), bench.broker.owed("m"), bench.acknowledgements), (5, 5, 0));
@@ -141,7 +141,7 @@ fn what_is_committed_is_acknowledged_and_nothing_else() {
 
 #[test]
 fn a_failed_acknowledgement_does_not_stop_polling() {
-    let mut bench = Bench::new(Limits::default());
+    let mut bench = Bench::new(&Limits::default());
     bench.publish(1, 0);
     bench.runs();
     bench.commits(1);
@@ -165,7 +165,7 @@ fn a_failed_acknowledgement_does_not_stop_polling() {
 #[test]
 fn events_that_cannot_be_acknowledged_are_bounded_and_polling_goes_on() {
     let limits = Limits { intake_max: 40, ..Limits::default() };
-    let mut bench = Bench::new(limits);
+    let mut bench = Bench::new(&limits);
     bench.faults(BrokerFaults { acknowledging_fails: true, ..BrokerFaults::default() });
     bench.publish(100, 0);
     for _ in 0..20 {
@@ -187,7 +187,7 @@ fn events_that_cannot_be_acknowledged_are_bounded_and_polling_goes_on() {
 #[test]
 fn a_subscriber_takes_its_share_of_messages_and_no_more() {
     let limits = Limits { intake_max: 400, ..Limits::default() };
-    let mut bench = Bench::new(limits);
+    let mut bench = Bench::new(&limits);
     bench.publish(1_000, 0);
     bench.runs();
     assert_eq!(bench.received.len(), 100);
@@ -202,7 +202,7 @@ fn a_subscriber_takes_its_share_of_messages_and_no_more() {
 
 #[test]
 fn large_messages_are_bounded_by_their_bytes() {
-    let mut bench = Bench::new(Limits::default());
+    let mut bench = Bench::new(&Limits::default());
     bench.publish(200, 512 * 1024 - "test.far".len() - "k".len());
     let mut most = 0;
     while bench.broker.owed("m") > 0 {
@@ -217,7 +217,7 @@ fn large_messages_are_bounded_by_their_bytes() {
 
 #[test]
 fn messages_that_are_suddenly_larger_exceed_the_bound_once() {
-    let mut bench = Bench::new(Limits::default());
+    let mut bench = Bench::new(&Limits::default());
     bench.publish(600, 0);
     bench.runs();
     bench.commits(600);
@@ -232,7 +232,7 @@ fn messages_that_are_suddenly_larger_exceed_the_bound_once() {
 
 #[test]
 fn a_full_engine_takes_nothing_and_stays_a_member() {
-    let mut bench = Bench::new(Limits::default());
+    let mut bench = Bench::new(&Limits::default());
     bench.publish(3, 0);
     bench.admission.takes = false;
     bench.runs();
@@ -245,7 +245,7 @@ fn a_full_engine_takes_nothing_and_stays_a_member() {
 
 #[test]
 fn after_a_failed_poll_it_waits_and_polls_again() {
-    let mut bench = Bench::new(Limits::default());
+    let mut bench = Bench::new(&Limits::default());
     bench.faults(BrokerFaults { down: true, ..BrokerFaults::default() });
     bench.publish(1, 0);
     bench.runs();
@@ -259,7 +259,7 @@ fn after_a_failed_poll_it_waits_and_polls_again() {
 
 #[test]
 fn it_tells_once_that_it_has_caught_up() {
-    let mut bench = Bench::new(Limits { intake_max: 8, ..Limits::default() });
+    let mut bench = Bench::new(&Limits { intake_max: 8, ..Limits::default() });
     bench.publish(3, 0);
     bench.runs();
     assert_eq!((bench.received.len(), bench.caught_up), (2, 1), "the past ended before it joined");
@@ -270,7 +270,7 @@ fn it_tells_once_that_it_has_caught_up() {
 
 #[test]
 fn after_a_lost_connection_it_may_have_fallen_behind_and_tells_once_more_that_it_has_caught_up() {
-    let mut bench = Bench::new(Limits::default());
+    let mut bench = Bench::new(&Limits::default());
     bench.runs();
     assert!(bench.subscriber.fell_behind(), "it has connected");
     assert!(!bench.subscriber.fell_behind() && bench.caught_up == 1);
@@ -289,7 +289,7 @@ fn after_a_lost_connection_it_may_have_fallen_behind_and_tells_once_more_that_it
 
 #[test]
 fn a_stop_takes_nothing_more_and_acknowledges_the_last_receipts_before_it_leaves() {
-    let mut bench = Bench::new(Limits::default());
+    let mut bench = Bench::new(&Limits::default());
     bench.publish(5, 0);
     bench.runs();
     bench.subscriber.stop();
@@ -307,7 +307,7 @@ fn a_stop_takes_nothing_more_and_acknowledges_the_last_receipts_before_it_leaves
 #[test]
 fn a_stop_does_not_wait_for_ever_for_a_broker_that_takes_no_acknowledgement() {
     let limits = Limits { broker_stop_wait: Duration::from_secs(2), ..Limits::default() };
-    let mut bench = Bench::new(limits);
+    let mut bench = Bench::new(&limits);
     bench.publish(1, 0);
     bench.runs();
     bench.commits(1);
@@ -328,7 +328,7 @@ fn a_stop_does_not_wait_for_ever_for_a_broker_that_takes_no_acknowledgement() {
 
 #[test]
 fn bytes_that_nobody_understands_go_on_as_they_came() {
-    let mut bench = Bench::new(Limits::default());
+    let mut bench = Bench::new(&Limits::default());
     let body = b"{ not json".to_vec();
     bench.broker.inject(BrokerMessage::new("test.far", body.clone()).with_key("k"));
     bench.runs();
@@ -358,7 +358,7 @@ fn unknown(version: u16, name: &str) -> BrokerMessage {
 
 #[test]
 fn too_many_undecodable_messages_pause_the_subscription_and_the_rest_stays_at_the_broker() {
-    let mut bench = Bench::new(Limits { dead_letters_a_minute_max: 3, ..Limits::default() });
+    let mut bench = Bench::new(&Limits { dead_letters_a_minute_max: 3, ..Limits::default() });
     bench.publish(1, 0);
     for nth in 0..20 {
         bench.broker.inject(BrokerMessage::new("test.far", format!("{{ no JSON {nth}")).with_key("k"));
@@ -394,7 +394,7 @@ fn too_many_undecodable_messages_pause_the_subscription_and_the_rest_stays_at_th
 
 #[test]
 fn few_undecodable_messages_a_minute_pause_nothing() {
-    let mut bench = Bench::new(Limits { dead_letters_a_minute_max: 3, ..Limits::default() });
+    let mut bench = Bench::new(&Limits { dead_letters_a_minute_max: 3, ..Limits::default() });
     for nth in 0..30 {
         bench.broker.inject(BrokerMessage::new("test.far", format!("{{ no JSON {nth}")).with_key("k"));
         bench.passes(20);
@@ -406,7 +406,7 @@ fn few_undecodable_messages_a_minute_pause_nothing() {
 #[test]
 fn an_event_that_this_build_does_not_know_waits_at_the_broker_until_an_operator_gives_it_up() {
     for (version, name) in [(2, "far.happened"), (1, "far.changed")] {
-        let mut bench = Bench::new(Limits::default());
+        let mut bench = Bench::new(&Limits::default());
         bench.publish(2, 0);
         bench.broker.inject(unknown(version, name));
         bench.publish(1, 0);

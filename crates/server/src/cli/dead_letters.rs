@@ -67,7 +67,7 @@ struct List {
 /// Which dead letters.
 #[derive(clap::Args)]
 struct Filter {
-    /// Only those of this service; broker: what nobody could decode
+    /// Only those of this service or broker (what nobody could decode)
     #[arg(long, value_name = "SERVICE")]
     consumer: Option<String>,
     /// Only events of this name

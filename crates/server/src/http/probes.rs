@@ -31,11 +31,12 @@ pub struct Health {
 #[derive(Serialize, JsonSchema)]
 pub struct Readiness {
     status: &'static str,
-    /// Services that an operator, or too many dead letters, have paused. What concerns them waits; the others go on.
+    /// Services, and subscriptions by the names of their brokers, that an operator or the engine has paused. What concerns
+    /// them waits; the others go on.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(default)]
     paused: Vec<String>,
-    /// An event that the broker refuses, its size, and why: nothing behind it is published.
+    /// The events that brokers refuse, their sizes, and why: nothing behind them is published there.
     #[serde(skip_serializing_if = "Option::is_none")]
     refused_event: Option<String>,
 }
@@ -68,8 +69,11 @@ pub async fn ready(call: Call) -> Result<Okay<Readiness>, Failure> {
         reasons.push(String::from("the shop is starting"));
     }
     if reasons.is_empty() {
-        let refused_event =
-            status.refused.map(|event| format!("{}, {} bytes: {}", event.event_id, event.bytes, event.reason));
+        let refused = status.brokers.iter().filter_map(|broker| Some((&broker.name, broker.refused.as_ref()?)));
+        let refused: Vec<String> = refused
+            .map(|(broker, event)| format!("{}, {} bytes, by {broker}: {}", event.event_id, event.bytes, event.reason))
+            .collect();
+        let refused_event = (!refused.is_empty()).then(|| refused.join("; "));
         Ok(Okay(Readiness { status: "ready", paused, refused_event }))
     } else {
         Err(NOT_READY.because(reasons.join("; ")))

@@ -4,7 +4,7 @@ use std::sync::atomic::AtomicU64;
 
 use prometheus_client::metrics::{family::Family, gauge::Gauge};
 use tradewind_engine::{
-    Entity, Status, StoredRow,
+    BrokerStatus, Entity, Status, StoredRow,
     ports::{Direction, List, Reader, StoreError},
     tables::{ConsumerRow, DeadLetterRow, DeadLetterState, EffectRow, EffectState, ParkedRow, TimerRow},
 };
@@ -32,14 +32,20 @@ pub struct WaitingFigures {
     jobs_owed: Gauge,
     paused: Gauge,
     lag: Family<Labels<1>, Gauge<f64, AtomicU64>>,
+    broker_unpublished: OfBrokers,
+    broker_refused: OfBrokers,
+    broker_paused: OfBrokers,
 }
+
+/// By the name of a broker. Their number is bounded, and names are configured.
+type OfBrokers = Family<[(&'static str, String); 1], Gauge>;
 
 /// What waits for an operator.
 #[derive(Debug, Clone, Default)]
 pub struct Owed {
     pub dead_letters: usize,
     pub jobs: usize,
-    /// Names of services.
+    /// Names of services and brokers.
     pub paused: Vec<String>,
 }
 
@@ -62,24 +68,39 @@ impl WaitingFigures {
             (&figures.in_flight, "batches_in_flight", "Batches that are not durable yet"),
             (&figures.parked, "parked", "Messages that wait for a fact, or for their service to be resumed"),
             (&figures.segment, "log_segment", "The last segment of the event log"),
-            (&figures.unpublished, "unpublished_segments", "Segments that no broker has acknowledged yet"),
+            (&figures.unpublished, "unpublished_segments", "Segments that not every broker has acknowledged yet"),
             (&figures.held, "deadlines_held", "1 when deadlines are held"),
             (
                 &figures.refused,
                 "refused_event_bytes",
-                "Size of the event that the broker refuses, and that holds up all after it; 0 without one",
+                "Size of the largest event that a broker refuses, and that holds up all after it there; 0 without one",
             ),
             (&figures.stopped, "stopped", "1 when the engine has stopped by itself"),
             (&figures.damaged, "store_damaged", "1 when a read has met damage in the store, or its file is gone"),
             (&figures.dead, "dead_letters", "Dead letters that nobody has decided on; counted up to 1000"),
             (&figures.jobs_waiting, "jobs_waiting", "Jobs that are done or tried again later; counted up to 1000"),
             (&figures.jobs_owed, "jobs_owed", "Jobs whose attempts are used up; counted up to 1000"),
-            (&figures.paused, "consumers_paused", "Services that hear nothing at the moment"),
+            (&figures.paused, "consumers_paused", "Services and subscriptions that are paused"),
         ] {
             book.add(name, &[], help, gauge.clone());
         }
         let help = "For how long the oldest has waited that is unpublished, parked, dead, an overdue timer or job";
         book.add("lag_seconds", &["of"], help, figures.lag.clone());
+        for (family, name, help) in [
+            (
+                &figures.broker_unpublished,
+                "broker_unpublished_segments",
+                "Segments that this broker has not acknowledged yet",
+            ),
+            (
+                &figures.broker_refused,
+                "broker_refused_event_bytes",
+                "Size of the event that this broker refuses, and that holds up all after it there; 0 without one",
+            ),
+            (&figures.broker_paused, "broker_paused", "1 when the subscription at this broker is paused"),
+        ] {
+            book.add(name, &["broker"], help, family.clone());
+        }
         figures
     }
 
@@ -93,7 +114,7 @@ impl WaitingFigures {
             (&self.segment, number(status.segment)),
             (&self.unpublished, number(status.segment.saturating_sub(status.published_segment))),
             (&self.held, i64::from(status.deadlines_held.is_some())),
-            (&self.refused, count(status.refused.as_ref().map_or(0, |event| event.bytes))),
+            (&self.refused, count(status.brokers.iter().map(refused_bytes).max().unwrap_or(0))),
             (&self.stopped, i64::from(status.stopped.is_some())),
             (&self.damaged, i64::from(waiting.damaged)),
             (&self.dead, count(waiting.owed.dead_letters)),
@@ -105,6 +126,15 @@ impl WaitingFigures {
         }
         for (of, seconds) in &waiting.lag {
             self.lag.get_or_create(&[("of", of)]).set(*seconds);
+        }
+        for broker in &status.brokers {
+            for (family, value) in [
+                (&self.broker_unpublished, number(status.segment.saturating_sub(broker.published_segment))),
+                (&self.broker_refused, count(refused_bytes(broker))),
+                (&self.broker_paused, i64::from(broker.paused)),
+            ] {
+                family.get_or_create(&[("broker", broker.name.to_string())]).set(value);
+            }
         }
     }
 }
@@ -144,6 +174,11 @@ impl Waiting {
             ],
         })
     }
+}
+
+/// Zero when it refuses none.
+fn refused_bytes(broker: &BrokerStatus) -> usize {
+    broker.refused.as_ref().map_or(0, |event| event.bytes)
 }
 
 fn dead(limit: u32) -> List {

@@ -75,9 +75,11 @@ impl Executor {
         reason: &str,
         around: &Surroundings<'_>,
     ) -> Result<Success, Stop> {
-        let (incoming, broker) = (&undecodable.incoming, around.brokers.name(undecodable.subscription)?);
+        let incoming = &undecodable.incoming;
+        // Whatever brought it: a message is kept.
+        let broker = around.brokers.name(undecodable.subscription).cloned().unwrap_or(BROKER);
         let message = &incoming.message;
-        if !self.receive_once(&identity(broker, incoming))? {
+        if !self.receive_once(&identity(&broker, incoming))? {
             return Ok(Success::default());
         }
         let key = String::from_utf8_lossy(message.key.as_ref().map_or(&[], |key| &key.0));
@@ -87,7 +89,7 @@ impl Executor {
             position: Some(incoming.position.0.as_str().into()),
             broker: Some(broker.clone()),
             ..self.new_dead_letter(&Headline {
-                consumer: broker,
+                consumer: &broker,
                 kind: DeadLetterKind::Event,
                 name: &message.topic,
                 message_key: &key,

@@ -1,12 +1,10 @@
-//! Consumers: the services as hearers of events. One that is paused has what it would hear parked for it.
+//! Consumers: the services as hearers of events, and the subscriptions at brokers. A service that is paused has what it
+//! would hear parked for it; what a paused subscription would receive stays at its broker.
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use tradewind_engine::{
-    operator::{Action, BROKER_CONSUMER},
-    tables::ConsumerRow,
-};
-use tradewind_events::{Id, KeyText, Timestamp};
+use tradewind_engine::{Entity, operator::Action, ports::List, tables::ConsumerRow};
+use tradewind_events::{Id, Timestamp};
 
 use super::{ActionView, Reason, operate};
 use crate::{
@@ -14,7 +12,10 @@ use crate::{
     services,
 };
 
-/// A consumer.
+/// Consumers that are listed because they are or were paused, at most.
+const CONSUMERS_MAX: u32 = 1_000;
+
+/// A consumer: a service, or the subscription at the broker of this name.
 #[derive(Serialize, JsonSchema)]
 pub struct ConsumerView {
     name: String,
@@ -34,10 +35,11 @@ pub struct ConsumersView {
 }
 
 pub async fn list(call: Call) -> Result<Okay<ConsumersView>, Failure> {
+    let rows = call.list::<ConsumerRow>(List::of(ConsumerRow::TABLE, CONSUMERS_MAX)).await?;
     // The subscriptions are listed once they were paused.
-    let names = services::NAMES.into_iter().chain([BROKER_CONSUMER]);
-    let rows = call.load_all::<ConsumerRow>(names.clone().map(KeyText::literal)).await?;
-    let names = names.filter(|name| *name != BROKER_CONSUMER || rows.iter().any(|row| &*row.name == *name));
+    let is_service = |row: &&ConsumerRow| services::NAMES.contains(&&*row.name);
+    let subscriptions = rows.iter().filter(|row| !is_service(row)).map(|row| row.name.as_str());
+    let names = services::NAMES.into_iter().chain(subscriptions);
     let view = |name: &str| {
         let row = rows.iter().find(|row| &*row.name == name);
         ConsumerView {

@@ -22,7 +22,8 @@ pub struct DeadLetterQuery {
     /// dead, redriven or discarded. Default dead.
     #[serde(default)]
     state: Option<DeadLetterState>,
-    /// A service; `broker` for what nobody could decode.
+    /// A service; the name of a broker, most often `broker`, for what it delivered and nobody could decode; `relay` for what a
+    /// broker refuses.
     #[serde(default)]
     consumer: Option<String>,
     /// An event's name.
@@ -46,6 +47,9 @@ pub struct DeadLetterView {
     attempts: u32,
     died_at: Timestamp,
     state: DeadLetterState,
+    /// The broker that delivered what could not be decoded, or that refuses the event.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    broker: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     position: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -202,6 +206,7 @@ impl From<&DeadLetterRow> for DeadLetterView {
             attempts: row.attempts,
             died_at: row.died_at,
             state: row.state,
+            broker: row.broker.as_deref().map(str::to_owned),
             position: row.position.as_deref().map(str::to_owned),
             edited_from: row.edited_from.clone(),
         }

@@ -2,7 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use tradewind_engine::{RefusedEvent, operator::Action};
+use tradewind_engine::{BrokerStatus, RefusedEvent, operator::Action};
 use tradewind_events::{Id, Timestamp};
 
 use super::{ActionView, Reason, operate};
@@ -19,19 +19,42 @@ pub struct StatusView {
     parked: usize,
     /// The last commit with events.
     segment: u64,
-    /// The last one that the broker has acknowledged.
+    /// The last one that every broker has acknowledged.
     published_segment: u64,
-    /// How many such commits the broker has not acknowledged.
+    /// How many such commits at least one broker has not acknowledged.
     unpublished_segments: u64,
     /// Why deadlines are held, if they are.
     #[serde(skip_serializing_if = "Option::is_none")]
     deadlines_held: Option<String>,
-    /// An event that the broker refuses. Nothing behind it is published until the broker takes it, or it is set aside.
+    /// An event that a broker refuses: of several, that of the first broker. Nothing behind it is published there until the
+    /// broker takes it, or it is set aside.
     #[serde(skip_serializing_if = "Option::is_none")]
     refused_event: Option<RefusedEventView>,
+    /// How it is doing with each broker; absent without one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
+    brokers: Vec<BrokerView>,
 }
 
-/// An event that the broker refuses.
+/// A broker through which the services of other stores are reached.
+#[derive(Serialize, JsonSchema)]
+pub struct BrokerView {
+    /// The consumer of what is received from it has this name.
+    name: String,
+    /// The last commit with events that it has acknowledged, as far as its routing publishes them there.
+    published_segment: u64,
+    /// How many such commits it has not acknowledged.
+    unpublished_segments: u64,
+    /// An event that it refuses.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refused_event: Option<RefusedEventView>,
+    /// Events of other stores are received from it.
+    receives: bool,
+    /// What it has stays there, until an operator resumes the consumer.
+    paused: bool,
+}
+
+/// An event that a broker refuses.
 #[derive(Serialize, JsonSchema)]
 pub struct RefusedEventView {
     event_id: Id,
@@ -45,16 +68,19 @@ pub struct RefusedEventView {
 
 pub async fn read(call: Call) -> Result<Okay<StatusView>, Failure> {
     let status = call.engine.status();
+    let segment = status.segment;
+    let refused = status.brokers.iter().find_map(|broker| broker.refused.clone());
     Ok(Okay(StatusView {
         now: call.clock().now(),
         waiting: status.waiting,
         commits_in_flight: status.in_flight,
         parked: status.parked,
-        segment: status.segment,
+        segment,
         published_segment: status.published_segment,
-        unpublished_segments: status.segment.saturating_sub(status.published_segment),
+        unpublished_segments: segment.saturating_sub(status.published_segment),
         deadlines_held: status.deadlines_held.map(str::to_owned),
-        refused_event: status.refused.map(RefusedEventView::from),
+        refused_event: refused.map(RefusedEventView::from),
+        brokers: status.brokers.into_iter().map(|broker| BrokerView::of(broker, segment)).collect(),
     }))
 }
 
@@ -68,6 +94,19 @@ pub async fn set_aside(
     Json(Reason { reason }): Json<Reason>,
 ) -> Result<Sent<Okay<ActionView>>, Failure> {
     operate(&call, Action::SetAside { event, reason: reason.into() }).await
+}
+
+impl BrokerView {
+    fn of(broker: BrokerStatus, segment: u64) -> Self {
+        Self {
+            name: broker.name.to_string(),
+            published_segment: broker.published_segment,
+            unpublished_segments: segment.saturating_sub(broker.published_segment),
+            refused_event: broker.refused.map(RefusedEventView::from),
+            receives: broker.receives,
+            paused: broker.paused,
+        }
+    }
 }
 
 impl From<RefusedEvent> for RefusedEventView {

@@ -172,6 +172,11 @@ async fn an_event_that_the_broker_refuses(auditor: &mut Auditor<'_>) {
     assert!(ready["refused_event"].as_str().unwrap().starts_with(refused["event_id"].as_str().unwrap()), "{ready}");
     let figures = door.get("/metrics").await.expect(200);
     assert!(figures.text().contains(&format!("tradewind_refused_event_bytes {bytes}\n")));
+    let of_broker = format!("tradewind_broker_refused_event_bytes{{broker=\"broker\"}} {bytes}\n");
+    assert!(figures.text().contains(&of_broker));
+    let brokers = door.get("/v1/operations").await.expect(200).json()["brokers"].clone();
+    assert_eq!((&brokers[0]["name"], &brokers[0]["refused_event"]), (&json!("broker"), &refused), "{brokers}");
+    assert_eq!((&brokers[0]["receives"], &brokers[0]["paused"]), (&json!(true), &json!(false)), "{brokers}");
     let path = |event: &str| format!("/v1/operations/refused-events/{event}/set-aside");
     let why = json!({"reason": because("status.set_aside")});
     door.post(&path("town0-1-0"), why.clone()).await.refused(409, "event_not_refused");
@@ -183,6 +188,7 @@ async fn an_event_that_the_broker_refuses(auditor: &mut Auditor<'_>) {
     assert_eq!(door.get("/v1/operations").await.expect(200).json().get("refused_event"), None);
     let letters = door.get("/v1/operations/dead-letters?consumer=relay").await.expect(200).json();
     assert_eq!(letters["items"][0]["event_id"], refused["event_id"]);
+    assert_eq!(letters["items"][0]["broker"], "broker");
     town.broker.refuse(None);
     let redrive = format!("/v1/operations/dead-letters/{}/redrive", letters["items"][0]["id"].as_str().unwrap());
     door.post(&redrive, json!({})).await.expect(200);
