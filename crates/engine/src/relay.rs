@@ -14,7 +14,7 @@ use tradewind_events::{AsKey, Id, KeyText, RawEnvelope};
 use crate::{
     Backoff, BrokerLimits, Entity, Logged, Observer, Routing, Tracer, injected,
     ports::{BrokerError, BrokerMessage, Reader, StoreError},
-    segment::{LogEvent, Segment, event_address},
+    segment::{LogEvent, Segment, event_position},
     tables::RelayRow,
 };
 
@@ -303,8 +303,8 @@ impl Relay {
                     // As if it were published.
                     self.outbox.acknowledge(1);
                     self.one_by_one = self.one_by_one.saturating_sub(1);
-                } else if let Some(address) = event_address(&self.store_name, &event_id) {
-                    self.aside.insert(event_id, address.segment);
+                } else if let Some(position) = event_position(&self.store_name, &event_id) {
+                    self.aside.insert(event_id, position.segment);
                 }
                 (self.refused, self.retry_at, self.failures) = (None, None, 0);
             }
@@ -391,14 +391,14 @@ impl Relay {
 
     fn encode(&self, segment: &Source) -> (u64, Result<Vec<Encoded>, String>) {
         // Where an event goes, if it goes out here at all.
-        let topic = |heard: bool, id: &Id, source: &str| {
-            if heard || self.aside.contains(id) { None } else { self.routing.topic(source) }
+        let topic = |remote: bool, id: &Id, source: &str| {
+            if remote || self.aside.contains(id) { None } else { self.routing.topic(source) }
         };
         let encode = |topic: String, envelope: &RawEnvelope| Encoded::new(topic, envelope, self.tracer.as_ref());
         match segment {
             Source::Memory(segment) => {
-                let encoded = segment.events.iter().filter_map(|Logged { envelope, heard, .. }| {
-                    let topic = topic(*heard, &envelope.id, &envelope.source)?;
+                let encoded = segment.events.iter().filter_map(|Logged { envelope, remote, .. }| {
+                    let topic = topic(*remote, &envelope.id, &envelope.source)?;
                     let raw = envelope.to_raw().map_err(|error| error.to_string());
                     Some(raw.and_then(|raw| encode(topic, &raw)))
                 });
@@ -407,8 +407,8 @@ impl Relay {
             Source::Log(segment) => {
                 let events = segment.read(&self.store_name).map_err(|error| error.to_string());
                 let encoded = events.and_then(|events| {
-                    let encoded = events.iter().filter_map(|LogEvent { envelope, heard, .. }| {
-                        Some(encode(topic(*heard, &envelope.id, &envelope.source)?, envelope))
+                    let encoded = events.iter().filter_map(|LogEvent { envelope, remote, .. }| {
+                        Some(encode(topic(*remote, &envelope.id, &envelope.source)?, envelope))
                     });
                     encoded.collect()
                 });

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 ///
 /// ```
 /// # use tradewind_engine::Routing;
-/// let routing = Routing::by_source("town").publish("orders", "shop-orders").pass_over("identity").hear(["catalog"]);
+/// let routing = Routing::by_source("town").publish("orders", "shop-orders").pass_over("identity").consume(["catalog"]);
 /// assert_eq!(routing.topic("payments").as_deref(), Some("town.payments"));
 /// assert_eq!(routing.topic("orders").as_deref(), Some("shop-orders"));
 /// assert_eq!(routing.topic("identity"), None);
@@ -20,12 +20,12 @@ pub struct Routing {
     /// None: passed over.
     named: BTreeMap<String, Option<String>>,
     /// Sources whose topics are subscribed to.
-    heard: BTreeSet<String>,
+    consumed: BTreeSet<String>,
     /// Other topics that are subscribed to.
     topics: BTreeSet<String>,
 }
 
-/// A source is to be heard that has no topic here.
+/// A source is to be consumed that has no topic here.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("no topic is named for the events of {source_name}")]
 pub struct NoTopic {
@@ -60,8 +60,8 @@ impl Routing {
 
     /// Subscribes to the topics of these sources of other stores.
     #[must_use]
-    pub fn hear<S: Into<String>>(mut self, sources: impl IntoIterator<Item = S>) -> Self {
-        self.heard.extend(sources.into_iter().map(Into::into));
+    pub fn consume<S: Into<String>>(mut self, sources: impl IntoIterator<Item = S>) -> Self {
+        self.consumed.extend(sources.into_iter().map(Into::into));
         self
     }
 
@@ -83,8 +83,8 @@ impl Routing {
     /// The topics that are subscribed to, each once and sorted; none when nothing is received from this broker.
     pub fn subscribes_to(&self) -> Result<Vec<String>, NoTopic> {
         let topic = |source: &String| self.topic(source).ok_or_else(|| NoTopic { source_name: source.clone() });
-        let heard = self.heard.iter().map(topic).collect::<Result<BTreeSet<String>, NoTopic>>()?;
-        Ok(heard.union(&self.topics).cloned().collect())
+        let consumed = self.consumed.iter().map(topic).collect::<Result<BTreeSet<String>, NoTopic>>()?;
+        Ok(consumed.union(&self.topics).cloned().collect())
     }
 }
 
@@ -99,10 +99,10 @@ mod tests {
     }
 
     #[test]
-    fn a_topic_is_subscribed_to_once_and_a_source_without_one_cannot_be_heard() {
-        let routing = Routing::by_source("town").hear(["a", "b", "a"]).subscribe("town.a").subscribe("z");
+    fn a_topic_is_subscribed_to_once_and_a_source_without_one_cannot_be_consumed() {
+        let routing = Routing::by_source("town").consume(["a", "b", "a"]).subscribe("town.a").subscribe("z");
         assert_eq!(routing.subscribes_to(), Ok(vec!["town.a".to_owned(), "town.b".to_owned(), "z".to_owned()]));
-        let none = Routing::by_source("town").pass_over("a").hear(["a"]);
+        let none = Routing::by_source("town").pass_over("a").consume(["a"]);
         assert_eq!(none.subscribes_to(), Err(NoTopic { source_name: "a".to_owned() }));
     }
 }

@@ -172,7 +172,7 @@ impl App {
             ids: Box::new(UuidV7::default()),
             limits: Limits { cache_forgets, ..services::limits(&config) },
             observer: Arc::clone(&metrics) as _,
-            log_heard: !part.brokers.is_empty() && part.holds("query"),
+            log_remote: !part.brokers.is_empty() && part.holds("query"),
         };
         let engine = Handle::start(setup, EngineParts { writer, workers, brokers: std::mem::take(&mut part.brokers) })?;
         let tasks = Tasks::default();

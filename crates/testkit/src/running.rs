@@ -70,9 +70,9 @@ impl Plan {
             ids: Box::new(CountedIds::new(&format!("{}{epoch}", self.name))),
             limits: cache::limits(self.limits),
             observer: Arc::new(()),
-            log_heard: true,
+            log_remote: true,
         };
-        let routing = Routing::by_source("test").hear(self.hear);
+        let routing = Routing::by_source("test").consume(self.hear);
         let first = self.broker.map(|broker| BrokerParts::only(broker, routing, &*self.name));
         let brokers = first.into_iter().chain(self.others).collect();
         let parts = Parts { writer: Box::new(writer), workers: self.workers, brokers };

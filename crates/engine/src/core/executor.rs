@@ -141,7 +141,7 @@ impl Executor {
             let message = &forming.items[task.item].message;
             match &task.failure {
                 None => self.attempt(message, task, around),
-                Some(failure) => self.record(message, &task.kind, failure, forming.next_address(), around),
+                Some(failure) => self.record(message, &task.kind, failure, forming.next_position(), around),
             }
         });
         catch_unwind(attempt).unwrap_or_else(|panic| Err(Stop::Broken(format!("panic: {}", panic_text(&*panic)))))
@@ -193,7 +193,7 @@ impl Executor {
                 Message::Command(CommandMessage {
                     target: Target::Service { service, key: Some(key), .. }, ..
                 }) => Some(Lane::Consumer(self.services.number(service)?, key.clone())),
-                Message::Heard(heard) => Some(Lane::Received(heard.envelope.key.clone())),
+                Message::Received(received) => Some(Lane::Received(received.envelope.key.clone())),
                 Message::Unpark(_) => Some(Lane::Parked),
                 _ => None,
             },

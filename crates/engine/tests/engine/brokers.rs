@@ -61,7 +61,7 @@ impl Two {
             registry: toy::registry(),
             broker: Some(self.first.clone()),
             hear: vec!["tally".to_owned()],
-            others: vec![named("second", &self.second, Routing::by_source("test").hear(["far"]))],
+            others: vec![named("second", &self.second, Routing::by_source("test").consume(["far"]))],
             limits: Limits { dead_letters_a_minute_max: 3, ..Limits::default() },
             ..Plan::new("t", [toy::mirror_service()])
         }
@@ -321,8 +321,8 @@ fn a_stop_waits_for_no_broker_that_does_not_answer_and_saves_the_mark_of_one_tha
             registry: toy::registry(),
             broker: Some(two.first.clone()),
             others: vec![
-                named("second", &two.second, Routing::by_source("test").hear(["far"])),
-                named("third", &third, Routing::by_source("test").hear(["far"])),
+                named("second", &two.second, Routing::by_source("test").consume(["far"])),
+                named("third", &third, Routing::by_source("test").consume(["far"])),
             ],
             // The mark is saved at the end, or with the stop.
             limits: Limits { broker_stop_wait: Duration::from_millis(50), ..Limits::default() },
@@ -413,7 +413,7 @@ fn one_position_at_two_brokers_is_two_messages_and_each_can_be_sent_again() {
         registry: toy::registry(),
         broker: Some(two.first.clone()),
         hear: vec!["tally".to_owned()],
-        others: vec![named("second", &two.second, Routing::by_source("test").hear(["tally"]))],
+        others: vec![named("second", &two.second, Routing::by_source("test").consume(["tally"]))],
         ..Plan::new("t", [toy::mirror_service()])
     }
     .start();
@@ -466,7 +466,7 @@ fn the_inbox_forgets_nothing_while_one_of_the_brokers_may_repeat() {
         registry: toy::registry(),
         broker: Some(two.first.clone()),
         hear: vec!["far".to_owned()],
-        others: vec![named("second", &two.second, Routing::by_source("test").hear(["far"]))],
+        others: vec![named("second", &two.second, Routing::by_source("test").consume(["far"]))],
         limits: Limits { broker_stop_wait: Duration::from_millis(1), ..Limits::default() },
         ..Plan::new("t", toy::services())
     };
@@ -524,7 +524,7 @@ fn start(brokers: &[&str]) -> Result<Core, StoreError> {
         ids: Box::new(CountedIds::new("id")),
         limits: Limits::default(),
         observer: Arc::new(()),
-        log_heard: false,
+        log_remote: false,
     };
     Core::with_brokers(setup, &names)
 }
@@ -553,7 +553,7 @@ fn brokers_need_names_of_their_own() {
 #[test]
 #[should_panic(expected = "the broker second: no topic is named for the events of far")]
 fn a_source_that_is_heard_needs_a_topic() {
-    Two::default().publishes(MemoryStore::new(), Routing::nothing().hear(["far"]));
+    Two::default().publishes(MemoryStore::new(), Routing::nothing().consume(["far"]));
 }
 
 #[test]

@@ -19,7 +19,7 @@ use tradewind_audit::{Audit, Charge as Audited, Charges, StoreView};
 use tradewind_engine::{
     BrokerParts, Entity, Routing,
     ports::List,
-    tables::{EffectRow, TimerRow},
+    tables::{JobRow, TimerRow},
 };
 use tradewind_events::{AsKey, TextEnum, Value as Column, id, row_key};
 use tradewind_testkit::{ManualClock, MemoryBroker, cache_forgets, manual_clock};
@@ -233,7 +233,7 @@ impl Town {
     fn due(&self, door: &Door) -> Vec<String> {
         let (reader, now) = (door.shop().engine.reader(), Column::Int(self.clock.now().as_millis()));
         let timers = List::of(TimerRow::TABLE, 10).at_most("due_at", now.clone());
-        let jobs = List::of(EffectRow::TABLE, 10).at_most("due_at", now).equal("state", Column::Text("waiting".into()));
+        let jobs = List::of(JobRow::TABLE, 10).at_most("due_at", now).equal("state", Column::Text("waiting".into()));
         let rows = [timers, jobs].into_iter().flat_map(|list| reader.list(&list).unwrap());
         rows.map(|row| format!("{:?}", row.values)).collect()
     }
@@ -410,7 +410,7 @@ impl Plan {
         let (slot, hire) = hiring(Mails::default());
         let (services, group) = (self.layout[number], format!("group-{number}"));
         let hear = services::NAMES.iter().filter(|name| !services.contains(name)).map(ToString::to_string);
-        let routing = Routing::by_source("town").hear(hear);
+        let routing = Routing::by_source("town").consume(hear);
         let broker = (self.layout.len() > 1).then(|| BrokerParts::only(self.broker.clone(), routing, &*group));
         let part = Part { services: services.to_vec(), brokers: broker.into_iter().collect(), identity };
         let cache_forgets = cache_forgets();

@@ -118,6 +118,9 @@ fn undo() -> Vec<String> {
             ["ALTER", "TABLE", table, "ADD", "COLUMN", column, ..] => {
                 Some(format!("ALTER TABLE {table} DROP COLUMN {column}"))
             }
+            ["ALTER", "TABLE", old, "RENAME", "TO", new] => {
+                Some(format!("ALTER TABLE {} RENAME TO {old}", new.trim_end_matches(';')))
+            }
             ["ALTER", "TABLE", table, "RENAME", "COLUMN", old, "TO", new] => {
                 Some(format!("ALTER TABLE {table} RENAME COLUMN {} TO {old}", new.trim_end_matches(';')))
             }

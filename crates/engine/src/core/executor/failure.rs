@@ -14,10 +14,10 @@ use super::{
     triggers::PARKED_TIMER_SERVICE,
 };
 use crate::{
-    Address, Backoff, Entity, Stop,
+    Backoff, Entity, LogPosition, Stop,
     operator::INTERNAL,
     relay::RELAY,
-    tables::{DeadLetterKind, DeadLetterRow, DeadLetterState, EffectRow, ParkedReason, ParkedRow, TimerRow},
+    tables::{DeadLetterKind, DeadLetterRow, DeadLetterState, JobRow, ParkedReason, ParkedRow, TimerRow},
     work::{Message, TryOutcome},
 };
 
@@ -28,7 +28,7 @@ impl Executor {
         message: &Message,
         kind: &TaskKind,
         failure: &Failure,
-        here: Address,
+        here: LogPosition,
         around: &Surroundings<'_>,
     ) -> Result<Success, Stop> {
         match (kind, failure) {
@@ -95,7 +95,7 @@ impl Executor {
     fn new_parked(&mut self, delivery: &Delivery) -> Result<ParkedRow, Stop> {
         let envelope = &delivery.envelope;
         let message = envelope.to_json().map_err(Stop::broken)?;
-        let (now, address) = (self.work.now, delivery.address.unwrap_or_default());
+        let (now, position) = (self.work.now, delivery.position.unwrap_or_default());
         Ok(ParkedRow {
             id: self.work.new_id(),
             consumer: self.services.name(delivery.service).clone(),
@@ -109,8 +109,8 @@ impl Executor {
             deadline: now.plus(self.limits.park_deadline),
             parked_at: now,
             message: String::from_utf8(message).map_err(Stop::broken)?.into(),
-            segment: address.segment,
-            segment_index: address.index,
+            segment: position.segment,
+            segment_index: position.index,
             source: Some(delivery.source().clone()),
         })
     }
@@ -166,13 +166,13 @@ impl Executor {
 
     fn dead_letter_of(&mut self, consumer: &KeyText, delivery: &Delivery, reason: &str) -> Result<DeadLetterRow, Stop> {
         let envelope = &delivery.envelope;
-        let address = delivery.address.unwrap_or_default();
+        let position = delivery.position.unwrap_or_default();
         Ok(DeadLetterRow {
             event_id: Some(envelope.id.clone()),
             correlation_id: Some(envelope.correlation_id.clone()),
             message: envelope.to_json().map_err(Stop::broken)?.into(),
-            segment: address.segment,
-            segment_index: address.index,
+            segment: position.segment,
+            segment_index: position.index,
             source: Some(delivery.source().clone()),
             ..self.new_dead_letter(&Headline {
                 consumer,
@@ -189,7 +189,7 @@ impl Executor {
         &mut self,
         broker: &KeyText,
         envelope: &RawEnvelope,
-        at: Address,
+        at: LogPosition,
         reason: &str,
     ) -> Result<(), Stop> {
         let dead = DeadLetterRow {
@@ -287,11 +287,11 @@ impl Executor {
         message: &Message,
         reason: &str,
     ) -> Result<Success, Stop> {
-        let (envelope, services, address) = match (kind, message) {
-            (TaskKind::Deliver(Delivery { service, envelope, address, via: Via::Local | Via::Remote }), _) => {
-                (envelope, vec![*service], *address)
+        let (envelope, services, position) = match (kind, message) {
+            (TaskKind::Deliver(Delivery { service, envelope, position, via: Via::Local | Via::Remote }), _) => {
+                (envelope, vec![*service], *position)
             }
-            (TaskKind::Root, Message::Heard(received)) => {
+            (TaskKind::Root, Message::Received(received)) => {
                 let routes = self.services.consumers(received.envelope.event.name());
                 (&received.envelope, routes.iter().map(|route| route.service).collect(), None)
             }
@@ -300,7 +300,7 @@ impl Executor {
         };
         let mut success = Success::default();
         for service in services {
-            let delivery = Delivery { service, envelope: Arc::clone(envelope), address, via: Via::Remote };
+            let delivery = Delivery { service, envelope: Arc::clone(envelope), position, via: Via::Remote };
             // Its id is new, so it needs no row but its counter.
             let dead = self.dead_letter_of(&self.services.name(service).clone(), &delivery, reason)?;
             self.work.put(dead);
@@ -320,11 +320,11 @@ impl Executor {
         &mut self,
         message: &Message,
         reason: &str,
-        here: Address,
+        here: LogPosition,
         around: &Surroundings<'_>,
     ) -> Result<Success, Stop> {
         match message {
-            Message::Heard(received) => return self.dead_letter_received(received, reason, here),
+            Message::Received(received) => return self.dead_letter_received(received, reason, here),
             Message::Unpark(id) => {
                 if let Some(row) = self.work.get::<ParkedRow>(id.as_key())? {
                     return self.dead_letter_parked(&row, reason);
@@ -352,13 +352,13 @@ impl Executor {
                 }
             }
             Message::Tried(tried) => {
-                if let Some(job) = self.work.get::<EffectRow>(tried.id.as_key())? {
+                if let Some(job) = self.work.get::<JobRow>(tried.id.as_key())? {
                     let last_error = match &tried.outcome {
                         TryOutcome::Done(_) => format!("its outcome could not be handled: {reason}"),
                         TryOutcome::Unknown(error) => format!("{error}; {reason}"),
                     };
                     let last_error = Some(last_error.into());
-                    let job = self.exhausted(EffectRow { last_error, ..job });
+                    let job = self.exhausted(JobRow { last_error, ..job });
                     self.work.put(job);
                 }
                 return Ok(Success::note(Note::Tried(tried.id.clone())));

@@ -18,12 +18,12 @@ use crate::{
         DEAD_LETTER_UNREADABLE, EVENT_NOT_REFUSED, JOB_ERASED, JOB_NOT_FOUND, Operator, PARKED_NOT_FOUND,
     },
     relay::RELAY,
-    segment::event_address,
+    segment::event_position,
     tables::{
-        AuditRow, ConsumerRow, DeadLetterKind, DeadLetterRow, DeadLetterState, EffectRow, EffectState, ParkedRow,
-        TimerRow, address_of,
+        AuditRow, ConsumerRow, DeadLetterKind, DeadLetterRow, DeadLetterState, JobRow, JobState, ParkedRow, TimerRow,
+        position_of,
     },
-    work::{Audit, Heard},
+    work::{Audit, Received},
 };
 
 impl Executor {
@@ -48,16 +48,16 @@ impl Executor {
                 Success::then(TaskKind::Unpark(parked.clone()))
             }
             Action::RetryJob { job } => {
-                let row = self.work.get::<EffectRow>(job.as_key())?.or_refuse(|| JOB_NOT_FOUND.because(job))?;
-                if row.state == EffectState::Exhausted && self.eraser(&row).is_some() {
+                let row = self.work.get::<JobRow>(job.as_key())?.or_refuse(|| JOB_NOT_FOUND.because(job))?;
+                if row.state == JobState::Exhausted && self.eraser(&row).is_some() {
                     return Err(JOB_ERASED.problem().into());
                 }
                 let due_at = self.work.now;
-                self.work.put(EffectRow { state: EffectState::Waiting, attempts: 0, due_at, ..row });
+                self.work.put(JobRow { state: JobState::Waiting, attempts: 0, due_at, ..row });
                 Success::default()
             }
             Action::SettleJob { job, reply, .. } => {
-                let row = self.work.get::<EffectRow>(job.as_key())?.or_refuse(|| JOB_NOT_FOUND.because(job))?;
+                let row = self.work.get::<JobRow>(job.as_key())?.or_refuse(|| JOB_NOT_FOUND.because(job))?;
                 self.finish(&row, reply)?;
                 Success::default()
             }
@@ -164,12 +164,12 @@ impl Executor {
         if row.broker.is_some() || row.consumer == BROKER {
             // No service has received it yet: it comes in now.
             self.mark_redriven(row);
-            return self.receive(&Heard { envelope, receipt: None });
+            return self.receive(&Received { envelope, receipt: None });
         }
         let service = self.services.number(&row.consumer);
         let service = service.or_refuse(|| CONSUMER_UNKNOWN.because(&row.consumer))?;
-        let (address, via) = (address_of(row.segment, row.segment_index), Via::Redriven(Arc::new(row.clone())));
-        Ok(Success::then(TaskKind::Deliver(Delivery { service, envelope, address, via })))
+        let (position, via) = (position_of(row.segment, row.segment_index), Via::Redriven(Arc::new(row.clone())));
+        Ok(Success::then(TaskKind::Deliver(Delivery { service, envelope, position, via })))
     }
 
     fn edit_and_redrive(&mut self, id: &Id, message: &Arc<[u8]>, around: &Surroundings<'_>) -> Result<Success, Stop> {
@@ -194,16 +194,16 @@ impl Executor {
         if refusing.is_empty() {
             return Err(EVENT_NOT_REFUSED.because(event).into());
         }
-        let address = event_address(self.services.store_name(), event).unwrap_or_default();
-        let segments = self.reader.segments(address.segment, 1).map_err(Stop::broken)?;
-        let segment = segments.first().filter(|segment| segment.number == address.segment);
+        let position = event_position(self.services.store_name(), event).unwrap_or_default();
+        let segments = self.reader.segments(position.segment, 1).map_err(Stop::broken)?;
+        let segment = segments.first().filter(|segment| segment.number == position.segment);
         let events =
             segment.map(|segment| segment.read(self.services.store_name())).transpose().map_err(Stop::broken)?;
         let found = events.into_iter().flatten().find(|logged| logged.envelope.id == *event);
         let envelope = found.ok_or_else(|| Stop::broken(format!("{event} is not in the log")))?.envelope;
         let mut success = Success::default();
         for (broker, reason) in refusing {
-            self.dead_letter_refused(around.brokers.name(broker)?, &envelope, address, &reason)?;
+            self.dead_letter_refused(around.brokers.name(broker)?, &envelope, position, &reason)?;
             success.notes.push(Note::Relay(RelayOrder::SetAside { broker, event: event.clone() }));
         }
         Ok(success)

@@ -14,16 +14,16 @@ use super::{
     failure::Headline,
 };
 use crate::{
-    Address, Stop, Undecodable,
+    LogPosition, Stop, Undecodable,
     ports::Incoming,
     segment::segment_of,
     tables::{DeadLetterKind, DeadLetterRow, InboxRow, InboxSegmentRow},
-    work::Heard,
+    work::Received,
 };
 
 impl Executor {
     /// An event of another store: once in effect, whatever the broker repeats.
-    pub(super) fn receive(&mut self, received: &Heard) -> Result<Success, Stop> {
+    pub(super) fn receive(&mut self, received: &Received) -> Result<Success, Stop> {
         let envelope = &received.envelope;
         let routes = self.services.consumers(envelope.event.name());
         let logs = self.services.logs_remote();
@@ -42,7 +42,7 @@ impl Executor {
             TaskKind::Deliver(Delivery {
                 service: route.service,
                 envelope: Arc::clone(envelope),
-                address: None,
+                position: None,
                 via: Via::Remote,
             })
         });
@@ -104,9 +104,9 @@ impl Executor {
     /// at `here`.
     pub(super) fn dead_letter_received(
         &mut self,
-        received: &Heard,
+        received: &Received,
         reason: &str,
-        here: Address,
+        here: LogPosition,
     ) -> Result<Success, Stop> {
         let envelope = &received.envelope;
         if !self.receive_once(&envelope.id)? {
@@ -116,8 +116,8 @@ impl Executor {
         let logs = self.services.logs_remote() && !self.services.serves(&envelope.source);
         let mut success = Success { log: logs.then(|| Arc::clone(envelope)), ..Success::default() };
         for route in self.services.consumers(envelope.event.name()).iter() {
-            let (envelope, address) = (Arc::clone(envelope), logs.then_some(here));
-            let delivery = Delivery { service: route.service, envelope, address, via: Via::Remote };
+            let (envelope, position) = (Arc::clone(envelope), logs.then_some(here));
+            let delivery = Delivery { service: route.service, envelope, position, via: Via::Remote };
             success.notes.extend(self.dead_letter(&delivery, reason)?.notes);
         }
         Ok(success)
