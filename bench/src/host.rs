@@ -95,9 +95,14 @@ pub fn now() -> Instant {
     Instant::now()
 }
 
-/// Asks every so often until it is so, or the time is over.
+/// Asks often until it is so, or the time is over.
+pub fn until(at_most: Duration, is_so: impl FnMut() -> bool) -> bool {
+    until_every(Duration::from_millis(2), at_most, is_so)
+}
+
+/// The same, with so long a pause after each look.
 #[expect(clippy::disallowed_methods, reason = "what is waited for is the outside world")]
-pub fn until(at_most: Duration, mut is_so: impl FnMut() -> bool) -> bool {
+pub fn until_every(pause: Duration, at_most: Duration, mut is_so: impl FnMut() -> bool) -> bool {
     let give_up = now() + at_most;
     loop {
         if is_so() {
@@ -106,7 +111,7 @@ pub fn until(at_most: Duration, mut is_so: impl FnMut() -> bool) -> bool {
         if now() >= give_up {
             return false;
         }
-        std::thread::sleep(Duration::from_millis(2));
+        std::thread::sleep(pause);
     }
 }
 

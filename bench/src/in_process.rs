@@ -9,6 +9,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
+use tradewind_events::PaymentMethod;
 
 use crate::{
     Failure,
@@ -98,7 +99,12 @@ impl InProcess {
     }
 
     fn measure(&self, path: &std::path::Path) -> Result<Figures, Failure> {
-        let market = Market { skus: self.skus, customers: self.customers, lines: self.lines.min(self.skus) };
+        let market = Market {
+            skus: self.skus,
+            customers: self.customers,
+            lines: self.lines.min(self.skus),
+            paid_by: PaymentMethod::Balance,
+        };
         let threads = usize::try_from(self.threads)?;
         let shop = Shop::open(path, market, usize::try_from(self.under_way)?)?;
         shop.place(0..self.warm_up, threads)?;

@@ -2,6 +2,7 @@
 //! `bench/run` builds it and runs it; `docs/benchmarks.md` has what came of it.
 
 mod commit_alone;
+mod hanging;
 mod host;
 mod http;
 mod in_process;
@@ -9,7 +10,9 @@ mod line;
 mod measures;
 mod pairs;
 mod postgres;
+mod registrations;
 mod run;
+mod serve;
 mod server;
 mod shop;
 mod store;
@@ -38,12 +41,14 @@ type Failure = Box<dyn Error + Send + Sync>;
 enum Cli {
     Run(run::Run),
     InProcess(in_process::InProcess),
+    Serve(serve::Serve),
 }
 
 fn main() -> ExitCode {
     let done = match Cli::parse() {
         Cli::Run(run) => run.run(),
         Cli::InProcess(in_process) => in_process.run(),
+        Cli::Serve(serve) => serve.run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -2,9 +2,11 @@
 
 mod aged;
 mod alone;
+mod backlog;
 mod rates;
 mod rebuild;
 mod restart;
+mod slow_provider;
 
 use crate::{
     Failure, complain,
@@ -12,7 +14,7 @@ use crate::{
     pairs::Medians,
     run::World,
     server::Shop,
-    store,
+    store::{self, Audited},
 };
 
 /// One or more figures that are taken together.
@@ -23,7 +25,7 @@ pub struct Measure {
     pub run: fn(&mut World) -> Result<Vec<Line>, Failure>,
 }
 
-pub const MEASURES: [Measure; 12] = [
+pub const MEASURES: [Measure; 14] = [
     Measure { name: "one_tx", says: "a whole order as one transaction in PostgreSQL", run: rates::one_tx },
     Measure {
         name: "embedded_in_process",
@@ -45,6 +47,16 @@ pub const MEASURES: [Measure; 12] = [
         name: "failing",
         says: "orders of which 10 % are declined and 5 % out of stock, by orders that go well",
         run: rates::failing,
+    },
+    Measure {
+        name: "slow_provider",
+        says: "orders paid by balance while 100,000 calls of a payment provider that hangs are overdue, by the same without",
+        run: slow_provider::slow_provider,
+    },
+    Measure {
+        name: "backlog",
+        says: "orders over HTTP while a million events of another store arrive, by the same without",
+        run: backlog::backlog,
     },
     Measure {
         name: "idle_latency",
@@ -86,7 +98,11 @@ fn absolute(name: &'static str, ours: f64, unit: &'static str, target: Target) -
 
 /// What the audit of a shop finds. An order that was answered as confirmed and is not settled counts too.
 fn violations_of(shop: &Shop, confirmed: u64) -> Result<u64, Failure> {
-    let audited = shop.audit()?;
+    violations_in(&shop.audit()?, shop, confirmed)
+}
+
+/// The same of an audit that was made.
+fn violations_in(audited: &Audited, shop: &Shop, confirmed: u64) -> Result<u64, Failure> {
     if let Some(first) = &audited.first {
         complain(first);
     }

@@ -46,6 +46,10 @@ pub struct Scale {
     pub http: u64,
     /// Orders after which a shop is aged.
     pub aged: u64,
+    /// Jobs of a payment provider that hangs.
+    pub overdue: u64,
+    /// Events of another store.
+    pub backlog: u64,
     /// Orders, one at a time.
     pub alone: u32,
     /// SKUs and customers.
@@ -54,10 +58,29 @@ pub struct Scale {
     pub seconds: u32,
 }
 
-const FULL: Scale =
-    Scale { pairs: 5, in_process: 50_000, http: 20_000, aged: 1_000_000, alone: 500, market: 1_000, seconds: 10 };
+const FULL: Scale = Scale {
+    pairs: 5,
+    in_process: 50_000,
+    http: 20_000,
+    aged: 1_000_000,
+    overdue: 100_000,
+    backlog: 1_000_000,
+    alone: 500,
+    market: 1_000,
+    seconds: 10,
+};
 
-const QUICK: Scale = Scale { pairs: 1, in_process: 2_000, http: 500, aged: 1_500, alone: 50, market: 50, seconds: 1 };
+const QUICK: Scale = Scale {
+    pairs: 1,
+    in_process: 2_000,
+    http: 500,
+    aged: 1_500,
+    overdue: 500,
+    backlog: 50_000,
+    alone: 50,
+    market: 50,
+    seconds: 1,
+};
 
 /// Where and how it is measured.
 pub struct World {
@@ -128,8 +151,13 @@ impl World {
 
     /// Opens a new shop.
     pub fn shop(&mut self) -> Result<(Shop, Life), Failure> {
+        self.new_shop()?.open()
+    }
+
+    /// A new shop that does not run yet.
+    pub fn new_shop(&mut self) -> Result<Shop, Failure> {
         let folder = self.folder()?;
-        Shop::open(&self.binary, &folder)
+        Shop::new(&self.binary, &folder)
     }
 
     /// Orders a second of PostgreSQL, where it is not left out.

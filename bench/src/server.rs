@@ -21,7 +21,10 @@ const PATIENCE: Duration = Duration::from_mins(2);
 
 /// A shop on a store of its own.
 pub struct Shop {
+    /// `tradewind`: what loads and audits the shop.
     binary: PathBuf,
+    /// What serves it, and its further settings.
+    server: (PathBuf, Vec<String>),
     pub store: PathBuf,
     port: u16,
     token: String,
@@ -73,12 +76,23 @@ impl Loaded {
 }
 
 impl Shop {
-    /// A new shop in this folder, with an admin. It runs already.
-    pub fn open(binary: &Path, folder: &Path) -> Result<(Self, Life), Failure> {
+    /// A shop in this folder that does not run yet.
+    pub fn new(binary: &Path, folder: &Path) -> Result<Self, Failure> {
         fs::create_dir_all(folder)?;
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let (binary, store) = (binary.to_owned(), folder.join("shop.db"));
-        let mut shop = Self { binary, store, port, token: String::new() };
+        Ok(Self { server: (binary.clone(), Vec::new()), binary, store, port, token: String::new() })
+    }
+
+    /// Served by `tradewind-bench serve`, in the world that these flags make.
+    pub fn in_world(self, flags: &[&str]) -> Result<Self, Failure> {
+        let flags = flags.iter().map(ToString::to_string).collect();
+        Ok(Self { server: (std::env::current_exe()?, flags), ..self })
+    }
+
+    /// Runs it, and makes its first admin.
+    pub fn open(self) -> Result<(Self, Life), Failure> {
+        let mut shop = self;
         let (life, mut lines) = shop.spawn()?;
         let first_admin = lines.nth(1).ok_or("the shop shows no token for its first admin")??;
         let person = json!({ "email": "bench@example.org", "password": PASSWORD });
@@ -88,6 +102,14 @@ impl Shop {
         let session = shop.post("/v1/sessions", &person, "session")?;
         session["access_token"].as_str().ok_or("nobody is signed in")?.clone_into(&mut shop.token);
         Ok((shop, Life { child: life, _out: lines }))
+    }
+
+    /// Runs it as a part of a shop: identity is served by the other part, whose admin is the admin here.
+    pub fn open_beside(self, identity: &Self) -> Result<(Self, Life), Failure> {
+        let mut shop = Self { token: identity.token.clone(), ..self };
+        shop.server.1.extend(["--identity".to_owned(), identity.url()]);
+        let life = shop.start()?;
+        Ok((shop, life))
     }
 
     /// Runs it again on its store.
@@ -167,7 +189,7 @@ impl Shop {
     }
 
     fn loader(&self, orders: u64, more: &[&str]) -> Command {
-        let (url, orders) = (format!("http://127.0.0.1:{}", self.port), orders.to_string());
+        let (url, orders) = (self.url(), orders.to_string());
         let mut command = self.command(&["load", "--json", "--url", &url, "--orders", &orders]);
         command.args(more).env("TRADEWIND_TOKEN", &self.token);
         command
@@ -175,10 +197,11 @@ impl Shop {
 
     fn spawn(&self) -> Result<(Child, Lines<BufReader<ChildStdout>>), Failure> {
         let listen = format!("127.0.0.1:{}", self.port);
-        let mut command = self.command(&["serve", "--listen", &listen, "--log", "warn", "--rate-per-second", "0"]);
+        let (server, more) = &self.server;
+        let mut command = alone(server, &["serve", "--listen", &listen, "--log", "warn", "--rate-per-second", "0"]);
         // Customers are made up by the load: nobody registers. All of it comes from one address.
         command.args(["--foreign-customers", "true", "--caller-share", "1"]);
-        command.args(["--access-token-ttl", "1day", "--store"]).arg(&self.store);
+        command.args(["--access-token-ttl", "1day", "--store"]).arg(&self.store).args(more);
         let mut child = command.stdout(Stdio::piped()).spawn()?;
         let out = child.stdout.take().ok_or("the shop says nothing")?;
         let mut lines = BufReader::new(out).lines();
@@ -186,12 +209,20 @@ impl Shop {
         Ok((child, lines))
     }
 
-    /// The settings of whoever runs this are none of the shop's.
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(&self.binary);
-        command.env_clear().args(arguments);
-        command
+        alone(&self.binary, arguments)
     }
+
+    fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+}
+
+/// The settings of whoever runs this are none of the shop's.
+fn alone(program: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(program);
+    command.env_clear().args(arguments);
+    command
 }
 
 impl Life {
@@ -201,8 +232,22 @@ impl Life {
 
     /// Ends it as an operator does, and waits until it has.
     pub fn stop(mut self) -> Result<(), Failure> {
-        let told = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status()?;
-        if told.success() && self.child.wait()?.success() { Ok(()) } else { Err("the shop did not end well".into()) }
+        self.signal("-TERM")?;
+        if self.child.wait()?.success() { Ok(()) } else { Err("the shop did not end well".into()) }
+    }
+
+    /// It stands still until [`Life::resume`].
+    pub fn pause(&self) -> Result<(), Failure> {
+        self.signal("-STOP")
+    }
+
+    pub fn resume(&self) -> Result<(), Failure> {
+        self.signal("-CONT")
+    }
+
+    fn signal(&self, signal: &str) -> Result<(), Failure> {
+        let told = Command::new("kill").args([signal, &self.child.id().to_string()]).status()?;
+        if told.success() { Ok(()) } else { Err("the shop has ended by itself".into()) }
     }
 
     /// `kill -9`.

@@ -29,9 +29,12 @@ use tradewind_payments::{Payments, commands::CreditAccount};
 use tradewind_query::Query;
 use tradewind_shipping::Shipping;
 use tradewind_sqlite::{Options, Sqlite};
-use tradewind_workers::mail::{MailOptions, mail_workers};
+use tradewind_workers::{
+    mail::{MailError, MailOptions, mail_workers},
+    provider::ProviderWorker,
+};
 
-use crate::{Failure, host, window::Window};
+use crate::{Failure, hanging::HangingProvider, host, window::Window};
 
 /// What every unit costs, in minor units.
 const PRICE_MINOR: i64 = 1_250;
@@ -58,6 +61,7 @@ pub struct Market {
     pub customers: u64,
     /// Of an order, each of another SKU.
     pub lines: u64,
+    pub paid_by: PaymentMethod,
 }
 
 /// What the engine has told of its batches.
@@ -161,13 +165,18 @@ impl Shop {
     /// Waits until every job is done: what orders cause after they are settled.
     pub fn drain(&self) -> Result<(), Failure> {
         let waiting = List::of(JobRow::TABLE, 1).equal("state", Value::Text("waiting".into()));
-        let is_idle = || {
-            let status = self.engine.status();
-            status.waiting == 0
-                && status.in_flight == 0
-                && self.engine.reader().list(&waiting).is_ok_and(|rows| rows.is_empty())
-        };
-        if host::until(DRAIN_MAX, is_idle) { Ok(()) } else { Err("jobs are left".into()) }
+        let is_done = || self.is_idle() && self.engine.reader().list(&waiting).is_ok_and(|rows| rows.is_empty());
+        if host::until(DRAIN_MAX, is_done) { Ok(()) } else { Err("jobs are left".into()) }
+    }
+
+    /// Waits until no message is left; jobs may be.
+    pub fn settle(&self) -> Result<(), Failure> {
+        if host::until(DRAIN_MAX, || self.is_idle()) { Ok(()) } else { Err("messages are left".into()) }
+    }
+
+    fn is_idle(&self) -> bool {
+        let status = self.engine.status();
+        status.waiting == 0 && status.in_flight == 0
     }
 
     pub fn batches(&self) -> Batches {
@@ -224,14 +233,14 @@ impl Shop {
 
     /// As the HTTP route makes it, with an idempotency key and an answer that is kept under it.
     fn order(&self, number: u64, ids: &mut UuidV7) -> CommandMessage {
-        let Market { skus, customers, lines } = self.market;
+        let Market { skus, customers, lines, paid_by } = self.market;
         // The further goods are others, and combinations vary.
         let goods = (0..lines).map(|line| (number + line * (1 + (number / 7) % skus.saturating_sub(1).max(1))) % skus);
         let place = PlaceOrder {
             by: PlacedBy::Shop,
             customer_id: customer(number % customers),
             basket: Basket::Lines { order_id: None, currency: None, lines: goods.map(line).collect() },
-            payment_method: PaymentMethod::Balance,
+            payment_method: paid_by,
             shipping_address: None,
             billing_address: None,
             reservation_ttl_seconds: None,
@@ -262,8 +271,8 @@ pub fn services() -> Vec<AnyService> {
     ]
 }
 
-/// Who sends mail, which goes nowhere, as by default. No provider is asked: everything is paid by balance.
-fn workers(clock: EngineTime) -> Result<Vec<Arc<dyn Worker>>, Failure> {
+/// Who sends mail, which goes nowhere, as by default; and a provider who does not answer, for what is paid by card.
+pub fn workers(clock: EngineTime) -> Result<Vec<Arc<dyn Worker>>, MailError> {
     let (notifications, identity) = mail_workers(MailOptions {
         from: "shop@localhost".to_owned(),
         shop: "The shop".to_owned(),
@@ -272,7 +281,8 @@ fn workers(clock: EngineTime) -> Result<Vec<Arc<dyn Worker>>, Failure> {
         folder: None,
         clock,
     })?;
-    Ok(vec![Arc::new(notifications), Arc::new(identity)])
+    let provider = ProviderWorker::new(Arc::new(HangingProvider));
+    Ok(vec![Arc::new(notifications), Arc::new(identity), Arc::new(provider)])
 }
 
 /// What the HTTP route answers.

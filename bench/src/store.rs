@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, fs, path::Path};
 
 use rusqlite::{Connection, OpenFlags};
 use tradewind_audit::{Audit, Charges, StoreView};
-use tradewind_engine::ports::{Clock, SystemClock};
+use tradewind_engine::{
+    AnyService,
+    ports::{Clock, SystemClock},
+};
 use tradewind_sqlite::Sqlite;
 
 use crate::{Failure, shop::services};
@@ -15,6 +18,14 @@ const SETTLED: &str = r#"
     FROM "order" JOIN payment USING (order_id) JOIN order_view USING (order_id)
     WHERE "order".state = 'confirmed' AND payment.state = 'captured'
       AND order_view.status = 'confirmed' AND order_view.payment_state = 'captured'"#;
+
+/// Calls of the payment provider that should have been made by now.
+const OVERDUE: &str = "
+    SELECT COUNT(*) FROM effect
+    WHERE state = 'waiting' AND kind = 'ask_provider' AND due_at <= CAST(unixepoch('subsec') * 1000 AS INTEGER)";
+
+/// Users of whom another store has told. One who only buys has no address.
+const REGISTERED: &str = "SELECT COUNT(*) FROM contact WHERE state = 'known'";
 
 /// Bytes of pages by table, indexes with their tables.
 const BYTES_BY_TABLE: &str = "
@@ -41,8 +52,17 @@ pub fn bytes(store: &Path) -> u64 {
 }
 
 pub fn settled(store: &Path) -> Result<u64, Failure> {
-    let count: i64 = open(store)?.query_row(SETTLED, [], |row| row.get(0))?;
-    Ok(u64::try_from(count)?)
+    count(store, SETTLED)
+}
+
+/// Jobs for the payment provider that are due, those included that are under way.
+pub fn overdue(store: &Path) -> Result<u64, Failure> {
+    count(store, OVERDUE)
+}
+
+/// Users whose registration has taken effect.
+pub fn registered(store: &Path) -> Result<u64, Failure> {
+    count(store, REGISTERED)
 }
 
 /// Events in the log.
@@ -74,17 +94,27 @@ pub fn bytes_by_table(store: &Path) -> Result<BTreeMap<String, u64>, Failure> {
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// Holds the ten invariants against a store that nobody runs on. No card was used: the provider has no charges.
+/// Holds the ten invariants against a store that nobody runs on. The provider has no charges: no card was used, or it
+/// does not answer.
 pub fn audit(store: &Path) -> Result<Audited, Failure> {
+    audit_of(store, &services())
+}
+
+/// The same for a store in which only these services live.
+pub fn audit_of(store: &Path, services: &[AnyService]) -> Result<Audited, Failure> {
     let (reader, meta) = Sqlite::open_reader(store)?;
-    let services = services();
-    let stores = [StoreView::new(&meta.name, &reader, &services)];
+    let stores = [StoreView::new(&meta.name, &reader, services)];
     let (registry, charges) = (tradewind_events::registry(), Charges::default());
     let audit = Audit { stores: &stores, registry: &registry, charges: Some(&charges), now: SystemClock.wall() };
     let report = audit.run()?;
     let violations = report.checks.iter().flat_map(|check| &check.violations);
     let first = violations.map(|violation| format!("{}: {}", violation.subject, violation.detail)).next();
     Ok(Audited { violations: report.violated(), set_aside: report.set_aside, owed: report.owed.len(), first })
+}
+
+fn count(store: &Path, sql: &str) -> Result<u64, Failure> {
+    let count: i64 = open(store)?.query_row(sql, [], |row| row.get(0))?;
+    Ok(u64::try_from(count)?)
 }
 
 fn open(store: &Path) -> Result<Connection, Failure> {

@@ -1,4 +1,4 @@
-//! Orders settle inside one process, and what is told of them adds up. How fast is asked by nobody here.
+//! Orders settle inside one process, and what is told of them adds up.
 
 use std::process::Command;
 
