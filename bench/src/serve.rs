@@ -8,9 +8,11 @@ use tradewind::{
     services, telemetry,
 };
 use tradewind_engine::{
-    BrokerParts,
+    BrokerParts, Routing,
+    operator::BROKER_CONSUMER,
     ports::{Clock, SystemClock},
 };
+use tradewind_events::KeyText;
 
 use crate::{
     Failure,
@@ -75,13 +77,14 @@ async fn serve(config: Config, options: Options) -> Result<(), Failure> {
 /// The other eight, as one store of a shop that has identity in another.
 fn without_identity(identity: ShopUrl, backlog: u64) -> Part {
     let broker = BrokerParts {
+        name: KeyText::literal(BROKER_CONSUMER),
         broker: Box::new(Registrations { count: backlog, time: SystemClock.wall() }),
-        topic_prefix: NAME.to_owned(),
+        routing: Routing::by_source(NAME).consume([SOURCE]),
         group: NAME.to_owned(),
-        hear: vec![SOURCE.to_owned()],
+        limits: None,
     };
     let services = services::NAMES.into_iter().filter(|name| *name != SOURCE).collect();
-    Part { services, broker: Some(broker), identity: Some(identity) }
+    Part { services, brokers: vec![broker], identity: Some(identity) }
 }
 
 fn told(errors: &[ConfigError]) -> Failure {
