@@ -1,14 +1,15 @@
 //! The brokers of a store, as far as the core knows them. The subscription at each is a consumer under the broker's name,
 //! which is paused and resumed by itself; and each may refuse an event.
 
-use tradewind_events::{AsKey, Id, Key, KeyText};
+use tradewind_events::{AsKey, Id, Key, KeyText, id};
+use uuid::Uuid;
 
 use super::{Core, causes::resume_by_engine};
 use crate::{
     Admission, Entity, RefusedEvent, Stop, StoredRow,
     entity::readable,
     operator::{BROKER_CONSUMER, CONSUMER_UNKNOWN, RELAY_CONSUMER},
-    ports::StoreError,
+    ports::{Incoming, StoreError},
     subscriber::UNKNOWN_EVENT,
     tables::ConsumerRow,
     work::Item,
@@ -94,6 +95,19 @@ impl Brokers {
             known.resumes += u64::from(!paused);
         }
     }
+}
+
+/// What tells a message that cannot be read from all others of its broker: the id that its producer gave it, or else its
+/// position. A UUID of version 5 ([RFC 9562](https://www.rfc-editor.org/rfc/rfc9562#name-uuid-version-5)). The name of the
+/// broker that was once the only one is no part of it: stores know its messages without.
+pub(super) fn identity(broker: &KeyText, incoming: &Incoming) -> Id {
+    let message = &incoming.message;
+    let headers = ["ce_id", "id"].into_iter().find_map(|name| message.header(name));
+    let own = headers.or(message.properties.message_id.as_deref());
+    let name = own.map_or_else(|| format!("position {}", incoming.position.0), |id| format!("id {id}"));
+    let at = if *broker == BROKER { String::new() } else { format!("broker {broker}\n") };
+    let name = format!("{at}{}\n{name}", message.topic);
+    id(&Uuid::new_v5(&Uuid::NAMESPACE_URL, name.as_bytes()).to_string())
 }
 
 /// It is a label of figures and a part of paths.

@@ -2,19 +2,17 @@
 
 use std::sync::Arc;
 
-use tradewind_events::{AsKey, Id, Key, KeyText, RawEnvelope, emitting_service, id};
-use uuid::Uuid;
+use tradewind_events::{AsKey, Id, Key, KeyText, RawEnvelope, emitting_service};
 
 use super::{
     Core, Forming,
-    brokers::BROKER,
+    brokers::{BROKER, identity},
     causes::FailureCause,
     housework::PARKED_TIMER_SERVICE,
     task::{Delivery, Note, Success, TaskKind, Verdict, Via},
 };
 use crate::{
     Address, Backoff, Entity, Stop,
-    ports::Incoming,
     relay::RELAY,
     tables::{DeadLetterKind, DeadLetterRow, DeadLetterState, EffectRow, ParkedReason, ParkedRow, TimerRow},
     work::{Heard, Message, TryOutcome, Undecodable},
@@ -474,19 +472,6 @@ impl super::Parked {
             }
         }
     }
-}
-
-/// What tells a message that cannot be read from all others of its broker: the id that its producer gave it, or else its
-/// position. A UUID of version 5 ([RFC 9562](https://www.rfc-editor.org/rfc/rfc9562#name-uuid-version-5)). The name of the
-/// broker that was once the only one is no part of it: stores know its messages without.
-fn identity(broker: &KeyText, incoming: &Incoming) -> Id {
-    let message = &incoming.message;
-    let headers = ["ce_id", "id"].into_iter().find_map(|name| message.header(name));
-    let own = headers.or(message.properties.message_id.as_deref());
-    let name = own.map_or_else(|| format!("position {}", incoming.position.0), |id| format!("id {id}"));
-    let at = if *broker == BROKER { String::new() } else { format!("broker {broker}\n") };
-    let name = format!("{at}{}\n{name}", message.topic);
-    id(&Uuid::new_v5(&Uuid::NAMESPACE_URL, name.as_bytes()).to_string())
 }
 
 /// What a dead letter says first.
