@@ -102,11 +102,14 @@ async fn what_is_exposed_is_what_is_listed() {
         assert!(described.contains(figure.name.trim_end_matches("_total")), "{name} has no help");
         unseen.remove(figure.name.as_str());
     }
-    // No broker, so none has failed; what has labels shows when it has happened.
+    // There is no broker; what has labels shows when it has happened.
     assert_eq!(
         unseen,
         BTreeSet::from([
             "tradewind_broker_failures_total",
+            "tradewind_broker_paused",
+            "tradewind_broker_refused_event_bytes",
+            "tradewind_broker_unpublished_segments",
             "tradewind_http_connections_ended_total",
             "tradewind_unusable_rows_total"
         ])
