@@ -34,7 +34,7 @@ pub type Rows = BTreeMap<EntityRef, Row>;
 #[derive(Clone)]
 pub struct Row {
     pub entity: Arc<dyn AnyEntity>,
-    /// How many events were said about it.
+    /// How many events were emitted about it.
     pub events: u64,
 }
 
@@ -52,7 +52,7 @@ pub struct Done {
     /// The rows that it wrote, in its order; `None`: deleted.
     pub rows: Vec<(EntityRef, Option<Row>)>,
     /// In its order.
-    pub said: Vec<Emitted>,
+    pub emitted: Vec<Emitted>,
     /// [`Moment::minted`] of what comes next.
     pub minted: u64,
 }
@@ -72,9 +72,9 @@ impl Handlers {
     }
 
     /// Runs every reaction to an event, all or none of them.
-    pub fn hear(&mut self, rows: &Rows, moment: Moment, envelope: &Arc<Envelope>) -> Result<Done, Stop> {
+    pub fn consume(&mut self, rows: &Rows, moment: Moment, envelope: &Arc<Envelope>) -> Result<Done, Stop> {
         let cause = Cause::of(envelope, None);
-        let run = |service: &AnyService, work: &mut UnitOfWork| service.hear(work, &cause, &*envelope.event);
+        let run = |service: &AnyService, work: &mut UnitOfWork| service.consume(work, &cause, &*envelope.event);
         self.run(rows, moment, run).map(|(done, ())| done)
     }
 
@@ -134,7 +134,7 @@ impl Handlers {
             work.discard();
             Err(Stop::Broken(format!("panic: {}", panic_text(&*panic))))
         });
-        let (answer, said) = ran?;
+        let (answer, emitted) = ran?;
         let written = std::mem::take(&mut work.changes).into_iter().map(|change| {
             let entry = work.cache.get(&change.row);
             let row = entry.and_then(|entry| match &entry.slot {
@@ -143,7 +143,7 @@ impl Handlers {
             });
             (change.row.row, row)
         });
-        Ok((Done { rows: written.collect(), said, minted: minted.load(Ordering::Relaxed) }, answer))
+        Ok((Done { rows: written.collect(), emitted, minted: minted.load(Ordering::Relaxed) }, answer))
     }
 }
 

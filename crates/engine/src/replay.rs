@@ -23,11 +23,11 @@ impl Replay {
     }
 
     /// Runs the reactions to an event. After an error nothing of it stands, as in a store.
-    pub fn hear(&mut self, envelope: impl Into<Arc<Envelope>>, position: LogPosition) -> Outcome {
+    pub fn consume(&mut self, envelope: impl Into<Arc<Envelope>>, position: LogPosition) -> Outcome {
         let envelope = envelope.into();
         let (service, cause) = (&self.service, Cause::of(&envelope, Some(position)));
-        let run = |work: &mut UnitOfWork| service.hear(work, &cause, &*envelope.event);
-        self.work.run_alone(&service.sources, run).map(|_said| ())
+        let run = |work: &mut UnitOfWork| service.consume(work, &cause, &*envelope.event);
+        self.work.run_alone(&service.sources, run).map(|_emitted| ())
     }
 
     /// Takes a row out, so that its memory is free again. After that it is as if it had never been.

@@ -206,7 +206,7 @@ impl AnyService {
 /// Its handlers as they are run, by the engine and by hand alike.
 impl AnyService {
     /// Every reaction to the event, in the order of the table.
-    pub(crate) fn hear(&self, work: &mut UnitOfWork, cause: &Cause, event: &dyn AnyEvent) -> Outcome {
+    pub(crate) fn consume(&self, work: &mut UnitOfWork, cause: &Cause, event: &dyn AnyEvent) -> Outcome {
         let name = event.name();
         for reaction in self.reactions.iter().filter(|reaction| reaction.event.is_none_or(|only| only == name)) {
             (reaction.run)(work, cause, event)?;

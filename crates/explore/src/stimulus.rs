@@ -72,7 +72,7 @@ impl Stimulus {
     pub fn run(&self, handlers: &mut Handlers, local: &Local, moment: Moment) -> Result<Done, Stop> {
         let rows = &local.rows;
         match self {
-            Self::Hear(envelope) => handlers.hear(rows, moment, envelope),
+            Self::Hear(envelope) => handlers.consume(rows, moment, envelope),
             Self::Fire { name, key } => {
                 let timer = local.row::<TimerRow>(key);
                 handlers.fire(rows, moment, timer.ok_or_else(|| Stop::broken(format!("no timer `{name}` is set")))?)

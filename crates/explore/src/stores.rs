@@ -173,9 +173,9 @@ impl Stores {
                 None => rows.remove(&key),
             };
         }
-        let said: Vec<&'static str> = done.said.iter().map(|said| said.event.name()).collect();
+        let said: Vec<&'static str> = done.emitted.iter().map(|said| said.event.name()).collect();
         let mut sent = Vec::new();
-        for said in done.said {
+        for said in done.emitted {
             let envelope = Arc::new(envelope(self.service(at), said, moment.now));
             if ONCE.contains(&envelope.event.name()) {
                 told.push(Arc::clone(&envelope));

@@ -47,7 +47,7 @@ impl ReadModels {
 
     /// Takes the next event of the log in.
     pub fn hear(&mut self, address: LogPosition, envelope: impl Into<Arc<Envelope>>) {
-        if let Err(stop) = self.replay.hear(envelope, address) {
+        if let Err(stop) = self.replay.consume(envelope, address) {
             self.failed.push((address, stop));
         }
     }

@@ -28,7 +28,7 @@ impl Alone {
                 None => self.rows.remove(&key),
             };
         }
-        done.said.iter().map(|said| said.sequence).collect()
+        done.emitted.iter().map(|said| said.sequence).collect()
     }
 
     fn add(&mut self, add: &Add) -> Result<(i64, Vec<u64>), Stop> {

@@ -148,7 +148,7 @@ fn an_event_as_a_source_that_is_not_declared_is_a_defect_of_the_handler() {
     let Err(Stop::Broken(reason)) = ask("elsewhere") else { panic!("it is broken") };
     assert_eq!(reason, "far.happened is emitted as bridge.elsewhere, which is not declared");
     let (done, ()) = ask("far").unwrap();
-    let said: Vec<_> = done.said.into_iter().map(|said| (said.source, said.sequence)).collect();
+    let said: Vec<_> = done.emitted.into_iter().map(|said| (said.source, said.sequence)).collect();
     assert_eq!(said, [(Some(Bridge::source("far")), 1)]);
 }
 
