@@ -8,8 +8,7 @@ use syn::{
 };
 
 /// Types whose accessor returns the value, by the last segment of their path.
-const BY_VALUE: [&str; 12] =
-    ["bool", "i8", "i16", "i32", "i64", "u8", "u16", "u32", "u64", "Currency", "Money", "Timestamp"];
+const BY_VALUE: [&str; 11] = ["bool", "i8", "i16", "i32", "i64", "u8", "u16", "u32", "u64", "Currency", "Timestamp"];
 
 struct Attribute {
     owner: Type,

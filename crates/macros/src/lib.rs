@@ -32,7 +32,7 @@ pub fn event(input: TokenStream) -> TokenStream {
 ///
 /// Fields are private to the model, so that only its transitions change them. For each private field of a struct that is
 /// not private, the derive generates a public method of the same name, with the documentation of the field. Integers,
-/// `bool`, `Currency`, `Money`, `Timestamp`, `Option`s of these and `copy` fields are returned by value, another
+/// `bool`, `Currency`, `Timestamp`, `Option`s of these and `copy` fields are returned by value, another
 /// `Option<T>` as `Option<&T>`, and all others by reference. Examples are at the trait `Entity`.
 #[proc_macro_derive(Entity, attributes(entity, column))]
 pub fn entity(input: TokenStream) -> TokenStream {
