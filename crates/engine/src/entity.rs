@@ -19,12 +19,11 @@ use tradewind_events::{ColumnError, ColumnKind, InvalidKey, Key, Value, id_rank}
 /// Fields are private to the model: only its transitions change them. The derive generates an accessor for each:
 ///
 /// ```
-/// # struct Inventory;
 /// mod model {
-///     # use super::Inventory;
 ///     use tradewind_engine::Entity;
 ///     use tradewind_events::{Id, VariantStatus};
 ///
+///     # pub struct Inventory;
 ///     #[derive(Clone, Entity)]
 ///     #[entity(owner = Inventory, table = "stock", key = sku)]
 ///     pub struct Stock {
@@ -59,19 +58,18 @@ use tradewind_events::{ColumnError, ColumnKind, InvalidKey, Key, Value, id_rank}
 /// A handler that writes a field does not compile:
 ///
 /// ```compile_fail,E0451
-/// # use tradewind_engine::{Outcome, Settings, Uow};
+/// # use tradewind_engine::{Outcome, Uow};
 /// # use tradewind_events::Id;
-/// # struct Inventory;
-/// # impl Settings for Inventory { const SERVICE: &'static str = "inventory"; }
 /// # mod model {
-/// #     use super::Inventory;
-/// #     use tradewind_engine::Entity;
+/// #     use tradewind_engine::{Entity, Settings};
 /// #     use tradewind_events::Id;
+/// #     pub struct Inventory;
+/// #     impl Settings for Inventory { const SERVICE: &'static str = "inventory"; }
 /// #     #[derive(Clone, Entity)]
 /// #     #[entity(owner = Inventory, table = "stock", key = sku)]
 /// #     pub struct Stock { sku: Id, on_hand: i64 }
 /// # }
-/// # use model::Stock;
+/// # use model::{Inventory, Stock};
 /// fn sold_out(uow: &mut Uow<Inventory>, sku: &Id) -> Outcome {
 ///     let stock = uow.load::<Stock>(sku)?;
 ///     uow.put(Stock { on_hand: 0, ..stock });
