@@ -18,7 +18,7 @@ use tradewind_engine::{
     AnyService, BatchFigures, Command, CommandMessage, Context, EngineTime, Entity, Handle, Idempotency, Limits,
     Observer, Parts, Setup, StoredAnswer, Worker,
     ports::{Ids, List, UuidV7},
-    tables::EffectRow,
+    tables::JobRow,
 };
 use tradewind_events::{AdjustmentType, Attributes, Currency, Id, KeyText, Line, PaymentMethod, Value};
 use tradewind_identity::Identity;
@@ -128,7 +128,7 @@ impl Shop {
             ids: Box::new(UuidV7::default()),
             limits: Limits::default(),
             observer: Arc::clone(&counts) as _,
-            log_heard: false,
+            log_remote: false,
         };
         let workers = workers(clock)?;
         let engine = Handle::start(setup, Parts { writer: Box::new(opened.writer), workers, broker: None })?;
@@ -160,7 +160,7 @@ impl Shop {
 
     /// Waits until every job is done: what orders cause after they are settled.
     pub fn drain(&self) -> Result<(), Failure> {
-        let waiting = List::of(EffectRow::TABLE, 1).equal("state", Value::Text("waiting".into()));
+        let waiting = List::of(JobRow::TABLE, 1).equal("state", Value::Text("waiting".into()));
         let is_idle = || {
             let status = self.engine.status();
             status.waiting == 0

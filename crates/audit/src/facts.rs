@@ -1,7 +1,7 @@
 //! What is not settled: orders with something in flight, parked, dead or owed.
 
 use rustc_hash::FxHashSet;
-use tradewind_engine::tables::{DeadLetterRow, DeadLetterState, EffectRow, EffectState, ParkedRow};
+use tradewind_engine::tables::{DeadLetterRow, DeadLetterState, JobRow, JobState, ParkedRow};
 use tradewind_events::{Id, TextEnum};
 use tradewind_payments::{
     Payment, Refund, Surplus,
@@ -50,15 +50,15 @@ pub fn gather(audit: &Audit<'_>, report: &mut Report) -> Result<Facts, AuditErro
                 facts.unread.extend(row.event_id.filter(|_| &*row.consumer == QUERY));
             }
         })?;
-        each::<EffectRow>(store.reader, &mut |row| {
+        each::<JobRow>(store.reader, &mut |row| {
             // A job that was erased when it was given up has no request any more.
             let request: Option<serde_json::Value> = serde_json::from_str(&row.request).ok();
-            if request.is_none() && row.state == EffectState::Waiting {
+            if request.is_none() && row.state == JobState::Waiting {
                 report.owe("job", &row.id, format!("{}: its request cannot be read", row.kind));
             }
             let order = request.as_ref().and_then(|request| request.get("order_id")?.as_str());
             facts.unsettled.extend(order.and_then(|order| Id::new(order).ok()));
-            if row.state == EffectState::Exhausted {
+            if row.state == JobState::Exhausted {
                 let why = row.last_error.as_deref().unwrap_or("its outcome is not known");
                 report.owe("job", &row.id, format!("{}: {why}", row.kind));
             }

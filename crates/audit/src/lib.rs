@@ -34,7 +34,7 @@ pub struct StoreView<'a> {
 impl<'a> StoreView<'a> {
     pub fn new(name: &'a str, reader: &'a dyn Reader, services: &[AnyService]) -> Self {
         let imported = services.iter().flat_map(|service| service.sources.iter().cloned()).collect();
-        let services = services.iter().map(|service| (service.name, service.hears().collect())).collect();
+        let services = services.iter().map(|service| (service.name, service.consumed_events().collect())).collect();
         Self { name, reader, services, imported }
     }
 

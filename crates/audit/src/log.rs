@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 use tradewind_engine::{
-    Address, LogEvent, StoredRow, Table,
+    LogEvent, LogPosition, StoredRow, Table,
     ports::{List, Reader},
 };
 use tradewind_events::{
@@ -68,12 +68,12 @@ pub fn read(audit: &Audit<'_>, facts: &Facts, report: &mut Report) -> Result<Log
             from = last.number + 1;
             for segment in &segments {
                 oldest.get_or_insert(segment.number);
-                for LogEvent { address, heard, envelope } in segment.decode(store.name, audit.registry)? {
+                for LogEvent { position: address, remote, envelope } in segment.decode(store.name, audit.registry)? {
                     let envelope = Arc::new(envelope);
                     if let Some(models) = models.as_mut().filter(|_| facts.is_read(&envelope.id)) {
                         models.hear(address, Arc::clone(&envelope));
                     }
-                    if !heard {
+                    if !remote {
                         reading.take(&envelope, address, store.name, report);
                     }
                 }
@@ -88,7 +88,7 @@ pub fn read(audit: &Audit<'_>, facts: &Facts, report: &mut Report) -> Result<Log
 }
 
 impl Reading {
-    fn take(&mut self, envelope: &Envelope, address: Address, store: &str, report: &mut Report) {
+    fn take(&mut self, envelope: &Envelope, address: LogPosition, store: &str, report: &mut Report) {
         let hash = subject_hash(envelope);
         let next = self.sequences.entry(hash).or_default();
         *next += 1;

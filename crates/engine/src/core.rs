@@ -24,7 +24,7 @@ use crate::{
     operator::{BROKER_CONSUMER, INTERNAL, UNAVAILABLE},
     ports::{Ids, Reader, StoreError},
     reruns::Missing,
-    tables::{EffectRow, TimerRow},
+    tables::{JobRow, TimerRow},
     time::{EngineTime, JUMPED},
     work::{Answered, Item, Message},
 };
@@ -59,7 +59,7 @@ pub struct Setup {
     /// Hears figures; `Arc::new(())` when nobody measures.
     pub observer: Arc<dyn Observer>,
     /// Keep in the log what other stores say, for rebuilding: where `query` lives.
-    pub log_heard: bool,
+    pub log_remote: bool,
 }
 
 /// The batch loop. What it knows is with its owners, each with the state of one concern; the loop itself only puts them in
@@ -99,9 +99,9 @@ impl Core {
     /// # Panics
     /// When two entities share a table: that is a defect of the build.
     pub fn new(setup: Setup) -> Result<Self, StoreError> {
-        let Setup { store_name, epoch, services, registry, reader, clock, ids, limits, observer, log_heard } = setup;
+        let Setup { store_name, epoch, services, registry, reader, clock, ids, limits, observer, log_remote } = setup;
         let jobs = Jobs::new(&services, &limits);
-        let routing = Routing::new(store_name, services, registry, log_heard);
+        let routing = Routing::new(store_name, services, registry, log_remote);
         let mut intake = Intake::new(limits.in_line_max);
         let names = routing.services().iter().map(|service| service.name);
         let parking = Parking::read(names, &*reader, &mut intake)?;
@@ -251,7 +251,7 @@ impl Core {
 
     /// Jobs that are due, to be tried now; each is out until its [`crate::Message::Tried`] is committed. Of each kind it
     /// looks at no more rows than may run at a time. None after [`Core::stop_jobs`].
-    pub fn take_jobs(&mut self) -> Result<Vec<Arc<EffectRow>>, StoreError> {
+    pub fn take_jobs(&mut self) -> Result<Vec<Arc<JobRow>>, StoreError> {
         self.jobs.take(self.clock.now(), &*self.reader, &self.executor, &*self.observer)
     }
 

@@ -14,11 +14,11 @@ use std::{
 use tradewind_events::{Envelope, Id, Timestamp};
 
 use crate::{
-    AnyEntity, AnyService, Cause, Command, EntityRef, Limits, RowRef, Said, Stop, UnitOfWork,
+    AnyEntity, AnyService, Cause, Command, Emitted, EntityRef, Limits, RowRef, Stop, UnitOfWork,
     cache::{Cache, Entry, Slot},
     core::panic_text,
     ports::Ids,
-    tables::{EffectRow, TimerRow},
+    tables::{JobRow, TimerRow},
 };
 
 /// The handlers of one service.
@@ -52,7 +52,7 @@ pub struct Done {
     /// The rows that it wrote, in its order; `None`: deleted.
     pub rows: Vec<(EntityRef, Option<Row>)>,
     /// In its order.
-    pub said: Vec<Said>,
+    pub said: Vec<Emitted>,
     /// [`Moment::minted`] of what comes next.
     pub minted: u64,
 }
@@ -100,7 +100,7 @@ impl Handlers {
     }
 
     /// Tells how a job of these rows has ended; `reply` is JSON of the effect's reply.
-    pub fn finish(&mut self, rows: &Rows, moment: Moment, job: &EffectRow, reply: &str) -> Result<Done, Stop> {
+    pub fn finish(&mut self, rows: &Rows, moment: Moment, job: &JobRow, reply: &str) -> Result<Done, Stop> {
         let cause = job.cause();
         let run = |service: &AnyService, work: &mut UnitOfWork| service.finish(work, &cause, job, reply);
         self.run(rows, moment, run).map(|(done, ())| done)

@@ -44,7 +44,7 @@ pub use entity::{AnyEntity, ColumnDef, Entity, EntityRef, StoredRow, Table};
 pub use gate::{Gate, Handling};
 pub use limits::{Backoff, EVENT_BYTES_MAX, IMPORTED_SOURCES_MAX, Limits};
 pub use message::{
-    Address, AnyAnswer, Cause, Command, Effect, EventCause, Events, Finished, Idempotency, StoredAnswer, Timer,
+    AnyAnswer, Cause, Command, EventCause, Events, Finished, Idempotency, Job, LogPosition, StoredAnswer, Timer,
 };
 pub use observe::{BatchFigures, Handled, Observer};
 pub use relay::{RefusedEvent, Relay, RelayBuffer, RelayOrder, RelaySetup, RelayStep};
@@ -58,7 +58,8 @@ pub use subscriber::{Admission, Subscriber, SubscriberSetup, SubscriberStep};
 pub use time::{EngineTime, Moment, SLEW_PARTS};
 pub use trace::{HandleStep, MessageKind, Span, Step, TraceContext, Tracer};
 pub use tradewind_macros::{Command, Entity};
-pub use uow::{Said, UnitOfWork, Uow};
+pub use uow::{Emitted, UnitOfWork, Uow};
 pub use work::{
-    Answered, Audit, CommandMessage, Context, Heard, Message, Prune, Receipt, Reply, TriedJob, TryOutcome, Undecodable,
+    Answered, Audit, CommandMessage, Context, Message, Prune, Receipt, Received, Reply, TriedJob, TryOutcome,
+    Undecodable,
 };

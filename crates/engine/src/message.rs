@@ -45,7 +45,7 @@ impl<S> Timer<S> {
 }
 
 /// A kind of job that is done outside (a mail, a payment provider), at least once, under a stable key.
-pub trait Effect: 'static {
+pub trait Job: 'static {
     type Owner: crate::Settings;
     /// A wire type of `events`.
     type Request: Serialize + DeserializeOwned + Send + Sync + 'static;
@@ -55,11 +55,11 @@ pub trait Effect: 'static {
     const NAME: &'static str;
     /// What is personal in its request is erased when its attempts are used up, and it cannot be tried again: for
     /// secrets of which whoever needs one asks for another.
-    const ERASED_WHEN_GIVEN_UP: bool = false;
+    const ERASED_WHEN_EXHAUSTED: bool = false;
 }
 
 /// How a job ended, as the service that asked hears it.
-pub struct Finished<K: Effect> {
+pub struct Finished<K: Job> {
     /// The idempotency key of the job.
     pub key: Id,
     pub request: K::Request,
@@ -121,7 +121,7 @@ impl IntoIterator for Events {
 
 /// Where an event stands in the log of a store: the segment (one a commit, from 1) and its place in it (from 0).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct Address {
+pub struct LogPosition {
     pub segment: u64,
     pub index: u32,
 }
@@ -144,7 +144,7 @@ pub struct Cause {
 pub struct EventCause {
     envelope: Arc<Envelope>,
     /// Where it stands in this store's log; none in a store that does not log what it hears from others.
-    pub address: Option<Address>,
+    pub position: Option<LogPosition>,
 }
 
 impl EventCause {
@@ -156,12 +156,12 @@ impl EventCause {
 
 impl Cause {
     /// Of the reactions to an event.
-    pub(crate) fn of(envelope: &Arc<Envelope>, address: Option<Address>) -> Self {
+    pub(crate) fn of(envelope: &Arc<Envelope>, position: Option<LogPosition>) -> Self {
         Self {
             id: envelope.id.clone(),
             correlation_id: envelope.correlation_id.clone(),
             traceparent: envelope.traceparent.clone(),
-            event: Some(EventCause { envelope: Arc::clone(envelope), address }),
+            event: Some(EventCause { envelope: Arc::clone(envelope), position }),
         }
     }
 }

@@ -13,7 +13,7 @@ use tradewind_events::{AsKey, Id, RawEnvelope};
 use crate::{
     Backoff, Entity, Limits, Logged, Observer, Tracer, injected,
     ports::{BrokerError, BrokerMessage, Reader, StoreError},
-    segment::{Segment, event_address},
+    segment::{Segment, event_position},
     tables::RelayRow,
 };
 
@@ -298,8 +298,8 @@ impl Relay {
                     // As if it were published.
                     self.outbox.acknowledge(1);
                     self.one_by_one = self.one_by_one.saturating_sub(1);
-                } else if let Some(address) = event_address(&self.store_name, &event_id) {
-                    self.aside.insert(event_id, address.segment);
+                } else if let Some(position) = event_position(&self.store_name, &event_id) {
+                    self.aside.insert(event_id, position.segment);
                 }
                 (self.refused, self.retry_at, self.failures) = (None, None, 0);
             }
@@ -374,11 +374,11 @@ impl Relay {
     }
 
     fn encode(&self, segment: &Source) -> (u64, Result<Vec<Encoded>, String>) {
-        let goes_out = |heard: bool, id: &Id| !heard && !self.aside.contains(id);
+        let goes_out = |remote: bool, id: &Id| !remote && !self.aside.contains(id);
         let encode = |envelope: &_| Encoded::new(&self.topic_prefix, envelope, self.tracer.as_ref());
         match segment {
             Source::Memory(segment) => {
-                let emitted = segment.events.iter().filter(|event| goes_out(event.heard, &event.envelope.id));
+                let emitted = segment.events.iter().filter(|event| goes_out(event.remote, &event.envelope.id));
                 let encoded = emitted.map(|event: &Logged| {
                     let raw = event.envelope.to_raw().map_err(|error| error.to_string())?;
                     encode(&raw)
@@ -388,7 +388,7 @@ impl Relay {
             Source::Log(segment) => {
                 let events = segment.read(&self.store_name).map_err(|error| error.to_string());
                 let encoded = events.and_then(|events| {
-                    let emitted = events.iter().filter(|event| goes_out(event.heard, &event.envelope.id));
+                    let emitted = events.iter().filter(|event| goes_out(event.remote, &event.envelope.id));
                     emitted.map(|event| encode(&event.envelope)).collect()
                 });
                 (segment.number, encoded)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tradewind_events::{Envelope, Id, Key, Timestamp, Value};
 
-use crate::{Address, AnyService, Cause, Limits, Outcome, RowRef, Table, UnitOfWork, cache::Slot, ports::Ids};
+use crate::{AnyService, Cause, Limits, LogPosition, Outcome, RowRef, Table, UnitOfWork, cache::Slot, ports::Ids};
 
 /// A service that hears a log again, with the rows that it has made so far.
 pub struct Replay {
@@ -23,9 +23,9 @@ impl Replay {
     }
 
     /// Runs the reactions to an event. After an error nothing of it stands, as in a store.
-    pub fn hear(&mut self, envelope: impl Into<Arc<Envelope>>, address: Address) -> Outcome {
+    pub fn hear(&mut self, envelope: impl Into<Arc<Envelope>>, position: LogPosition) -> Outcome {
         let envelope = envelope.into();
-        let (service, cause) = (&self.service, Cause::of(&envelope, Some(address)));
+        let (service, cause) = (&self.service, Cause::of(&envelope, Some(position)));
         let run = |work: &mut UnitOfWork| service.hear(work, &cause, &*envelope.event);
         self.work.run_alone(&service.sources, run).map(|_said| ())
     }

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 use tradewind_events::{Key, KeyText};
 
-use crate::{RowRef, Said, Stop, Table, cache::Entry, uow::UnitOfWork};
+use crate::{Emitted, RowRef, Stop, Table, cache::Entry, uow::UnitOfWork};
 
 /// Rows that a handler asked for and that are not in memory.
 pub(crate) type Missing = Vec<(&'static Table, Key)>;
@@ -58,7 +58,7 @@ impl UnitOfWork {
         &mut self,
         sources: &BTreeSet<KeyText>,
         mut run: impl FnMut(&mut Self) -> Result<T, Stop>,
-    ) -> Result<(T, Vec<Said>), Stop> {
+    ) -> Result<(T, Vec<Emitted>), Stop> {
         let mut reruns = Reruns::default();
         loop {
             self.begin_run();

@@ -2,9 +2,9 @@
 //!
 //! A segment holds blocks of at most [`SEGMENT_BLOCK_BYTES_MAX`] bytes of events, each compressed alone as a frame of
 //! Zstandard (RFC 8878), and a directory. An event is its length (u32, little endian), a JSON array `[name, version,
-//! source, subject, key, time_ms, sequence, correlation_id, causation_id, traceparent, heard_id]` and, right behind the
+//! source, subject, key, time_ms, sequence, correlation_id, causation_id, traceparent, remote_id]` and, right behind the
 //! array, its data as JSON: they are read once, as what they are, and not first to find where they end. Its id is its
-//! address; only what was heard from another store carries its own as `heard_id`. The directory is an array of `(first
+//! position; only what was received from another store carries its own as `remote_id`. The directory is an array of `(first
 //! index, offset, bytes when plain)`, u32 each, little endian.
 
 use std::{borrow::Cow, io, sync::Arc};
@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 use tradewind_events::{Envelope, Id, KeyText, RawEnvelope, Registry, SPEC_VERSION, Subject, Timestamp};
 
 use crate::{
-    Address,
+    LogPosition,
     indexes::{index_of, is_number},
 };
 pub use crate::{
@@ -51,9 +51,9 @@ pub struct Segment {
 /// An event in the log: decoded, or with its data as they stand there, which are not looked into.
 #[derive(Debug, Clone)]
 pub struct LogEvent<E = Envelope> {
-    pub address: Address,
+    pub position: LogPosition,
     /// It was said by another store and is here for rebuilding; the relay passes over it.
-    pub heard: bool,
+    pub remote: bool,
     pub envelope: E,
 }
 
@@ -66,20 +66,20 @@ pub struct SegmentError {
 }
 
 /// The id of an event of our own: where it stands.
-pub fn event_id(store: &str, address: Address) -> Id {
+pub fn event_id(store: &str, position: LogPosition) -> Id {
     use std::fmt::Write;
     let mut text = String::with_capacity(store.len() + 16);
     // Writing to a string does not fail.
-    let _written = write!(text, "{store}-{}-{}", address.segment, address.index);
+    let _written = write!(text, "{store}-{}-{}", position.segment, position.index);
     Id::new(text).unwrap_or_else(|_| unreachable!("a store's name is short and visible"))
 }
 
 /// The reverse of [`event_id`], for events of this store.
-pub fn event_address(store: &str, id: &Id) -> Option<Address> {
+pub fn event_position(store: &str, id: &Id) -> Option<LogPosition> {
     let (segment, index) = id.as_str().strip_prefix(store)?.strip_prefix('-')?.split_once('-')?;
-    let address = Address { segment: segment.parse().ok()?, index: index.parse().ok()? };
+    let position = LogPosition { segment: segment.parse().ok()?, index: index.parse().ok()? };
     // A number has other texts as well.
-    (event_id(store, address) == *id).then_some(address)
+    (event_id(store, position) == *id).then_some(position)
 }
 
 /// `STORE-SEGMENT` and the index of an event whose id is [`event_id`] of whatever store: the id is both, with a dash
@@ -124,13 +124,13 @@ struct StoredMeta<'a> {
     correlation_id: Id,
     causation_id: Option<Id>,
     traceparent: Option<Arc<str>>,
-    heard_id: Option<Id>,
+    remote_id: Option<Id>,
 }
 
 /// An event as it stands in an unpacked block.
 struct StoredEvent<'a> {
     id: Id,
-    heard: bool,
+    remote: bool,
     meta: StoredMeta<'a>,
     /// JSON.
     data: &'a str,
@@ -154,7 +154,7 @@ impl Default for SegmentBuilder {
 
 impl SegmentBuilder {
     /// Appends an event; it gets the next index.
-    pub fn push(&mut self, envelope: &Envelope, heard: bool) -> Result<(), serde_json::Error> {
+    pub fn push(&mut self, envelope: &Envelope, remote: bool) -> Result<(), serde_json::Error> {
         let start = self.block.len();
         self.block.extend([0; 4]);
         let subject = envelope.subject.to_string();
@@ -169,7 +169,7 @@ impl SegmentBuilder {
             &envelope.correlation_id,
             envelope.causation_id.as_ref(),
             envelope.traceparent.as_deref(),
-            heard.then_some(&envelope.id),
+            remote.then_some(&envelope.id),
         );
         serde_json::to_writer(&mut self.block, &meta)?;
         envelope.event.encode(&mut self.block)?;
@@ -277,9 +277,9 @@ impl Segment {
         store: &str,
         make: impl FnOnce(StoredEvent<'_>) -> Result<E, String>,
     ) -> Result<LogEvent<E>, SegmentError> {
-        let address = Address { segment: self.number, index };
-        let stored = StoredEvent::parse(bytes, address, store);
-        let event = stored.and_then(|event| Ok(LogEvent { address, heard: event.heard, envelope: make(event)? }));
+        let position = LogPosition { segment: self.number, index };
+        let stored = StoredEvent::parse(bytes, position, store);
+        let event = stored.and_then(|event| Ok(LogEvent { position, remote: event.remote, envelope: make(event)? }));
         event.map_err(|reason| self.damaged(format_args!("event {index}: {reason}")))
     }
 
@@ -357,14 +357,14 @@ fn number(bytes: &[u8]) -> u32 {
 }
 
 impl<'a> StoredEvent<'a> {
-    fn parse(bytes: &'a [u8], address: Address, store: &str) -> Result<Self, String> {
+    fn parse(bytes: &'a [u8], position: LogPosition, store: &str) -> Result<Self, String> {
         // Looked at once: what is read from a text need not be asked for its UTF-8 string by string.
         let text = str::from_utf8(bytes).map_err(|error| error.to_string())?;
         let mut array = serde_json::Deserializer::from_str(text).into_iter::<StoredMeta<'_>>();
         let mut meta = array.next().ok_or("it is empty")?.map_err(|error| error.to_string())?;
         let data = text.get(array.byte_offset()..).unwrap_or_default();
-        let heard = meta.heard_id.take();
-        Ok(Self { heard: heard.is_some(), id: heard.unwrap_or_else(|| event_id(store, address)), meta, data })
+        let id = meta.remote_id.take();
+        Ok(Self { remote: id.is_some(), id: id.unwrap_or_else(|| event_id(store, position)), meta, data })
     }
 }
 

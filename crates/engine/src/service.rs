@@ -9,10 +9,9 @@ use std::{
 use tradewind_events::{AnyEvent, Event, Id, KeyText, bridge_and_role};
 
 use crate::{
-    Answer, Cause, Command, Effect, Entity, Finished, IMPORTED_SOURCES_MAX, Outcome, Stop, Table, Timer, UnitOfWork,
-    Uow,
+    Answer, Cause, Command, Entity, Finished, IMPORTED_SOURCES_MAX, Job, Outcome, Stop, Table, Timer, UnitOfWork, Uow,
     message::AnyAnswer,
-    tables::{EffectRow, TimerRow},
+    tables::{JobRow, TimerRow},
 };
 
 /// What names a service and holds its configuration. Handlers read it with [`Uow::settings`].
@@ -165,7 +164,7 @@ impl<S: Settings> Service<S> {
     /// # Panics
     /// When another job has this name.
     #[must_use]
-    pub fn finished<K: Effect<Owner = S>>(mut self, run: fn(&mut Uow<'_, S>, &Finished<K>) -> Outcome) -> Self {
+    pub fn finished<K: Job<Owner = S>>(mut self, run: fn(&mut Uow<'_, S>, &Finished<K>) -> Outcome) -> Self {
         let settings = Arc::clone(&self.settings);
         let handler: FinishedHandler = Arc::new(move |work, cause, job| {
             let finished = Finished {
@@ -176,7 +175,7 @@ impl<S: Settings> Service<S> {
             };
             run(&mut Uow::new(work, &settings, cause), &finished)
         });
-        if K::ERASED_WHEN_GIVEN_UP {
+        if K::ERASED_WHEN_EXHAUSTED {
             self.any.erase.insert(K::NAME, erased::<K>);
         }
         let before = self.any.finished.insert(K::NAME, handler);
@@ -191,7 +190,7 @@ impl<S: Settings> Service<S> {
 
 impl AnyService {
     /// The events that it hears, in the order of its table; `None` stands for every event.
-    pub fn hears(&self) -> impl Iterator<Item = Option<&'static str>> {
+    pub fn consumed_events(&self) -> impl Iterator<Item = Option<&'static str>> {
         self.reactions.iter().map(|reaction| reaction.event)
     }
 
@@ -225,10 +224,10 @@ impl AnyService {
     }
 
     /// A job has ended: it is gone before it is told, so that the service can ask again under the same key.
-    pub(crate) fn finish(&self, work: &mut UnitOfWork, cause: &Cause, job: &EffectRow, reply: &str) -> Outcome {
+    pub(crate) fn finish(&self, work: &mut UnitOfWork, cause: &Cause, job: &JobRow, reply: &str) -> Outcome {
         let handler = self.finished.get(&*job.kind);
         let handler = handler.ok_or_else(|| Stop::Broken(format!("{} has no job named {}", self.name, job.kind)))?;
-        work.delete::<EffectRow>(job.key());
+        work.delete::<JobRow>(job.key());
         let result = JobResult { key: &job.id, request: &job.request, reply, attempts: job.attempts };
         handler(work, cause, &result)
     }
@@ -241,7 +240,7 @@ impl<S: Settings> From<Service<S>> for AnyService {
 }
 
 /// A job's request without what is personal in it.
-fn erased<K: Effect>(request: &str) -> String {
+fn erased<K: Job>(request: &str) -> String {
     let request: Result<K::Request, _> = serde_json::from_str(request);
     // What cannot be read is nobody's loss.
     request.and_then(|request| tradewind_events::mask(|| serde_json::to_string(&request))).unwrap_or_default()

@@ -9,7 +9,7 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 use tradewind_events::{DecodeError, Envelope, Registry};
 
 use crate::{
-    Backoff, Heard, Limits, Message, Observer, Receipt, Tracer, Undecodable, injected,
+    Backoff, Limits, Message, Observer, Receipt, Received, Tracer, Undecodable, injected,
     ports::{BrokerError, Incoming, Position},
     trace,
 };
@@ -404,10 +404,10 @@ impl Subscriber {
             }
             Ok(mut envelope) => {
                 if let Some(tracer) = &self.tracer {
-                    trace::heard(&**tracer, &mut envelope, &incoming.message);
+                    trace::received(&**tracer, &mut envelope, &incoming.message);
                 }
                 let receipt = Receipt { subscription: self.number, position: incoming.position, bytes };
-                Message::Heard(Heard { envelope: Arc::new(envelope), receipt: Some(receipt) })
+                Message::Received(Received { envelope: Arc::new(envelope), receipt: Some(receipt) })
             }
         }
     }

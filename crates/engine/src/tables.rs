@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tradewind_events::{AsKey, Fingerprint, Id, Key, KeyText, Subject, TextEnum, Timestamp};
 use tradewind_macros::Entity;
 
-use crate::{Address, Cause, Stop, StoredAnswer, Table, segment::Indexes};
+use crate::{Cause, LogPosition, Stop, StoredAnswer, Table, segment::Indexes};
 
 /// Owns the engine's rows. No service can name it in its unit of work.
 pub enum EngineOwned {}
@@ -14,7 +14,7 @@ pub enum EngineOwned {}
 /// Every table of the engine, for migrations and audits.
 pub const ENGINE_TABLES: &[&Table] = &[
     <TimerRow as crate::Entity>::TABLE,
-    <EffectRow as crate::Entity>::TABLE,
+    <JobRow as crate::Entity>::TABLE,
     <InboxRow as crate::Entity>::TABLE,
     <InboxSegmentRow as crate::Entity>::TABLE,
     <IdempotencyRow as crate::Entity>::TABLE,
@@ -27,9 +27,9 @@ pub const ENGINE_TABLES: &[&Table] = &[
     <AuditRow as crate::Entity>::TABLE,
 ];
 
-/// An address as rows keep it: segments count from 1, so 0 is none.
-pub(crate) fn address_of(segment: u64, index: u32) -> Option<Address> {
-    (segment > 0).then_some(Address { segment, index })
+/// An position as rows keep it: segments count from 1, so 0 is none.
+pub(crate) fn position_of(segment: u64, index: u32) -> Option<LogPosition> {
+    (segment > 0).then_some(LogPosition { segment, index })
 }
 
 /// A message to oneself, later.
@@ -47,15 +47,15 @@ pub struct TimerRow {
 
 /// A job for a worker.
 #[derive(Debug, Clone, PartialEq, Eq, Entity)]
-#[entity(owner = EngineOwned, table = "effect", key = id)]
-pub struct EffectRow {
+#[entity(owner = EngineOwned, table = "job", key = id)]
+pub struct JobRow {
     /// The idempotency key under which the world knows it.
     pub id: Id,
     pub service: Arc<str>,
     pub kind: Arc<str>,
     /// JSON of a wire type.
     pub request: Arc<str>,
-    pub state: EffectState,
+    pub state: JobState,
     /// How often it was tried.
     pub attempts: u32,
     pub due_at: Timestamp,
@@ -66,7 +66,7 @@ pub struct EffectRow {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, TextEnum)]
-pub enum EffectState {
+pub enum JobState {
     #[text("waiting")]
     Waiting,
     /// Its attempts are used up: its outcome is unknown, and an operator owes it a decision.
@@ -220,7 +220,7 @@ pub struct CounterRow {
     pub discarded: u64,
 }
 
-/// How far the relay has published: the broker has acknowledged everything up to this address.
+/// How far the relay has published: the broker has acknowledged everything up to this position.
 #[derive(Debug, Clone, PartialEq, Eq, Entity)]
 #[entity(owner = EngineOwned, table = "relay", key = name)]
 pub struct RelayRow {
@@ -294,7 +294,7 @@ impl CounterRow {
     }
 }
 
-impl EffectRow {
+impl JobRow {
     /// What the handler of its outcome is told to be the cause.
     pub(crate) fn cause(&self) -> Cause {
         let (correlation_id, traceparent) = (self.correlation_id.clone(), self.traceparent.clone());

@@ -82,7 +82,7 @@ pub enum Step {
         topic: String,
         event_id: Id,
     },
-    /// For a broker: from an event being sent to being heard.
+    /// For a broker: from an event being sent to being received.
     WaitBroker {
         topic: String,
         event_id: Id,
@@ -261,7 +261,7 @@ fn text(value: &impl ToString) -> HeaderValue {
 }
 
 /// A broker has brought an event: what follows from it follows from the wait for it.
-pub(crate) fn heard(tracer: &dyn Tracer, envelope: &mut Envelope, message: &BrokerMessage) {
+pub(crate) fn received(tracer: &dyn Tracer, envelope: &mut Envelope, message: &BrokerMessage) {
     let Some(said) = envelope.traceparent.as_deref().and_then(TraceContext::sampled) else { return };
     let sent =
         message.header(TRACEPARENT).and_then(TraceContext::sampled).filter(|sent| sent.trace_id == said.trace_id);

@@ -12,11 +12,11 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use tradewind_events::{AnyEvent, AsKey, Event, Id, Key, KeyText, Timestamp};
 
 use crate::{
-    AnyEntity, Cause, Effect, Entity, EntityRef, Events, Limits, RowRef, Settings, Stop, Table, Timer,
+    AnyEntity, Cause, Entity, EntityRef, Events, Job, Limits, RowRef, Settings, Stop, Table, Timer,
     cache::{Cache, Slot},
     ports::Ids,
     reruns::Missing,
-    tables::{EffectRow, EffectState, ImportedSubjectRow, TimerRow},
+    tables::{ImportedSubjectRow, JobRow, JobState, TimerRow},
 };
 
 /// One service's view of the unit of work.
@@ -133,7 +133,7 @@ impl<'a, S: Settings> Uow<'a, S> {
 
     /// Says the events of a transition, in their order.
     pub fn emit_all(&mut self, events: impl Into<Events>) {
-        self.work.emitted.extend(events.into().into_iter().map(|event| Emitted { event, source: None }));
+        self.work.emitted.extend(events.into().into_iter().map(|event| PendingEvent { event, source: None }));
     }
 
     /// Emits events as a source that the service has declared ([`crate::Service::emits_as`]), in their order: what a bridge
@@ -143,28 +143,28 @@ impl<'a, S: Settings> Uow<'a, S> {
     pub fn emit_as(&mut self, source: &KeyText, events: impl Into<Events>) {
         for event in events.into() {
             self.work.put(ImportedSubjectRow::new(source, &event.subject()));
-            self.work.emitted.push(Emitted { event, source: Some(source.clone()) });
+            self.work.emitted.push(PendingEvent { event, source: Some(source.clone()) });
         }
     }
 
     /// Asks a worker for a job outside. `key` is the idempotency key under which the world knows it: asking again
     /// under the same key gives a job that had used up its attempts new ones, and changes nothing for one that waits.
-    pub fn effect<K: Effect<Owner = S>>(&mut self, key: &Id, request: &K::Request) {
-        self.effect_at::<K>(key, request, self.work.now);
+    pub fn request_job<K: Job<Owner = S>>(&mut self, key: &Id, request: &K::Request) {
+        self.request_job_at::<K>(key, request, self.work.now);
     }
 
     /// The same, but not before a moment: for asking again what the world had not decided yet.
-    pub fn effect_at<K: Effect<Owner = S>>(&mut self, key: &Id, request: &K::Request, not_before: Timestamp) {
+    pub fn request_job_at<K: Job<Owner = S>>(&mut self, key: &Id, request: &K::Request, not_before: Timestamp) {
         let request = match serde_json::to_string(request) {
             Ok(request) => request.into(),
             Err(error) => return self.work.fail(format!("the request of a {} cannot be written: {error}", K::NAME)),
         };
-        self.work.ask(EffectRow {
+        self.work.ask(JobRow {
             id: key.clone(),
             service: S::SERVICE.into(),
             kind: K::NAME.into(),
             request,
-            state: EffectState::Waiting,
+            state: JobState::Waiting,
             attempts: 0,
             due_at: not_before,
             asked_at: self.work.now,
@@ -258,19 +258,19 @@ pub struct UnitOfWork {
     rejected: FxHashMap<RowRef, Arc<str>>,
     /// Why the running handler cannot succeed, where it could not be told at once.
     broken: Option<String>,
-    emitted: Vec<Emitted>,
+    emitted: Vec<PendingEvent>,
 }
 
 /// An event that the running handler has said.
-struct Emitted {
+struct PendingEvent {
     event: Arc<dyn AnyEvent>,
-    /// As in [`Said::source`].
+    /// As in [`Emitted::source`].
     source: Option<KeyText>,
 }
 
 /// An event that a handler has said.
 #[derive(Debug, Clone)]
-pub struct Said {
+pub struct Emitted {
     pub event: Arc<dyn AnyEvent>,
     /// `BRIDGE.ROLE` where it is not said in the service's own name.
     pub source: Option<KeyText>,

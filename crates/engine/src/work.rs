@@ -58,7 +58,7 @@ type Render = Box<dyn Fn(&dyn Any) -> StoredAnswer + Send>;
 pub enum Message {
     Command(CommandMessage),
     /// From a broker.
-    Heard(Heard),
+    Received(Received),
     /// From a broker, and nothing that we understand.
     Undecodable(Box<Undecodable>),
     /// A timer may be due: its row's key.
@@ -84,7 +84,7 @@ impl Message {
     /// The number of the subscription that has received it, if one has to know when it is committed.
     pub(crate) fn subscription(&self) -> Option<usize> {
         match self {
-            Self::Heard(heard) => heard.receipt.as_ref().map(|receipt| receipt.subscription),
+            Self::Received(received) => received.receipt.as_ref().map(|receipt| receipt.subscription),
             Self::Undecodable(undecodable) => Some(undecodable.subscription),
             _ => None,
         }
@@ -92,7 +92,7 @@ impl Message {
 
     /// Whether a broker has delivered it.
     pub(crate) fn is_received(&self) -> bool {
-        matches!(self, Self::Heard(_) | Self::Undecodable(_))
+        matches!(self, Self::Received(_) | Self::Undecodable(_))
     }
 }
 
@@ -128,7 +128,7 @@ impl Undecodable {
 }
 
 /// An event from another store.
-pub struct Heard {
+pub struct Received {
     pub envelope: Arc<Envelope>,
     /// Given back to the subscription when the effect is committed.
     pub receipt: Option<Receipt>,
@@ -265,7 +265,7 @@ impl Item {
 
     pub fn receipt(&self) -> Option<Receipt> {
         match &self.message {
-            Message::Heard(heard) => heard.receipt.clone(),
+            Message::Received(received) => received.receipt.clone(),
             Message::Undecodable(undecodable) => Some(undecodable.receipt()),
             _ => None,
         }

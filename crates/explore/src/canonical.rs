@@ -9,7 +9,7 @@ use std::hash::{DefaultHasher, Hasher};
 use tradewind_engine::{
     Entity,
     handlers::Rows,
-    tables::{EffectRow, TimerRow},
+    tables::{JobRow, TimerRow},
 };
 use tradewind_events::{AnyEvent, ColumnKind, Value};
 
@@ -22,7 +22,7 @@ pub fn rows(rows: &Rows, out: &mut Vec<u8>) {
         text(key.table, out);
         text(key.key.as_str(), out);
         let table = row.entity.table();
-        let engine = [TimerRow::TABLE.name, EffectRow::TABLE.name].contains(&table.name);
+        let engine = [TimerRow::TABLE.name, JobRow::TABLE.name].contains(&table.name);
         for (column, value) in table.columns.iter().zip(row.entity.row()) {
             if engine && TRIES.contains(&column.name) {
                 continue;

@@ -118,7 +118,7 @@ impl Scenario {
                 let names: Vec<&str> = services.iter().map(|service| service.name).collect();
                 return Err(format!("there is no service {service} here; there are {}", names.join(", ")));
             };
-            if !known.hears().any(|heard| heard == Some(event.as_str())) {
+            if !known.consumed_events().any(|heard| heard == Some(event.as_str())) {
                 return Err(format!("{service} does not hear {event}"));
             }
         }

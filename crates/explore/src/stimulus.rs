@@ -5,7 +5,7 @@ use std::{fmt::Debug, sync::Arc};
 use tradewind_engine::{
     Command, Stop,
     handlers::{Done, Handlers, Moment, Rows},
-    tables::{EffectRow, TimerRow},
+    tables::{JobRow, TimerRow},
 };
 use tradewind_events::{Envelope, Key, Timestamp, jobs::ProviderAnswer};
 
@@ -20,7 +20,7 @@ pub enum Stimulus {
         key: Key,
     },
     Finish {
-        job: EffectRow,
+        job: JobRow,
         reply: ProviderAnswer,
     },
     Ask(Arc<dyn Wish>),

@@ -10,9 +10,9 @@ use std::{
 
 use rustc_hash::FxHashMap;
 use tradewind_engine::{
-    AnyService, Entity, EntityRef, Said, Stop,
+    AnyService, Emitted, Entity, EntityRef, Stop,
     handlers::{Done, Handlers, Moment, Row, Rows},
-    tables::{EffectRow, EffectState, TimerRow},
+    tables::{JobRow, JobState, TimerRow},
 };
 use tradewind_events::{AsKey, Envelope, Event, Id, KeyText, Timestamp, id, orders, payments};
 
@@ -91,7 +91,7 @@ impl Stores {
         let (judge, services) = (Judge::new(services()), services());
         let hears = services.iter().map(|service| {
             let hears = |event: &&'static str| !deaf.iter().any(|(who, what)| *who == service.name && what == event);
-            service.hears().flatten().filter(hears).collect()
+            service.consumed_events().flatten().filter(hears).collect()
         });
         Self {
             judge,
@@ -199,7 +199,7 @@ impl Stores {
     /// A fact that a service says which does not take part.
     pub fn fact<E: Event>(&mut self, source: &'static str, event: E) -> Vec<StimulusId> {
         let subject = event.subject();
-        let said = Said { event: Arc::new(event), source: None, subject, sequence: 1 };
+        let said = Emitted { event: Arc::new(event), source: None, subject, sequence: 1 };
         self.send(&Arc::new(envelope(source, said, Timestamp::default())))
     }
 
@@ -220,8 +220,8 @@ impl Stores {
     }
 }
 
-fn envelope(source: &'static str, said: Said, time: Timestamp) -> Envelope {
-    let Said { event, source: imported, subject, sequence } = said;
+fn envelope(source: &'static str, said: Emitted, time: Timestamp) -> Envelope {
+    let Emitted { event, source: imported, subject, sequence } = said;
     let source = imported.unwrap_or(KeyText::literal(source));
     Envelope {
         id: id(&format!("{source}-{}-{sequence}", event.name())),
@@ -259,8 +259,8 @@ impl Local {
     }
 
     /// Jobs that a worker may take.
-    pub fn jobs(&self) -> impl Iterator<Item = &EffectRow> {
-        self.each::<EffectRow>().filter(|job| job.state == EffectState::Waiting)
+    pub fn jobs(&self) -> impl Iterator<Item = &JobRow> {
+        self.each::<JobRow>().filter(|job| job.state == JobState::Waiting)
     }
 }
 

@@ -6,7 +6,7 @@
 use std::{collections::VecDeque, rc::Rc};
 
 use rustc_hash::FxHashMap;
-use tradewind_engine::{Entity, tables::EffectRow};
+use tradewind_engine::{Entity, tables::JobRow};
 use tradewind_events::{TextEnum, jobs::ProviderCall};
 use tradewind_orders::{Order, OrderState};
 
@@ -65,7 +65,7 @@ struct Callback {
 struct Own {
     timers: Vec<StimulusId>,
     wishes: Vec<(StimulusId, Kind)>,
-    jobs: Vec<(EffectRow, ProviderCall)>,
+    jobs: Vec<(JobRow, ProviderCall)>,
 }
 
 impl World {
@@ -270,7 +270,7 @@ impl World {
         let rows = &self.stores.locals[index(local)];
         let seat = rows.seat;
         let timers: Vec<_> = rows.timers().map(|timer| (timer.name.shared(), Entity::key(timer))).collect();
-        let call = |job: &EffectRow| Some((job.clone(), serde_json::from_str(&job.request).ok()?));
+        let call = |job: &JobRow| Some((job.clone(), serde_json::from_str(&job.request).ok()?));
         let jobs = rows.jobs().filter_map(call).collect();
         let offers = people::offers(rows);
         let fire = |(name, key)| self.stores.stimulus(seat, Stimulus::Fire { name, key });

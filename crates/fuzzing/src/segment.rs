@@ -33,7 +33,7 @@ fn check(registry: &Registry, input: &[u8]) {
     let Ok(decoded) = segment.decode(STORE, registry) else { return };
     assert_eq!(decoded.len(), events.len());
     let found = segment.decode_at(&wanted, STORE, registry).expect("what can be read as a whole can be read in parts");
-    let places: Vec<u32> = found.iter().map(|event| event.address.index).collect();
+    let places: Vec<u32> = found.iter().map(|event| event.position.index).collect();
     assert_eq!(places, wanted);
     for (event, index) in found.iter().zip(&wanted) {
         assert_eq!(event.envelope.id, events[*index as usize].envelope.id);
@@ -45,14 +45,14 @@ fn check(registry: &Registry, input: &[u8]) {
 fn assert_reads_as(events: &[LogEvent], registry: &Registry) {
     let mut builder = SegmentBuilder::default();
     for event in events {
-        builder.push(&event.envelope, event.heard).expect("what was read can be written");
+        builder.push(&event.envelope, event.remote).expect("what was read can be written");
     }
     let segment = builder.finish(NUMBER, AT).expect("what was read can be written");
     let Some(segment) = segment else { return assert!(events.is_empty()) };
     let again = segment.decode(STORE, registry).expect("what was written can be read");
     assert_eq!(again.len(), events.len());
     for (again, event) in again.iter().zip(events) {
-        assert_eq!(again.heard, event.heard);
+        assert_eq!(again.remote, event.remote);
         let json = |event: &LogEvent| event.envelope.to_json().expect("what was read can be written");
         assert_eq!(String::from_utf8_lossy(&json(again)), String::from_utf8_lossy(&json(event)));
     }

@@ -172,7 +172,7 @@ impl App {
             ids: Box::new(UuidV7::default()),
             limits: Limits { cache_forgets, ..services::limits(&config) },
             observer: Arc::clone(&metrics) as _,
-            log_heard: part.broker.is_some() && part.holds("query"),
+            log_remote: part.broker.is_some() && part.holds("query"),
         };
         let engine = Handle::start(setup, EngineParts { writer, workers, broker: part.broker.take() })?;
         let tasks = Tasks::default();

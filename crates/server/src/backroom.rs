@@ -42,7 +42,7 @@ impl Backroom {
             ids: Box::new(UuidV7::default()),
             limits: services::limits(config),
             observer: Arc::new(()),
-            log_heard: false,
+            log_remote: false,
         };
         let engine = Handle::start(setup, Parts { writer, workers: Vec::new(), broker: None })?;
         Ok(Self { engine, ids: Mutex::default() })

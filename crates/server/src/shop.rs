@@ -169,7 +169,7 @@ impl Shop {
         let key = key.as_key();
         let reader = self.engine.reader();
         // The way to another thread takes longer than a look-up in a file of this machine, if nobody stands in line.
-        let turn = if reader.is_near() { self.reads.try_turn(&self.reads_for) } else { None };
+        let turn = if reader.is_local() { self.reads.try_turn(&self.reads_for) } else { None };
         let rows = match turn {
             Some(_held) => reader.load(E::TABLE, &[key]).map_err(|error| Failure::unreadable(&error))?,
             None => self.read(move |reader| reader.load(E::TABLE, &[key])).await?,

@@ -5,7 +5,7 @@ mod facts;
 use std::{collections::BTreeMap, fmt, time::Duration};
 
 use tradewind_engine::{
-    Address, Entity,
+    Entity, LogPosition,
     ports::{Reader, StoreError},
 };
 use tradewind_events::{Envelope, Event, Id, Key, notifications::NotificationQueued};
@@ -27,7 +27,7 @@ pub struct Story {
 
 /// An event of the story.
 pub struct Chapter {
-    pub address: Address,
+    pub address: LogPosition,
     pub envelope: Envelope,
     /// Since the first one.
     pub after: Duration,
@@ -80,7 +80,7 @@ struct Numbers {
 }
 
 impl Numbers {
-    fn of(events: &[(Address, Envelope)]) -> Self {
+    fn of(events: &[(LogPosition, Envelope)]) -> Self {
         let numbered = || events.iter().map(|(_, event)| event).zip(1..);
         let queued = numbered().filter(|(event, _)| event.event.name() == NotificationQueued::NAME);
         Self {

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tradewind_engine::{
-    Address, Entity,
+    Entity, LogPosition,
     ports::{List, Reader, StoreError},
 };
 use tradewind_events::{AsKey, Envelope, Value};
@@ -14,10 +14,11 @@ use tradewind_query::{OrderView, TimelineRest};
 pub fn places_after(
     reader: &dyn Reader,
     order: &OrderView,
-    after: Option<Address>,
+    after: Option<LogPosition>,
     limit: usize,
-) -> Result<Vec<Address>, StoreError> {
-    let mut places: Vec<Address> = order.timeline.iter().filter(|address| Some(*address) > after).take(limit).collect();
+) -> Result<Vec<LogPosition>, StoreError> {
+    let mut places: Vec<LogPosition> =
+        order.timeline.iter().filter(|address| Some(*address) > after).take(limit).collect();
     if order.timeline_full && places.len() < limit {
         let after = after.max(order.timeline.last());
         places.extend(rest_after(reader, order, after, limit - places.len())?);
@@ -29,9 +30,9 @@ pub fn places_after(
 fn rest_after(
     reader: &dyn Reader,
     order: &OrderView,
-    after: Option<Address>,
+    after: Option<LogPosition>,
     limit: usize,
-) -> Result<Vec<Address>, StoreError> {
+) -> Result<Vec<LogPosition>, StoreError> {
     let corrupt = |what: String| StoreError::Corrupt(what);
     let limit = u32::try_from(limit).unwrap_or(u32::MAX);
     let mut list = List::of(TimelineRest::TABLE, limit).equal("order_id", Value::Text(order.order_id.shared()));
@@ -49,12 +50,12 @@ fn rest_after(
 pub fn events_at(
     reader: &dyn Reader,
     store: &str,
-    places: impl IntoIterator<Item = Address>,
-) -> Result<Vec<(Address, Envelope)>, StoreError> {
+    places: impl IntoIterator<Item = LogPosition>,
+) -> Result<Vec<(LogPosition, Envelope)>, StoreError> {
     let damaged = |error: &dyn std::fmt::Display| StoreError::Corrupt(error.to_string());
     let registry = tradewind_events::registry();
     let mut by_segment = BTreeMap::<u64, BTreeSet<u32>>::new();
-    for Address { segment, index } in places {
+    for LogPosition { segment, index } in places {
         by_segment.entry(segment).or_default().insert(index);
     }
     let mut events = Vec::new();
@@ -63,7 +64,7 @@ pub fn events_at(
         let segment = segment.ok_or_else(|| damaged(&format_args!("segment {number} of the log is not there")))?;
         let indexes: Vec<u32> = indexes.into_iter().collect();
         let found = segment.decode_at(&indexes, store, &registry).map_err(|error| damaged(&error))?;
-        events.extend(found.into_iter().map(|event| (event.address, event.envelope)));
+        events.extend(found.into_iter().map(|event| (event.position, event.envelope)));
     }
     Ok(events)
 }

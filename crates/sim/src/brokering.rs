@@ -3,9 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use tradewind_engine::{
-    Address, Message, RelayStep, SubscriberStep,
+    LogPosition, Message, RelayStep, SubscriberStep,
     ports::{BrokerError, BrokerMessage, Reader},
-    segment::event_address,
+    segment::event_position,
 };
 use tradewind_events::Id;
 
@@ -39,8 +39,8 @@ impl World {
             RelayStep::SaveMark { segment } => {
                 engine.core.accept(Message::Published { segment });
                 engine.saved_mark = segment;
-                let behind: Vec<Address> =
-                    node.unpublished.range(..=Address { segment, index: u32::MAX }).copied().collect();
+                let behind: Vec<LogPosition> =
+                    node.unpublished.range(..=LogPosition { segment, index: u32::MAX }).copied().collect();
                 if let Some(event) = behind.into_iter().find(|event| !node.has_set_aside(*event)) {
                     let detail = format!("goes behind segment {segment}, and event {event:?} is not published");
                     self.violate(format!("the mark of {}", self.nodes[nth].name), detail);
@@ -122,7 +122,7 @@ impl World {
     /// An event that was never published before comes behind all that were. `false`: it is none of this store.
     fn judge_publishing(&mut self, from: usize, id: &Id) -> bool {
         let node = &mut self.nodes[from];
-        let Some(address) = event_address(&node.name, id) else { return false };
+        let Some(address) = event_position(&node.name, id) else { return false };
         node.unpublished.remove(&address);
         let last = node.published.last().copied();
         if node.published.insert(address) && last.is_some_and(|last| address < last) && !node.has_set_aside(address) {
@@ -191,7 +191,7 @@ impl World {
             self.trace.note(|| {
                 let name = &self.nodes[nth].name;
                 match &message {
-                    Message::Heard(heard) => {
+                    Message::Received(heard) => {
                         let envelope = &heard.envelope;
                         format!("{name} receives {} {} of {}", envelope.event.name(), envelope.id, envelope.key)
                     }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use tradewind_audit::{Audit, AuditError, Charges, Report, StoreView};
-use tradewind_engine::tables::{EffectRow, ParkedRow, TimerRow};
+use tradewind_engine::tables::{JobRow, ParkedRow, TimerRow};
 use tradewind_events::{AsKey, Id, Key, TextEnum, Timestamp, jobs::ProviderState};
 use tradewind_identity::model::{User, UserState};
 use tradewind_inventory::Stock;
@@ -70,7 +70,7 @@ impl World {
         for node in &self.nodes {
             let timers = node.rows::<TimerRow>();
             left.extend(timers.iter().map(|row| format!("timer {} of {} for {}", row.name, row.service, row.key)));
-            let jobs = node.rows::<EffectRow>();
+            let jobs = node.rows::<JobRow>();
             left.extend(jobs.iter().map(|row| format!("job {} {}", row.kind, row.id)));
             let parked = node.rows::<ParkedRow>();
             left.extend(parked.iter().map(|row| format!("parked {} of {}", row.event, row.consumer)));

@@ -4,7 +4,7 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use tradewind_engine::{
-    Address, AnyService, Core, EngineTime, Entity, Gate, Relay, RelayBuffer, RelaySetup, Retention, Sealed, Setup,
+    AnyService, Core, EngineTime, Entity, Gate, LogPosition, Relay, RelayBuffer, RelaySetup, Retention, Sealed, Setup,
     Subscriber, SubscriberSetup,
     operator::RELAY_CONSUMER,
     ports::{CommitError, Position, Reader, StoreError},
@@ -36,9 +36,9 @@ pub struct Node {
     /// Until then it stands still.
     pub stalled_until: Timestamp,
     /// What was published at least once.
-    pub published: BTreeSet<Address>,
+    pub published: BTreeSet<LogPosition>,
     /// What was committed to be published, and was not yet.
-    pub unpublished: BTreeSet<Address>,
+    pub unpublished: BTreeSet<LogPosition>,
     /// What is due when, as it was committed.
     pub dues: Dues,
     /// What is parked until its consumers go on.
@@ -139,7 +139,7 @@ impl Node {
             ids: Box::new(CountedIds::new(&format!("{}.{epoch:03}", self.name))),
             limits: with.shop.limits.clone(),
             observer: Arc::new(()),
-            log_heard: self.holds("query"),
+            log_remote: self.holds("query"),
         })?;
         if with.relays {
             core.fell_behind(0);
@@ -193,7 +193,7 @@ impl Node {
     }
 
     /// Whether an event is a dead letter of the relay.
-    pub fn has_set_aside(&self, event: Address) -> bool {
+    pub fn has_set_aside(&self, event: LogPosition) -> bool {
         let is_it = |row: &DeadLetterRow| &*row.consumer == RELAY_CONSUMER && row.segment == event.segment;
         self.rows::<DeadLetterRow>().iter().any(|row| is_it(row) && row.segment_index == event.index)
     }

@@ -70,7 +70,7 @@ impl World {
         if let (false, Some(segment)) = (behind.lanes.is_empty(), &commit.segment) {
             let node = &self.nodes[nth];
             let events = segment.read(&node.name).unwrap_or_default();
-            for event in events.into_iter().filter(|event| !event.heard).map(|event| event.envelope) {
+            for event in events.into_iter().filter(|event| !event.remote).map(|event| event.envelope) {
                 let Some(kind) = self.registry.get(&event.name) else { continue };
                 for consumer in node.services.iter().filter(|consumer| self.shop.hears(consumer, kind.name)) {
                     let lane = (Arc::from(*consumer), event.key.clone(), event.source.shared());

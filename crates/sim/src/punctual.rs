@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tradewind_engine::{
     Entity, SLEW_PARTS, Table,
     ports::{Commit, RowWrite},
-    tables::{EffectRow, EffectState, TimerRow},
+    tables::{JobRow, JobState, TimerRow},
 };
 use tradewind_events::{Key, Timestamp};
 
@@ -63,10 +63,10 @@ impl Dues {
                 self.timers.remove(&change.key);
                 let timer = row.and_then(|row| TimerRow::from_row(&row.values).ok());
                 self.timers.extend(timer.map(|timer| (change.key.clone(), timer.due_at)));
-            } else if is::<EffectRow>(change.table) {
+            } else if is::<JobRow>(change.table) {
                 self.jobs.remove(&change.key);
-                let job = row.and_then(|row| EffectRow::from_row(&row.values).ok());
-                let waits = job.filter(|job| job.state == EffectState::Waiting);
+                let job = row.and_then(|row| JobRow::from_row(&row.values).ok());
+                let waits = job.filter(|job| job.state == JobState::Waiting);
                 self.jobs.extend(waits.map(|job| (change.key.clone(), (job.due_at, job.kind))));
             }
         }

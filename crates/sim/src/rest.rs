@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use tradewind_engine::{
     operator::Action,
-    tables::{ConsumerRow, DeadLetterKind, DeadLetterRow, DeadLetterState, EffectRow, EffectState, TimerRow},
+    tables::{ConsumerRow, DeadLetterKind, DeadLetterRow, DeadLetterState, JobRow, JobState, TimerRow},
 };
 use tradewind_events::{Id, Timestamp};
 use tradewind_payments::{
@@ -75,8 +75,8 @@ impl World {
         }
         for nth in 0..self.nodes.len() {
             wishes.extend(self.redrives(nth));
-            let jobs = self.nodes[nth].rows::<EffectRow>();
-            let exhausted = jobs.into_iter().filter(|job| job.state == EffectState::Exhausted);
+            let jobs = self.nodes[nth].rows::<JobRow>();
+            let exhausted = jobs.into_iter().filter(|job| job.state == JobState::Exhausted);
             wishes.extend(exhausted.map(|job| Wish::Operate { node: nth, action: Action::RetryJob { job: job.id } }));
         }
         if wishes.is_empty() { self.owed() } else { wishes }
@@ -147,7 +147,7 @@ impl World {
     /// When the next timer or job of any store is due.
     fn next_row_due(&self) -> Timestamp {
         let due = |node: &Node| {
-            let jobs = node.rows::<EffectRow>().into_iter().filter(|job| job.state == EffectState::Waiting);
+            let jobs = node.rows::<JobRow>().into_iter().filter(|job| job.state == JobState::Waiting);
             let timers = node.rows::<TimerRow>().into_iter().map(|row| row.due_at);
             let next = timers.chain(jobs.map(|job| job.due_at)).min()?;
             Some(node.engine.as_ref()?.true_time_of(next, self.now()))

@@ -56,7 +56,7 @@ impl Shop {
             unpaid_orders_max: chance.pick(&[3, 20]),
             hears: BTreeMap::new(),
         };
-        shop.hears = SERVICES.iter().map(|name| (*name, shop.service(name).hears().collect())).collect();
+        shop.hears = SERVICES.iter().map(|name| (*name, shop.service(name).consumed_events().collect())).collect();
         shop
     }
 

@@ -112,7 +112,7 @@ impl World {
             engine.buffer.order(std::mem::take(&mut batch.relay));
             if relays && batch.segment > 0 {
                 engine.buffer.push(batch.segment, &batch.events);
-                let emitted = batch.events.iter().filter(|event| !event.heard).map(|event| event.address);
+                let emitted = batch.events.iter().filter(|event| !event.remote).map(|event| event.position);
                 node.unpublished.extend(emitted.filter(|address| !node.published.contains(address)));
             }
             if !batch.receipts.is_empty() && self.faults.strike(Fault::CrashBeforeAck) {

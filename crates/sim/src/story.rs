@@ -1,6 +1,6 @@
 //! The stories of orders: what was said of each, by whom and when, from the logs of all stores.
 
-use tradewind_engine::{Address, LogEvent, ports::Reader};
+use tradewind_engine::{LogEvent, LogPosition, ports::Reader};
 use tradewind_events::{Envelope, Id, Timestamp};
 use tradewind_query::order_of;
 
@@ -23,8 +23,8 @@ impl World {
             let segments = node.store.segments(1, u32::MAX).unwrap_or_default();
             for segment in segments {
                 let read = segment.decode(&node.name, &self.registry).unwrap_or_default();
-                let said = read.into_iter().filter(|event| !event.heard);
-                let placed = |LogEvent { address, envelope, .. }: LogEvent| {
+                let said = read.into_iter().filter(|event| !event.remote);
+                let placed = |LogEvent { position: address, envelope, .. }: LogEvent| {
                     (envelope.time, node.name.clone(), address, envelope)
                 };
                 events.extend(said.map(placed));
@@ -33,7 +33,7 @@ impl World {
         events.sort_by(|left, right| (left.0, &left.1, left.2).cmp(&(right.0, &right.1, right.2)));
         let story = |order_id: &Id| {
             let own = events.iter().filter(|(_, _, _, envelope)| order_of(&*envelope.event).as_ref() == Some(order_id));
-            let line = |(time, _, _, envelope): &(Timestamp, _, Address, Envelope)| {
+            let line = |(time, _, _, envelope): &(Timestamp, _, LogPosition, Envelope)| {
                 let Envelope { id, source, .. } = envelope;
                 let because = envelope.causation_id.as_ref().map_or("-", Id::as_str);
                 let at = after(*time, self.began);

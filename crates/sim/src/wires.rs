@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use tradewind_engine::{Message, TriedJob, TryOutcome, tables::EffectRow};
+use tradewind_engine::{Message, TriedJob, TryOutcome, tables::JobRow};
 use tradewind_events::{
     Id, Timestamp,
     jobs::{MailReceipt, ProviderCall},
@@ -90,7 +90,7 @@ impl World {
         }
     }
 
-    fn try_job(&mut self, worker: Worker, job: &Arc<EffectRow>) {
+    fn try_job(&mut self, worker: Worker, job: &Arc<JobRow>) {
         self.figures.jobs += 1;
         self.trace.note(|| format!("a worker tries {} {} for the {}. time", job.kind, job.id, job.attempts + 1));
         if &*job.kind != "ask_provider" {
@@ -119,7 +119,7 @@ impl World {
         }
     }
 
-    fn send_mail(&mut self, worker: Worker, job: &EffectRow) {
+    fn send_mail(&mut self, worker: Worker, job: &JobRow) {
         let at = {
             let now = self.now();
             self.wires.moment(now)

@@ -11,7 +11,7 @@ use tradewind_engine::{
     AnyEntity, Entity, StoredAnswer, StoredRow,
     ports::{Clock, Commit, Ids, List, Reader, RowChange, RowWrite, SystemClock, UuidV7, Writer},
     segment::Segment,
-    tables::{AuditRow, CounterRow, EffectRow, EffectState, IdempotencyRow, TimerRow},
+    tables::{AuditRow, CounterRow, IdempotencyRow, JobRow, JobState, TimerRow},
 };
 use tradewind_events::{Id, Key, KeyText, Timestamp};
 use tradewind_sqlite::{Opened, Options, Sqlite};
@@ -69,12 +69,12 @@ fn run(Opened { mut writer, reader, meta, .. }: Opened, batch: u32, orders: u32)
         at(99),
         at(100),
     );
-    let list = List::of(EffectRow::TABLE, LOADED);
+    let list = List::of(JobRow::TABLE, LOADED);
     let rows = reader.list(&list).expect("a page");
-    let keys: Vec<Key> = rows.iter().map(|row| EffectRow::from_row(&row.values).expect("a job").key()).collect();
+    let keys: Vec<Key> = rows.iter().map(|row| JobRow::from_row(&row.values).expect("a job").key()).collect();
     let loads = timed(|| {
         for chunk in keys.chunks(64) {
-            reader.load(EffectRow::TABLE, chunk).expect("rows");
+            reader.load(JobRow::TABLE, chunk).expect("rows");
         }
     });
     println!("            load by 64: {:.1} µs a row", loads.as_secs_f64() * 1e6 / f64::from(LOADED));
@@ -160,13 +160,13 @@ impl Shop {
         }
     }
 
-    fn job(&mut self, at: Timestamp, order: &Id) -> EffectRow {
-        EffectRow {
+    fn job(&mut self, at: Timestamp, order: &Id) -> JobRow {
+        JobRow {
             id: self.ids.next(at),
             service: "payments".into(),
             kind: "capture".into(),
             request: Arc::clone(&self.request),
-            state: EffectState::Waiting,
+            state: JobState::Waiting,
             attempts: 0,
             due_at: at,
             asked_at: at,

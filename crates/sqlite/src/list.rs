@@ -208,7 +208,7 @@ mod tests {
     use rusqlite::{Connection, params_from_iter};
     use tradewind_engine::{
         Entity,
-        tables::{DeadLetterRow, EffectRow, IdempotencyRow, InboxRow, InboxSegmentRow, ParkedRow, TimerRow},
+        tables::{DeadLetterRow, IdempotencyRow, InboxRow, InboxSegmentRow, JobRow, ParkedRow, TimerRow},
     };
     use tradewind_events::{Timestamp, row_key};
     use tradewind_query::{ProductPrice, ProductView};
@@ -250,7 +250,7 @@ mod tests {
     fn a_page_is_found_by_an_index_and_not_sorted() {
         let due = || List::of(TimerRow::TABLE, 10).order_by("due_at", Direction::Ascending);
         let jobs =
-            |direction| List::of(EffectRow::TABLE, 10).equal("state", text("waiting")).order_by("due_at", direction);
+            |direction| List::of(JobRow::TABLE, 10).equal("state", text("waiting")).order_by("due_at", direction);
         let paused = List::of(ParkedRow::TABLE, 10).equal("consumer", text("c")).equal("reason", text("paused"));
         let dead = List::of(DeadLetterRow::TABLE, 10).order_by("died_at", Direction::Descending);
         let timer = || row_key(&["s", "n", "k"]);
@@ -290,19 +290,19 @@ mod tests {
                     .after(at(5), row_key(&["s", "k"])),
                 "idempotency_age ((created_at,scope,key)>(?,?,?) AND created_at<?)",
             ),
-            (jobs(Direction::Ascending).at_most("due_at", at(7)), "effect_due (state=? AND due_at<?)"),
+            (jobs(Direction::Ascending).at_most("due_at", at(7)), "job_due (state=? AND due_at<?)"),
             (
                 jobs(Direction::Ascending).equal("kind", text("k")).at_least("due_at", at(7)),
-                "effect_kind (state=? AND kind=? AND due_at>?)",
+                "job_kind (state=? AND kind=? AND due_at>?)",
             ),
             (
                 jobs(Direction::Ascending).equal("kind", text("k")).after(at(7), id()),
-                "effect_kind (state=? AND kind=? AND (due_at,id)>(?,?))",
+                "job_kind (state=? AND kind=? AND (due_at,id)>(?,?))",
             ),
-            (jobs(Direction::Descending).after(at(7), id()), "effect_due (state=? AND (due_at,id)<(?,?))"),
+            (jobs(Direction::Descending).after(at(7), id()), "job_due (state=? AND (due_at,id)<(?,?))"),
             (
                 jobs(Direction::Descending).at_most("due_at", at(9)).after(at(7), id()),
-                "effect_due (state=? AND (due_at,id)<(?,?))",
+                "job_due (state=? AND (due_at,id)<(?,?))",
             ),
             (paused.after(Value::Null, id()), "parked_consumer (consumer=? AND reason=? AND id>?)"),
             (dead.clone().equal("state", text("dead")), "dead_letter_state (state=?)"),

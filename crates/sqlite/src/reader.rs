@@ -101,7 +101,7 @@ impl Reader for SqliteReader {
         })
     }
 
-    fn is_near(&self) -> bool {
+    fn is_local(&self) -> bool {
         true
     }
 

@@ -66,7 +66,7 @@ impl Plan {
             ids: Box::new(CountedIds::new(&format!("{}{epoch}", self.name))),
             limits: cache::limits(self.limits),
             observer: Arc::new(()),
-            log_heard: true,
+            log_remote: true,
         };
         let broker = self.broker.map(|broker| BrokerParts {
             broker: Box::new(broker),

@@ -8,11 +8,11 @@ use std::{
 };
 
 use tradewind_engine::{
-    Answered, AnyService, Command, CommandMessage, Context, Core, Effect, EngineTime, Entity, Formed, Heard, Limits,
-    Logged, Message, Problem, Prune, RelayOrder, Setup, StoredAnswer, TriedJob, TryOutcome,
+    Answered, AnyService, Command, CommandMessage, Context, Core, EngineTime, Entity, Formed, Job, Limits, Logged,
+    Message, Problem, Prune, Received, RelayOrder, Setup, StoredAnswer, TriedJob, TryOutcome,
     operator::{Action, Done, Operator},
     ports::{CommitError, Reader, Writer},
-    tables::{DeadLetterRow, DeadLetterState, EffectRow, ParkedRow},
+    tables::{DeadLetterRow, DeadLetterState, JobRow, ParkedRow},
 };
 use tradewind_events::{AnyEvent, AsKey, Envelope, Event, Id, KeyText, Registry, Subject, Timestamp, id};
 use tradewind_memory::{CountedIds, ManualClock, MemoryStore, MemoryWriter};
@@ -69,7 +69,7 @@ impl Stage {
             ids: Box::new(CountedIds::new(&format!("id{epoch}"))),
             limits: cache::limits(limits),
             observer: Arc::new(()),
-            log_heard: true,
+            log_remote: true,
         })
         .expect("the store in memory can be read");
         Self {
@@ -140,7 +140,7 @@ impl Stage {
     /// An envelope of another store arrives.
     pub fn hear_envelope(&mut self, envelope: Envelope) -> Id {
         let event_id = envelope.id.clone();
-        self.core.accept(Message::Heard(Heard { envelope: Arc::new(envelope), receipt: None }));
+        self.core.accept(Message::Received(Received { envelope: Arc::new(envelope), receipt: None }));
         self.run();
         event_id
     }
@@ -196,7 +196,7 @@ impl Stage {
             }
         };
         for batch in &mut settled {
-            self.said.extend(batch.events.iter().filter(|event| !event.heard).cloned());
+            self.said.extend(batch.events.iter().filter(|event| !event.remote).cloned());
             self.relay.append(&mut batch.relay);
             batch.answer();
         }
@@ -284,8 +284,8 @@ impl Stage {
     }
 
     /// Jobs of this kind that are not done, with their keys.
-    pub fn jobs<K: Effect>(&self) -> Vec<(Id, K::Request)> {
-        let jobs = self.rows::<EffectRow>().into_iter().filter(|job| &*job.kind == K::NAME);
+    pub fn jobs<K: Job>(&self) -> Vec<(Id, K::Request)> {
+        let jobs = self.rows::<JobRow>().into_iter().filter(|job| &*job.kind == K::NAME);
         jobs.map(|job| {
             let request = serde_json::from_str(&job.request).expect("a request is read as it was written");
             (job.id, request)
@@ -294,7 +294,7 @@ impl Stage {
     }
 
     /// The worker has done the job.
-    pub fn finish<K: Effect>(&mut self, key: &Id, reply: &K::Reply) {
+    pub fn finish<K: Job>(&mut self, key: &Id, reply: &K::Reply) {
         let reply = serde_json::to_string(reply).expect("a reply is a wire type");
         self.try_job(key, TryOutcome::Done(reply));
     }

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tradewind_engine::{Effect, Entity, Settings};
+use tradewind_engine::{Entity, Job, Settings};
 use tradewind_events::{
     Id, OrderSummary, Personal, Subject, TextEnum, Timestamp,
     jobs::{MailJob, MailReceipt},
@@ -62,7 +62,7 @@ impl Delivery {
 /// A worker sends a notification. Its key is the notification's id, so that it is one job however often it is asked.
 pub struct SendNotification;
 
-impl Effect for SendNotification {
+impl Job for SendNotification {
     type Owner = Notifications;
     type Request = MailJob;
     type Reply = MailReceipt;

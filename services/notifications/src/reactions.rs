@@ -191,7 +191,7 @@ fn tell_user(uow: &mut Uow<'_, Notifications>, mut notification: Notification, u
 }
 
 fn send(uow: &mut Uow<'_, Notifications>, notification: &Notification, to: &Personal<String>, text: &Text) {
-    uow.effect::<SendNotification>(notification.notification_id(), &notification.job(to, text));
+    uow.request_job::<SendNotification>(notification.notification_id(), &notification.job(to, text));
 }
 
 /// Nobody tries to send it any more.

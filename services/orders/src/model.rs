@@ -28,7 +28,7 @@ pub const CANCEL_REASON_CHARS_MAX: usize = 200;
 
 /// One order, with every fact heard of it and when.
 ///
-/// Each fact is taken once, in whatever order they come; the state is what the set of them makes it. Heard of before
+/// Each fact is taken once, in whatever order they come; the state is what the set of them makes it. Received of before
 /// it was placed, the row keeps the facts as `unheard`.
 #[derive(Debug, Clone, PartialEq, Entity)]
 #[entity(owner = Orders, table = "order", key = order_id)]

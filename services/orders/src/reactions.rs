@@ -218,7 +218,7 @@ fn hear(uow: &mut Uow<Orders>, summary: &Arc<OrderSummary>, fact: &Fact) -> Outc
     Ok(())
 }
 
-/// The order's row. Heard of too early, what is said of it is kept there.
+/// The order's row. Received of too early, what is said of it is kept there.
 fn order_of(uow: &mut Uow<Orders>, summary: &Arc<OrderSummary>) -> Result<Order, Stop> {
     let now = uow.now();
     Ok(uow.get::<Order>(&summary.order_id)?.unwrap_or_else(|| Order::unheard(summary, now)))

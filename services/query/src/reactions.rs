@@ -13,7 +13,7 @@ pub use timeline::{keep, order_of};
 
 use std::collections::BTreeSet;
 
-use tradewind_engine::{Address, Outcome, Stop, Uow};
+use tradewind_engine::{LogPosition, Outcome, Stop, Uow};
 use tradewind_events::{Id, Timestamp};
 
 use crate::{
@@ -27,12 +27,12 @@ struct Told {
     at: Timestamp,
     /// Among the events of its subject.
     sequence: u64,
-    address: Address,
+    address: LogPosition,
 }
 
 fn told(uow: &Uow<'_, Query>) -> Result<Told, Stop> {
     let event = uow.cause().event.as_ref().ok_or_else(|| Stop::broken("a projection hears events only"))?;
-    let address = event.address.ok_or_else(|| Stop::broken("the event is not in this store's log"))?;
+    let address = event.position.ok_or_else(|| Stop::broken("the event is not in this store's log"))?;
     let envelope = event.envelope();
     Ok(Told { at: envelope.time, sequence: envelope.sequence, address })
 }

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
-use tradewind_engine::{Address, AnyService, Replay, Stop, Table};
+use tradewind_engine::{AnyService, LogPosition, Replay, Stop, Table};
 use tradewind_events::{Envelope, InvalidKey, Key, Value};
 
 use crate::Query;
@@ -26,7 +26,7 @@ pub fn key_of(table: &Table, row: &[Value]) -> Result<Key, InvalidKey> {
 pub struct ReadModels {
     replay: Replay,
     /// Events that no read model could take in, each with the reason: live they are dead letters of query.
-    pub failed: Vec<(Address, Stop)>,
+    pub failed: Vec<(LogPosition, Stop)>,
 }
 
 impl Default for ReadModels {
@@ -37,7 +37,7 @@ impl Default for ReadModels {
 
 impl ReadModels {
     /// What the read models are after these events, which come in the order of the log.
-    pub fn of<'a>(events: impl IntoIterator<Item = (Address, &'a Arc<Envelope>)>) -> Self {
+    pub fn of<'a>(events: impl IntoIterator<Item = (LogPosition, &'a Arc<Envelope>)>) -> Self {
         let mut models = Self::default();
         for (address, envelope) in events {
             models.hear(address, Arc::clone(envelope));
@@ -46,7 +46,7 @@ impl ReadModels {
     }
 
     /// Takes the next event of the log in.
-    pub fn hear(&mut self, address: Address, envelope: impl Into<Arc<Envelope>>) {
+    pub fn hear(&mut self, address: LogPosition, envelope: impl Into<Arc<Envelope>>) {
         if let Err(stop) = self.replay.hear(envelope, address) {
             self.failed.push((address, stop));
         }

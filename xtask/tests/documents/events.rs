@@ -102,7 +102,7 @@ fn hearers() -> BTreeMap<&'static str, Vec<&'static str>> {
     let mut hearers: BTreeMap<_, Vec<_>> = registry().kinds().map(|kind| (kind.name, Vec::new())).collect();
     for service in services() {
         for (event, names) in &mut hearers {
-            if service.hears().any(|heard| heard.is_none_or(|heard| heard == *event)) {
+            if service.consumed_events().any(|heard| heard.is_none_or(|heard| heard == *event)) {
                 names.push(service.name);
             }
         }

@@ -89,8 +89,11 @@ const HEARS: [(&str, &[&str]); 9] = [
 fn each_service_hears_what_was_decided() {
     for (service, (name, patterns)) in services().iter().zip(HEARS) {
         assert_eq!(service.name, name);
-        let heard: BTreeSet<&str> =
-            if service.hears().any(|event| event.is_none()) { all() } else { service.hears().flatten().collect() };
+        let heard: BTreeSet<&str> = if service.consumed_events().any(|event| event.is_none()) {
+            all()
+        } else {
+            service.consumed_events().flatten().collect()
+        };
         assert_eq!(heard, decided(patterns), "{name}");
     }
 }
@@ -101,7 +104,7 @@ fn the_comments_in_a_table_of_contents_are_true() {
     for service in services() {
         let text = read(&format!("services/{}/src/lib.rs", service.name));
         let lines = text.lines().map(str::trim).filter(|line| line.starts_with(".on("));
-        for (line, event) in lines.zip(service.hears().flatten()) {
+        for (line, event) in lines.zip(service.consumed_events().flatten()) {
             if let Some((_, comment)) = line.split_once("// ") {
                 assert_eq!(comment.trim(), event, "services/{}/src/lib.rs: {line}", service.name);
             }

@@ -9,7 +9,7 @@ use super::{
     task::{Backlog, Failure, Task, TaskKind},
 };
 use crate::{
-    Address, Handled, Problem, RelayOrder,
+    Handled, LogPosition, Problem, RelayOrder,
     trace::Span,
     work::{Answered, Item, Receipt},
 };
@@ -52,9 +52,9 @@ pub(super) struct HandledFigures {
 #[derive(Debug, Clone)]
 pub struct Logged {
     pub envelope: Arc<Envelope>,
-    pub address: Address,
+    pub position: LogPosition,
     /// It was said by another store.
-    pub heard: bool,
+    pub remote: bool,
 }
 
 impl Forming {
@@ -87,14 +87,14 @@ impl Forming {
     }
 
     /// Where the next event of the batch stands.
-    pub fn next_address(&self) -> Address {
-        Address { segment: self.segment, index: u32::try_from(self.events.len()).unwrap_or(u32::MAX) }
+    pub fn next_position(&self) -> LogPosition {
+        LogPosition { segment: self.segment, index: u32::try_from(self.events.len()).unwrap_or(u32::MAX) }
     }
 
-    pub fn log(&mut self, envelope: Arc<Envelope>, heard: bool) -> Address {
-        let address = self.next_address();
-        self.events.push(Logged { envelope, address, heard });
-        address
+    pub fn log(&mut self, envelope: Arc<Envelope>, remote: bool) -> LogPosition {
+        let position = self.next_position();
+        self.events.push(Logged { envelope, position, remote });
+        position
     }
 
     pub fn receipts(&self) -> Vec<Receipt> {

@@ -20,7 +20,7 @@ use crate::{
     AnyEntity, Entity, Problem, RelayOrder, StoredRow, Table, injected,
     ports::{Commit, CommitError, RowChange, RowWrite, StoreError, Writer},
     segment::SegmentBuilder,
-    tables::{EffectRow, InboxRow, InboxSegmentRow, TimerRow},
+    tables::{InboxRow, InboxSegmentRow, JobRow, TimerRow},
     trace::Span,
     work::{Answered, Item, Message, Receipt},
 };
@@ -97,7 +97,7 @@ impl Committed {
     /// Its events, and those that it has received from other stores, whether or not they are logged here.
     pub(crate) fn events(&self) -> impl Iterator<Item = &Envelope> {
         let received = self.items.iter().filter_map(|item| match &item.message {
-            Message::Heard(heard) => Some(&*heard.envelope),
+            Message::Received(received) => Some(&*received.envelope),
             _ => None,
         });
         self.events.iter().map(|logged| &*logged.envelope).chain(received)
@@ -141,7 +141,7 @@ impl Sealed {
         };
         let mut segment = SegmentBuilder::default();
         for event in self.events.iter() {
-            let pushed = segment.push(&event.envelope, event.heard);
+            let pushed = segment.push(&event.envelope, event.remote);
             pushed.map_err(|error| failed(event.envelope.event.name(), error.into()))?;
         }
         let segment = segment.finish(self.segment, self.at).map_err(|error| failed("a segment", error.into()))?;
@@ -301,7 +301,7 @@ impl Core {
         let Some(entity) = &row.entity else { return };
         if let Some(timer) = entity.as_any().downcast_ref::<TimerRow>() {
             self.deadlines.insert(timer.due_at, timer.key());
-        } else if let Some(job) = entity.as_any().downcast_ref::<EffectRow>() {
+        } else if let Some(job) = entity.as_any().downcast_ref::<JobRow>() {
             self.jobs.committed(job);
         }
     }

@@ -142,7 +142,7 @@ impl Executor {
             let message = &forming.items[task.item].message;
             match &task.failure {
                 None => self.attempt(message, task, around),
-                Some(failure) => self.record(message, &task.kind, failure, forming.next_address()),
+                Some(failure) => self.record(message, &task.kind, failure, forming.next_position()),
             }
         });
         catch_unwind(attempt).unwrap_or_else(|panic| Err(Stop::Broken(format!("panic: {}", panic_text(&*panic)))))
@@ -196,7 +196,7 @@ impl Executor {
                 Message::Command(CommandMessage {
                     target: Target::Service { service, key: Some(key), .. }, ..
                 }) => Some(Lane::Consumer(self.routing.number(service)?, key.clone())),
-                Message::Heard(heard) => Some(Lane::Received(heard.envelope.key.clone())),
+                Message::Received(received) => Some(Lane::Received(received.envelope.key.clone())),
                 Message::Unpark(_) => Some(Lane::Parked),
                 _ => None,
             },

@@ -15,7 +15,7 @@ use crate::{
     due::DueWindow,
     entity::readable,
     ports::{Reader, StoreError},
-    tables::{EffectRow, EffectState},
+    tables::{JobRow, JobState},
 };
 
 /// The jobs of one kind.
@@ -44,8 +44,8 @@ impl Jobs {
     }
 
     /// A job has been committed.
-    pub fn committed(&mut self, job: &EffectRow) {
-        if job.state == EffectState::Waiting
+    pub fn committed(&mut self, job: &JobRow) {
+        if job.state == JobState::Waiting
             && let Some(line) = self.lines.get_mut(&*job.kind)
         {
             line.waiting.insert(job.due_at, job.key());
@@ -81,7 +81,7 @@ impl Jobs {
         reader: &dyn Reader,
         executor: &Executor,
         observer: &dyn Observer,
-    ) -> Result<Vec<Arc<EffectRow>>, StoreError> {
+    ) -> Result<Vec<Arc<JobRow>>, StoreError> {
         if self.stopped {
             return Ok(Vec::new());
         }
@@ -92,14 +92,14 @@ impl Jobs {
                 due.push((*kind, due_at, key));
             }
         }
-        (0..unusable).for_each(|_| observer.row_unusable(EffectRow::TABLE.name));
+        (0..unusable).for_each(|_| observer.row_unusable(JobRow::TABLE.name));
         let keys: Vec<Key> = due.iter().map(|(_, _, key)| key.clone()).collect();
-        let rows = if keys.is_empty() { Vec::new() } else { executor.load_of(EffectRow::TABLE, &keys)? };
+        let rows = if keys.is_empty() { Vec::new() } else { executor.load_of(JobRow::TABLE, &keys)? };
         let mut jobs = Vec::with_capacity(due.len());
         for ((kind, due_at, key), row) in due.into_iter().zip(rows) {
             let Some(line) = self.lines.get_mut(kind) else { continue };
             if row.is_err() {
-                observer.row_unusable(EffectRow::TABLE.name);
+                observer.row_unusable(JobRow::TABLE.name);
             }
             jobs.extend(line.hand_out(now, due_at, key, row));
         }
@@ -117,9 +117,8 @@ impl Jobs {
 
 impl JobLine {
     fn new(kind: &str, due_rows_max: usize) -> Self {
-        let equal =
-            vec![("state", Value::Text(EffectState::Waiting.as_str().into())), ("kind", Value::Text(kind.into()))];
-        let waiting = DueWindow::new::<EffectRow>(equal, due_rows_max);
+        let equal = vec![("state", Value::Text(JobState::Waiting.as_str().into())), ("kind", Value::Text(kind.into()))];
+        let waiting = DueWindow::new::<JobRow>(equal, due_rows_max);
         Self { waiting, running: FxHashMap::default(), rejected: VecDeque::new() }
     }
 
@@ -158,9 +157,9 @@ impl JobLine {
 
     /// The job, if it is still due. The window knows when a job was due, and nothing else of it: it may have been settled
     /// since, or put off.
-    fn hand_out(&mut self, now: Timestamp, due_at: Timestamp, key: Key, row: Loaded) -> Option<Arc<EffectRow>> {
+    fn hand_out(&mut self, now: Timestamp, due_at: Timestamp, key: Key, row: Loaded) -> Option<Arc<JobRow>> {
         let row = match row {
-            Ok(row) => row.and_then(|row| readable::<EffectRow>(&row)),
+            Ok(row) => row.and_then(|row| readable::<JobRow>(&row)),
             Err(reason) => {
                 tracing::error!(job = %key, reason, "the store rejects the row of a job that is due");
                 self.ended(&key);
@@ -168,7 +167,7 @@ impl JobLine {
                 return None;
             }
         };
-        match row.filter(|job| job.state == EffectState::Waiting) {
+        match row.filter(|job| job.state == JobState::Waiting) {
             Some(job) if job.due_at <= now => Some(Arc::new(job)),
             later => {
                 self.ended(&key);

@@ -7,10 +7,10 @@ use tradewind_events::{Envelope, Id, Key, KeyText, Timestamp};
 
 use super::dead_letters::FailureCause;
 use crate::{
-    Address, AnyAnswer, Handled, RelayOrder, RowRef, Stop, StoredAnswer,
+    AnyAnswer, Handled, LogPosition, RelayOrder, RowRef, Stop, StoredAnswer,
     reruns::Reruns,
     tables::{DeadLetterRow, ParkedRow},
-    uow::Said,
+    uow::Emitted,
 };
 
 /// Something to do in the batch that is forming.
@@ -98,7 +98,7 @@ impl Backlog {
 pub(super) struct Delivery {
     pub service: usize,
     pub envelope: Arc<Envelope>,
-    pub address: Option<Address>,
+    pub position: Option<LogPosition>,
     pub via: Via,
 }
 
@@ -228,7 +228,7 @@ pub(super) enum Note {
 
 /// What a handler has done, once it stands.
 pub(super) struct Merged {
-    pub emitted: Vec<Said>,
+    pub emitted: Vec<Emitted>,
     /// The rows that it wrote, as text; only while parked messages wait for rows.
     pub rows: Vec<Arc<str>>,
 }

@@ -39,7 +39,7 @@ pub trait Reader: Send + Sync {
     fn last_commit_at(&self) -> Result<Timestamp, StoreError>;
 
     /// A look-up by key takes some microseconds and waits for no network: whoever may not block may ask it directly.
-    fn is_near(&self) -> bool {
+    fn is_local(&self) -> bool {
         false
     }
 

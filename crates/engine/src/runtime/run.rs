@@ -27,7 +27,7 @@ use crate::{
 
 /// Messages that are run before it is asked whether the writer waits, where rows are near. Where each load is a way to a
 /// server, all that wait are run together.
-const NEAR_MESSAGES: usize = 1;
+const LOCAL_MESSAGES: usize = 1;
 
 pub(super) fn start(setup: Setup, mut parts: Parts) -> Result<Handle, StoreError> {
     let (input, inbox) = mpsc::channel();
@@ -85,7 +85,7 @@ pub(super) fn start(setup: Setup, mut parts: Parts) -> Result<Handle, StoreError
         to_writer,
         writing: None,
         formed_in: Duration::ZERO,
-        messages_max: if shared.reader.is_near() { NEAR_MESSAGES } else { usize::MAX },
+        messages_max: if shared.reader.is_local() { LOCAL_MESSAGES } else { usize::MAX },
         may_repeat: subscribers.len(),
         workers,
         relay,

@@ -15,11 +15,11 @@ use std::{
 use tradewind_events::Id;
 
 use super::Shared;
-use crate::{Message, Span, Step, TriedJob, TryOutcome, tables::EffectRow, trace};
+use crate::{Message, Span, Step, TriedJob, TryOutcome, tables::JobRow, trace};
 
 /// Does jobs of one kind.
 pub trait Worker: Send + Sync + 'static {
-    /// The name of the [`crate::Effect`].
+    /// The name of the [`crate::Job`].
     fn kind(&self) -> &'static str;
 
     /// Tries a job once. `request` is JSON of the effect's request, the reply JSON of its reply. It must end by itself
@@ -33,7 +33,7 @@ const THREADS_A_KIND: usize = 8;
 
 /// Where the loop hands jobs out.
 pub(super) struct Workers {
-    lines: BTreeMap<&'static str, mpsc::Sender<Arc<EffectRow>>>,
+    lines: BTreeMap<&'static str, mpsc::Sender<Arc<JobRow>>>,
 }
 
 /// Tells when all workers have ended: every thread of theirs holds the other end.
@@ -64,7 +64,7 @@ impl Workers {
     }
 
     /// The core hands out no more of a kind than may run at a time, so its line is bounded.
-    pub fn hand_out(&self, shared: &Shared, jobs: Vec<Arc<EffectRow>>) {
+    pub fn hand_out(&self, shared: &Shared, jobs: Vec<Arc<JobRow>>) {
         for job in jobs {
             let Some(line) = self.lines.get(&*job.kind) else {
                 let nobody = TryOutcome::Unknown(format!("nobody does jobs of kind {} here", job.kind));
@@ -94,7 +94,7 @@ impl WorkersEnded {
     }
 }
 
-fn do_jobs(shared: &Shared, worker: &dyn Worker, line: &Mutex<mpsc::Receiver<Arc<EffectRow>>>) {
+fn do_jobs(shared: &Shared, worker: &dyn Worker, line: &Mutex<mpsc::Receiver<Arc<JobRow>>>) {
     loop {
         let next = line.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(job) = next else { return };
@@ -106,11 +106,11 @@ fn do_jobs(shared: &Shared, worker: &dyn Worker, line: &Mutex<mpsc::Receiver<Arc
 }
 
 /// `false` when nobody hears it any more.
-fn tell(shared: &Shared, job: &EffectRow, outcome: TryOutcome) -> bool {
+fn tell(shared: &Shared, job: &JobRow, outcome: TryOutcome) -> bool {
     shared.send(Message::Tried(TriedJob { id: job.id.clone(), outcome })).is_ok()
 }
 
-fn traced_try(shared: &Shared, worker: &dyn Worker, job: &EffectRow) -> TryOutcome {
+fn traced_try(shared: &Shared, worker: &dyn Worker, job: &JobRow) -> TryOutcome {
     let Some((tracer, asked)) = trace::traced(shared.tracer.as_ref(), job.traceparent.as_ref()) else {
         return try_job(worker, job);
     };
@@ -122,7 +122,7 @@ fn traced_try(shared: &Shared, worker: &dyn Worker, job: &EffectRow) -> TryOutco
     outcome
 }
 
-fn try_job(worker: &dyn Worker, job: &EffectRow) -> TryOutcome {
+fn try_job(worker: &dyn Worker, job: &JobRow) -> TryOutcome {
     let attempt = AssertUnwindSafe(|| worker.run(&job.id, &job.request, job.attempts + 1));
     catch_unwind(attempt).unwrap_or_else(|_| TryOutcome::Unknown("the worker has panicked".to_owned()))
 }

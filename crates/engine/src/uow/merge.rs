@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use tradewind_events::{AnyEvent, ESCAPED_FACTOR_MAX, KeyText};
 
-use super::{Change, Emitted, Said, UnitOfWork, Written};
+use super::{Change, Emitted, PendingEvent, UnitOfWork, Written};
 use crate::{
     Entity, RowRef, Stop, Table,
     cache::{Cache, Entry, Slot},
@@ -16,12 +16,12 @@ use crate::{
 impl UnitOfWork {
     /// The handler has succeeded: its writes are merged into the cache, its events get their numbers. `sources` are those
     /// that its service has declared.
-    pub(crate) fn merge(&mut self, sources: &BTreeSet<KeyText>) -> Result<Vec<Said>, Stop> {
+    pub(crate) fn merge(&mut self, sources: &BTreeSet<KeyText>) -> Result<Vec<Emitted>, Stop> {
         self.broken.take().map_or(Ok(()), |reason| Err(Stop::Broken(reason)))?;
         let mut said = Vec::with_capacity(self.emitted.len());
         // An event may be about a row that was only read: its count of events is a change of the row too.
         let mut bytes = 0;
-        for Emitted { event, source } in std::mem::take(&mut self.emitted) {
+        for PendingEvent { event, source } in std::mem::take(&mut self.emitted) {
             bytes += bounded(&*event, self.event_bytes_max)?;
             let subject = event.subject();
             let row = match &source {
@@ -39,7 +39,7 @@ impl UnitOfWork {
                 let told = event.name();
                 return Err(Stop::Broken(format!("{told} is about {subject}, which is not there or was not read")));
             }
-            said.push((row, Said { event, source, subject, sequence: 0 }));
+            said.push((row, Emitted { event, source, subject, sequence: 0 }));
         }
         self.bytes += bytes;
         for row in self.order.drain(..) {
@@ -54,10 +54,10 @@ impl UnitOfWork {
             let before = std::mem::replace(&mut entry.bytes, bytes);
             self.cache.grow(before, bytes);
         }
-        let number = |(row, said): (RowRef, Said)| {
+        let number = |(row, said): (RowRef, Emitted)| {
             let entry = touch(&mut self.cache, &mut self.changes, self.batch, &row, None);
             entry.events += 1;
-            Said { sequence: entry.events, ..said }
+            Emitted { sequence: entry.events, ..said }
         };
         Ok(said.into_iter().map(number).collect())
     }

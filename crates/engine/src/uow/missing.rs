@@ -5,7 +5,7 @@ use tradewind_events::AsKey;
 use super::UnitOfWork;
 use crate::{
     RowRef, Stop, Table,
-    tables::{EffectRow, EffectState},
+    tables::{JobRow, JobState},
 };
 
 impl UnitOfWork {
@@ -27,10 +27,10 @@ impl UnitOfWork {
         self.rejected.insert(row, reason.into());
     }
 
-    pub(super) fn ask(&mut self, job: EffectRow) {
-        match self.get::<EffectRow>(job.id.as_key()) {
+    pub(super) fn ask(&mut self, job: JobRow) {
+        match self.get::<JobRow>(job.id.as_key()) {
             Ok(None) => self.put(job),
-            Ok(Some(before)) if before.state == EffectState::Exhausted => self.put(job),
+            Ok(Some(before)) if before.state == JobState::Exhausted => self.put(job),
             // The handler runs again when the row is there.
             Ok(Some(_)) | Err(Stop::Missing) => {}
             Err(stop) => self.fail(stop.to_string()),

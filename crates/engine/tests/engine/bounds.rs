@@ -117,7 +117,7 @@ fn batches<C: Command>(
         ids: Box::new(CountedIds::new("id")),
         limits,
         observer: Arc::new(()),
-        log_heard: false,
+        log_remote: false,
     })
     .expect("the store in memory can be read");
     for command in commands {

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use proptest::prelude::*;
 use tradewind_engine::{
-    CommandMessage, Context, Core, EngineTime, Entity, Formed, Heard, Limits, Message, Sealed, Setup, StoredAnswer,
+    CommandMessage, Context, Core, EngineTime, Entity, Formed, Limits, Message, Received, Sealed, Setup, StoredAnswer,
     operator::{Action, Operator},
     ports::{CommitError, Writer},
 };
@@ -48,7 +48,7 @@ impl Bench {
             ids: Box::new(CountedIds::new(&format!("id{epoch}"))),
             limits,
             observer: Arc::new(()),
-            log_heard: false,
+            log_remote: false,
         })
         .expect("the store in memory can be read");
         core.stop_jobs();
@@ -303,7 +303,7 @@ impl Bench {
                     id: name,
                     event: Arc::new(event),
                 };
-                self.core.accept(Message::Heard(Heard { envelope: Arc::new(envelope), receipt: None }));
+                self.core.accept(Message::Received(Received { envelope: Arc::new(envelope), receipt: None }));
             }
             Step::Pauses => self.pauses(),
             Step::Resumes => self.resumes(),

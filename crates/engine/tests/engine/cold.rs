@@ -185,7 +185,7 @@ fn loaded(limits: Limits, batches: &[u32]) -> Vec<usize> {
         ids: Box::new(CountedIds::new("id")),
         limits,
         observer: Arc::new(()),
-        log_heard: false,
+        log_remote: false,
     })
     .expect("the store in memory can be read");
     looked_for.store(0, Relaxed);

@@ -133,7 +133,7 @@ fn a_heard_event_that_the_store_refused_is_in_the_log_and_is_handled_when_it_is_
     let [dead] = &stage.dead_letters()[..] else { panic!("one dead letter") };
     let segment = stage.store().segments(dead.segment, 1).unwrap().remove(0);
     let logged = segment.decode_at(&[dead.segment_index], "stage", &toy::registry()).unwrap().remove(0);
-    assert_eq!((logged.envelope.id, logged.heard), (heard, true));
+    assert_eq!((logged.envelope.id, logged.remote), (heard, true));
     stage.operate(Action::Redrive { dead_letter: dead.id.clone() }).unwrap();
     assert_eq!(stage.row::<Image>(id("a")).unwrap().heard, 1);
 }

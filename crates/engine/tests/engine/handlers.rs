@@ -3,7 +3,7 @@
 use tradewind_engine::{
     Entity, EntityRef, Stop,
     handlers::{Done, Handlers, Moment, Rows},
-    tables::{EffectRow, TimerRow},
+    tables::{JobRow, TimerRow},
 };
 use tradewind_events::{AsKey, Timestamp, id, row_key};
 
@@ -65,7 +65,7 @@ fn timers_and_jobs_are_rows_that_go_when_they_are_told() {
     let timer: TimerRow = alone.row(row_key(&["tally", "reminder", "a"])).cloned().unwrap();
     let done = alone.handlers.fire(&alone.rows, alone.moment, &timer).unwrap();
     assert_eq!(alone.keep(done), [1]);
-    let job: EffectRow = alone.row(id("b")).cloned().unwrap();
+    let job: JobRow = alone.row(id("b")).cloned().unwrap();
     let broken = alone.handlers.finish(&alone.rows, alone.moment, &job, &POISON.to_string());
     assert!(matches!(broken, Err(Stop::Broken(reason)) if reason.contains("the bell is broken")));
     let done = alone.handlers.finish(&alone.rows, alone.moment, &job, "5").unwrap();

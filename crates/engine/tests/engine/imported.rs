@@ -84,7 +84,7 @@ fn an_imported_event_is_logged_and_handled_in_the_same_commit() {
     assert_eq!(stage.row::<Image>(id("a")).unwrap().heard, 1);
     assert_eq!(stage.store().last_segment(), Ok(1));
     let logged = stage.store().segments(1, 1).unwrap().remove(0).decode("stage", &registry()).unwrap().remove(0);
-    assert_eq!((logged.heard, &*logged.envelope.source, logged.envelope.sequence), (false, "bridge.far", 1));
+    assert_eq!((logged.remote, &*logged.envelope.source, logged.envelope.sequence), (false, "bridge.far", 1));
     assert_eq!((logged.envelope.id.as_str(), logged.envelope.causation_id), ("stage-1-0", Some(id("request-1"))));
     // Nothing went from store to store.
     assert_eq!(stage.rows::<CounterRow>(), []);

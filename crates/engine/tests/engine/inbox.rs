@@ -4,8 +4,8 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use proptest::prelude::*;
 use tradewind_engine::{
-    CommandMessage, Context, Core, EngineTime, Entity, Formed, Heard, Idempotency, Limits, Message, Receipt, Retention,
-    Setup, StoredAnswer, Subscriber, SubscriberSetup, SubscriberStep,
+    CommandMessage, Context, Core, EngineTime, Entity, Formed, Idempotency, Limits, Message, Receipt, Received,
+    Retention, Setup, StoredAnswer, Subscriber, SubscriberSetup, SubscriberStep,
     ports::{Broker, BrokerMessage, Clock, CommitError, Subscription, Writer},
     tables::{DeadLetterRow, IdempotencyRow, InboxRow, InboxSegmentRow},
 };
@@ -45,7 +45,7 @@ impl Bench {
             ids: Box::new(CountedIds::new(&format!("id{epoch}"))),
             limits: limits.clone(),
             observer: Arc::new(()),
-            log_heard: false,
+            log_remote: false,
         })
         .expect("the store in memory can be read");
         let retention = Retention::new(Arc::new(store.clone()), &limits);
@@ -66,7 +66,7 @@ impl Bench {
         self.heard.insert(event_id.to_owned());
         let event = Happened { name: id(&format!("of:{event_id}")), after: None };
         let envelope = Arc::new(toy::stage().envelope(event_id, event));
-        self.core.accept(Message::Heard(Heard { envelope, receipt: None }));
+        self.core.accept(Message::Received(Received { envelope, receipt: None }));
     }
 
     /// Takes in what waits, in one batch if it has room. `false` when nothing was done.

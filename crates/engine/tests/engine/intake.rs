@@ -6,7 +6,8 @@ use std::sync::{
 };
 
 use tradewind_engine::{
-    CommandMessage, Core, EngineTime, Entity, Formed, Heard, Limits, Message, Observer, Receipt, Setup, StoredAnswer,
+    CommandMessage, Core, EngineTime, Entity, Formed, Limits, Message, Observer, Receipt, Received, Setup,
+    StoredAnswer,
     ports::{CommitError, Position, Reader},
     tables::InboxRow,
 };
@@ -24,7 +25,7 @@ fn backlog(events: usize, limits: Limits) -> Stage {
     for nth in 0..events {
         let happened = Happened { name: id(&format!("n{}", nth % 100)), after: None };
         let envelope = Arc::new(stage.envelope(&format!("far-{nth}"), happened));
-        stage.accept(Message::Heard(Heard { envelope, receipt: None }));
+        stage.accept(Message::Received(Received { envelope, receipt: None }));
     }
     stage
 }
@@ -88,7 +89,7 @@ fn messages_of_a_refused_batch_keep_their_order_and_their_line() {
     let segments = stage.store().segments(1, u32::MAX).expect("the store in memory can be read");
     let logged = segments.iter().flat_map(|segment| segment.read("stage").expect("the log can be read"));
     let received: Vec<String> =
-        logged.filter(|event| event.heard).map(|event| event.envelope.id.as_str().to_owned()).collect();
+        logged.filter(|event| event.remote).map(|event| event.envelope.id.as_str().to_owned()).collect();
     assert_eq!(received, ["far-0", "far-1", "far-2", "far-3"]);
     assert_eq!(*totals.lock().expect("no test has panicked"), [1, 2, 3, 4]);
 }
@@ -105,7 +106,7 @@ impl Observer for Unconsumed {
 }
 
 /// Receives an event in a store where only `tally` lives, and gives its receipts and the rows of the inbox.
-fn received(log_heard: bool, unconsumed: &Arc<Unconsumed>) -> (Vec<Receipt>, usize) {
+fn received(log_remote: bool, unconsumed: &Arc<Unconsumed>) -> (Vec<Receipt>, usize) {
     let store = MemoryStore::new();
     let (epoch, mut writer) = store.own();
     let mut core = Core::new(Setup {
@@ -118,12 +119,12 @@ fn received(log_heard: bool, unconsumed: &Arc<Unconsumed>) -> (Vec<Receipt>, usi
         ids: Box::new(CountedIds::new("id")),
         limits: Limits::default(),
         observer: Arc::clone(unconsumed) as Arc<dyn Observer>,
-        log_heard,
+        log_remote,
     })
     .expect("the store in memory can be read");
     let envelope = Arc::new(toy::stage().envelope("far-1", Happened { name: id("a"), after: None }));
     let receipt = Some(Receipt { subscription: 0, position: Position("1".to_owned()), bytes: 1 });
-    core.accept(Message::Heard(Heard { envelope, receipt }));
+    core.accept(Message::Received(Received { envelope, receipt }));
     let settled = match core.form().expect("the store in memory can be read") {
         Formed::Nothing => panic!("it is taken"),
         Formed::Unchanged => core.settled(),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tradewind_engine::{
     TryOutcome,
     operator::Action,
-    tables::{AuditRow, EffectRow, EffectState},
+    tables::{AuditRow, JobRow, JobState},
 };
 use tradewind_events::id;
 
@@ -27,9 +27,9 @@ fn asking_for_a_job_that_waits_changes_nothing() {
     let mut stage = toy::stage();
     stage.ask(Ring { name: id("a") }).unwrap();
     stage.try_job(&id("a"), TryOutcome::Unknown("timeout".into()));
-    let before = stage.rows::<EffectRow>();
+    let before = stage.rows::<JobRow>();
     stage.ask(Ring { name: id("a") }).unwrap();
-    assert_eq!(stage.rows::<EffectRow>(), before);
+    assert_eq!(stage.rows::<JobRow>(), before);
 }
 
 #[test]
@@ -58,8 +58,8 @@ fn an_unknown_outcome_is_asked_again_with_backoff_until_it_is_owed() {
     }
     stage.advance(Duration::from_secs(301));
     assert_eq!(stage.core().take_jobs().unwrap().len(), 0);
-    let [job] = &stage.rows::<EffectRow>()[..] else { panic!("the job stays") };
-    assert_eq!((job.state, job.attempts, job.last_error.as_deref()), (EffectState::Exhausted, 12, Some("timeout")));
+    let [job] = &stage.rows::<JobRow>()[..] else { panic!("the job stays") };
+    assert_eq!((job.state, job.attempts, job.last_error.as_deref()), (JobState::Exhausted, 12, Some("timeout")));
 
     stage.operate(Action::RetryJob { job: id("a") }).unwrap();
     assert_eq!(stage.core().take_jobs().unwrap().len(), 1);
@@ -109,8 +109,8 @@ fn a_job_whose_outcome_cannot_be_handled_is_owed_with_the_reason() {
     let mut stage = toy::stage();
     stage.ask(Ring { name: id("a") }).unwrap();
     stage.finish::<Bell>(&id("a"), &POISON);
-    let [job] = &stage.rows::<EffectRow>()[..] else { panic!("the job stays") };
-    assert_eq!(job.state, EffectState::Exhausted);
+    let [job] = &stage.rows::<JobRow>()[..] else { panic!("the job stays") };
+    assert_eq!(job.state, JobState::Exhausted);
     assert!(job.last_error.as_deref().unwrap().contains("the bell is broken"));
 }
 

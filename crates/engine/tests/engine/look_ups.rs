@@ -83,7 +83,7 @@ fn a_row_under_the_id_of_an_event_that_was_just_said_is_not_looked_for() {
         ids: Box::new(CountedIds::new("id")),
         limits: Limits::default(),
         observer: Arc::new(()),
-        log_heard: false,
+        log_remote: false,
     })
     .expect("the store in memory can be read");
     for nth in 0..5 {

@@ -39,7 +39,7 @@ impl Bench {
             ids: Box::new(CountedIds::new("id")),
             limits,
             observer: Arc::new(()),
-            log_heard: false,
+            log_remote: false,
         });
         let core = core.expect("the store can be read");
         Self { store, writer: Box::new(writer), core, clock, told: Arc::default() }

@@ -86,7 +86,7 @@ fn bytes_that_nobody_understood_are_heard_once_they_are_edited() {
     stage.hear_as("e1", Happened { name: id("a"), after: None });
     assert_eq!(stage.row::<Image>(id("a")).unwrap().heard, 1);
     let segments = stage.store().segments(1, 10).unwrap();
-    assert!(segments[0].read("stage").unwrap()[0].heard);
+    assert!(segments[0].read("stage").unwrap()[0].remote);
 }
 
 #[test]

@@ -13,7 +13,7 @@ use tradewind_engine::{
     TriedJob, TryOutcome,
     ports::{Commit, List, Phrase, Reader, RowChange, RowWrite, StoreError, Writer},
     segment::Segment,
-    tables::{EffectRow, EffectState, TimerRow},
+    tables::{JobRow, JobState, TimerRow},
 };
 use tradewind_events::{Key, KeyText, Timestamp, id};
 use tradewind_testkit::{CountedIds, ManualClock, MemoryStore};
@@ -43,7 +43,7 @@ impl Reader for Counted {
     }
     fn list(&self, list: &List) -> Result<Vec<StoredRow>, StoreError> {
         let rows = self.store.list(list)?;
-        if [TimerRow::TABLE.name, EffectRow::TABLE.name].contains(&list.table.name) && !rows.is_empty() {
+        if [TimerRow::TABLE.name, JobRow::TABLE.name].contains(&list.table.name) && !rows.is_empty() {
             self.lists.fetch_add(1, Ordering::Relaxed);
             self.rows.fetch_add(rows.len(), Ordering::Relaxed);
         }
@@ -91,7 +91,7 @@ impl Bench {
             ids: Box::new(CountedIds::new("id")),
             limits,
             observer: Arc::new(()),
-            log_heard: false,
+            log_remote: false,
         })
         .expect("the store in memory can be read");
         Self { core, writer: Box::new(writer), reader }
@@ -148,12 +148,12 @@ fn timers_of_one_millisecond_beyond_any_page_fire_once_each_while_commands_are_t
 
 #[test]
 fn a_backlog_of_jobs_of_which_few_may_run_is_read_as_they_are_handed_out() {
-    let jobs = (0..30_000_u32).map(|nth| EffectRow {
+    let jobs = (0..30_000_u32).map(|nth| JobRow {
         id: id(&format!("j{nth}")),
         service: "tally".into(),
-        kind: <Bell as tradewind_engine::Effect>::NAME.into(),
+        kind: <Bell as tradewind_engine::Job>::NAME.into(),
         request: "7".into(),
-        state: EffectState::Waiting,
+        state: JobState::Waiting,
         attempts: 0,
         due_at: overdue(),
         asked_at: overdue(),

@@ -46,7 +46,7 @@ fn asked(store: &MemoryStore, dead_letters_a_minute_max: u32, commands: &[(&str,
         ids: Box::new(CountedIds::new("id")),
         limits: Limits { dead_letters_a_minute_max, ..Limits::default() },
         observer: Arc::clone(&seen) as Arc<dyn Observer>,
-        log_heard: false,
+        log_remote: false,
     })
     .expect("the store in memory can be read");
     for (name, amount) in commands {

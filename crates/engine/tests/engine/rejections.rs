@@ -8,10 +8,10 @@ use std::{
 
 use serde::{Deserialize, Serialize, Serializer};
 use tradewind_engine::{
-    Answer, Command, CommandMessage, Committed, Context, Core, Effect, EngineTime, Entity, Finished, Formed, Heard,
-    Limits, Message, Observer, Outcome, Service, Settings, Setup, StoredAnswer, Uow,
+    Answer, Command, CommandMessage, Committed, Context, Core, EngineTime, Entity, Finished, Formed, Job, Limits,
+    Message, Observer, Outcome, Received, Service, Settings, Setup, StoredAnswer, Uow,
     ports::{Reader, StoreError, Writer},
-    tables::{CounterRow, DeadLetterRow, EffectRow, InboxRow},
+    tables::{CounterRow, DeadLetterRow, InboxRow, JobRow},
 };
 use tradewind_events::{Envelope, Event, EventKind, Id, KeyText, Registry, Timestamp, Value, id, row_key};
 use tradewind_testkit::{CountedIds, ManualClock, MemoryStore, WatchedReader};
@@ -59,7 +59,7 @@ impl Serialize for Parcel {
 
 struct Weigh;
 
-impl Effect for Weigh {
+impl Job for Weigh {
     type Owner = Shelf;
     type Request = Parcel;
     type Reply = i64;
@@ -75,7 +75,7 @@ struct Ship {
 
 #[expect(clippy::unnecessary_wraps, reason = "a command answers")]
 fn ship(uow: &mut Uow<Shelf>, ship: &Ship) -> Answer<()> {
-    uow.effect::<Weigh>(&ship.box_id, &Parcel { broken: ship.broken });
+    uow.request_job::<Weigh>(&ship.box_id, &Parcel { broken: ship.broken });
     uow.put(Crate { box_id: ship.box_id.clone(), filled: 1 });
     Ok(())
 }
@@ -148,7 +148,7 @@ impl Bench {
             ids: Box::new(CountedIds::new("id")),
             limits: Limits::default(),
             observer: Arc::clone(&unusable) as Arc<dyn Observer>,
-            log_heard: false,
+            log_remote: false,
         });
         let core = core.expect("the store can be read");
         Self { core, clock, unusable, writer: Box::new(writer), store, rejected, told: Arc::default() }
@@ -186,7 +186,7 @@ impl Bench {
             traceparent: None,
             event: Arc::new(event),
         };
-        self.core.accept(Message::Heard(Heard { envelope: Arc::new(envelope), receipt: None }));
+        self.core.accept(Message::Received(Received { envelope: Arc::new(envelope), receipt: None }));
     }
 
     fn finishes(&mut self) {
@@ -271,13 +271,13 @@ fn an_event_whose_own_rows_are_rejected_is_kept_all_the_same() {
 #[test]
 fn a_job_that_cannot_be_written_or_looked_up_fails_its_handler() {
     let mut bench = Bench::new();
-    bench.rejects("effect", "b");
+    bench.rejects("job", "b");
     for (box_id, broken) in [("a", true), ("b", false), ("c", false)] {
         bench.sends(box_id, Ship { box_id: id(box_id), broken });
     }
     bench.finishes();
     assert_eq!(bench.told(), ["a internal", "b internal", "c done"]);
-    let jobs = bench.rows::<EffectRow>();
+    let jobs = bench.rows::<JobRow>();
     assert_eq!((jobs.len(), &*jobs[0].request), (1, "null"));
     assert_eq!(bench.rows::<Crate>().len(), 1);
 }
@@ -287,9 +287,9 @@ fn a_job_whose_old_row_cannot_be_read_is_not_dropped() {
     let mut bench = Bench::new();
     bench.sends("a", Ship { box_id: id("a"), broken: false });
     bench.finishes();
-    let mut row = bench.store.rows(EffectRow::TABLE).remove(0);
+    let mut row = bench.store.rows(JobRow::TABLE).remove(0);
     row.values[4] = Value::Text("nowhere".into());
-    bench.store.tamper(EffectRow::TABLE, &row_key(&["a"]), Some(row));
+    bench.store.tamper(JobRow::TABLE, &row_key(&["a"]), Some(row));
     // What is in memory is still good; a start finds only what is stored.
     let store = std::mem::take(&mut bench.store);
     let mut bench = Bench::over(store);
@@ -305,9 +305,9 @@ fn a_job_whose_row_is_rejected_for_a_moment_is_counted_and_handed_out_later() {
         bench.sends(box_id, Ship { box_id: id(box_id), broken: false });
     }
     bench.finishes();
-    bench.rejects("effect", "a");
+    bench.rejects("job", "a");
     assert_eq!(bench.jobs(), [id("b")]);
-    assert_eq!(*bench.unusable.0.lock().unwrap(), ["effect"]);
+    assert_eq!(*bench.unusable.0.lock().unwrap(), ["job"]);
     bench.rejected.lock().unwrap().clear();
     bench.clock.advance(Duration::from_secs(4));
     assert!(bench.jobs().is_empty());
@@ -326,14 +326,14 @@ fn a_job_that_was_put_off_or_is_gone_since_it_was_found_due_is_not_handed_out() 
     let store = bench.store.clone();
     let changed = |key: &str, column: usize, value: Value| {
         let key = row_key(&[key]);
-        let mut row = store.load(EffectRow::TABLE, std::slice::from_ref(&key)).unwrap().remove(0).unwrap();
+        let mut row = store.load(JobRow::TABLE, std::slice::from_ref(&key)).unwrap().remove(0).unwrap();
         row.values[column] = value;
-        store.tamper(EffectRow::TABLE, &key, Some(row));
+        store.tamper(JobRow::TABLE, &key, Some(row));
     };
     let later = bench.core.clock().now().plus(Duration::from_secs(10)).as_millis();
-    changed("late", EffectRow::TABLE.position("due_at").unwrap(), Value::Int(later));
-    changed("lost", EffectRow::TABLE.position("state").unwrap(), Value::Text("exhausted".into()));
-    store.tamper(EffectRow::TABLE, &row_key(&["gone"]), None);
+    changed("late", JobRow::TABLE.position("due_at").unwrap(), Value::Int(later));
+    changed("lost", JobRow::TABLE.position("state").unwrap(), Value::Text("exhausted".into()));
+    store.tamper(JobRow::TABLE, &row_key(&["gone"]), None);
     assert!(bench.jobs().is_empty());
     bench.clock.advance(Duration::from_secs(10));
     assert_eq!(bench.jobs(), [id("late")]);

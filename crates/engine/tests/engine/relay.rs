@@ -3,7 +3,8 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tradewind_engine::{
-    CommandMessage, Heard, Limits, Logged, Message, Problem, Relay, RelayBuffer, RelaySetup, RelayStep, StoredAnswer,
+    CommandMessage, Limits, Logged, Message, Problem, Received, Relay, RelayBuffer, RelaySetup, RelayStep,
+    StoredAnswer,
     operator::Action,
     ports::{Broker, BrokerMessage, Reader},
     tables::{AuditRow, DeadLetterRow, DeadLetterState},
@@ -59,7 +60,7 @@ impl Bench {
         self.stage.run();
         let mut segments: BTreeMap<u64, Vec<Logged>> = BTreeMap::new();
         for event in self.stage.log() {
-            segments.entry(event.address.segment).or_default().push(event.clone());
+            segments.entry(event.position.segment).or_default().push(event.clone());
         }
         for (segment, events) in segments {
             self.buffer.push(segment, &events.into());
@@ -69,7 +70,7 @@ impl Bench {
     /// Commits a segment in which nothing is emitted.
     fn receives(&mut self) {
         let envelope = Arc::new(self.stage.envelope("far-1", Happened { name: id("x"), after: None }));
-        self.stage.accept(Message::Heard(Heard { envelope, receipt: None }));
+        self.stage.accept(Message::Received(Received { envelope, receipt: None }));
         self.stage.run();
         self.buffer.push(self.stage.store().last_segment().expect("the store can be read"), &Arc::from([]));
     }

@@ -39,7 +39,7 @@ impl Bench {
             ids: Box::new(CountedIds::new("id")),
             limits,
             observer: Arc::new(()),
-            log_heard: false,
+            log_remote: false,
         })
         .expect("the store in memory can be read");
         Self { core, retention, store, epoch, writer: Box::new(writer), clock, writing: None, asked: 0 }

@@ -167,7 +167,7 @@ fn a_stop_acknowledges_what_it_has_committed_and_saves_how_far_it_has_published(
     let mark = <RelayRow as tradewind_engine::Entity>::from_row(&rows[0].values).unwrap().segment;
     let segments = store.segments(1, u32::try_from(mark).unwrap()).unwrap();
     let emitted: usize =
-        segments.iter().map(|it| it.read("t").unwrap().iter().filter(|event| !event.heard).count()).sum();
+        segments.iter().map(|it| it.read("t").unwrap().iter().filter(|event| !event.remote).count()).sum();
     assert_eq!(broker.published("test.tally").len(), emitted);
 }
 
@@ -354,7 +354,7 @@ fn a_worker_is_asked_again_under_the_same_key_until_it_knows() {
     let running = plan.start();
     running.ask(Ring { name: id("a") }).unwrap();
     for attempts in 1..=2 {
-        running.wait_for_quietly::<tradewind_engine::tables::EffectRow>(id("a"), |job| job.attempts == attempts);
+        running.wait_for_quietly::<tradewind_engine::tables::JobRow>(id("a"), |job| job.attempts == attempts);
         clock.advance(std::time::Duration::from_secs(2));
     }
     assert_eq!(running.wait_for::<Count>(id("a"), |count| count.total == 7).total, 7);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use tradewind_engine::segment::{SEGMENT_BLOCK_BYTES_MAX, Segment, SegmentBuilder, event_address, event_id};
+use tradewind_engine::segment::{SEGMENT_BLOCK_BYTES_MAX, Segment, SegmentBuilder, event_id, event_position};
 use tradewind_events::{Envelope, Event, KeyText, Registry, Timestamp, id};
 
 use crate::toy::{Counted, registry};
@@ -41,8 +41,8 @@ proptest! {
         prop_assert_eq!((raw.len(), read.len()), (events.len(), events.len()));
         for (nth, ((event, raw), (name, total, heard))) in read.into_iter().zip(raw).zip(&events).enumerate() {
             let nth = u32::try_from(nth).unwrap();
-            prop_assert_eq!((event.address.segment, event.address.index, event.heard), (9, nth, *heard));
-            let expected = if *heard { id("elsewhere-1") } else { event_id("s", event.address) };
+            prop_assert_eq!((event.position.segment, event.position.index, event.remote), (9, nth, *heard));
+            let expected = if *heard { id("elsewhere-1") } else { event_id("s", event.position) };
             let envelope = event.envelope;
             prop_assert_eq!(&envelope.id, &expected);
             prop_assert_eq!(envelope.sequence, 7);
@@ -53,7 +53,7 @@ proptest! {
         }
         let index = u32::try_from(pick.index(events.len())).unwrap();
         let [one] = &segment.decode_at(&[index], "s", &registry()).unwrap()[..] else { panic!("one event") };
-        prop_assert_eq!(one.address.index, index);
+        prop_assert_eq!(one.position.index, index);
     }
 
     #[test]
@@ -119,10 +119,10 @@ fn a_segment_has_blocks_of_bounded_size_and_packs_what_repeats() {
 
 #[test]
 fn an_event_id_is_its_address() {
-    let address = tradewind_engine::Address { segment: 12, index: 3 };
-    assert_eq!(event_id("k3-f9", address).as_str(), "k3-f9-12-3");
-    assert_eq!(event_address("k3-f9", &id("k3-f9-12-3")), Some(address));
+    let position = tradewind_engine::LogPosition { segment: 12, index: 3 };
+    assert_eq!(event_id("k3-f9", position).as_str(), "k3-f9-12-3");
+    assert_eq!(event_position("k3-f9", &id("k3-f9-12-3")), Some(position));
     for other in ["k3-12-3", "x-12-3", "k3-f9-12", "k3-f9-a-b", "k3-f9-012-3", "k3-f9-12-+3"] {
-        assert_eq!(event_address("k3-f9", &id(other)), None, "{other}");
+        assert_eq!(event_position("k3-f9", &id(other)), None, "{other}");
     }
 }

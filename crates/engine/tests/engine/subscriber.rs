@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use tradewind_engine::{
-    Admission, Heard, Limits, Message, Receipt, Subscriber, SubscriberSetup, SubscriberStep,
+    Admission, Limits, Message, Receipt, Received, Subscriber, SubscriberSetup, SubscriberStep,
     ports::{Broker, BrokerMessage, Subscription},
 };
 use tradewind_events::id;
@@ -116,7 +116,7 @@ impl Bench {
 
 fn receipt(message: Message) -> Option<Receipt> {
     match message {
-        Message::Heard(Heard { receipt, .. }) => receipt,
+        Message::Received(Received { receipt, .. }) => receipt,
         Message::Undecodable(undecodable) => Some(undecodable.receipt()),
         _ => None,
     }
@@ -335,7 +335,7 @@ fn bytes_that_nobody_understands_go_on_as_they_came() {
 /// What is received in the tests of the brake.
 fn kinds(bench: &Bench) -> Vec<&'static str> {
     let kind = |message: &Message| match message {
-        Message::Heard(_) => "event",
+        Message::Received(_) => "event",
         Message::Undecodable(_) => "undecodable",
         Message::Command(_) => "pause",
         _ => "?",

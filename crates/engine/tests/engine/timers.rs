@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use tradewind_engine::{
-    Heard, Limits, Message, Receipt,
+    Limits, Message, Receipt, Received,
     operator::Action,
     ports::{Position, Reader},
     tables::{AuditRow, DeadLetterKind, TimerRow},
@@ -115,7 +115,7 @@ fn deadlines_go_on_by_themselves_when_a_clock_that_has_jumped_comes_back() {
 fn receive(stage: &mut Stage, nth: u64) {
     let envelope = stage.envelope(&format!("far-{nth}"), Happened { name: id("b"), after: None });
     let receipt = Receipt { subscription: 0, position: Position(nth.to_string()), bytes: 1 };
-    stage.accept(Message::Heard(Heard { envelope: Arc::new(envelope), receipt: Some(receipt) }));
+    stage.accept(Message::Received(Received { envelope: Arc::new(envelope), receipt: Some(receipt) }));
     stage.run();
 }
 

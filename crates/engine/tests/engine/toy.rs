@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use tradewind_engine::{
-    Answer, AnyService, Command, Effect, Entity, Finished, Limits, OrRefuse, Outcome, Refusal, Service, Settings, Stop,
+    Answer, AnyService, Command, Entity, Finished, Job, Limits, OrRefuse, Outcome, Refusal, Service, Settings, Stop,
     Timer, Uow,
 };
 use tradewind_events::{Event, EventKind, Id, Registry, Timestamp, id, row_key};
@@ -84,7 +84,7 @@ pub struct Ring {
 /// A job outside.
 pub struct Bell;
 
-impl Effect for Bell {
+impl Job for Bell {
     type Owner = Tally;
     type Request = i64;
     type Reply = i64;
@@ -128,7 +128,7 @@ fn reminded(uow: &mut Uow<Tally>, name: &Id) -> Outcome {
 
 #[expect(clippy::unnecessary_wraps, reason = "a command answers")]
 fn ring(uow: &mut Uow<Tally>, ring: &Ring) -> Answer<()> {
-    uow.effect::<Bell>(&ring.name, &7);
+    uow.request_job::<Bell>(&ring.name, &7);
     Ok(())
 }
 

@@ -10,8 +10,8 @@ use std::{
 };
 
 use tradewind_engine::{
-    Answer, AnyService, Command, Effect, Entity, Finished, Limits, Outcome, Service, Settings, TryOutcome, Uow, Worker,
-    tables::{EffectRow, EffectState},
+    Answer, AnyService, Command, Entity, Finished, Job, Limits, Outcome, Service, Settings, TryOutcome, Uow, Worker,
+    tables::{JobRow, JobState},
 };
 use tradewind_events::{Id, id};
 use tradewind_testkit::{MemoryStore, Plan, Running};
@@ -39,7 +39,7 @@ struct Strike {
 
 struct Gong;
 
-impl Effect for Gong {
+impl Job for Gong {
     type Owner = Tower;
     type Request = ();
     type Reply = ();
@@ -48,7 +48,7 @@ impl Effect for Gong {
 
 #[expect(clippy::unnecessary_wraps, reason = "a command answers")]
 fn strike(uow: &mut Uow<Tower>, strike: &Strike) -> Answer<()> {
-    uow.effect::<Gong>(&strike.name, &());
+    uow.request_job::<Gong>(&strike.name, &());
     Ok(())
 }
 
@@ -160,8 +160,8 @@ fn a_job_that_nobody_does_here_waits_and_says_so() {
     let (worker, _begun, hold) = hanging();
     let running = start(MemoryStore::new(), vec![worker]);
     running.ask(Strike { name: id("s") }).unwrap();
-    let job = running.wait_for_quietly::<EffectRow>(id("s"), |job| job.last_error.is_some());
-    assert_eq!(job.state, EffectState::Waiting);
+    let job = running.wait_for_quietly::<JobRow>(id("s"), |job| job.last_error.is_some());
+    assert_eq!(job.state, JobState::Waiting);
     assert_eq!(job.last_error.as_deref(), Some("nobody does jobs of kind gong here"));
     drop(hold);
 }

@@ -162,7 +162,7 @@ impl Page {
         }
         let time = envelope.time.to_string();
         let (name, subject, id) = (clean(&envelope.name), clean(&envelope.subject), &envelope.id);
-        let heard = if event.heard { " (heard)" } else { "" };
+        let heard = if event.remote { " (heard)" } else { "" };
         if self.width.is_none_or(|width| width >= WIDE) {
             let (time, id) = (styled(DIM, &time), styled(DIM, id.as_str()));
             return say_on(format_args!("{time}  {name:<28}{subject:<56}{id}{heard}\n"));

@@ -59,9 +59,9 @@ impl Rebuild {
             let (reader, store) = (&opened.reader, &*opened.meta.name);
             let decoding = scope.spawn(move || decode(reader, store, &decoded_to));
             for segment in decoded {
-                bar.set_position(segment.first().map_or(0, |event| event.address.segment));
+                bar.set_position(segment.first().map_or(0, |event| event.position.segment));
                 for event in segment {
-                    models.hear(event.address, event.envelope);
+                    models.hear(event.position, event.envelope);
                     events += 1;
                 }
             }

@@ -6,7 +6,7 @@ use prometheus_client::metrics::{family::Family, gauge::Gauge};
 use tradewind_engine::{
     Entity, Status, StoredRow,
     ports::{Direction, List, Reader, StoreError},
-    tables::{ConsumerRow, DeadLetterRow, DeadLetterState, EffectRow, EffectState, ParkedRow, TimerRow},
+    tables::{ConsumerRow, DeadLetterRow, DeadLetterState, JobRow, JobState, ParkedRow, TimerRow},
 };
 use tradewind_events::{TextEnum, Timestamp, Value};
 
@@ -116,7 +116,7 @@ impl Owed {
         let names = rows.iter().map(read::<ConsumerRow>).collect::<Result<Vec<_>, _>>()?.into_iter();
         Ok(Self {
             dead_letters: reader.list(&dead(COUNTED_MAX))?.len(),
-            jobs: reader.list(&jobs(EffectState::Exhausted, COUNTED_MAX))?.len(),
+            jobs: reader.list(&jobs(JobState::Exhausted, COUNTED_MAX))?.len(),
             paused: names.map(|consumer| consumer.name.to_string()).collect(),
         })
     }
@@ -129,11 +129,11 @@ impl Waiting {
         let parked = first(reader, List::of(ParkedRow::TABLE, 1), "parked_at", |row: ParkedRow| row.parked_at)?;
         let dead = first(reader, dead(1), "died_at", |row: DeadLetterRow| row.died_at)?;
         let timer = first(reader, List::of(TimerRow::TABLE, 1), "due_at", |row: TimerRow| row.due_at)?;
-        let job = first(reader, jobs(EffectState::Waiting, 1), "due_at", |row: EffectRow| row.due_at)?;
+        let job = first(reader, jobs(JobState::Waiting, 1), "due_at", |row: JobRow| row.due_at)?;
         let since = |at: Option<Timestamp>| at.map_or(0.0, |at| now.since(at).as_secs_f64());
         Ok(Self {
             owed: Owed::read(reader)?,
-            jobs: reader.list(&jobs(EffectState::Waiting, COUNTED_MAX))?.len(),
+            jobs: reader.list(&jobs(JobState::Waiting, COUNTED_MAX))?.len(),
             damaged: reader.fault().is_some(),
             lag: vec![
                 ("publishing", since(unpublished)),
@@ -150,8 +150,8 @@ fn dead(limit: u32) -> List {
     List::of(DeadLetterRow::TABLE, limit).equal("state", Value::Text(DeadLetterState::Dead.as_str().into()))
 }
 
-fn jobs(state: EffectState, limit: u32) -> List {
-    List::of(EffectRow::TABLE, limit).equal("state", Value::Text(state.as_str().into()))
+fn jobs(state: JobState, limit: u32) -> List {
+    List::of(JobRow::TABLE, limit).equal("state", Value::Text(state.as_str().into()))
 }
 
 /// The earliest time in this column.

@@ -15,7 +15,7 @@ use futures_util::{Stream, stream};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::value::RawValue;
-use tradewind_engine::Address;
+use tradewind_engine::LogPosition;
 use tradewind_events::{AsKey, Envelope, Id, Subject, Timestamp, Value, id};
 use tradewind_orders::ORDER_NOT_FOUND;
 use tradewind_query::OrderView;
@@ -77,9 +77,9 @@ struct Telling {
     shows_personal: bool,
     watch: Watch,
     /// Of the events that the row of the order keeps.
-    told: BTreeSet<Address>,
+    told: BTreeSet<LogPosition>,
     /// The last one of the others.
-    told_rest: Option<Address>,
+    told_rest: Option<LogPosition>,
     next: VecDeque<Event>,
     over: bool,
 }
@@ -105,7 +105,7 @@ pub async fn read(
         return paged(&call, &page, order, shows_personal).await.map(Timeline::Page);
     }
     let after = last.map(|id| address(&id).ok_or_else(|| last_event_unknown(&id))).transpose()?;
-    let told: BTreeSet<Address> = order.timeline.iter().filter(|address| Some(*address) <= after).collect();
+    let told: BTreeSet<LogPosition> = order.timeline.iter().filter(|address| Some(*address) <= after).collect();
     if after.is_some() && order.settled && places(&call, order, after, 1).await?.is_empty() {
         return Ok(Timeline::Over);
     }
@@ -166,7 +166,7 @@ impl Telling {
         let is_settled = order.settled;
         let untold = order.timeline.iter().filter(|address| !self.told.contains(address));
         // One more than is told now tells whether something is left.
-        let mut wanted: Vec<Address> = untold.take(CHUNK_EVENTS + 1).collect();
+        let mut wanted: Vec<LogPosition> = untold.take(CHUNK_EVENTS + 1).collect();
         self.told.extend(wanted.iter().take(CHUNK_EVENTS));
         if order.timeline_full && wanted.len() <= CHUNK_EVENTS {
             let after = self.told_rest.max(order.timeline.last()).max(self.told.last().copied());
@@ -194,24 +194,29 @@ impl Telling {
 }
 
 /// Where the events of an order are after a place, at most so many.
-async fn places(shop: &Shop, order: OrderView, after: Option<Address>, limit: usize) -> Result<Vec<Address>, Failure> {
+async fn places(
+    shop: &Shop,
+    order: OrderView,
+    after: Option<LogPosition>,
+    limit: usize,
+) -> Result<Vec<LogPosition>, Failure> {
     shop.read(move |reader| places_after(reader, &order, after, limit)).await
 }
 
 /// The events at these places of the log, in their order.
-async fn read_events(shop: &Shop, wanted: Vec<Address>) -> Result<Vec<(Address, Envelope)>, Failure> {
+async fn read_events(shop: &Shop, wanted: Vec<LogPosition>) -> Result<Vec<(LogPosition, Envelope)>, Failure> {
     let store = Arc::clone(&shop.store_name);
     shop.read(move |reader| events_at(reader, &store, wanted)).await
 }
 
 /// A place in the log as text: `12-3` is event 3 of segment 12.
-fn place(address: Address) -> Id {
+fn place(address: LogPosition) -> Id {
     id(&format!("{}-{}", address.segment, address.index))
 }
 
-fn address(place: &str) -> Option<Address> {
+fn address(place: &str) -> Option<LogPosition> {
     let (segment, index) = place.split_once('-')?;
-    Some(Address { segment: segment.parse().ok()?, index: index.parse().ok()? })
+    Some(LogPosition { segment: segment.parse().ok()?, index: index.parse().ok()? })
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it is what map_err hands over")]
@@ -266,7 +271,7 @@ mod tests {
 
     #[test]
     fn a_place_in_the_log_is_read_as_it_is_written() {
-        let at = Address { segment: 12, index: 3 };
+        let at = LogPosition { segment: 12, index: 3 };
         assert_eq!((place(at).as_str(), address("12-3")), ("12-3", Some(at)));
         for bad in ["", "12", "12-", "-3", "a-3", "12-3-4"] {
             assert_eq!(address(bad), None, "{bad}");

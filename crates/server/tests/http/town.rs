@@ -19,7 +19,7 @@ use tradewind_audit::{Audit, Charge as Audited, Charges, StoreView};
 use tradewind_engine::{
     BrokerParts, Entity,
     ports::List,
-    tables::{EffectRow, TimerRow},
+    tables::{JobRow, TimerRow},
 };
 use tradewind_events::{AsKey, TextEnum, Value as Column, id, row_key};
 use tradewind_testkit::{ManualClock, MemoryBroker, cache_forgets, manual_clock};
@@ -233,7 +233,7 @@ impl Town {
     fn due(&self, door: &Door) -> Vec<String> {
         let (reader, now) = (door.shop().engine.reader(), Column::Int(self.clock.now().as_millis()));
         let timers = List::of(TimerRow::TABLE, 10).at_most("due_at", now.clone());
-        let jobs = List::of(EffectRow::TABLE, 10).at_most("due_at", now).equal("state", Column::Text("waiting".into()));
+        let jobs = List::of(JobRow::TABLE, 10).at_most("due_at", now).equal("state", Column::Text("waiting".into()));
         let rows = [timers, jobs].into_iter().flat_map(|list| reader.list(&list).unwrap());
         rows.map(|row| format!("{:?}", row.values)).collect()
     }

@@ -134,7 +134,7 @@ impl Trace {
         let shop = services::some(&config, &services::NAMES);
         for event in story {
             for service in &shop {
-                let hears = service.hears().any(|heard| heard.is_none_or(|heard| heard == event));
+                let hears = service.consumed_events().any(|heard| heard.is_none_or(|heard| heard == event));
                 if hears {
                     let span = self.named(&format!("{} {event}", service.name));
                     assert_eq!(span.kind, SpanKind::Consumer);

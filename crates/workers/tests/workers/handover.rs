@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use tradewind_engine::{Worker, tables::EffectRow};
+use tradewind_engine::{Worker, tables::JobRow};
 use tradewind_events::{
     identity::UserRegistered, notifications::NotificationSent, orders::OrderConfirmed, samples::Sample,
 };
@@ -32,7 +32,7 @@ fn shop() -> Stage {
 fn work(stage: &mut Stage, port: u16) {
     let (worker, _) = workers(plain(port));
     let now = stage.now();
-    for job in stage.rows::<EffectRow>().into_iter().filter(|job| job.due_at <= now) {
+    for job in stage.rows::<JobRow>().into_iter().filter(|job| job.due_at <= now) {
         let outcome = worker.run(&job.id, &job.request, job.attempts + 1);
         stage.try_job(&job.id, outcome);
     }
@@ -45,7 +45,7 @@ fn server_dies(cut: Cut, name: &str) -> Option<Vec<String>> {
     let (port, dying) = cut_off(server, cut);
     work(&mut stage, port);
     dying.join().unwrap();
-    let [job] = &stage.rows::<EffectRow>()[..] else { panic!("the job is still to be done") };
+    let [job] = &stage.rows::<JobRow>()[..] else { panic!("the job is still to be done") };
     let error = job.last_error.as_deref().unwrap();
     assert_eq!((job.attempts, error), (1, "the connection was lost after the mail: it may have been taken"));
     assert_eq!(stage.said::<NotificationSent>(), []);

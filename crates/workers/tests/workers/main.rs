@@ -11,7 +11,7 @@ mod shop;
 mod sink;
 mod smtp;
 
-use tradewind_engine::{Effect, TryOutcome};
+use tradewind_engine::{Job, TryOutcome};
 use tradewind_events::Personal;
 use tradewind_workers::{
     mail::{IDENTITY_MAIL, NOTIFICATION},

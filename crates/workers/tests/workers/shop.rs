@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use tradewind_engine::{EngineTime, Worker, tables::EffectRow};
+use tradewind_engine::{EngineTime, Worker, tables::JobRow};
 use tradewind_events::{
     CancelledBy, OrderSummary, PaymentMethod, TextEnum, id,
     orders::{OrderCancelled, OrderConfirmed, OrderRejected, OrderValidated},
@@ -111,14 +111,14 @@ impl World {
     /// Tries every job that is due once, and hears what was called back meanwhile.
     fn works(&mut self) {
         let now = self.stage.now();
-        let due: Vec<_> = self.stage.rows::<EffectRow>().into_iter().filter(|job| job.due_at <= now).collect();
+        let due: Vec<_> = self.stage.rows::<JobRow>().into_iter().filter(|job| job.due_at <= now).collect();
         for job in due {
             self.tries(&job);
         }
         self.hears();
     }
 
-    fn tries(&mut self, job: &EffectRow) {
+    fn tries(&mut self, job: &JobRow) {
         assert_eq!(&*job.kind, ASK_PROVIDER);
         let outcome = self.worker.run(&job.id, &job.request, job.attempts + 1);
         if self.first == First::Callback {
@@ -132,7 +132,7 @@ impl World {
 
     /// The cancel of an order that ended while its authorization is still on its way to the provider.
     fn tries_the_cancel_first(&mut self) {
-        let mut jobs = self.stage.rows::<EffectRow>();
+        let mut jobs = self.stage.rows::<JobRow>();
         jobs.sort_by_key(|job| !job.id.as_str().contains("cancel"));
         for job in jobs {
             self.tries(&job);

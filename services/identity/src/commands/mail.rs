@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tradewind_engine::{Effect, Stop, Uow};
+use tradewind_engine::{Job, Stop, Uow};
 use tradewind_events::{
     Personal,
     jobs::{IdentityMail, IdentityMailKind, MailReceipt},
@@ -13,13 +13,13 @@ use crate::model::{Identity, MailedToken, OneTimeToken, Purpose, User};
 /// A worker sends a mail of identity.
 pub struct SendIdentityMail;
 
-impl Effect for SendIdentityMail {
+impl Job for SendIdentityMail {
     type Owner = Identity;
     type Request = IdentityMail;
     type Reply = MailReceipt;
     const NAME: &'static str = "identity_mail";
     /// The token would lie there until an operator comes. Who did not get the mail asks for another, with another token.
-    const ERASED_WHEN_GIVEN_UP: bool = true;
+    const ERASED_WHEN_EXHAUSTED: bool = true;
 }
 
 /// A mail to the owner of an address that somebody wanted to use: they may have forgotten that they are registered. It
@@ -55,7 +55,7 @@ pub(super) fn send_to(
     uow.put(token.mailed_to(to.clone()));
     let key = uow.new_id();
     let mail = IdentityMail { kind, to, token: mailed.token.clone(), user_id: user.user_id().clone() };
-    uow.effect::<SendIdentityMail>(&key, &mail);
+    uow.request_job::<SendIdentityMail>(&key, &mail);
 }
 
 fn ttl(settings: &Identity, kind: IdentityMailKind) -> Duration {

@@ -3,7 +3,7 @@
 use tradewind_engine::{
     TryOutcome,
     operator::Action,
-    tables::{EffectRow, EffectState},
+    tables::{JobRow, JobState},
 };
 use tradewind_events::{
     identity::{UserEmailVerified, UserRegistered},
@@ -153,14 +153,14 @@ fn a_token_whose_mail_is_given_up_is_erased_and_another_mail_has_another_token()
         stage.try_job(&key, TryOutcome::Unknown("no mail server".to_owned()));
         stage.advance(MINUTE);
     }
-    let [job] = &stage.rows::<EffectRow>()[..] else { panic!("an operator can see it") };
+    let [job] = &stage.rows::<JobRow>()[..] else { panic!("an operator can see it") };
     let masked = format!(r#"{{"kind":"verify_email","to":"***","token":"***","user_id":"{}"}}"#, user.user_id());
-    assert_eq!((job.state, &*job.request), (EffectState::Exhausted, &*masked));
+    assert_eq!((job.state, &*job.request), (JobState::Exhausted, &*masked));
     assert_eq!(job.last_error.as_deref(), Some("no mail server"));
     assert_eq!(code(stage.operate(Action::RetryJob { job: key.clone() })), "job_erased");
     let reply = r#"{"message_id":"none"}"#.into();
     stage.operate(Action::SettleJob { job: key, reply, reason: "asked for again".into() }).unwrap();
-    assert_eq!(stage.rows::<EffectRow>(), []);
+    assert_eq!(stage.rows::<JobRow>(), []);
     stage.ask(request(&user, "verify-2")).unwrap();
     stage.ask(verify(&user, "verify-2")).unwrap();
     expect_quiet(&stage);

@@ -35,7 +35,7 @@ pub fn close_product(uow: &mut Uow<Inventory>, archived: &ProductArchived) -> Ou
     archive(uow, &archived.product_id)
 }
 
-/// No new claim on the SKU. Heard of too early, it is kept in a row without stock.
+/// No new claim on the SKU. Received of too early, it is kept in a row without stock.
 pub fn close_variant(uow: &mut Uow<Inventory>, discontinued: &VariantDiscontinued) -> Outcome {
     let VariantDiscontinued { sku, product_id, .. } = discontinued;
     let known = uow.get::<StockItem>(sku)?;

@@ -1,6 +1,6 @@
 //! What becomes of a notification once a worker has it.
 
-use tradewind_engine::{TryOutcome, operator::Action, tables::EffectRow};
+use tradewind_engine::{TryOutcome, operator::Action, tables::JobRow};
 use tradewind_events::{
     Id,
     jobs::MailReceipt,
@@ -60,7 +60,7 @@ fn a_notification_that_the_other_side_refuses_has_failed() {
 fn a_mail_whose_attempts_are_used_up_is_owed_and_an_operator_settles_it() {
     let mut stage = stage();
     let told = queued(&mut stage);
-    while stage.rows::<EffectRow>()[0].state == tradewind_engine::tables::EffectState::Waiting {
+    while stage.rows::<JobRow>()[0].state == tradewind_engine::tables::JobState::Waiting {
         stage.try_job(&told, TryOutcome::Unknown("connection refused".into()));
     }
     assert_eq!(notification(&stage, &told).state(), NotificationState::Queued);

@@ -1,6 +1,6 @@
 //! What the payment provider is asked, under which key, and what its answers mean.
 
-use tradewind_engine::{Effect, Stop, injected};
+use tradewind_engine::{Job, Stop, injected};
 use tradewind_events::{
     Id,
     jobs::{ProviderAction, ProviderAnswer, ProviderCall, ProviderState},
@@ -14,7 +14,7 @@ use crate::Payments;
 /// A timeout is no answer: the engine asks again under the same key.
 pub enum AskProvider {}
 
-impl Effect for AskProvider {
+impl Job for AskProvider {
     type Owner = Payments;
     type Request = ProviderCall;
     type Reply = ProviderAnswer;

@@ -178,5 +178,5 @@ fn ask_later(uow: &mut Uow<Payments>, answered: &Finished<AskProvider>, since: T
     let settings = uow.settings();
     let now = uow.now();
     let wait = now.since(since).clamp(settings.undecided_wait_min, settings.undecided_wait_max);
-    uow.effect_at::<AskProvider>(&answered.key, &answered.request, now.plus(wait));
+    uow.request_job_at::<AskProvider>(&answered.key, &answered.request, now.plus(wait));
 }

@@ -15,7 +15,7 @@ use crate::{
 /// Asks the provider. Asking again what it was asked already gives a call that ran out of attempts new ones.
 pub(crate) fn ask(uow: &mut Uow<Payments>, ask: Option<Ask>) {
     if let Some(Ask { job, call }) = ask {
-        uow.effect::<AskProvider>(&job, &call);
+        uow.request_job::<AskProvider>(&job, &call);
     }
 }
 

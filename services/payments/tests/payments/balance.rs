@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tradewind_engine::{
-    Entity, Heard, Message,
+    Entity, Message, Received,
     ports::{List, Reader},
 };
 use tradewind_events::{
@@ -79,7 +79,7 @@ fn a_balance_is_not_spent_twice_by_orders_that_come_together() {
         let order = Order::new(&format!("order-{nth}"), PaymentMethod::Balance, TOTAL);
         let event_id = format!("validated-{nth}");
         let envelope = world.stage.envelope(&event_id, OrderValidated { order: order.0, ..OrderValidated::sample() });
-        world.stage.accept(Message::Heard(Heard { envelope: Arc::new(envelope), receipt: None }));
+        world.stage.accept(Message::Received(Received { envelope: Arc::new(envelope), receipt: None }));
     }
     world.stage.run();
     let authorized = world.stage.said::<PaymentAuthorized>();

@@ -123,7 +123,7 @@ fn a_provider_that_has_not_decided_is_asked_again_under_the_same_key_ever_more_s
     for _ in 0..12 {
         world.answers(ProviderState::Pending);
         assert_eq!(world.call(), before);
-        let jobs = world.stage.rows::<tradewind_engine::tables::EffectRow>();
+        let jobs = world.stage.rows::<tradewind_engine::tables::JobRow>();
         let wait = jobs[0].due_at.since(world.stage.committed_at());
         waited.push(wait.as_secs());
         world.stage.advance(wait);

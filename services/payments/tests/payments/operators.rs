@@ -4,7 +4,7 @@ use tradewind_engine::{
     Entity, Problem, Table, TryOutcome,
     operator::Action,
     ports::{Direction, List, Reader},
-    tables::{EffectRow, EffectState},
+    tables::{JobRow, JobState},
 };
 use tradewind_events::{
     Value, id,
@@ -334,16 +334,16 @@ fn a_call_that_ran_out_of_attempts_is_asked_again_under_its_key() {
     let mut world = completed();
     world.refunds("refund-1", None).unwrap();
     let (job, _) = world.call();
-    let state = |world: &World| world.stage.rows::<EffectRow>()[0].state;
+    let state = |world: &World| world.stage.rows::<JobRow>()[0].state;
     for _ in 0..tradewind_engine::Limits::default().job_attempts_max {
         world.stage.try_job(&job, TryOutcome::Unknown("timed out".to_owned()));
     }
-    assert_eq!(state(&world), EffectState::Exhausted);
+    assert_eq!(state(&world), JobState::Exhausted);
     assert_eq!((world.state(), world.said()), (PaymentState::Refunding, vec![]));
     // What is not known cannot be settled as if it were refused.
     assert_eq!(settles(&mut world, refund_1()).unwrap_err().code(), "nothing_owed");
     retries(&mut world, refund_1()).unwrap();
-    assert_eq!((world.call().0, state(&world)), (job.clone(), EffectState::Waiting));
+    assert_eq!((world.call().0, state(&world)), (job.clone(), JobState::Waiting));
     // The engine's own retry does the same.
     for _ in 0..tradewind_engine::Limits::default().job_attempts_max {
         world.stage.try_job(&job, TryOutcome::Unknown("timed out".to_owned()));

@@ -29,7 +29,7 @@ enum Happens {
     Confirmed,
     Completed,
     Ended,
-    /// The provider gets the nth call that waits; `Heard`: we get its answer, too. A refusal is for good.
+    /// The provider gets the nth call that waits; `Received`: we get its answer, too. A refusal is for good.
     Call {
         nth: usize,
         refuses: bool,

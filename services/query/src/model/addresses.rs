@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use tradewind_engine::Address;
+use tradewind_engine::LogPosition;
 use tradewind_events::{Column, ColumnError, ColumnKind, Value};
 
 /// The most places that one set keeps. An order of usual length has about twenty events.
@@ -19,7 +19,7 @@ pub struct Addresses(Arc<str>);
 
 impl Addresses {
     /// Puts a place in. Of a full set the highest place is left out, this one or another, and returned.
-    pub fn insert(&mut self, address: Address) -> Option<Address> {
+    pub fn insert(&mut self, address: LogPosition) -> Option<LogPosition> {
         if self.last().is_none_or(|last| last < address) {
             if self.len() >= ADDRESSES_MAX {
                 return Some(address);
@@ -30,7 +30,7 @@ impl Addresses {
             self.0 = text.into();
             return None;
         }
-        let mut all: Vec<Address> = self.iter().collect();
+        let mut all: Vec<LogPosition> = self.iter().collect();
         let Err(place) = all.binary_search(&address) else { return None };
         all.insert(place, address);
         let left_out = all.drain(ADDRESSES_MAX.min(all.len())..).next();
@@ -39,14 +39,14 @@ impl Addresses {
     }
 
     /// From the first to the last.
-    pub fn iter(&self) -> impl Iterator<Item = Address> + '_ {
-        self.ranges().flat_map(|(segment, indexes)| indexes.map(move |index| Address { segment, index }))
+    pub fn iter(&self) -> impl Iterator<Item = LogPosition> + '_ {
+        self.ranges().flat_map(|(segment, indexes)| indexes.map(move |index| LogPosition { segment, index }))
     }
 
-    pub fn last(&self) -> Option<Address> {
+    pub fn last(&self) -> Option<LogPosition> {
         let (segment, indexes) = self.0.rsplit(';').next()?.split_once(':')?;
         let index = indexes.rsplit([',', '-']).next()?;
-        Some(Address { segment: segment.parse().ok()?, index: index.parse().ok()? })
+        Some(LogPosition { segment: segment.parse().ok()?, index: index.parse().ok()? })
     }
 
     pub fn len(&self) -> usize {
@@ -80,7 +80,7 @@ impl Addresses {
                 if indexes.clone().count() > ADDRESSES_MAX {
                     return None;
                 }
-                all.extend(indexes.map(|index| Address { segment, index }));
+                all.extend(indexes.map(|index| LogPosition { segment, index }));
             }
         }
         let set: Self = all.into_iter().collect();
@@ -95,7 +95,7 @@ fn range(text: &str) -> Option<RangeInclusive<u32>> {
 }
 
 /// `next` comes after `last`, which ends the text.
-fn append(text: &mut String, last: Option<Address>, next: Address) {
+fn append(text: &mut String, last: Option<LogPosition>, next: LogPosition) {
     let written = match last {
         None => write!(text, "{}:{}", next.segment, next.index),
         Some(last) if last.segment != next.segment => write!(text, ";{}:{}", next.segment, next.index),
@@ -114,8 +114,8 @@ fn append(text: &mut String, last: Option<Address>, next: Address) {
 }
 
 /// Takes what is sorted already.
-impl FromIterator<Address> for Addresses {
-    fn from_iter<I: IntoIterator<Item = Address>>(addresses: I) -> Self {
+impl FromIterator<LogPosition> for Addresses {
+    fn from_iter<I: IntoIterator<Item = LogPosition>>(addresses: I) -> Self {
         let (mut text, mut last) = (String::new(), None);
         for address in addresses {
             append(&mut text, last, address);
@@ -152,8 +152,8 @@ impl Column for Addresses {
 mod tests {
     use super::*;
 
-    fn at(segment: u64, index: u32) -> Address {
-        Address { segment, index }
+    fn at(segment: u64, index: u32) -> LogPosition {
+        LogPosition { segment, index }
     }
 
     #[test]
@@ -171,12 +171,12 @@ mod tests {
 
     #[test]
     fn a_full_set_keeps_the_first_places_in_whatever_order_they_come() {
-        let all: Vec<Address> = (0..1_010).map(|index| at(1, index)).collect();
+        let all: Vec<LogPosition> = (0..1_010).map(|index| at(1, index)).collect();
         let (mut forward, mut backward) = (Addresses::default(), Addresses::default());
         let (kept, others) = all.split_at(ADDRESSES_MAX);
-        let left_out: Vec<Address> = all.iter().filter_map(|address| forward.insert(*address)).collect();
+        let left_out: Vec<LogPosition> = all.iter().filter_map(|address| forward.insert(*address)).collect();
         assert_eq!((forward.iter().collect::<Vec<_>>(), &*left_out), (kept.to_vec(), others));
-        let mut left_out: Vec<Address> = all.iter().rev().filter_map(|address| backward.insert(*address)).collect();
+        let mut left_out: Vec<LogPosition> = all.iter().rev().filter_map(|address| backward.insert(*address)).collect();
         left_out.sort();
         assert_eq!((&forward, &*left_out), (&backward, others));
         assert_eq!(forward.insert(at(1, 5)), None, "what is there already fits");

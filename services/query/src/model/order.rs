@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use tradewind_engine::{Address, Entity};
+use tradewind_engine::{Entity, LogPosition};
 use tradewind_events::{
     AmountOverflow, CancelledBy, Currency, Id, Lines, OrderSummary, PaymentMethod, TextEnum, Timestamp, id, plus,
 };
@@ -120,7 +120,7 @@ pub struct End {
 
 impl OrderView {
     /// An order of which this event is the first that is heard.
-    pub fn unheard(order_id: Id, at: Timestamp, address: Address) -> Self {
+    pub fn unheard(order_id: Id, at: Timestamp, address: LogPosition) -> Self {
         Self {
             order_id,
             customer_id: None,
@@ -174,7 +174,7 @@ impl OrderView {
     }
 
     /// An event of the order stands here in the log. Returns the event that the row does not keep because of it.
-    pub fn heard(&mut self, at: Timestamp, address: Address) -> Option<TimelineRest> {
+    pub fn heard(&mut self, at: Timestamp, address: LogPosition) -> Option<TimelineRest> {
         self.began_at = self.began_at.min(at);
         self.since_segment = self.since_segment.min(address.segment);
         let left_out = self.timeline.insert(address)?;
@@ -350,19 +350,19 @@ impl End {
 }
 
 impl TimelineRest {
-    pub fn new(order_id: &Id, at: Address) -> Self {
+    pub fn new(order_id: &Id, at: LogPosition) -> Self {
         Self { order_id: order_id.clone(), place: Self::place(at), since_segment: at.segment }
     }
 
     /// A place in the log as the key has it.
-    pub fn place(at: Address) -> Id {
+    pub fn place(at: LogPosition) -> Id {
         id(&format!("{:020}-{:010}", at.segment, at.index))
     }
 
     /// Where the event is in the log. The text is our own: what cannot be read is no place.
-    pub fn address(&self) -> Option<Address> {
+    pub fn address(&self) -> Option<LogPosition> {
         let (segment, index) = self.place.as_str().split_once('-')?;
-        Some(Address { segment: segment.parse().ok()?, index: index.parse().ok()? })
+        Some(LogPosition { segment: segment.parse().ok()?, index: index.parse().ok()? })
     }
 }
 

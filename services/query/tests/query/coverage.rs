@@ -9,7 +9,7 @@ use tradewind_query::{Query, WITHOUT_READ_MODEL, order_of, service};
 #[test]
 fn every_event_has_a_read_model_or_a_reason_to_have_none() {
     let service = AnyService::from(service(Query));
-    let projected: BTreeSet<&str> = service.hears().flatten().collect();
+    let projected: BTreeSet<&str> = service.consumed_events().flatten().collect();
     let on_timeline =
         |name: &str| samples::all().iter().any(|event| event.name() == name && order_of(&**event).is_some());
     for kind in registry().kinds() {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tradewind_engine::{
-    Address, Entity,
+    Entity, LogPosition,
     ports::{Direction, List, Reader},
 };
 use tradewind_events::{
@@ -176,7 +176,7 @@ fn events_beyond_those_that_the_row_keeps_are_kept_beside_it() {
     let mut world = World::new();
     captured(&mut world);
     let before = world.order().timeline.len();
-    let rest_of = |world: &World| -> Vec<Address> {
+    let rest_of = |world: &World| -> Vec<LogPosition> {
         let mut rows = world.stage.rows::<TimelineRest>();
         rows.sort_by(|one, other| one.place.cmp(&other.place));
         rows.iter().map(|row| row.address().unwrap()).collect()
@@ -189,7 +189,7 @@ fn events_beyond_those_that_the_row_keeps_are_kept_beside_it() {
         world.tell(PaymentRefundFailed::sample());
     }
     let order = world.order();
-    let places: Vec<Address> = world.log().into_iter().map(|(address, _)| address).collect();
+    let places: Vec<LogPosition> = world.log().into_iter().map(|(address, _)| address).collect();
     assert_eq!((order.timeline_full, order.timeline.len()), (true, ADDRESSES_MAX));
     assert_eq!(order.timeline.iter().collect::<Vec<_>>(), places[..ADDRESSES_MAX]);
     assert_eq!(rest_of(&world), places[ADDRESSES_MAX..]);

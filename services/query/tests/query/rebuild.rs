@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use proptest::prelude::*;
-use tradewind_engine::{Address, operator::Action};
+use tradewind_engine::{LogPosition, operator::Action};
 use tradewind_events::{
     AnyEvent, CancelledBy, Envelope, Id, KeyText, Line, Lines, LowLevel, OrderSummary, Price, Product, ProductStatus,
     StockLevel, Timestamp, Variant, VariantStatus,
@@ -248,10 +248,10 @@ proptest! {
             (Just(choices), Just(places).prop_shuffle())
         })
     ) {
-        let log: Vec<(Address, Arc<Envelope>)> = choices
+        let log: Vec<(LogPosition, Arc<Envelope>)> = choices
             .iter()
             .zip(0_u32..)
-            .map(|(choice, nth)| (Address { segment: u64::from(nth / 4 + 1), index: nth % 4 }, Arc::new(choice.envelope())))
+            .map(|(choice, nth)| (LogPosition { segment: u64::from(nth / 4 + 1), index: nth % 4 }, Arc::new(choice.envelope())))
             .collect();
         let in_order = ReadModels::of(log.iter().map(|(address, envelope)| (*address, envelope)));
         let shuffled = ReadModels::of(handled.iter().map(|nth| (log[*nth].0, &log[*nth].1)));

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tradewind_engine::{Address, AnyService, Entity, ports::Reader, segment::Segment};
+use tradewind_engine::{AnyService, Entity, LogPosition, ports::Reader, segment::Segment};
 use tradewind_events::{
     AsKey, Currency, Envelope, Event, Id, Line, Lines, OrderSummary, PaymentMethod, Timestamp, id, registry, row_key,
     samples::Sample,
@@ -70,11 +70,11 @@ impl World {
     }
 
     /// The log of the store.
-    pub fn log(&self) -> Vec<(Address, Arc<Envelope>)> {
+    pub fn log(&self) -> Vec<(LogPosition, Arc<Envelope>)> {
         let segments = self.stage.store().segments(1, u32::MAX).expect("the store in memory can be read");
         let read =
             |segment: &Segment| segment.decode("stage", &registry()).expect("a segment is read as it was written");
-        segments.iter().flat_map(read).map(|event| (event.address, Arc::new(event.envelope))).collect()
+        segments.iter().flat_map(read).map(|event| (event.position, Arc::new(event.envelope))).collect()
     }
 
     pub fn differences(&self) -> Vec<Difference> {

@@ -27,7 +27,7 @@ impl Executor {
             TaskKind::Unpark(id) => self.unpark(id, around),
             TaskKind::Root => match message {
                 Message::Command(command) => self.command(command, around),
-                Message::Heard(received) => self.receive(received),
+                Message::Received(received) => self.receive(received),
                 Message::Undecodable(undecodable) => {
                     self.dead_letter_undecodable(&undecodable.incoming, &undecodable.reason)
                 }
@@ -104,7 +104,7 @@ impl Executor {
             return Ok(Success::default());
         }
         let envelope = &delivery.envelope;
-        let mut cause = Cause::of(envelope, delivery.address);
+        let mut cause = Cause::of(envelope, delivery.position);
         self.trace_start(MessageKind::Event, consumer, envelope.event.name(), &mut cause);
         self.emit_for(delivery.service, &cause);
         let routes = self.routing.consumers(envelope.event.name());

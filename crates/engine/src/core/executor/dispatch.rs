@@ -32,16 +32,16 @@ impl Executor {
         let (depth, item) = (task.depth + 1, task.item);
         let next = |kind: TaskKind| Task { kind, depth, item, ..Task::default() };
         for mut kind in then {
-            if let (TaskKind::Deliver(delivery), Some(address)) = (&mut kind, received_at) {
-                delivery.address = Some(address);
+            if let (TaskKind::Deliver(delivery), Some(position)) = (&mut kind, received_at) {
+                delivery.position = Some(position);
             }
             forming.queue.push_back(next(kind));
         }
         let emitter = self.emitter.take();
         for emitted in merged.emitted {
             let Some(emitter) = &emitter else { continue };
-            let address = forming.next_address();
-            let id = event_id(self.routing.store_name(), address);
+            let position = forming.next_position();
+            let id = event_id(self.routing.store_name(), position);
             self.work.mint(&id);
             let envelope = Arc::new(Envelope {
                 id,
@@ -58,7 +58,7 @@ impl Executor {
             forming.log(Arc::clone(&envelope), false);
             for route in self.routing.consumers(envelope.event.name()).iter() {
                 let envelope = Arc::clone(&envelope);
-                let delivery = Delivery { service: route.service, envelope, address: Some(address), via: Via::Local };
+                let delivery = Delivery { service: route.service, envelope, position: Some(position), via: Via::Local };
                 forming.queue.push_back(next(TaskKind::Deliver(delivery)));
             }
         }

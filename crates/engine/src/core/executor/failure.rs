@@ -14,10 +14,10 @@ use super::{
     triggers::PARKED_TIMER_SERVICE,
 };
 use crate::{
-    Address, Backoff, Entity, Stop,
+    Backoff, Entity, LogPosition, Stop,
     operator::{BROKER_CONSUMER, INTERNAL},
     relay::RELAY,
-    tables::{DeadLetterKind, DeadLetterRow, DeadLetterState, EffectRow, ParkedReason, ParkedRow, TimerRow},
+    tables::{DeadLetterKind, DeadLetterRow, DeadLetterState, JobRow, ParkedReason, ParkedRow, TimerRow},
     work::{Message, TryOutcome},
 };
 
@@ -28,7 +28,7 @@ impl Executor {
         message: &Message,
         kind: &TaskKind,
         failure: &Failure,
-        here: Address,
+        here: LogPosition,
     ) -> Result<Success, Stop> {
         match (kind, failure) {
             (kind, Failure::Alone(reason)) => self.dead_letter_alone(kind, message, reason),
@@ -94,7 +94,7 @@ impl Executor {
     fn new_parked(&mut self, delivery: &Delivery) -> Result<ParkedRow, Stop> {
         let envelope = &delivery.envelope;
         let message = envelope.to_json().map_err(Stop::broken)?;
-        let (now, address) = (self.work.now, delivery.address.unwrap_or_default());
+        let (now, position) = (self.work.now, delivery.position.unwrap_or_default());
         Ok(ParkedRow {
             id: self.work.new_id(),
             consumer: self.routing.name(delivery.service).clone(),
@@ -108,8 +108,8 @@ impl Executor {
             deadline: now.plus(self.limits.park_deadline),
             parked_at: now,
             message: String::from_utf8(message).map_err(Stop::broken)?.into(),
-            segment: address.segment,
-            segment_index: address.index,
+            segment: position.segment,
+            segment_index: position.index,
             source: Some(delivery.source().clone()),
         })
     }
@@ -165,13 +165,13 @@ impl Executor {
 
     fn dead_letter_of(&mut self, consumer: &KeyText, delivery: &Delivery, reason: &str) -> Result<DeadLetterRow, Stop> {
         let envelope = &delivery.envelope;
-        let address = delivery.address.unwrap_or_default();
+        let position = delivery.position.unwrap_or_default();
         Ok(DeadLetterRow {
             event_id: Some(envelope.id.clone()),
             correlation_id: Some(envelope.correlation_id.clone()),
             message: envelope.to_json().map_err(Stop::broken)?.into(),
-            segment: address.segment,
-            segment_index: address.index,
+            segment: position.segment,
+            segment_index: position.index,
             source: Some(delivery.source().clone()),
             ..self.new_dead_letter(&Headline {
                 consumer,
@@ -187,7 +187,7 @@ impl Executor {
     pub(super) fn dead_letter_refused(
         &mut self,
         envelope: &RawEnvelope,
-        at: Address,
+        at: LogPosition,
         reason: &str,
     ) -> Result<(), Stop> {
         let dead = DeadLetterRow {
@@ -283,11 +283,11 @@ impl Executor {
         message: &Message,
         reason: &str,
     ) -> Result<Success, Stop> {
-        let (envelope, services, address) = match (kind, message) {
-            (TaskKind::Deliver(Delivery { service, envelope, address, via: Via::Local | Via::Remote }), _) => {
-                (envelope, vec![*service], *address)
+        let (envelope, services, position) = match (kind, message) {
+            (TaskKind::Deliver(Delivery { service, envelope, position, via: Via::Local | Via::Remote }), _) => {
+                (envelope, vec![*service], *position)
             }
-            (TaskKind::Root, Message::Heard(received)) => {
+            (TaskKind::Root, Message::Received(received)) => {
                 let routes = self.routing.consumers(received.envelope.event.name());
                 (&received.envelope, routes.iter().map(|route| route.service).collect(), None)
             }
@@ -296,7 +296,7 @@ impl Executor {
         };
         let mut success = Success::default();
         for service in services {
-            let delivery = Delivery { service, envelope: Arc::clone(envelope), address, via: Via::Remote };
+            let delivery = Delivery { service, envelope: Arc::clone(envelope), position, via: Via::Remote };
             // Its id is new, so it needs no row but its counter.
             let dead = self.dead_letter_of(&self.routing.name(service).clone(), &delivery, reason)?;
             self.work.put(dead);
@@ -312,9 +312,9 @@ impl Executor {
     }
 
     /// A root message that failed for good. What is logged of it stands at `here`.
-    pub(super) fn record_root(&mut self, message: &Message, reason: &str, here: Address) -> Result<Success, Stop> {
+    pub(super) fn record_root(&mut self, message: &Message, reason: &str, here: LogPosition) -> Result<Success, Stop> {
         match message {
-            Message::Heard(received) => return self.dead_letter_received(received, reason, here),
+            Message::Received(received) => return self.dead_letter_received(received, reason, here),
             Message::Unpark(id) => {
                 if let Some(row) = self.work.get::<ParkedRow>(id.as_key())? {
                     return self.dead_letter_parked(&row, reason);
@@ -342,13 +342,13 @@ impl Executor {
                 }
             }
             Message::Tried(tried) => {
-                if let Some(job) = self.work.get::<EffectRow>(tried.id.as_key())? {
+                if let Some(job) = self.work.get::<JobRow>(tried.id.as_key())? {
                     let last_error = match &tried.outcome {
                         TryOutcome::Done(_) => format!("its outcome could not be handled: {reason}"),
                         TryOutcome::Unknown(error) => format!("{error}; {reason}"),
                     };
                     let last_error = Some(last_error.into());
-                    let job = self.exhausted(EffectRow { last_error, ..job });
+                    let job = self.exhausted(JobRow { last_error, ..job });
                     self.work.put(job);
                 }
                 return Ok(Success::note(Note::Tried(tried.id.clone())));

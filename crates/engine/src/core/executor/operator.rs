@@ -16,12 +16,12 @@ use crate::{
         DEAD_LETTER_UNREADABLE, EVENT_NOT_REFUSED, JOB_ERASED, JOB_NOT_FOUND, Operator, PARKED_NOT_FOUND,
     },
     relay::RELAY,
-    segment::event_address,
+    segment::event_position,
     tables::{
-        AuditRow, ConsumerRow, DeadLetterKind, DeadLetterRow, DeadLetterState, EffectRow, EffectState, ParkedRow,
-        TimerRow, address_of,
+        AuditRow, ConsumerRow, DeadLetterKind, DeadLetterRow, DeadLetterState, JobRow, JobState, ParkedRow, TimerRow,
+        position_of,
     },
-    work::{Audit, Heard},
+    work::{Audit, Received},
 };
 
 impl Executor {
@@ -52,16 +52,16 @@ impl Executor {
                 Success::then(TaskKind::Unpark(parked.clone()))
             }
             Action::RetryJob { job } => {
-                let row = self.work.get::<EffectRow>(job.as_key())?.or_refuse(|| JOB_NOT_FOUND.because(job))?;
-                if row.state == EffectState::Exhausted && self.eraser(&row).is_some() {
+                let row = self.work.get::<JobRow>(job.as_key())?.or_refuse(|| JOB_NOT_FOUND.because(job))?;
+                if row.state == JobState::Exhausted && self.eraser(&row).is_some() {
                     return Err(JOB_ERASED.problem().into());
                 }
                 let due_at = self.work.now;
-                self.work.put(EffectRow { state: EffectState::Waiting, attempts: 0, due_at, ..row });
+                self.work.put(JobRow { state: JobState::Waiting, attempts: 0, due_at, ..row });
                 Success::default()
             }
             Action::SettleJob { job, reply, .. } => {
-                let row = self.work.get::<EffectRow>(job.as_key())?.or_refuse(|| JOB_NOT_FOUND.because(job))?;
+                let row = self.work.get::<JobRow>(job.as_key())?.or_refuse(|| JOB_NOT_FOUND.because(job))?;
                 self.finish(&row, reply)?;
                 Success::default()
             }
@@ -161,12 +161,12 @@ impl Executor {
         if row.consumer == BROKER {
             // No service has received it yet: it comes in now.
             self.mark_redriven(row);
-            return self.receive(&Heard { envelope, receipt: None });
+            return self.receive(&Received { envelope, receipt: None });
         }
         let service = self.routing.number(&row.consumer);
         let service = service.or_refuse(|| CONSUMER_UNKNOWN.because(&row.consumer))?;
-        let (address, via) = (address_of(row.segment, row.segment_index), Via::Redriven(Arc::new(row.clone())));
-        Ok(Success::then(TaskKind::Deliver(Delivery { service, envelope, address, via })))
+        let (position, via) = (position_of(row.segment, row.segment_index), Via::Redriven(Arc::new(row.clone())));
+        Ok(Success::then(TaskKind::Deliver(Delivery { service, envelope, position, via })))
     }
 
     fn edit_and_redrive(&mut self, id: &Id, message: &Arc<[u8]>) -> Result<Success, Stop> {
@@ -189,14 +189,14 @@ impl Executor {
     fn set_aside(&mut self, event: &Id, around: &Surroundings<'_>) -> Result<Success, Stop> {
         let refused = around.refused.filter(|refused| refused.event_id == *event);
         let refused = refused.or_refuse(|| EVENT_NOT_REFUSED.because(event))?;
-        let address = event_address(self.routing.store_name(), event).unwrap_or_default();
-        let segments = self.reader.segments(address.segment, 1).map_err(Stop::broken)?;
-        let segment = segments.first().filter(|segment| segment.number == address.segment);
+        let position = event_position(self.routing.store_name(), event).unwrap_or_default();
+        let segments = self.reader.segments(position.segment, 1).map_err(Stop::broken)?;
+        let segment = segments.first().filter(|segment| segment.number == position.segment);
         let events =
             segment.map(|segment| segment.read(self.routing.store_name())).transpose().map_err(Stop::broken)?;
         let found = events.into_iter().flatten().find(|logged| logged.envelope.id == *event);
         let envelope = found.ok_or_else(|| Stop::broken(format!("{event} is not in the log")))?.envelope;
-        self.dead_letter_refused(&envelope, address, &refused.reason)?;
+        self.dead_letter_refused(&envelope, position, &refused.reason)?;
         Ok(Success::note(Note::Relay(RelayOrder::SetAside(event.clone()))))
     }
 

@@ -11,16 +11,16 @@ use super::{
     failure::{BROKER, Headline},
 };
 use crate::{
-    Address, Stop,
+    LogPosition, Stop,
     ports::Incoming,
     segment::segment_of,
     tables::{DeadLetterKind, DeadLetterRow, InboxRow, InboxSegmentRow},
-    work::Heard,
+    work::Received,
 };
 
 impl Executor {
     /// An event of another store: once in effect, whatever the broker repeats.
-    pub(super) fn receive(&mut self, received: &Heard) -> Result<Success, Stop> {
+    pub(super) fn receive(&mut self, received: &Received) -> Result<Success, Stop> {
         let envelope = &received.envelope;
         let routes = self.routing.consumers(envelope.event.name());
         let logs = self.routing.logs_remote();
@@ -39,7 +39,7 @@ impl Executor {
             TaskKind::Deliver(Delivery {
                 service: route.service,
                 envelope: Arc::clone(envelope),
-                address: None,
+                position: None,
                 via: Via::Remote,
             })
         });
@@ -92,9 +92,9 @@ impl Executor {
     /// at `here`.
     pub(super) fn dead_letter_received(
         &mut self,
-        received: &Heard,
+        received: &Received,
         reason: &str,
-        here: Address,
+        here: LogPosition,
     ) -> Result<Success, Stop> {
         let envelope = &received.envelope;
         if !self.receive_once(&envelope.id)? {
@@ -104,8 +104,8 @@ impl Executor {
         let logs = self.routing.logs_remote() && !self.routing.serves(&envelope.source);
         let mut success = Success { log: logs.then(|| Arc::clone(envelope)), ..Success::default() };
         for route in self.routing.consumers(envelope.event.name()).iter() {
-            let (envelope, address) = (Arc::clone(envelope), logs.then_some(here));
-            let delivery = Delivery { service: route.service, envelope, address, via: Via::Remote };
+            let (envelope, position) = (Arc::clone(envelope), logs.then_some(here));
+            let delivery = Delivery { service: route.service, envelope, position, via: Via::Remote };
             success.notes.extend(self.dead_letter(&delivery, reason)?.notes);
         }
         Ok(success)

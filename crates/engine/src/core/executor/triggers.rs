@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     Backoff, Entity, MessageKind, Stop, injected,
-    tables::{EffectRow, EffectState, ParkedReason, ParkedRow, TimerRow, address_of},
+    tables::{JobRow, JobState, ParkedReason, ParkedRow, TimerRow, position_of},
     work::{TriedJob, TryOutcome},
 };
 
@@ -53,8 +53,8 @@ impl Executor {
 
     pub(super) fn tried(&mut self, tried: &TriedJob) -> Result<Success, Stop> {
         let success = Success::note(Note::Tried(tried.id.clone()));
-        let Some(mut job) = self.work.get::<EffectRow>(tried.id.as_key())? else { return Ok(success) };
-        if job.state == EffectState::Exhausted {
+        let Some(mut job) = self.work.get::<JobRow>(tried.id.as_key())? else { return Ok(success) };
+        if job.state == JobState::Exhausted {
             return Ok(success);
         }
         job.attempts += 1;
@@ -74,7 +74,7 @@ impl Executor {
 
     /// A job whose outcome comes too early for its handler: it is asked for again.
     pub(super) fn postpone_job(&mut self, id: &Id) -> Result<Success, Stop> {
-        if let Some(mut job) = self.work.get::<EffectRow>(id.as_key())? {
+        if let Some(mut job) = self.work.get::<JobRow>(id.as_key())? {
             job.attempts += 1;
             job.due_at = self.work.now.plus(Backoff::JOB.after(job.attempts, job.id.as_str()));
             self.work.put(job);
@@ -83,20 +83,20 @@ impl Executor {
     }
 
     /// A job that is not tried any more: an operator decides.
-    pub(super) fn exhausted(&self, job: EffectRow) -> EffectRow {
+    pub(super) fn exhausted(&self, job: JobRow) -> JobRow {
         let erase = self.eraser(&job);
         let request = erase.map_or_else(|| Arc::clone(&job.request), |erase| erase(&job.request).into());
-        EffectRow { state: EffectState::Exhausted, request, ..job }
+        JobRow { state: JobState::Exhausted, request, ..job }
     }
 
     /// Set where the job is of a kind that is erased when it is exhausted.
-    pub(super) fn eraser(&self, job: &EffectRow) -> Option<fn(&str) -> String> {
+    pub(super) fn eraser(&self, job: &JobRow) -> Option<fn(&str) -> String> {
         let service = self.routing.service(self.routing.number(&job.service)?);
         service.erase.get(&*job.kind).copied()
     }
 
     /// Tells the service that asked how its job ended.
-    pub(super) fn finish(&mut self, job: &EffectRow, reply: &str) -> Result<(), Stop> {
+    pub(super) fn finish(&mut self, job: &JobRow, reply: &str) -> Result<(), Stop> {
         let service = self.routing.number_of(&job.service)?;
         let mut cause = job.cause();
         self.trace_start(MessageKind::Job, self.routing.service(service).name, &job.kind, &mut cause);
@@ -125,11 +125,11 @@ impl Executor {
         let envelope = RawEnvelope::from_json(row.message.as_bytes())
             .and_then(|raw| raw.decode(self.routing.registry()))
             .map_err(Stop::broken)?;
-        let address = address_of(row.segment, row.segment_index);
+        let position = position_of(row.segment, row.segment_index);
         Ok(Success::then(TaskKind::Deliver(Delivery {
             service,
             envelope: Arc::new(envelope),
-            address,
+            position,
             via: Via::Parked(Arc::new(row)),
         })))
     }

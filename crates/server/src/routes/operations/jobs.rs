@@ -6,7 +6,7 @@ use tradewind_engine::{
     Entity,
     operator::Action,
     ports::{Direction, List},
-    tables::{EffectRow, EffectState},
+    tables::{JobRow, JobState},
 };
 use tradewind_events::{FreeJson, Id, TextEnum, Timestamp, Value};
 
@@ -17,7 +17,7 @@ use crate::http::{Call, Failure, Json, Okay, Page, PageOf, Path, Query, Sent};
 pub struct JobQuery {
     /// waiting or exhausted. Default exhausted: an operator owes a decision on these.
     #[serde(default)]
-    state: Option<EffectState>,
+    state: Option<JobState>,
 }
 
 /// A job that is not done, or not known to be.
@@ -27,7 +27,7 @@ pub struct JobView {
     id: Id,
     service: String,
     kind: String,
-    state: EffectState,
+    state: JobState,
     attempts: u32,
     due_at: Timestamp,
     asked_at: Timestamp,
@@ -47,11 +47,11 @@ pub struct Settlement {
 
 /// What is due first.
 pub async fn list(call: Call, page: Page, Query(query): Query<JobQuery>) -> Result<Okay<PageOf<JobView>>, Failure> {
-    let state = query.state.unwrap_or(EffectState::Exhausted);
-    let list = List::of(EffectRow::TABLE, page.limit)
+    let state = query.state.unwrap_or(JobState::Exhausted);
+    let list = List::of(JobRow::TABLE, page.limit)
         .equal("state", Value::Text(state.as_str().into()))
         .order_by("due_at", Direction::Ascending);
-    let view = |row: EffectRow| JobView {
+    let view = |row: JobRow| JobView {
         id: row.id,
         service: row.service.to_string(),
         kind: row.kind.to_string(),
