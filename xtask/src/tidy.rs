@@ -4,6 +4,7 @@
 mod arrows;
 mod boundary;
 mod documents;
+mod entities;
 mod files;
 mod pages;
 mod words;
@@ -46,6 +47,7 @@ pub fn findings(tree: &Tree, packages: &[Package]) -> Vec<Finding> {
     let mut all = Vec::new();
     all.extend(arrows::findings(packages));
     all.extend(boundary::findings(tree));
+    all.extend(entities::findings(tree));
     all.extend(files::findings(tree, packages));
     all.extend(words::findings(tree));
     all.extend(pages::findings(tree));

@@ -72,28 +72,28 @@ pub fn gather(audit: &Audit<'_>, report: &mut Report) -> Result<Facts, AuditErro
 fn money(audit: &Audit<'_>, facts: &mut Facts, report: &mut Report) -> Result<(), AuditError> {
     audit.each::<Payment>("payments", |row| {
         use PaymentState::{Authorizing, Capturing, Refunding, Voiding};
-        if row.owed_since.is_some() {
-            report.owe("payment", &row.payment_id, "a hold that cannot be let go");
+        if row.owed_since().is_some() {
+            report.owe("payment", row.payment_id(), "a hold that cannot be let go");
         }
-        if row.owed_since.is_some() || matches!(row.state, Authorizing | Capturing | Refunding | Voiding) {
-            facts.unsettled.insert(row.order_id);
+        if row.owed_since().is_some() || matches!(row.state(), Authorizing | Capturing | Refunding | Voiding) {
+            facts.unsettled.insert(row.order_id().clone());
         }
     })?;
     audit.each::<Refund>("payments", |row| {
-        if row.state != RefundState::Refunded && row.settled_by.is_none() {
-            if row.owed_since.is_some() {
-                report.owe("refund", &row.refund_id, row.refused_reason.as_deref().unwrap_or("refused"));
+        if row.state() != RefundState::Refunded && row.settled_by().is_none() {
+            if row.owed_since().is_some() {
+                report.owe("refund", row.refund_id(), row.refused_reason().map_or("refused", AsRef::as_ref));
             }
-            facts.unsettled.insert(row.order_id);
+            facts.unsettled.insert(row.order_id().clone());
         }
     })?;
     audit.each::<Surplus>("payments", |row| {
-        if row.state != SurplusState::Returned && row.settled_by.is_none() {
-            if row.owed_since.is_some() {
-                let why = row.refused_reason.as_deref().unwrap_or(SurplusState::Refused.as_str());
-                report.owe("surplus", &row.reference, why);
+        if row.state() != SurplusState::Returned && row.settled_by().is_none() {
+            if row.owed_since().is_some() {
+                let why = row.refused_reason().map_or(SurplusState::Refused.as_str(), AsRef::as_ref);
+                report.owe("surplus", row.reference(), why);
             }
-            facts.unsettled.insert(row.order_id);
+            facts.unsettled.insert(row.order_id().clone());
         }
     })
 }

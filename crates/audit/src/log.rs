@@ -193,7 +193,7 @@ fn check_told(audit: &Audit<'_>, reading: &Reading, facts: &Facts, report: &mut 
     let Some(store) = audit.store_of("notifications") else { return Ok(()) };
     let mut rows = FxHashSet::default();
     each::<Notification>(store.reader, &mut |row| {
-        rows.insert(row.notification_id);
+        rows.insert(row.notification_id().clone());
     })?;
     // Elsewhere an event may still be on its way.
     let complete = ["orders", "shipping"].iter().all(|role| store.plays(role));

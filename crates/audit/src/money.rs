@@ -41,8 +41,8 @@ fn check_ledger(audit: &Audit<'_>, report: &mut Report) -> Result<(), AuditError
     // Both sides of a posting are one row: what leaves one account comes into another, or the row is not there.
     audit.each::<Posting>("payments", |posting| {
         for entry in posting.entries() {
-            let account = (entry.account.to_string(), posting.currency);
-            by_account.entry(account).or_default().add(entry.side, posting.amount_minor);
+            let account = (entry.account.to_string(), posting.currency());
+            by_account.entry(account).or_default().add(entry.side, posting.amount_minor());
         }
     })?;
     let mut account = |name: String, currency: Currency, row: Totals| {
@@ -55,18 +55,18 @@ fn check_ledger(audit: &Audit<'_>, report: &mut Report) -> Result<(), AuditError
     let mut payable: FxHashMap<Currency, i128> = FxHashMap::default();
     audit.each::<Account>("payments", |row| {
         let totals =
-            Totals { debits: row.debits_minor.into(), credits: row.credits_minor.into(), entries: row.entries };
-        account(Account::book_of(&row.customer_id).to_string(), row.currency, totals);
-        *payable.entry(row.currency).or_default() += i128::from(row.payable_minor);
-        overdrawn.extend((row.balance_minor() < 0).then(|| (row.customer_id.clone(), row.balance_minor())));
+            Totals { debits: row.debits_minor().into(), credits: row.credits_minor().into(), entries: row.entries() };
+        account(Account::book_of(row.customer_id()).to_string(), row.currency(), totals);
+        *payable.entry(row.currency()).or_default() += i128::from(row.payable_minor());
+        overdrawn.extend((row.balance_minor() < 0).then(|| (row.customer_id().clone(), row.balance_minor())));
     })?;
     let mut set_aside = Vec::new();
     audit.each::<HouseAccount>("payments", |row| {
         let totals =
-            Totals { debits: row.debits_minor.into(), credits: row.credits_minor.into(), entries: row.entries };
-        account(row.name.to_string(), row.currency, totals);
-        if *row.name == *house::PAYABLE {
-            set_aside.push((row.currency, row.balance_minor()));
+            Totals { debits: row.debits_minor().into(), credits: row.credits_minor().into(), entries: row.entries() };
+        account(row.name().to_string(), row.currency(), totals);
+        if *row.name() == house::PAYABLE {
+            set_aside.push((row.currency(), row.balance_minor()));
         }
     })?;
     for (currency, balance_minor) in set_aside {
@@ -92,14 +92,15 @@ fn check_ledger(audit: &Audit<'_>, report: &mut Report) -> Result<(), AuditError
 
 fn check_payments(audit: &Audit<'_>, log: &Log, report: &mut Report) -> Result<(), AuditError> {
     audit.each::<Payment>("payments", |row| {
-        let subject = || format!("payment {} of order {}", row.payment_id, row.order_id);
-        let (authorized, captured, refunded) = (row.authorized_minor, row.captured_minor, row.refunded_minor);
-        let bounded = 0 <= refunded && refunded <= captured && captured <= authorized && authorized <= row.amount_minor;
+        let subject = || format!("payment {} of order {}", row.payment_id(), row.order_id());
+        let (authorized, captured, refunded) = (row.authorized_minor(), row.captured_minor(), row.refunded_minor());
+        let bounded =
+            0 <= refunded && refunded <= captured && captured <= authorized && authorized <= row.amount_minor();
         report.hold(6, bounded, || {
             let amounts = format!("authorized {authorized}, captured {captured}, refunded {refunded}");
-            (subject(), format!("{amounts} of a total of {}", row.amount_minor))
+            (subject(), format!("{amounts} of a total of {}", row.amount_minor()))
         });
-        let times = log.orders.get(&row.order_id).map_or(0, |order| order.captured);
+        let times = log.orders.get(row.order_id()).map_or(0, |order| order.captured);
         report.hold(6, times <= 1, || (subject(), format!("captured {times} times")));
     })
 }
@@ -117,15 +118,15 @@ fn check_charges(audit: &Audit<'_>, facts: &Facts, charges: &Charges, report: &m
     }
     let settled = settled(audit)?;
     audit.each::<Payment>("payments", |row| {
-        let (captured, refunded) = theirs.remove(&row.order_id).unwrap_or_default();
-        let judged = facts.is_settled(&row.order_id) && !charges.unsure.contains(&row.order_id);
-        if row.order.payment_method == PaymentMethod::Card && judged {
-            let settled = settled.get(&row.order_id).copied().unwrap_or_default();
-            let ours = row.captured_minor - row.refunded_minor + settled.refunds;
+        let (captured, refunded) = theirs.remove(row.order_id()).unwrap_or_default();
+        let judged = facts.is_settled(row.order_id()) && !charges.unsure.contains(row.order_id());
+        if row.order().payment_method == PaymentMethod::Card && judged {
+            let settled = settled.get(row.order_id()).copied().unwrap_or_default();
+            let ours = row.captured_minor() - row.refunded_minor() + settled.refunds;
             let kept = captured - refunded;
-            let agrees = (ours..=ours + settled.surplus).contains(&kept) || row.state == PaymentState::Unheard;
+            let agrees = (ours..=ours + settled.surplus).contains(&kept) || row.state() == PaymentState::Unheard;
             report.hold(6, agrees, || {
-                let subject = format!("payment {} of order {}", row.payment_id, row.order_id);
+                let subject = format!("payment {} of order {}", row.payment_id(), row.order_id());
                 (subject, format!("we keep {ours}, the provider has taken {captured} and given back {refunded}"))
             });
         }
@@ -152,13 +153,13 @@ struct Settled {
 fn settled(audit: &Audit<'_>) -> Result<FxHashMap<Id, Settled>, AuditError> {
     let mut settled: FxHashMap<Id, Settled> = FxHashMap::default();
     audit.each::<Refund>("payments", |row| {
-        if row.settled_by.is_some() {
-            settled.entry(row.order_id).or_default().refunds += row.amount_minor;
+        if row.settled_by().is_some() {
+            settled.entry(row.order_id().clone()).or_default().refunds += row.amount_minor();
         }
     })?;
     audit.each::<Surplus>("payments", |row| {
-        if row.settled_by.is_some() {
-            settled.entry(row.order_id).or_default().surplus += row.amount_minor;
+        if row.settled_by().is_some() {
+            settled.entry(row.order_id().clone()).or_default().surplus += row.amount_minor();
         }
     })?;
     Ok(settled)

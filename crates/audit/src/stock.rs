@@ -18,11 +18,11 @@ struct Claims {
 pub fn check(audit: &Audit<'_>, report: &mut Report) -> Result<(), AuditError> {
     let mut claims: FxHashMap<(Id, Id), Claims> = FxHashMap::default();
     audit.each::<Reservation>("inventory", |row| {
-        for line in &*row.lines {
+        for line in row.lines() {
             let location = line.location_id.clone().unwrap_or_else(|| tradewind_events::id(MAIN_LOCATION));
             let claim = claims.entry((line.sku.clone(), location)).or_default();
             let quantity = i64::from(line.quantity);
-            match row.state {
+            match row.state() {
                 ReservationState::Active => claim.active += quantity,
                 ReservationState::Committed => claim.committed += quantity,
                 ReservationState::Restocked => {
@@ -34,24 +34,24 @@ pub fn check(audit: &Audit<'_>, report: &mut Report) -> Result<(), AuditError> {
         }
     })?;
     audit.each::<Stock>("inventory", |row| {
-        let subject = || format!("stock {} at {}", row.sku, row.location_id);
-        let claim = claims.remove(&(row.sku.clone(), row.location_id.clone())).unwrap_or_default();
-        report.hold(1, 0 <= row.reserved && row.reserved <= row.on_hand, || {
-            (subject(), format!("{} reserved of {} on hand", row.reserved, row.on_hand))
+        let subject = || format!("stock {} at {}", row.sku(), row.location_id());
+        let claim = claims.remove(&(row.sku().clone(), row.location_id().clone())).unwrap_or_default();
+        report.hold(1, 0 <= row.reserved() && row.reserved() <= row.on_hand(), || {
+            (subject(), format!("{} reserved of {} on hand", row.reserved(), row.on_hand()))
         });
-        report.hold(1, claim.active == row.reserved, || {
-            (subject(), format!("{} reserved, but active reservations hold {}", row.reserved, claim.active))
+        report.hold(1, claim.active == row.reserved(), || {
+            (subject(), format!("{} reserved, but active reservations hold {}", row.reserved(), claim.active))
         });
-        let sum = row.received - row.committed + row.restocked + row.adjusted;
-        report.hold(2, row.on_hand == sum, || {
-            (subject(), format!("{} on hand, but its running totals make {sum}", row.on_hand))
+        let sum = row.received() - row.committed() + row.restocked() + row.adjusted();
+        report.hold(2, row.on_hand() == sum, || {
+            (subject(), format!("{} on hand, but its running totals make {sum}", row.on_hand()))
         });
-        report.hold(2, (claim.committed, claim.restocked) == (row.committed, row.restocked), || {
+        report.hold(2, (claim.committed, claim.restocked) == (row.committed(), row.restocked()), || {
             let (sold, back) = (claim.committed, claim.restocked);
-            let totals = format!("{} sold and {} restocked", row.committed, row.restocked);
+            let totals = format!("{} sold and {} restocked", row.committed(), row.restocked());
             (subject(), format!("{totals}, but reservations say {sold} and {back}"))
         });
-        report.hold(2, row.committed - row.restocked <= row.received + row.adjusted, || {
+        report.hold(2, row.committed() - row.restocked() <= row.received() + row.adjusted(), || {
             (subject(), "more was sold than there ever was".to_owned())
         });
     })?;

@@ -15,6 +15,67 @@ use tradewind_events::{ColumnError, ColumnKind, InvalidKey, Key, Value, id_rank}
 /// key = (sku, location_id))]`.
 ///
 /// A clone is what a handler works on, so fields share their text ([`tradewind_events::Id`], `Arc<str>`, `Lines`).
+///
+/// Fields are private to the model: only its transitions change them. The derive generates an accessor for each:
+///
+/// ```
+/// mod model {
+///     use tradewind_engine::Entity;
+///     use tradewind_events::{Id, VariantStatus};
+///
+///     # pub struct Inventory;
+///     #[derive(Clone, Entity)]
+///     #[entity(owner = Inventory, table = "stock", key = sku)]
+///     pub struct Stock {
+///         sku: Id,
+///         on_hand: i64,
+///         low: Option<i64>,
+///         shelf: Option<Id>,
+///         #[column(copy)]
+///         status: VariantStatus,
+///         #[column(no_accessor)]
+///         sold: i64,
+///     }
+///
+///     impl Stock {
+///         pub fn open(sku: Id) -> Self {
+///             Self { sku, on_hand: 0, low: None, shelf: None, status: VariantStatus::Active, sold: 0 }
+///         }
+///
+///         pub fn receive(&mut self, quantity: i64) {
+///             self.on_hand += quantity;
+///         }
+///     }
+/// }
+///
+/// let mut stock = model::Stock::open(tradewind_events::id("SKU-1"));
+/// stock.receive(3);
+/// assert_eq!(stock.sku().as_str(), "SKU-1");
+/// assert_eq!((stock.on_hand(), stock.low(), stock.shelf()), (3, None, None));
+/// assert_eq!(stock.status(), tradewind_events::VariantStatus::Active);
+/// ```
+///
+/// A handler that writes a field does not compile:
+///
+/// ```compile_fail,E0451
+/// # use tradewind_engine::{Outcome, Uow};
+/// # use tradewind_events::Id;
+/// # mod model {
+/// #     use tradewind_engine::{Entity, Settings};
+/// #     use tradewind_events::Id;
+/// #     pub struct Inventory;
+/// #     impl Settings for Inventory { const SERVICE: &'static str = "inventory"; }
+/// #     #[derive(Clone, Entity)]
+/// #     #[entity(owner = Inventory, table = "stock", key = sku)]
+/// #     pub struct Stock { sku: Id, on_hand: i64 }
+/// # }
+/// # use model::{Inventory, Stock};
+/// fn sold_out(uow: &mut Uow<Inventory>, sku: &Id) -> Outcome {
+///     let stock = uow.load::<Stock>(sku)?;
+///     uow.put(Stock { on_hand: 0, ..stock });
+///     Ok(())
+/// }
+/// ```
 pub trait Entity: Clone + Send + Sync + 'static {
     /// The service that may name it in its unit of work; any other does not compile.
     type Owner;

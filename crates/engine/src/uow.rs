@@ -32,9 +32,14 @@ use crate::{
 /// #[entity(owner = Inventory, table = "stock", key = sku)]
 /// struct Stock { sku: Id, on_hand: i64 }
 ///
+/// impl Stock {
+///     fn sell_out(&mut self) { self.on_hand = 0; }
+/// }
+///
 /// fn sold_out(uow: &mut Uow<Inventory>, sku: &Id) -> Outcome {
-///     let stock = uow.load::<Stock>(sku)?;
-///     uow.put(Stock { on_hand: 0, ..stock });
+///     let mut stock = uow.load::<Stock>(sku)?;
+///     stock.sell_out();
+///     uow.put(stock);
 ///     Ok(())
 /// }
 /// ```
@@ -52,9 +57,13 @@ use crate::{
 /// #[entity(owner = Inventory, table = "stock", key = sku)]
 /// struct Stock { sku: Id, on_hand: i64 }
 ///
+/// # impl Stock {
+/// #     fn sell_out(&mut self) { self.on_hand = 0; }
+/// # }
 /// fn sold_out(uow: &mut Uow<Orders>, sku: &Id) -> Outcome {
-///     let stock = uow.load::<Stock>(sku)?;
-///     uow.put(Stock { on_hand: 0, ..stock });
+///     let mut stock = uow.load::<Stock>(sku)?;
+///     stock.sell_out();
+///     uow.put(stock);
 ///     Ok(())
 /// }
 /// ```

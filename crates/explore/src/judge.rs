@@ -95,15 +95,15 @@ impl Judge {
 /// Goods can be sent, and nobody knows where to: every order here has an address.
 fn homeless(local: &Local) -> Option<String> {
     let shipment = local.row::<Shipment>(order_id())?;
-    let is_ready = shipment.state == ShipmentState::Ready && shipment.address.is_none();
+    let is_ready = shipment.state() == ShipmentState::Ready && shipment.address().is_none();
     is_ready.then(|| "the shipment is ready without an address".to_owned())
 }
 
 /// Once its customer has left, an order goes on only if its goods have left too, or nobody can stop them.
 fn abandoned(rest: &Rest<'_>, order: &Order) -> Option<String> {
     let customer = rest.locals[rest.orders].row::<Customer>(customer_id())?;
-    let goes_on = customer.deleted_at.is_some() && order.state.stands() && !order.has_left() && rest.recall;
-    goes_on.then(|| format!("the order is {}, although its customer has left", order.state))
+    let goes_on = customer.deleted_at().is_some() && order.state().stands() && !order.has_left() && rest.recall;
+    goes_on.then(|| format!("the order is {}, although its customer has left", order.state()))
 }
 
 /// The first violation of a report.
@@ -118,28 +118,28 @@ fn violation(report: &Report) -> Option<String> {
 fn held_for_nothing(rest: &Rest<'_>) -> Option<String> {
     let local = rest.locals[rest.payments];
     let payment = local.row::<Payment>(order_id());
-    let settled = payment.is_some_and(|payment| payment.settled_by.is_some());
+    let settled = payment.is_some_and(|payment| payment.settled_by().is_some());
     let forgotten = |reference: &&Id| {
         let known = payment.is_some_and(|payment| {
-            payment.state == PaymentState::Authorized && payment.reference.as_ref() == Some(reference)
+            payment.state() == PaymentState::Authorized && payment.reference() == Some(reference)
         });
         let surplus = local.row::<Surplus>((&order_id(), reference));
-        !known && !settled && surplus.is_none_or(|surplus| surplus.settled_by.is_none())
+        !known && !settled && surplus.is_none_or(|surplus| surplus.settled_by().is_none())
     };
     let reference = rest.provider.held().find(forgotten)?;
-    let state = payment.map_or("not there", |payment| payment.state.as_str());
+    let state = payment.map_or("not there", |payment| payment.state().as_str());
     Some(format!("the provider holds {reference}, and the payment is {state}"))
 }
 
 /// The order has ended and is owed nothing, or people can bring it further.
 fn stuck(order: &Order, goes_on: bool) -> Option<String> {
-    let waits_for_people = matches!(order.state, OrderState::Confirmed | OrderState::Dispatched);
+    let waits_for_people = matches!(order.state(), OrderState::Confirmed | OrderState::Dispatched);
     let is_waited_for = waits_for_people && goes_on;
-    if !(order.state.is_final() || is_waited_for) {
-        return Some(format!("the order is {} for ever", order.state));
+    if !(order.state().is_final() || is_waited_for) {
+        return Some(format!("the order is {} for ever", order.state()));
     }
-    let (step, by) = owed_step(order).filter(|_| order.state.is_final())?;
-    Some(format!("the order is {}, and {by} still owes the {step}", order.state))
+    let (step, by) = owed_step(order).filter(|_| order.state().is_final())?;
+    Some(format!("the order is {}, and {by} still owes the {step}", order.state()))
 }
 
 /// The rows of one service as a store shows them, with the events that it kept as its log.

@@ -58,9 +58,9 @@ pub fn offers(local: &Local) -> Vec<Offer> {
     if let Some(payment) = local.row::<Payment>(order_id()) {
         money(local, payment, &mut offers);
     }
-    for account in local.each::<Account>().filter(|account| account.payable_minor > 0) {
-        let (customer_id, currency, actor) = (account.customer_id.clone(), account.currency, "staff".into());
-        let settle = SettlePayable { customer_id, currency, amount_minor: account.payable_minor, actor };
+    for account in local.each::<Account>().filter(|account| account.payable_minor() > 0) {
+        let (customer_id, currency, actor) = (account.customer_id().clone(), account.currency(), "staff".into());
+        let settle = SettlePayable { customer_id, currency, amount_minor: account.payable_minor(), actor };
         add(&mut offers, Kind::Aside, "an operator pays out what is owed to the deleted customer", settle);
     }
     offers
@@ -87,7 +87,7 @@ fn money(local: &Local, payment: &Payment, offers: &mut Vec<Offer>) {
         [("an operator gives the money back", None), ("an operator gives a part of the money back", Some(PART_MINOR))]
     {
         // Part after part would never end.
-        if amount_minor.is_some() && payment.refunds > 0 {
+        if amount_minor.is_some() && payment.refunds() > 0 {
             continue;
         }
         let (reason, actor) = ("it broke".into(), "staff".into());
@@ -112,15 +112,15 @@ fn money(local: &Local, payment: &Payment, offers: &mut Vec<Offer>) {
 /// What cannot be given back by itself.
 fn owed(local: &Local, payment: &Payment) -> Vec<(String, Owed)> {
     let mut owed = Vec::new();
-    if payment.owed_since.is_some() {
+    if payment.owed_since().is_some() {
         owed.push(("the hold".to_owned(), Owed::Hold));
     }
-    for refund in local.each::<Refund>().filter(|refund| refund.state == RefundState::Refused) {
-        let refund_id = refund.refund_id.clone();
+    for refund in local.each::<Refund>().filter(|refund| refund.state() == RefundState::Refused) {
+        let refund_id = refund.refund_id().clone();
         owed.push((format!("refund {refund_id}"), Owed::Refund { refund_id }));
     }
-    for surplus in local.each::<Surplus>().filter(|surplus| surplus.state == SurplusState::Refused) {
-        let reference = surplus.reference.clone();
+    for surplus in local.each::<Surplus>().filter(|surplus| surplus.state() == SurplusState::Refused) {
+        let reference = surplus.reference().clone();
         owed.push((format!("the surplus {reference}"), Owed::Surplus { reference }));
     }
     owed
@@ -131,7 +131,7 @@ fn outside(payment: &Payment, offers: &mut Vec<Offer>) {
     let authorize = |reference: &str, more_minor: i64, via: Via| AuthorizeExternal {
         order_id: order_id(),
         reference: id(reference),
-        amount_minor: payment.amount_minor + more_minor,
+        amount_minor: payment.amount_minor() + more_minor,
         currency: eur(),
         via,
     };

@@ -61,23 +61,23 @@ fn standing(world: &World, state: &[u32]) -> Vec<(String, String)> {
 fn one(local: &Local, order_id: &Id, out: &mut Vec<(String, String)>) {
     let mut add = |what: String, state: &str| out.push((what, state.to_owned()));
     if let Some(order) = local.row::<Order>(order_id) {
-        add("order".to_owned(), order.state.as_str());
+        add("order".to_owned(), order.state().as_str());
     }
     if let Some(reservation) = local.row::<Reservation>(order_id) {
-        add("reservation".to_owned(), reservation.state.as_str());
+        add("reservation".to_owned(), reservation.state().as_str());
     }
     if let Some(shipment) = local.row::<Shipment>(order_id) {
-        add("shipment".to_owned(), shipment.state.as_str());
+        add("shipment".to_owned(), shipment.state().as_str());
     }
     if let Some(payment) = local.row::<Payment>(order_id) {
-        let owed = if payment.owed_since.is_some() { ", and its return is owed" } else { "" };
-        add("payment".to_owned(), &format!("{}{owed}", payment.state));
+        let owed = if payment.owed_since().is_some() { ", and its return is owed" } else { "" };
+        add("payment".to_owned(), &format!("{}{owed}", payment.state()));
     }
     for refund in local.each::<Refund>() {
-        add(format!("refund {}", refund.refund_id), refund.state.as_str());
+        add(format!("refund {}", refund.refund_id()), refund.state().as_str());
     }
     for surplus in local.each::<Surplus>() {
-        add(format!("surplus {}", surplus.reference), surplus.state.as_str());
+        add(format!("surplus {}", surplus.reference()), surplus.state().as_str());
     }
 }
 

@@ -349,12 +349,12 @@ impl World {
     pub fn outcome(&self, state: &State) -> String {
         let orders = &self.stores.locals[index(state[self.orders])];
         let Some(order) = orders.row::<Order>(order_id()) else { return "never placed".to_owned() };
-        let why = match order.state {
-            OrderState::Rejected => order.lost.map(TextEnum::as_str),
-            OrderState::Cancelled => order.cancel_by.map(TextEnum::as_str),
+        let why = match order.state() {
+            OrderState::Rejected => order.lost().map(TextEnum::as_str),
+            OrderState::Cancelled => order.cancel_by().map(TextEnum::as_str),
             _ => None,
         };
-        why.map_or_else(|| order.state.to_string(), |why| format!("{} ({why})", order.state))
+        why.map_or_else(|| order.state().to_string(), |why| format!("{} ({why})", order.state()))
     }
 
     /// An action in words, and what was said because of it.

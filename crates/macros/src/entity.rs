@@ -3,9 +3,12 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::{
-    Data, DeriveInput, Fields, Ident, LitStr, Token, Type, parenthesized, parse::Parse, parse::ParseStream,
-    punctuated::Punctuated, token::Paren,
+    Data, DeriveInput, Fields, GenericArgument, Ident, LitStr, PathArguments, Token, Type, Visibility, parenthesized,
+    parse::Parse, parse::ParseStream, punctuated::Punctuated, token::Paren,
 };
+
+/// Types whose accessor returns the value, by the last segment of their path.
+const BY_VALUE: [&str; 11] = ["bool", "i8", "i16", "i32", "i64", "u8", "u16", "u32", "u64", "Currency", "Timestamp"];
 
 struct Attribute {
     owner: Type,
@@ -59,6 +62,9 @@ pub fn derive(input: &DeriveInput) -> syn::Result<TokenStream> {
     let fields: Vec<Column> =
         fields.named.iter().map(|field| Column::of(field, entity, &key)).collect::<syn::Result<_>>()?;
     let names = fields.iter().map(|field| &field.name);
+    let accessors = of(&fields, |f| &f.accessor);
+    // Who sees a private struct sees its fields as well.
+    let accessors = (!matches!(input.vis, Visibility::Inherited)).then(|| quote!(impl #entity { #(#accessors)* }));
     let (defs, counts, writes, weights) =
         (of(&fields, |f| &f.defs), of(&fields, |f| &f.count), of(&fields, |f| &f.write), of(&fields, |f| &f.weight));
     let reads = fields.iter().enumerate().map(|(nth, field)| {
@@ -72,6 +78,7 @@ pub fn derive(input: &DeriveInput) -> syn::Result<TokenStream> {
     };
     let cached = !transient;
     Ok(quote! {
+        #accessors
         impl ::tradewind_engine::Entity for #entity {
             type Owner = #owner;
             const TABLE: &'static ::tradewind_engine::Table = &::tradewind_engine::Table {
@@ -110,22 +117,51 @@ struct Column {
     weight: TokenStream,
     /// Where they begin is `AT`.
     read: TokenStream,
+    /// The method that reads it; empty where there is none.
+    accessor: TokenStream,
+}
+
+/// What stands in `#[column(…)]`.
+#[derive(Default)]
+struct Options {
+    json: bool,
+    flat: Option<Ident>,
+    copy: bool,
+    no_accessor: bool,
+}
+
+impl Options {
+    fn of(field: &syn::Field) -> syn::Result<Self> {
+        let mut options = Self::default();
+        for attribute in field.attrs.iter().filter(|attribute| attribute.path().is_ident("column")) {
+            for name in attribute.parse_args_with(Punctuated::<Ident, Token![,]>::parse_terminated)? {
+                match name.to_string().as_str() {
+                    "json" => options.json = true,
+                    "flat" => options.flat = Some(name),
+                    "copy" => options.copy = true,
+                    "no_accessor" => options.no_accessor = true,
+                    _ => return Err(syn::Error::new(name.span(), "json, flat, copy or no_accessor is expected")),
+                }
+            }
+        }
+        Ok(options)
+    }
 }
 
 impl Column {
     fn of(field: &syn::Field, entity: &Ident, key: &[Ident]) -> syn::Result<Self> {
         let name = field.ident.clone().unwrap_or_else(|| entity.clone());
         let (text, ty) = (name.to_string(), &field.ty);
-        let Some(attribute) = field.attrs.iter().find(|attribute| attribute.path().is_ident("column")) else {
-            return Ok(Self::single(name, &text, ty));
+        let options = Options::of(field)?;
+        let accessor = accessor(field, &name, &options);
+        let column = match (options.json, options.flat, key) {
+            (false, None, _) => Self::single(name, &text, ty),
+            (true, None, _) => Self::json(name, &text),
+            (false, Some(_), [key]) => Self::flat(name, ty, key),
+            (true, Some(flat), _) => return Err(syn::Error::new(flat.span(), "a column is json or flat, not both")),
+            (false, Some(flat), _) => return Err(syn::Error::new(flat.span(), "the key of the row is not one field")),
         };
-        let how: Ident = attribute.parse_args()?;
-        match (how.to_string().as_str(), key) {
-            ("json", _) => Ok(Self::json(name, &text)),
-            ("flat", [key]) => Ok(Self::flat(name, ty, key)),
-            ("flat", _) => Err(syn::Error::new(how.span(), "the key of the row is not one field")),
-            _ => Err(syn::Error::new(how.span(), "json or flat is expected")),
-        }
+        Ok(Self { accessor, ..column })
     }
 
     fn single(name: Ident, text: &str, ty: &Type) -> Self {
@@ -135,6 +171,7 @@ impl Column {
             write: quote!(row.push(::tradewind_events::Column::to_value(&self.#name));),
             weight: quote!(::tradewind_events::Column::weight(&self.#name)),
             read: quote!(::tradewind_events::read_column(row, AT, #text, ::tradewind_events::Column::from_value)?),
+            accessor: TokenStream::new(),
             name,
         }
     }
@@ -147,6 +184,7 @@ impl Column {
             write: quote!(row.push(::tradewind_events::json_to_value(&self.#name));),
             weight: quote!(::tradewind_events::JSON_COLUMN_WEIGHT),
             read: quote!(::tradewind_events::read_column(row, AT, #text, ::tradewind_events::json_from_value)?),
+            accessor: TokenStream::new(),
             name,
         }
     }
@@ -162,8 +200,51 @@ impl Column {
                 &#key,
                 row.get(AT..AT + #columns.len()).unwrap_or_default(),
             )?),
+            accessor: TokenStream::new(),
             name,
         }
+    }
+}
+
+/// The method that reads a private field: its name and its documentation are those of the field.
+fn accessor(field: &syn::Field, name: &Ident, options: &Options) -> TokenStream {
+    if options.no_accessor || matches!(field.vis, Visibility::Public(_)) {
+        return TokenStream::new();
+    }
+    let ty = &field.ty;
+    let docs = field.attrs.iter().filter(|attribute| attribute.path().is_ident("doc"));
+    let (returned, read) = match option_of(ty) {
+        _ if options.copy || is_by_value(ty) => (quote!(#ty), quote!(self.#name)),
+        Some(inner) => (quote!(::core::option::Option<&#inner>), quote!(self.#name.as_ref())),
+        None => (quote!(&#ty), quote!(&self.#name)),
+    };
+    quote! {
+        #(#docs)*
+        pub fn #name(&self) -> #returned {
+            #read
+        }
+    }
+}
+
+/// One of [`BY_VALUE`], or an `Option` of one.
+fn is_by_value(ty: &Type) -> bool {
+    let Type::Path(path) = option_of(ty).unwrap_or(ty) else { return false };
+    path.path
+        .segments
+        .last()
+        .is_some_and(|last| last.arguments.is_none() && BY_VALUE.iter().any(|name| last.ident == name))
+}
+
+/// What the `Option` is of, if it is one.
+fn option_of(ty: &Type) -> Option<&Type> {
+    let Type::Path(path) = ty else { return None };
+    let last = path.path.segments.last().filter(|last| last.ident == "Option")?;
+    match &last.arguments {
+        PathArguments::AngleBracketed(of) => of.args.iter().find_map(|of| match of {
+            GenericArgument::Type(of) => Some(of),
+            _ => None,
+        }),
+        _ => None,
     }
 }
 

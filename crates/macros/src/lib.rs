@@ -15,10 +15,25 @@ pub fn event(input: TokenStream) -> TokenStream {
     expand(input, event::derive)
 }
 
-/// `#[entity(owner = Inventory, table = "stock", key = (sku, location_id))]`: one struct is one table, one field one
-/// column. `#[column(json)]` on a field stores it as JSON; `#[column(flat)]` as the columns of its type
-/// (`tradewind_events::Columns`), after the field that is the key. `transient` in the attribute keeps rows out of the cache
-/// once they are written: for what is written once and hardly read.
+/// Derive `Entity` for a struct that is one row of one table; each field is one column.
+///
+/// `#[entity(owner = Inventory, table = "stock", key = (sku, location_id))]` names the service that owns the table, the
+/// table and the fields of its key. With `transient`, rows stay out of the cache after they are written: for rows that
+/// are written once and hardly read.
+///
+/// `#[column(…)]` on a field takes:
+///
+/// | option | effect |
+/// |---|---|
+/// | `json` | The field is stored as JSON. |
+/// | `flat` | The field is stored as the columns of its type (`tradewind_events::Columns`), after the key field. |
+/// | `copy` | The accessor of the field returns the value. For small `Copy` types that the derive does not know. |
+/// | `no_accessor` | The field has no accessor: the model has a method of that name, or nothing reads the field. |
+///
+/// Fields are private to the model, so that only its transitions change them. For each private field of a struct that is
+/// not private, the derive generates a public method of the same name, with the documentation of the field. Integers,
+/// `bool`, `Currency`, `Timestamp`, `Option`s of these and `copy` fields are returned by value, another
+/// `Option<T>` as `Option<&T>`, and all others by reference. Examples are at the trait `Entity`.
 #[proc_macro_derive(Entity, attributes(entity, column))]
 pub fn entity(input: TokenStream) -> TokenStream {
     expand(input, entity::derive)

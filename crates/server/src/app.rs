@@ -336,7 +336,7 @@ async fn first_admin_token(shop: &Shop) -> Result<Option<String>, AppError> {
     let realm = realm.map(|row| Realm::from_row(&row.values)).transpose();
     let realm =
         realm.map_err(|error| StoreError::Corrupt(format!("the realm of identity: {error}")))?.unwrap_or_default();
-    if realm.admins > 0 {
+    if realm.admins() > 0 {
         return Ok(None);
     }
     let token = drawn_text();

@@ -82,16 +82,16 @@ impl World {
             Wish::Callback(callback) => Some(self.sent(deed, callback.clone(), |_| String::new())),
             Wish::Retry { order_id, owed } => {
                 let retry = RetryOwed { order_id: order_id.clone(), owed: owed.clone() };
-                Some(self.sent(deed, retry, |payment| payment.state.to_string()))
+                Some(self.sent(deed, retry, |payment| payment.state().to_string()))
             }
             Wish::Settle { order_id, owed } => {
                 let settle = SettleOwed { order_id: order_id.clone(), owed: owed.clone(), actor: STAFF.into() };
-                Some(self.sent(deed, settle, |payment| payment.state.to_string()))
+                Some(self.sent(deed, settle, |payment| payment.state().to_string()))
             }
             Wish::PayOut { customer_id, amount_minor } => {
                 let (customer_id, amount_minor) = (customer_id.clone(), *amount_minor);
                 let settle = SettlePayable { customer_id, currency: eur(), amount_minor, actor: STAFF.into() };
-                Some(self.sent(deed, settle, |account| account.payable_minor.to_string()))
+                Some(self.sent(deed, settle, |account| account.payable_minor().to_string()))
             }
             Wish::Operate { node, action } => {
                 let operator = Operator { actor: STAFF.into(), action: action.clone() };
@@ -119,7 +119,7 @@ impl World {
                     verification: None,
                     conceal_taken: false,
                 };
-                self.sent(deed, register, |user| user.user_id.to_string())
+                self.sent(deed, register, |user| user.user_id().to_string())
             }
             Wish::Credit { buyer, amount_minor } => {
                 let credit = CreditAccount {
@@ -130,13 +130,13 @@ impl World {
                     reference: None,
                     actor: STAFF.into(),
                 };
-                self.sent(deed, credit, |account| account.customer_id.to_string())
+                self.sent(deed, credit, |account| account.customer_id().to_string())
             }
             Wish::Move { buyer } => {
                 let email = address(*buyer, "example.net");
                 let (user_id, actor) = (of(buyer)?, Actor::Shop);
                 let change = ChangeEmail { user_id, email, generation: None, verification: None, actor };
-                self.sent(deed, change, |user| user.user_id.to_string())
+                self.sent(deed, change, |user| user.user_id().to_string())
             }
             Wish::Leave { buyer } => {
                 let delete = DeleteUser { user_id: of(buyer)?, generation: None, actor: Actor::Shop };
@@ -158,7 +158,7 @@ impl World {
             Wish::Watch { good } => {
                 let thresholds = Thresholds { warning: Some(4), urgent: Some(1), critical: Some(0) };
                 let set = SetThresholds { sku: sku(*good), location_id: None, thresholds };
-                self.sent(deed, set, |stock| stock.sku.to_string())
+                self.sent(deed, set, |stock| stock.sku().to_string())
             }
             Wish::Publish { good } => {
                 let publish = PublishProduct { product_id: product_of(good) };
@@ -196,7 +196,7 @@ impl World {
             _ => {
                 let create =
                     CreateLocation { location_id: Some(id(ELSEWHERE)), name: "Elsewhere".into(), priority: Some(50) };
-                self.sent(deed, create, |location| location.location_id.to_string())
+                self.sent(deed, create, |location| location.location_id().to_string())
             }
         }
     }
@@ -248,13 +248,13 @@ impl World {
         Some(match &deed.wish {
             Wish::OpenCart { order } => {
                 let create = CreateCart { customer_id: Some(buyer_of(order)?) };
-                self.sent(deed, create, |cart| cart.cart_id.to_string())
+                self.sent(deed, create, |cart| cart.cart_id().to_string())
             }
             Wish::FillCart { order, cart_id, line } => {
                 let (good, quantity) = order_of(order).lines[*line];
                 let (cart_id, who) = (cart_id.clone(), Who::Customer(buyer_of(order)?));
                 let add = AddLine { cart_id, who, sku: sku(good), quantity };
-                self.sent(deed, add, |cart| cart.cart_id.to_string())
+                self.sent(deed, add, |cart| cart.cart_id().to_string())
             }
             Wish::CheckOut { order, cart_id } => {
                 let (cart_id, who) = (cart_id.clone(), Who::Customer(buyer_of(order)?));
@@ -298,11 +298,11 @@ impl World {
             Wish::Ship { order } => {
                 let dispatch =
                     DispatchShipment { order_id: id_of(order)?, carrier: Some("carrier".into()), tracking: None };
-                self.sent(deed, dispatch, |shipment| shipment.order_id.to_string())
+                self.sent(deed, dispatch, |shipment| shipment.order_id().to_string())
             }
             Wish::Arrive { order } => {
                 let arrived = DeliverShipment { order_id: id_of(order)? };
-                self.sent(deed, arrived, |shipment| shipment.order_id.to_string())
+                self.sent(deed, arrived, |shipment| shipment.order_id().to_string())
             }
             Wish::Refund { order, whole } => {
                 let refund = RefundPayment {
@@ -312,11 +312,11 @@ impl World {
                     reason: "it broke".into(),
                     actor: STAFF.into(),
                 };
-                self.sent(deed, refund, |refund| refund.refund_id.to_string())
+                self.sent(deed, refund, |refund| refund.refund_id().to_string())
             }
             Wish::Capture { order } => {
                 let capture = CapturePayment { order_id: id_of(order)? };
-                self.sent(deed, capture, |payment| payment.payment_id.to_string())
+                self.sent(deed, capture, |payment| payment.payment_id().to_string())
             }
             _ => return None,
         })
@@ -326,19 +326,19 @@ impl World {
     fn pay(&self, deed: &Deed, order_id: Id, (how, again): (Paying, bool)) -> Option<Sent> {
         if how == Paying::Fails {
             let fail = FailExternal { order_id, reason: "no money".into() };
-            return Some(self.sent(deed, fail, |payment| payment.state.to_string()));
+            return Some(self.sent(deed, fail, |payment| payment.state().to_string()));
         }
         let payment = self.nodes[self.host("payments")].row::<Payment>(&(&order_id).into())?;
-        if payment.order.payment_method != PaymentMethod::External || payment.amount_minor == 0 {
+        if payment.order().payment_method != PaymentMethod::External || payment.amount_minor() == 0 {
             return None;
         }
         let reference = id(&format!("{order_id}-paid-{}", u8::from(again)));
         let (amount_minor, via) = match how {
-            Paying::PaysWrong => (payment.amount_minor + 1, Via::Contract),
-            _ => (payment.amount_minor, Via::Api),
+            Paying::PaysWrong => (payment.amount_minor() + 1, Via::Contract),
+            _ => (payment.amount_minor(), Via::Api),
         };
         let authorize = AuthorizeExternal { order_id, reference, amount_minor, currency: eur(), via };
-        Some(self.sent(deed, authorize, |authorized| authorized.payment.payment_id.to_string()))
+        Some(self.sent(deed, authorize, |authorized| authorized.payment.payment_id().to_string()))
     }
 }
 

@@ -37,35 +37,36 @@ impl World {
         let inventory = &self.nodes[self.host("inventory")];
         let (query, now) = (&self.nodes[self.host("query")], self.latest_engine_time());
         for product in catalog.rows::<Product>() {
-            let (key, status) = ((&product.product_id).into(), product.status);
-            let known = carts.row::<KnownProduct>(&key).map(|known| known.status);
+            let (key, status) = (product.product_id().into(), product.status());
+            let known = carts.row::<KnownProduct>(&key).map(|known| known.status());
             let shown = query.row::<ProductView>(&key);
             if known != Some(status) || shown.as_ref().and_then(|shown| shown.status) != Some(status) {
                 let shown = shown.as_ref().map(|shown| shown.status);
                 let detail = format!("is {status}, carts know it as {known:?}, and it is shown as {shown:?}");
-                differences.push((format!("product {}", product.product_id), detail));
+                differences.push((format!("product {}", product.product_id()), detail));
             }
-            if shown.is_none_or(|shown| (shown.name, shown.brand) != (product.name, product.brand)) {
-                differences.push((format!("product {}", product.product_id), "is shown by another name".to_owned()));
+            if shown.is_none_or(|shown| (shown.name, shown.brand) != (product.name().clone(), product.brand().cloned()))
+            {
+                differences.push((format!("product {}", product.product_id()), "is shown by another name".to_owned()));
             }
             let closed = inventory.row::<ArchivedProduct>(&key).is_some();
             if closed != (status == ProductStatus::Archived) {
                 let detail = format!("is {status}, and closed in inventory: {closed}");
-                differences.push((format!("product {}", product.product_id), detail));
+                differences.push((format!("product {}", product.product_id()), detail));
             }
         }
         for variant in catalog.rows::<Variant>() {
-            let gone = variant.status == VariantStatus::Discontinued;
-            let known = carts.row::<KnownSku>(&(&variant.sku).into());
-            let known = known.map(|known| (known.amount_at(now), known.discontinued));
-            if known != Some((Some(variant.amount_minor), gone)) {
-                let detail = format!("costs {}, gone: {gone}; carts know {known:?}", variant.amount_minor);
-                differences.push((format!("variant {}", variant.sku), detail));
+            let gone = variant.status() == VariantStatus::Discontinued;
+            let known = carts.row::<KnownSku>(&variant.sku().into());
+            let known = known.map(|known| (known.amount_at(now), known.discontinued()));
+            if known != Some((Some(variant.amount_minor()), gone)) {
+                let detail = format!("costs {}, gone: {gone}; carts know {known:?}", variant.amount_minor());
+                differences.push((format!("variant {}", variant.sku()), detail));
             }
-            let closed = inventory.row::<StockItem>(&(&variant.sku).into()).map(|item| item.discontinued);
+            let closed = inventory.row::<StockItem>(&variant.sku().into()).map(|item| item.discontinued());
             if closed != Some(gone) {
                 differences
-                    .push((format!("variant {}", variant.sku), format!("gone: {gone}, in inventory: {closed:?}")));
+                    .push((format!("variant {}", variant.sku()), format!("gone: {gone}, in inventory: {closed:?}")));
             }
         }
     }
@@ -83,20 +84,20 @@ impl World {
         let turned: BTreeMap<(Id, Id), bool> = catalog
             .rows::<LocationAvailability>()
             .into_iter()
-            .map(|row| ((row.sku, row.location_id), row.available))
+            .map(|row| ((row.sku().clone(), row.location_id().clone()), row.available()))
             .collect();
         let mut available: BTreeMap<Id, i64> = BTreeMap::new();
         for stock in &stocks {
             let (place, subject) = (
-                (stock.sku.clone(), stock.location_id.clone()),
-                format!("stock {} at {}", stock.sku, stock.location_id),
+                (stock.sku().clone(), stock.location_id().clone()),
+                format!("stock {} at {}", stock.sku(), stock.location_id()),
             );
-            let has = (stock.on_hand, stock.reserved, stock.changes);
+            let has = (stock.on_hand(), stock.reserved(), stock.changes());
             let shown = views.get(&place).map(|view| (view.on_hand, view.reserved, view.stock_version));
             if shown != Some(has) {
                 differences.push((subject.clone(), format!("is {has:?}, and shown as {shown:?}")));
             }
-            *available.entry(stock.sku.clone()).or_default() += stock.available();
+            *available.entry(stock.sku().clone()).or_default() += stock.available();
             // What was never there has not run out.
             if let Some(known) = turned.get(&place).filter(|known| **known != (stock.available() > 0)) {
                 let detail = format!("has {} available, and catalog thinks so: {known}", stock.available());
@@ -104,17 +105,17 @@ impl World {
             }
         }
         for row in catalog.rows::<Availability>() {
-            let left = available.get(&row.sku).copied().unwrap_or(0);
-            if row.out_of_stock != (left == 0) {
-                let detail = format!("has {left} available everywhere, and is out of stock: {}", row.out_of_stock);
-                differences.push((format!("variant {}", row.sku), detail));
+            let left = available.get(row.sku()).copied().unwrap_or(0);
+            if row.out_of_stock() != (left == 0) {
+                let detail = format!("has {left} available everywhere, and is out of stock: {}", row.out_of_stock());
+                differences.push((format!("variant {}", row.sku()), detail));
             }
         }
         for item in self.nodes[self.host("inventory")].rows::<StockItem>() {
-            let sum = available.get(&item.sku).copied().unwrap_or(0);
-            if item.available != sum {
-                let detail = format!("counts {} available, and its locations have {sum}", item.available);
-                differences.push((format!("stock {}", item.sku), detail));
+            let sum = available.get(item.sku()).copied().unwrap_or(0);
+            if item.available() != sum {
+                let detail = format!("counts {} available, and its locations have {sum}", item.available());
+                differences.push((format!("stock {}", item.sku()), detail));
             }
         }
     }
@@ -124,23 +125,25 @@ impl World {
         let notifications = &self.nodes[self.host("notifications")];
         let accounts = self.nodes[self.host("payments")].rows::<Account>();
         for user in self.nodes[self.host("identity")].rows::<User>() {
-            let contact = notifications.row::<Contact>(&(&user.user_id).into());
-            let subject = format!("user {}", user.user_id);
-            let own = accounts.iter().filter(|account| account.customer_id == user.user_id);
-            if user.state == UserState::Active {
-                if contact.is_none_or(|contact| contact.email != user.email) {
+            let contact = notifications.row::<Contact>(&user.user_id().into());
+            let subject = format!("user {}", user.user_id());
+            let own = accounts.iter().filter(|account| account.customer_id() == user.user_id());
+            if user.state() == UserState::Active {
+                if contact.is_none_or(|contact| contact.email() != user.email()) {
                     differences.push((subject.clone(), "would be told elsewhere".to_owned()));
                 }
-                if own.clone().count() != 1 || own.clone().any(|account| account.state != AccountState::Open) {
+                if own.clone().count() != 1 || own.clone().any(|account| account.state() != AccountState::Open) {
                     differences.push((subject, "has no open account".to_owned()));
                 }
                 continue;
             }
-            if contact.is_none_or(|contact| contact.state != ContactState::Erased || contact.email.is_some()) {
+            if contact.is_none_or(|contact| contact.state() != ContactState::Erased || contact.email().is_some()) {
                 differences.push((subject.clone(), "has left, and can still be told".to_owned()));
             }
-            for account in own.filter(|account| account.state != AccountState::Closed || account.balance_minor() != 0) {
-                let detail = format!("has left, and an account is {} with {}", account.state, account.balance_minor());
+            for account in own.filter(|account| account.state() != AccountState::Closed || account.balance_minor() != 0)
+            {
+                let detail =
+                    format!("has left, and an account is {} with {}", account.state(), account.balance_minor());
                 differences.push((subject.clone(), detail));
             }
         }
@@ -151,24 +154,24 @@ impl World {
         let node = &self.nodes[self.host("carts")];
         let mut standing: BTreeMap<Id, BTreeSet<Id>> = BTreeMap::new();
         for order in self.nodes[self.host("orders")].rows::<Order>() {
-            if let Some(cart_id) = order.summary.cart_id.clone().filter(|_| order.state != OrderState::Rejected) {
-                standing.entry(cart_id).or_default().insert(order.order_id);
+            if let Some(cart_id) = order.summary().cart_id.clone().filter(|_| order.state() != OrderState::Rejected) {
+                standing.entry(cart_id).or_default().insert(order.order_id().clone());
             }
         }
         for cart in node.rows::<Cart>() {
-            let orders = standing.get(&cart.cart_id).map_or(0, BTreeSet::len);
-            let counted = usize::try_from(cart.orders).unwrap_or(usize::MAX);
-            let fits = if orders > 0 { cart.state != CartState::Open } else { cart.state != CartState::CheckedOut };
+            let orders = standing.get(cart.cart_id()).map_or(0, BTreeSet::len);
+            let counted = usize::try_from(cart.orders()).unwrap_or(usize::MAX);
+            let fits = if orders > 0 { cart.state() != CartState::Open } else { cart.state() != CartState::CheckedOut };
             if counted != orders || !fits {
-                let detail = format!("is {} with {counted} orders, and {orders} stand", cart.state);
-                differences.push((format!("cart {}", cart.cart_id), detail));
+                let detail = format!("is {} with {counted} orders, and {orders} stand", cart.state());
+                differences.push((format!("cart {}", cart.cart_id()), detail));
             }
         }
         for customer in node.rows::<tradewind_carts::Customer>() {
-            for cart_id in customer.open_carts.iter() {
-                let state = node.row::<Cart>(&cart_id.into()).map(|cart| cart.state);
+            for cart_id in customer.open_carts().iter() {
+                let state = node.row::<Cart>(&cart_id.into()).map(|cart| cart.state());
                 if state != Some(CartState::Open) {
-                    let detail = format!("is on the list of open ones of {}, and {state:?}", customer.customer_id);
+                    let detail = format!("is on the list of open ones of {}, and {state:?}", customer.customer_id());
                     differences.push((format!("cart {cart_id}"), detail));
                 }
             }

@@ -92,27 +92,27 @@ impl World {
             .map(|view| (view.order_id.clone(), view))
             .collect();
         for order in self.nodes[self.host("orders")].rows::<Order>() {
-            let subject = format!("order {}", order.order_id);
+            let subject = format!("order {}", order.order_id());
             *self.figures.outcomes.entry(outcome(&order)).or_default() += 1;
-            let waits_for_staff = matches!(order.state, OrderState::Confirmed | OrderState::Dispatched);
-            if !order.state.is_final() && !waits_for_staff {
-                self.violate(subject.clone(), format!("is {} in the end", order.state));
+            let waits_for_staff = matches!(order.state(), OrderState::Confirmed | OrderState::Dispatched);
+            if !order.state().is_final() && !waits_for_staff {
+                self.violate(subject.clone(), format!("is {} in the end", order.state()));
             }
-            if order.state.has_ended()
+            if order.state().has_ended()
                 && let Some((step, by)) = owed_step(&order)
             {
                 self.violate(subject.clone(), format!("has ended, and {by} still owes the {step}"));
             }
-            let Some(view) = views.get(&order.order_id) else {
+            let Some(view) = views.get(order.order_id()) else {
                 self.violate(subject, "is in no list");
                 continue;
             };
             let shown = view.status.map_or("nothing", |status| status.as_str());
-            if shown != order.state.as_str() {
-                self.violate(subject.clone(), format!("is {}, and shown as {shown}", order.state));
+            if shown != order.state().as_str() {
+                self.violate(subject.clone(), format!("is {}, and shown as {shown}", order.state()));
             }
-            if view.settled != order.state.is_final() {
-                self.violate(subject, format!("is {}, and shown as settled: {}", order.state, view.settled));
+            if view.settled != order.state().is_final() {
+                self.violate(subject, format!("is {}, and shown as settled: {}", order.state(), view.settled));
             }
         }
     }
@@ -130,8 +130,8 @@ impl World {
             }
             for order_id in ids {
                 let order: Option<Order> = self.nodes[self.host("orders")].row(&Key::from(&order_id));
-                let order = order.filter(|order| order.state != OrderState::Unheard);
-                if order.is_none_or(|order| Some(&order.summary.customer_id) != buyer.as_ref()) {
+                let order = order.filter(|order| order.state() != OrderState::Unheard);
+                if order.is_none_or(|order| Some(&order.summary().customer_id) != buyer.as_ref()) {
                     self.violate(format!("order {order_id}"), "was accepted, and is not there");
                 }
             }
@@ -147,7 +147,7 @@ impl World {
         let key = Key::from(order_id);
         let order: Option<Order> = self.nodes[self.host("orders")].row(&key);
         let shipment: Option<Shipment> = self.nodes[self.host("shipping")].row(&key);
-        let (order, shipment) = (order.map(|order| order.state), shipment.map(|shipment| shipment.state));
+        let (order, shipment) = (order.map(|order| order.state()), shipment.map(|shipment| shipment.state()));
         let kept = match what {
             "cancel" => order == Some(OrderState::Cancelled),
             "recall" => order.is_some_and(|state| state != OrderState::Cancelling),
@@ -165,9 +165,9 @@ impl World {
     fn judge_sums(&mut self) {
         let postings = self.nodes[self.host("payments")].rows::<Posting>();
         for (customer_id, credited_minor) in self.people.credited.clone() {
-            let top_ups = postings.iter().filter(|one| one.customer_id.as_ref() == Some(&customer_id));
-            let top_ups = top_ups.filter(|one| *one.credit == *CUSTOMER && &*one.cause == "top_up");
-            let found: i64 = top_ups.map(|one| one.amount_minor).sum();
+            let top_ups = postings.iter().filter(|one| one.customer_id() == Some(&customer_id));
+            let top_ups = top_ups.filter(|one| **one.credit() == *CUSTOMER && **one.cause() == *"top_up");
+            let found: i64 = top_ups.map(Posting::amount_minor).sum();
             if found != credited_minor {
                 let detail = format!("was credited {credited_minor} for sure, and {found} in the books");
                 self.violate(format!("account of {customer_id}"), detail);
@@ -175,8 +175,8 @@ impl World {
         }
         let stocks = self.nodes[self.host("inventory")].rows::<Stock>();
         for (good, units) in self.people.stocked.clone() {
-            let rows = stocks.iter().filter(|stock| stock.sku == sku(good));
-            let found: i64 = rows.map(|stock| stock.received + stock.adjusted).sum();
+            let rows = stocks.iter().filter(|stock| *stock.sku() == sku(good));
+            let found: i64 = rows.map(|stock| stock.received() + stock.adjusted()).sum();
             if found != units {
                 self.violate(format!("stock of {}", sku(good)), format!("got {units} for sure, and counts {found}"));
             }
@@ -194,13 +194,13 @@ impl World {
             let payment: Option<Payment> = node.row(&Key::from(&held.order_id));
             let surplus: Option<Surplus> = node.row(&(&held.order_id, reference).as_key());
             // An operator may have decided that it is of no account any more.
-            let settled = payment.as_ref().is_some_and(|payment| payment.settled_by.is_some())
-                || surplus.is_some_and(|surplus| surplus.settled_by.is_some());
+            let settled = payment.as_ref().is_some_and(|payment| payment.settled_by().is_some())
+                || surplus.is_some_and(|surplus| surplus.settled_by().is_some());
             let known = payment.as_ref().is_some_and(|payment| {
-                payment.state == PaymentState::Authorized && payment.reference.as_ref() == Some(reference)
+                payment.state() == PaymentState::Authorized && payment.reference() == Some(reference)
             });
             if !known && !settled {
-                let state = payment.map(|payment| payment.state);
+                let state = payment.map(|payment| payment.state());
                 lost.push((held.order_id.clone(), format!("{reference} is held, and the payment is {state:?}")));
             }
         }
@@ -211,14 +211,14 @@ impl World {
 
     fn judge_notifications(&mut self) {
         for notification in self.nodes[self.host("notifications")].rows::<Notification>() {
-            let arrived = self.people.mails.get(&notification.notification_id).copied().unwrap_or(0);
-            let fits = match notification.state {
+            let arrived = self.people.mails.get(notification.notification_id()).copied().unwrap_or(0);
+            let fits = match notification.state() {
                 NotificationState::Queued => false,
                 NotificationState::Sent => arrived > 0,
                 NotificationState::Failed => true,
             };
             if !fits {
-                let (id, state) = (&notification.notification_id, notification.state);
+                let (id, state) = (notification.notification_id(), notification.state());
                 self.violate(format!("notification {id}"), format!("is {state}, and arrived {arrived} times"));
             }
         }
@@ -227,25 +227,29 @@ impl World {
     /// Of somebody who has left nothing personal is kept with their orders, and what has not left is not sent any more.
     fn judge_privacy(&mut self) {
         let users = self.nodes[self.host("identity")].rows::<User>();
-        let left: Vec<Id> =
-            users.into_iter().filter(|user| user.state == UserState::Deleted).map(|user| user.user_id).collect();
+        let left: Vec<Id> = users
+            .into_iter()
+            .filter(|user| user.state() == UserState::Deleted)
+            .map(|user| user.user_id().clone())
+            .collect();
         let (mut kept, mut homeless, mut going_on) = (Vec::new(), Vec::new(), Vec::new());
         let orders = self.nodes[self.host("orders")].rows::<Order>();
-        for order in orders.iter().filter(|order| left.contains(&order.summary.customer_id)) {
-            let key = Key::from(&order.order_id);
+        for order in orders.iter().filter(|order| left.contains(&order.summary().customer_id)) {
+            let key = Key::from(order.order_id());
             let shipment: Option<Shipment> = self.nodes[self.host("shipping")].row(&key);
             // Erased with the addresses: the order had one.
-            let had_address = order.fingerprint.is_none() && order.state != OrderState::Unheard;
-            if had_address && order.state.stands() && !order.has_left() {
-                going_on.push(format!("order {}", order.order_id));
+            let had_address = order.fingerprint().is_none() && order.state() != OrderState::Unheard;
+            if had_address && order.state().stands() && !order.has_left() {
+                going_on.push(format!("order {}", order.order_id()));
             }
-            let ready = |shipment: &Shipment| shipment.state == ShipmentState::Ready && shipment.address.is_none();
+            let ready = |shipment: &Shipment| shipment.state() == ShipmentState::Ready && shipment.address().is_none();
             if had_address && shipment.as_ref().is_some_and(ready) {
-                homeless.push(format!("order {}", order.order_id));
+                homeless.push(format!("order {}", order.order_id()));
             }
-            let shipped_to = shipment.filter(|shipment| !is_to_leave(shipment.state)).and_then(|it| it.address);
-            if order.shipping_address.is_some() || order.billing_address.is_some() || shipped_to.is_some() {
-                kept.push(format!("order {}", order.order_id));
+            let shipped_to =
+                shipment.filter(|shipment| !is_to_leave(shipment.state())).and_then(|it| it.address().cloned());
+            if order.shipping_address().is_some() || order.billing_address().is_some() || shipped_to.is_some() {
+                kept.push(format!("order {}", order.order_id()));
             }
         }
         for subject in going_on {
@@ -266,10 +270,10 @@ const fn is_to_leave(state: ShipmentState) -> bool {
 
 /// How an order stands in the end, and why if it ended.
 fn outcome(order: &Order) -> String {
-    let why = match order.state {
-        OrderState::Rejected => order.lost.map(TextEnum::as_str),
-        OrderState::Cancelled => order.cancel_by.map(TextEnum::as_str),
+    let why = match order.state() {
+        OrderState::Rejected => order.lost().map(TextEnum::as_str),
+        OrderState::Cancelled => order.cancel_by().map(TextEnum::as_str),
         _ => None,
     };
-    why.map_or_else(|| order.state.to_string(), |why| format!("{} {why}", order.state))
+    why.map_or_else(|| order.state().to_string(), |why| format!("{} {why}", order.state()))
 }

@@ -121,22 +121,25 @@ impl World {
                 wishes.push(Wish::Retry { order_id: order_id.clone(), owed });
             }
         };
-        for payment in node.rows::<Payment>().into_iter().filter(|payment| payment.owed_since.is_some()) {
-            owe(&payment.order_id, Owed::Hold);
+        for payment in node.rows::<Payment>().into_iter().filter(|payment| payment.owed_since().is_some()) {
+            owe(payment.order_id(), Owed::Hold);
         }
         let refunds = node.rows::<Refund>();
-        let under_way = refunds.iter().filter(|refund| refund.state == RefundState::Refunding);
-        let under_way: BTreeSet<Id> = under_way.map(|refund| refund.order_id.clone()).collect();
-        let refused = refunds.into_iter().filter(|refund| refund.state == RefundState::Refused);
+        let under_way = refunds.iter().filter(|refund| refund.state() == RefundState::Refunding);
+        let under_way: BTreeSet<Id> = under_way.map(|refund| refund.order_id().clone()).collect();
+        let refused = refunds.into_iter().filter(|refund| refund.state() == RefundState::Refused);
         // The provider's answer to another one is awaited first.
-        for refund in refused.filter(|refund| !under_way.contains(&refund.order_id)) {
-            owe(&refund.order_id, Owed::Refund { refund_id: refund.refund_id });
+        for refund in refused.filter(|refund| !under_way.contains(refund.order_id())) {
+            owe(refund.order_id(), Owed::Refund { refund_id: refund.refund_id().clone() });
         }
-        for surplus in node.rows::<Surplus>().into_iter().filter(|surplus| surplus.state == SurplusState::Refused) {
-            owe(&surplus.order_id, Owed::Surplus { reference: surplus.reference });
+        for surplus in node.rows::<Surplus>().into_iter().filter(|surplus| surplus.state() == SurplusState::Refused) {
+            owe(surplus.order_id(), Owed::Surplus { reference: surplus.reference().clone() });
         }
-        for account in node.rows::<Account>().into_iter().filter(|account| account.payable_minor > 0) {
-            wishes.push(Wish::PayOut { customer_id: account.customer_id, amount_minor: account.payable_minor });
+        for account in node.rows::<Account>().into_iter().filter(|account| account.payable_minor() > 0) {
+            wishes.push(Wish::PayOut {
+                customer_id: account.customer_id().clone(),
+                amount_minor: account.payable_minor(),
+            });
         }
         wishes
     }

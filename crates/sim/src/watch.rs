@@ -48,32 +48,33 @@ pub fn written<E: Entity>(commit: &Commit) -> impl Iterator<Item = E> {
 }
 
 fn stock_is_wrong(stock: &Stock) -> Option<Wrong> {
-    let Stock { sku, location_id, on_hand, reserved, .. } = stock;
-    let fits = (0..=*on_hand).contains(reserved);
-    (!fits).then(|| (1, format!("stock {sku} at {location_id}"), format!("{reserved} of {on_hand} are reserved")))
+    let (on_hand, reserved) = (stock.on_hand(), stock.reserved());
+    let subject = || format!("stock {} at {}", stock.sku(), stock.location_id());
+    let fits = (0..=on_hand).contains(&reserved);
+    (!fits).then(|| (1, subject(), format!("{reserved} of {on_hand} are reserved")))
 }
 
 fn account_is_wrong(account: &Account) -> Option<Wrong> {
     let balance_minor = account.balance_minor();
-    let subject = || format!("account of {}", account.customer_id);
+    let subject = || format!("account of {}", account.customer_id());
     (balance_minor < 0).then(|| (6, subject(), format!("is overdrawn: {balance_minor}")))
 }
 
 /// A posting comes with the accounts that it moves money between: each is where the posting leaves it.
 fn postings_are_wrong(commit: &Commit) -> Option<Wrong> {
     let customers = written::<Account>(commit).map(|row| {
-        let name = Account::book_of(&row.customer_id);
-        ((name, row.currency), (row.entries, row.balance_minor()))
+        let name = Account::book_of(row.customer_id());
+        ((name, row.currency()), (row.entries(), row.balance_minor()))
     });
     let house = written::<HouseAccount>(commit).map(|row| {
         let balance_minor = row.balance_minor();
-        ((row.name.shared(), row.currency), (row.entries, balance_minor))
+        ((row.name().shared(), row.currency()), (row.entries(), balance_minor))
     });
     let accounts: BTreeMap<(Arc<str>, Currency), (u64, i64)> = customers.chain(house).collect();
     let mut last: BTreeMap<(Arc<str>, Currency), (u64, i64)> = BTreeMap::new();
     for posting in written::<Posting>(commit) {
         for entry in posting.entries() {
-            let newest = last.entry((entry.account, posting.currency)).or_default();
+            let newest = last.entry((entry.account, posting.currency())).or_default();
             *newest = (entry.number, entry.balance_minor).max(*newest);
         }
     }
@@ -85,10 +86,10 @@ fn postings_are_wrong(commit: &Commit) -> Option<Wrong> {
 impl Seen {
     /// Whoever has ended stays so.
     fn order_is_wrong(&mut self, order: &Order) -> Option<Wrong> {
-        if order.state.is_final() {
-            self.ends.entry(order.order_id.clone()).or_insert(order.state);
+        if order.state().is_final() {
+            self.ends.entry(order.order_id().clone()).or_insert(order.state());
         }
-        let end = self.ends.get(&order.order_id).filter(|end| **end != order.state)?;
-        Some((3, format!("order {}", order.order_id), format!("was {end}, and is {} again", order.state)))
+        let end = self.ends.get(order.order_id()).filter(|end| **end != order.state())?;
+        Some((3, format!("order {}", order.order_id()), format!("was {end}, and is {} again", order.state())))
     }
 }

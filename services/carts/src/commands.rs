@@ -134,9 +134,9 @@ pub fn merge_carts(uow: &mut Uow<Carts>, merge: &MergeCarts) -> Answer<Cart> {
     follow_currency(uow, &mut merged)?;
     follow_currency(uow, &mut into)?;
     into.merge(&mut merged)?;
-    uow.cancel_timer(&EXPIRE, &merged.cart_id);
+    uow.cancel_timer(&EXPIRE, merged.cart_id());
     uow.put(merged);
-    Ok(if into.state == CartState::Open { keep(uow, into) } else { into })
+    Ok(if into.state() == CartState::Open { keep(uow, into) } else { into })
 }
 
 pub fn checkout(uow: &mut Uow<Carts>, checkout: &Checkout) -> Answer<CartSnapshot> {
@@ -145,15 +145,15 @@ pub fn checkout(uow: &mut Uow<Carts>, checkout: &Checkout) -> Answer<CartSnapsho
         return Err(CART_SIGNING_UNAVAILABLE.problem().into());
     }
     let mut cart = cart(uow, &checkout.cart_id, &checkout.who)?;
-    if checkout.revision.is_some_and(|seen| seen != cart.revision) {
-        let detail = format!("the cart is at revision {}", cart.revision);
+    if checkout.revision.is_some_and(|seen| seen != cart.revision()) {
+        let detail = format!("the cart is at revision {}", cart.revision());
         return Err(CART_CHANGED.because(detail).at("revision").into());
     }
     if !is_ordered(uow, &cart)? {
         cart.editable()?;
         let ours = uow.settings().currency;
-        if cart.currency != ours {
-            let detail = format!("the cart is in {}, and the shop sells in {ours} now: change a line", cart.currency);
+        if cart.currency() != ours {
+            let detail = format!("the cart is in {}, and the shop sells in {ours} now: change a line", cart.currency());
             return Err(CART_CURRENCY_CHANGED.because(detail).into());
         }
         let prices_minor = prices(uow, &cart)?;
@@ -161,7 +161,7 @@ pub fn checkout(uow: &mut Uow<Carts>, checkout: &Checkout) -> Answer<CartSnapsho
     }
     let now = uow.now();
     let snapshot = cart.snapshot(|| uow.new_id(), now, *snapshot_ttl)?;
-    if cart.state == CartState::Open {
+    if cart.state() == CartState::Open {
         keep(uow, cart);
     } else {
         uow.put(cart);
@@ -187,7 +187,7 @@ fn changeable(uow: &mut Uow<Carts>, cart_id: &Id, who: &Who) -> Result<Cart, Sto
 /// customer is to see the new prices first.
 fn follow_currency(uow: &mut Uow<Carts>, cart: &mut Cart) -> Outcome {
     let ours = uow.settings().currency;
-    if cart.currency == ours || cart.state != CartState::Open {
+    if cart.currency() == ours || cart.state() != CartState::Open {
         return Ok(());
     }
     let prices_minor: Vec<_> = offers(uow, cart, ours)?.into_iter().map(Result::ok).collect();
@@ -198,27 +198,27 @@ fn follow_currency(uow: &mut Uow<Carts>, cart: &mut Cart) -> Outcome {
 /// Writes an open cart that was touched: it is kept for its whole time again.
 fn keep(uow: &mut Uow<Carts>, mut cart: Cart) -> Cart {
     let Carts { cart_ttl, snapshot_ttl, .. } = uow.settings();
-    cart.expires_at = uow.now().plus(*cart_ttl.max(snapshot_ttl));
-    uow.set_timer(&EXPIRE, &cart.cart_id, cart.expires_at);
+    cart.touch(uow.now().plus(*cart_ttl.max(snapshot_ttl)));
+    uow.set_timer(&EXPIRE, cart.cart_id(), cart.expires_at());
     uow.put(cart.clone());
     cart
 }
 
 /// Whether what was checked out last was ordered: a shopper who asks again gets the same again.
 fn is_ordered(uow: &mut Uow<Carts>, cart: &Cart) -> Result<bool, Stop> {
-    let (CartState::CheckedOut, Some(order_id)) = (cart.state, &cart.order_id) else { return Ok(false) };
-    Ok(uow.get::<CartOrder>(order_id)?.is_some_and(|order| order.state == CartOrderState::Placed))
+    let (CartState::CheckedOut, Some(order_id)) = (cart.state(), cart.order_id()) else { return Ok(false) };
+    Ok(uow.get::<CartOrder>(order_id)?.is_some_and(|order| order.state() == CartOrderState::Placed))
 }
 
 /// The product of a SKU, and its price of now.
 fn price(uow: &mut Uow<Carts>, cart: &Cart, sku: &Id) -> Result<(Id, i64), Stop> {
     let known = uow.get::<KnownSku>(sku)?;
     let product = match &known {
-        Some(known) => uow.get::<KnownProduct>(&known.product_id)?,
+        Some(known) => uow.get::<KnownProduct>(known.product_id())?,
         None => None,
     };
-    let product_id = known.as_ref().map(|known| known.product_id.clone());
-    let price = unit_price(known.as_ref(), product.as_ref(), cart.currency, uow.now());
+    let product_id = known.as_ref().map(|known| known.product_id().clone());
+    let price = unit_price(known.as_ref(), product.as_ref(), cart.currency(), uow.now());
     let why = |problem: Problem| NOT_FOR_SALE.because(format!("{sku}: {}", problem.detail)).at("sku");
     let price_minor = price.map_err(why)?;
     Ok((product_id.ok_or_else(|| Stop::broken("an unknown SKU has a price"))?, price_minor))
@@ -226,10 +226,10 @@ fn price(uow: &mut Uow<Carts>, cart: &Cart, sku: &Id) -> Result<(Id, i64), Stop>
 
 /// The prices of now of all lines, in their order.
 fn prices(uow: &mut Uow<Carts>, cart: &Cart) -> Result<Vec<i64>, Stop> {
-    let mut prices_minor = Vec::with_capacity(cart.lines.len());
-    for (nth, price) in offers(uow, cart, cart.currency)?.into_iter().enumerate() {
+    let mut prices_minor = Vec::with_capacity(cart.lines().len());
+    for (nth, price) in offers(uow, cart, cart.currency())?.into_iter().enumerate() {
         let why = |problem: Problem| {
-            let detail = format!("{}: {}", cart.lines[nth].sku, problem.detail);
+            let detail = format!("{}: {}", cart.lines()[nth].sku, problem.detail);
             NOT_FOR_SALE.because(detail).at(format!("lines[{nth}]"))
         };
         prices_minor.push(price.map_err(why)?);
@@ -239,8 +239,8 @@ fn prices(uow: &mut Uow<Carts>, cart: &Cart) -> Result<Vec<i64>, Stop> {
 
 /// What each line costs now in this currency, or why it cannot be had in it.
 fn offers(uow: &mut Uow<Carts>, cart: &Cart, currency: Currency) -> Result<Vec<Result<i64, Problem>>, Stop> {
-    let skus = uow.get_all::<KnownSku>(cart.lines.iter().map(|line| &line.sku));
-    let products = uow.get_all::<KnownProduct>(cart.lines.iter().map(|line| &line.product_id));
+    let skus = uow.get_all::<KnownSku>(cart.lines().iter().map(|line| &line.sku));
+    let products = uow.get_all::<KnownProduct>(cart.lines().iter().map(|line| &line.product_id));
     let (skus, products, now) = (skus?, products?, uow.now());
     let both = skus.iter().zip(&products);
     Ok(both.map(|(sku, product)| unit_price(sku.as_ref(), product.as_ref(), currency, now)).collect())

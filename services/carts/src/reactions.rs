@@ -2,7 +2,7 @@
 
 use tradewind_engine::{Outcome, Stop, Uow};
 use tradewind_events::{
-    Id, Price, Product, ProductStatus, Variant, VariantStatus,
+    Id, Price, Product, ProductStatus, Variant,
     catalog::{
         PriceChanged, ProductArchived, ProductCreated, ProductPublished, ProductUnpublished, ProductUpdated,
         VariantCreated, VariantDiscontinued, VariantUpdated,
@@ -44,7 +44,7 @@ pub fn know_variant(uow: &mut Uow<Carts>, updated: &VariantUpdated) -> Outcome {
 pub fn know_discontinued(uow: &mut Uow<Carts>, discontinued: &VariantDiscontinued) -> Outcome {
     let known = uow.get::<KnownSku>(&discontinued.sku)?;
     let mut sku = known.unwrap_or_else(|| KnownSku::unheard(&discontinued.sku, &discontinued.product_id));
-    sku.discontinued = true;
+    sku.discontinue();
     uow.put(sku);
     Ok(())
 }
@@ -62,11 +62,7 @@ pub fn close(uow: &mut Uow<Carts>, placed: &OrderPlaced) -> Outcome {
     if uow.get::<CartOrder>(&placed.order_id)?.is_some() {
         return Ok(());
     }
-    uow.put(CartOrder {
-        order_id: placed.order_id.clone(),
-        cart_id: cart.cart_id.clone(),
-        state: CartOrderState::Placed,
-    });
+    uow.put(CartOrder::placed(placed.order_id.clone(), cart.cart_id().clone()));
     if let Some(checked_out) = cart.order_placed(&placed.order_id, &placed.customer_id) {
         let_go(uow, &cart)?;
         uow.emit(checked_out);
@@ -80,22 +76,18 @@ pub fn reopen(uow: &mut Uow<Carts>, rejected: &OrderRejected) -> Outcome {
     let order = &rejected.order;
     let Some(mut cart) = cart_of(uow, order.cart_id.as_ref(), &order.customer_id)? else { return Ok(()) };
     let known = uow.get::<CartOrder>(&order.order_id)?;
-    let counted = match known.map(|order| order.state) {
+    let counted = match known.map(|order| order.state()) {
         Some(CartOrderState::Rejected) => return Ok(()),
         Some(CartOrderState::Placed) => true,
         None => false,
     };
-    uow.put(CartOrder {
-        order_id: order.order_id.clone(),
-        cart_id: cart.cart_id.clone(),
-        state: CartOrderState::Rejected,
-    });
+    uow.put(CartOrder::rejected(order.order_id.clone(), cart.cart_id().clone()));
     if cart.order_rejected(&order.order_id, counted) {
         let mut customer =
             uow.get::<Customer>(&order.customer_id)?.unwrap_or_else(|| Customer::unheard(&order.customer_id));
-        if customer.open(&cart.cart_id).is_ok() {
-            cart.expires_at = uow.now().plus(uow.settings().cart_ttl);
-            uow.set_timer(&EXPIRE, &cart.cart_id, cart.expires_at);
+        if customer.open(cart.cart_id()).is_ok() {
+            cart.touch(uow.now().plus(uow.settings().cart_ttl));
+            uow.set_timer(&EXPIRE, cart.cart_id(), cart.expires_at());
             uow.put(customer);
         } else if let Some(expired) = cart.expire() {
             // Its customer is gone, or has opened as many others meanwhile as one can have.
@@ -114,7 +106,7 @@ pub fn forget(uow: &mut Uow<Carts>, deleted: &UserDeleted) -> Outcome {
     uow.put(customer);
     for mut cart in uow.get_all::<Cart>(open_carts.iter())?.into_iter().flatten() {
         if let Some(expired) = cart.expire() {
-            uow.cancel_timer(&EXPIRE, &cart.cart_id);
+            uow.cancel_timer(&EXPIRE, cart.cart_id());
             uow.put(cart);
             uow.emit(expired);
         }
@@ -125,8 +117,8 @@ pub fn forget(uow: &mut Uow<Carts>, deleted: &UserDeleted) -> Outcome {
 /// Nobody has touched the cart for too long. The timer may be one that was to be moved.
 pub fn expire(uow: &mut Uow<Carts>, cart_id: &Id) -> Outcome {
     let mut cart = uow.load::<Cart>(cart_id)?;
-    if cart.state == CartState::Open && cart.expires_at > uow.now() {
-        uow.set_timer(&EXPIRE, cart_id, cart.expires_at);
+    if cart.state() == CartState::Open && cart.expires_at() > uow.now() {
+        uow.set_timer(&EXPIRE, cart_id, cart.expires_at());
         return Ok(());
     }
     if let Some(expired) = cart.expire() {
@@ -157,7 +149,7 @@ fn know_variants(uow: &mut Uow<Carts>, product_id: &Id, variants: &[Variant]) ->
     let known = uow.get_all::<KnownSku>(variants.iter().map(|variant| &variant.sku))?;
     for (variant, known) in variants.iter().zip(known) {
         let mut sku = known.unwrap_or_else(|| KnownSku::unheard(&variant.sku, product_id));
-        sku.discontinued |= variant.status == VariantStatus::Discontinued;
+        sku.hear_status(variant.status);
         hear_price(uow, sku, &variant.price);
     }
     Ok(())
@@ -178,16 +170,16 @@ fn sequence(uow: &Uow<Carts>) -> u64 {
 fn cart_of(uow: &mut Uow<Carts>, cart_id: Option<&Id>, customer_id: &Id) -> Result<Option<Cart>, Stop> {
     let Some(cart_id) = cart_id else { return Ok(None) };
     let cart = uow.get::<Cart>(cart_id)?;
-    Ok(cart.filter(|cart| cart.customer_id.as_ref() == Some(customer_id)))
+    Ok(cart.filter(|cart| cart.customer_id() == Some(customer_id)))
 }
 
 /// The cart is not open any more: nothing is left to expire, and its customer may open another.
 pub(crate) fn let_go(uow: &mut Uow<Carts>, cart: &Cart) -> Outcome {
-    uow.cancel_timer(&EXPIRE, &cart.cart_id);
-    if let Some(customer_id) = &cart.customer_id
+    uow.cancel_timer(&EXPIRE, cart.cart_id());
+    if let Some(customer_id) = cart.customer_id()
         && let Some(mut customer) = uow.get::<Customer>(customer_id)?
     {
-        customer.close(&cart.cart_id);
+        customer.close(cart.cart_id());
         uow.put(customer);
     }
     Ok(())

@@ -1,6 +1,6 @@
 //! What catalog does when it hears of orders and of stock, and when a moment comes.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 use tradewind_engine::{Outcome, Stop, Uow};
 use tradewind_events::{
@@ -47,9 +47,9 @@ pub fn replenish(uow: &mut Uow<Catalog>, replenished: &StockReplenished) -> Outc
 /// The moment of a scheduled price has come. Of an archived product nothing is said any more.
 pub fn take_effect(uow: &mut Uow<Catalog>, sku: &Id) -> Outcome {
     let mut variant = uow.load::<Variant>(sku)?;
-    let product = uow.load::<Product>(&variant.product_id)?;
-    if product.status == ProductStatus::Archived {
-        variant.scheduled = Arc::default();
+    let product = uow.load::<Product>(variant.product_id())?;
+    if product.status() == ProductStatus::Archived {
+        variant.drop_scheduled();
     } else {
         let said = variant.take_effect(&product, uow.now(), uow.settings().currency);
         uow.emit_all(said);
@@ -74,7 +74,7 @@ fn hear_stock(uow: &mut Uow<Catalog>, stock: &StockLevel, available: bool) -> Ou
     // Inventory may know SKUs that are not sold here: their stock is kept, but there is no product to tell it of.
     let Some(change) = change else { return Ok(()) };
     let Some(variant) = uow.get::<Variant>(&stock.sku)? else { return Ok(()) };
-    let product = uow.load::<Product>(&variant.product_id)?;
+    let product = uow.load::<Product>(variant.product_id())?;
     uow.emit_all(change.told(&product, stock));
     Ok(())
 }
@@ -105,7 +105,7 @@ fn tax_bp(uow: &mut Uow<Catalog>, product: &Product) -> Result<u32, Stop> {
         return Ok(*tax_bp);
     }
     let mut stop = None;
-    for category_id in product.category_ids.iter() {
+    for category_id in product.category_ids().iter() {
         // After one that is missing the answer is open, but the others are asked for too: so all categories are loaded
         // level by level, and not each after the one before it.
         match rate_above(uow, category_tax_bp, category_id) {
@@ -124,7 +124,7 @@ fn rate_above(uow: &mut Uow<Catalog>, rates_bp: &BTreeMap<Id, u32>, category_id:
         if let Some(rate_bp) = rates_bp.get(&category_id) {
             return Ok(Some(*rate_bp));
         }
-        next = uow.get::<Category>(&category_id)?.and_then(|category| category.parent_id);
+        next = uow.get::<Category>(&category_id)?.and_then(|category| category.parent_id().cloned());
     }
     Ok(None)
 }

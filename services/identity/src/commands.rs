@@ -46,7 +46,7 @@ fn active_user(uow: &mut Uow<'_, Identity>, user_id: &Id) -> Result<User, Stop> 
 /// the others.
 fn proven(uow: &mut Uow<'_, Identity>, user_id: &Id, generation: u64) -> Result<Credential, Stop> {
     let now = uow.now();
-    let credential = uow.get::<Credential>(user_id)?.filter(|credential| credential.generation == generation);
+    let credential = uow.get::<Credential>(user_id)?.filter(|credential| credential.generation() == generation);
     let credential = credential.or_refuse(|| CREDENTIAL_CHANGED.problem())?;
     if credential.is_locked(now) { Err(PASSWORD_WRONG.problem().at("password").into()) } else { Ok(credential) }
 }

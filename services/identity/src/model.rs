@@ -15,7 +15,7 @@ pub use actor::{Actor, NOT_ALLOWED};
 pub use client::{CLIENT_NAME_CHARS_MAX, CLIENT_NAME_INVALID, CLIENT_UNKNOWN, Client};
 pub use credential::{CREDENTIAL_CHANGED, Credential, NotAPasswordHash, PASSWORD_WRONG, PasswordHash, SIGN_IN_REFUSED};
 pub use realm::{ADMIN_EXISTS, LAST_ADMIN, REALM, Realm};
-pub use session::{Presented, SESSION_ENDED, Session, ShownToken, UserSessions};
+pub use session::{NewSession, Presented, SESSION_ENDED, Session, ShownToken, UserSessions};
 pub use settings::Identity;
 pub use signing_key::{KeyState, SIGNING_KEY_CHANGED, SIGNING_KEY_UNKNOWN, SigningKey};
 pub use text::{

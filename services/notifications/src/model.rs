@@ -73,14 +73,15 @@ impl Job for SendNotification {
 #[derive(Debug, Clone, PartialEq, Eq, Entity)]
 #[entity(owner = Notifications, table = "contact", key = user_id)]
 pub struct Contact {
-    pub user_id: Id,
-    pub state: ContactState,
-    pub email: Option<Personal<String>>,
+    user_id: Id,
+    #[column(copy)]
+    state: ContactState,
+    email: Option<Personal<String>>,
     /// The number of the newest event about the user that counted here: what is older comes late.
-    pub heard: u64,
+    heard: u64,
     /// Notifications for a user who is unknown yet, the oldest first.
     #[column(json)]
-    pub waiting: Arc<[Id]>,
+    waiting: Arc<[Id]>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, TextEnum)]
@@ -101,24 +102,27 @@ pub enum ContactState {
 #[entity(owner = Notifications, table = "notification", key = notification_id)]
 pub struct Notification {
     /// The id of the event that caused it. It is the Message-ID as well.
-    pub notification_id: Id,
+    notification_id: Id,
     /// What it is about.
-    pub subject: Subject,
-    pub kind: NotificationKind,
-    pub channel: Channel,
+    subject: Subject,
+    #[column(copy)]
+    kind: NotificationKind,
+    #[column(copy)]
+    channel: Channel,
     /// Who is told; `None` for the staff.
-    pub user_id: Option<Id>,
-    pub state: NotificationState,
+    user_id: Option<Id>,
+    #[column(copy)]
+    state: NotificationState,
     /// The text, as long as it waits for a contact.
-    pub title: Option<Arc<str>>,
-    pub body: Option<Arc<str>>,
+    title: Option<Arc<str>>,
+    body: Option<Arc<str>>,
     /// How often it was tried.
-    pub attempts: u32,
+    attempts: u32,
     /// Why it failed.
-    pub reason: Option<Arc<str>>,
-    pub queued_at: Timestamp,
+    reason: Option<Arc<str>>,
+    queued_at: Timestamp,
     /// When it was sent or given up.
-    pub settled_at: Option<Timestamp>,
+    settled_at: Option<Timestamp>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, TextEnum)]

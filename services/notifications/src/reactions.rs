@@ -104,7 +104,7 @@ pub fn settle(uow: &mut Uow<'_, Notifications>, job: &Finished<SendNotification>
 /// The customer is still unknown: nobody can be told.
 pub fn give_up(uow: &mut Uow<'_, Notifications>, notification_id: &Id) -> Outcome {
     let notification = uow.load::<Notification>(notification_id)?;
-    if let Some(user_id) = &notification.user_id {
+    if let Some(user_id) = notification.user_id() {
         let mut contact = contact(uow, user_id)?;
         contact.wait_no_more(notification_id);
         uow.put(contact);
@@ -174,14 +174,14 @@ fn tell_once(uow: &mut Uow<'_, Notifications>, tell: &Tell) -> Outcome {
 /// An order can be heard of before its customer: then the notification waits, for a while.
 fn tell_user(uow: &mut Uow<'_, Notifications>, mut notification: Notification, user_id: &Id, text: &Text) -> Outcome {
     let mut contact = contact(uow, user_id)?;
-    if let Some(email) = &contact.email {
+    if let Some(email) = contact.email() {
         send(uow, &notification, email, text);
         uow.put(notification);
-    } else if contact.state == ContactState::Erased {
+    } else if contact.state() == ContactState::Erased {
         fail(uow, notification, CONTACT_ERASED, 0);
-    } else if contact.wait(&notification.notification_id) {
+    } else if contact.wait(notification.notification_id()) {
         uow.put(contact);
-        uow.set_timer(&GIVE_UP, &notification.notification_id, uow.now().plus(uow.settings().contact_wait));
+        uow.set_timer(&GIVE_UP, notification.notification_id(), uow.now().plus(uow.settings().contact_wait));
         notification.keep(text);
         uow.put(notification);
     } else {
@@ -191,7 +191,7 @@ fn tell_user(uow: &mut Uow<'_, Notifications>, mut notification: Notification, u
 }
 
 fn send(uow: &mut Uow<'_, Notifications>, notification: &Notification, to: &Personal<String>, text: &Text) {
-    uow.request_job::<SendNotification>(&notification.notification_id, &notification.job(to, text));
+    uow.request_job::<SendNotification>(notification.notification_id(), &notification.job(to, text));
 }
 
 /// Nobody tries to send it any more.

@@ -103,7 +103,7 @@ pub fn place_order(uow: &mut Uow<Orders>, place: &PlaceOrder) -> Answer<OrderAcc
     let new = wanted(place, order_id, uow.settings())?;
     let (early, customer) = (uow.get::<Order>(&new.order_id), uow.get::<Customer>(&new.customer_id));
     let (early, customer) = (early?, customer?);
-    if let Some(order) = early.as_ref().filter(|order| order.state != OrderState::Unheard) {
+    if let Some(order) = early.as_ref().filter(|order| order.state() != OrderState::Unheard) {
         return match order.is_the_same(&new) {
             Some(true) => Ok(accepted(order, false)),
             Some(false) => Err(ORDER_EXISTS.problem().into()),
@@ -115,14 +115,14 @@ pub fn place_order(uow: &mut Uow<Orders>, place: &PlaceOrder) -> Answer<OrderAcc
     {
         return Err(SIGNED_CART_EXPIRED.because(format!("It was good until {}.", cart.expires_at)).at("cart").into());
     }
-    if customer.as_ref().is_some_and(|customer| customer.deleted_at.is_some()) {
+    if customer.as_ref().is_some_and(|customer| customer.deleted_at().is_some()) {
         return Err(CUSTOMER_DELETED.problem().into());
     }
     note_customer(uow, place.by, customer, &new)?;
     let (order, said) = Order::place(early, new, uow.settings(), uow.now());
     uow.emit_all(said);
-    if order.state.is_open() {
-        uow.set_timer(&DEADLINE, &order.order_id, order.deadline_at);
+    if order.state().is_open() {
+        uow.set_timer(&DEADLINE, order.order_id(), order.deadline_at());
     }
     let answer = accepted(&order, true);
     uow.put(order);
@@ -139,12 +139,12 @@ fn note_customer(uow: &mut Uow<Orders>, by: PlacedBy, known: Option<Customer>, n
     let mut customer = known.unwrap_or_else(|| Customer::new(&new.customer_id));
     if counts {
         let unpaid_max = uow.settings().unpaid_orders_max;
-        if customer.unpaid.len() >= unpaid_max {
+        if customer.unpaid().len() >= unpaid_max {
             // Only now is it looked up which of them are still unpaid: in between each order costs nothing.
-            let orders = uow.get_all::<Order>(customer.unpaid.iter())?.into_iter().flatten();
-            customer.unpaid = orders.filter(Order::is_unpaid).map(|order| order.order_id).collect();
+            let orders = uow.get_all::<Order>(customer.unpaid().iter())?.into_iter().flatten();
+            customer.keep_unpaid(orders.filter(Order::is_unpaid).map(|order| order.order_id().clone()));
         }
-        if customer.unpaid.len() >= unpaid_max {
+        if customer.unpaid().len() >= unpaid_max {
             let detail = format!("{unpaid_max} orders of the customer are not paid yet: pay or cancel one of them.");
             return Err(TOO_MANY_UNPAID_ORDERS.because(detail).into());
         }
@@ -197,11 +197,11 @@ fn wanted(place: &PlaceOrder, order_id: Id, settings: &Orders) -> Result<NewOrde
 
 fn accepted(order: &Order, is_new: bool) -> OrderAccepted {
     OrderAccepted {
-        order_id: order.order_id.clone(),
-        customer_id: order.summary.customer_id.clone(),
-        status: order.state,
-        placed_at: order.placed_at,
-        deadline_at: order.deadline_at,
+        order_id: order.order_id().clone(),
+        customer_id: order.summary().customer_id.clone(),
+        status: order.state(),
+        placed_at: order.placed_at(),
+        deadline_at: order.deadline_at(),
         is_new,
     }
 }
@@ -219,13 +219,13 @@ pub fn cancel_order(uow: &mut Uow<Orders>, cancel: &CancelOrder) -> Answer<Cance
     }
     let mut order = uow
         .get::<Order>(&cancel.order_id)?
-        .filter(|order| order.state != OrderState::Unheard)
-        .filter(|order| cancel.customer.as_ref().is_none_or(|customer| *customer == order.summary.customer_id))
+        .filter(|order| order.state() != OrderState::Unheard)
+        .filter(|order| cancel.customer.as_ref().is_none_or(|customer| *customer == order.summary().customer_id))
         .or_refuse(|| ORDER_NOT_FOUND.because(format!("There is no order {}.", cancel.order_id)))?;
-    let before = order.state;
+    let before = order.state();
     let said = order.cancel((by, reason), uow.settings(), uow.now())?;
-    let is_done = order.state == OrderState::Cancelled;
-    let answer = CancelAccepted { order_id: order.order_id.clone(), status: order.state, is_done };
+    let is_done = order.state() == OrderState::Cancelled;
+    let answer = CancelAccepted { order_id: order.order_id().clone(), status: order.state(), is_done };
     reactions::save(uow, before, order, said);
     Ok(answer)
 }

@@ -33,63 +33,66 @@ pub const CANCEL_REASON_CHARS_MAX: usize = 200;
 #[derive(Debug, Clone, PartialEq, Entity)]
 #[entity(owner = Orders, table = "order", key = order_id)]
 pub struct Order {
-    pub order_id: Id,
-    pub state: OrderState,
+    order_id: Id,
+    #[column(copy)]
+    state: OrderState,
     #[column(flat)]
-    pub summary: Arc<OrderSummary>,
-    pub lines: Lines,
-    pub shipping_address: Option<Arc<Address>>,
-    pub billing_address: Option<Arc<Address>>,
-    pub reservation_ttl_seconds: Option<u32>,
+    summary: Arc<OrderSummary>,
+    lines: Lines,
+    shipping_address: Option<Arc<Address>>,
+    billing_address: Option<Arc<Address>>,
+    reservation_ttl_seconds: Option<u32>,
     /// Of the signed cart that it was placed from.
-    pub cart_version: Option<u64>,
+    cart_version: Option<u64>,
     /// Of the request that placed it; none: it was not placed yet, or what is personal in it was erased.
-    pub fingerprint: Option<Arc<str>>,
-    pub placed_at: Timestamp,
-    pub deadline_at: Timestamp,
+    fingerprint: Option<Arc<str>>,
+    placed_at: Timestamp,
+    deadline_at: Timestamp,
 
-    pub quoted_at: Option<Timestamp>,
+    quoted_at: Option<Timestamp>,
 
-    pub reservation_id: Option<Id>,
-    pub reserved_at: Option<Timestamp>,
-    pub committed_at: Option<Timestamp>,
+    reservation_id: Option<Id>,
+    reserved_at: Option<Timestamp>,
+    committed_at: Option<Timestamp>,
     /// Inventory holds nothing for it any more.
-    pub stock_freed_at: Option<Timestamp>,
+    stock_freed_at: Option<Timestamp>,
 
-    pub shipment_id: Option<Id>,
-    pub allocated_at: Option<Timestamp>,
-    pub ready_at: Option<Timestamp>,
-    pub dispatched_at: Option<Timestamp>,
-    pub delivered_at: Option<Timestamp>,
+    shipment_id: Option<Id>,
+    allocated_at: Option<Timestamp>,
+    ready_at: Option<Timestamp>,
+    dispatched_at: Option<Timestamp>,
+    delivered_at: Option<Timestamp>,
     /// Shipping holds nothing for it any more.
-    pub shipment_freed_at: Option<Timestamp>,
+    shipment_freed_at: Option<Timestamp>,
     /// Shipping has answered that the goods are gone.
-    pub release_refused_at: Option<Timestamp>,
+    release_refused_at: Option<Timestamp>,
 
-    pub payment_id: Option<Id>,
+    payment_id: Option<Id>,
     /// Somebody outside was asked for the money.
-    pub payment_requested_at: Option<Timestamp>,
-    pub authorized_at: Option<Timestamp>,
+    payment_requested_at: Option<Timestamp>,
+    authorized_at: Option<Timestamp>,
     /// In minor units, as all amounts.
-    pub authorized_minor: Option<i64>,
-    pub captured_at: Option<Timestamp>,
-    pub voided_at: Option<Timestamp>,
+    authorized_minor: Option<i64>,
+    captured_at: Option<Timestamp>,
+    voided_at: Option<Timestamp>,
     /// The last refund.
-    pub refunded_at: Option<Timestamp>,
-    pub refunded_minor: i64,
+    refunded_at: Option<Timestamp>,
+    refunded_minor: i64,
     /// Payments could not give money back; an operator has to.
-    pub refund_failed_at: Option<Timestamp>,
+    refund_failed_at: Option<Timestamp>,
 
     /// The check that was lost last.
-    pub lost: Option<Lost>,
-    pub lost_reason: Option<Arc<str>>,
+    #[column(copy)]
+    lost: Option<Lost>,
+    lost_reason: Option<Arc<str>>,
     /// Who cancelled it, or asked shipping to stop it.
-    pub cancel_by: Option<CancelledBy>,
-    pub cancel_reason: Option<Arc<str>>,
+    #[column(copy)]
+    cancel_by: Option<CancelledBy>,
+    cancel_reason: Option<Arc<str>>,
     /// When it was completed, rejected or cancelled.
-    pub final_at: Option<Timestamp>,
+    final_at: Option<Timestamp>,
     /// Since when another service owes the next step; none while it waits for people, for parcels or for nobody.
-    pub waits_since: Option<Timestamp>,
+    waits_since: Option<Timestamp>,
 }
 
 /// `placed → priced → validated → paid → confirmed → dispatched → completed`; `confirmed | dispatched ⇄ cancelling`;
@@ -210,10 +213,16 @@ impl Order {
 #[derive(Debug, Clone, PartialEq, Eq, Entity)]
 #[entity(owner = Orders, table = "order_refund", key = (order_id, refund_id), transient)]
 pub struct Refund {
-    pub order_id: Id,
-    pub refund_id: Id,
-    pub amount_minor: i64,
-    pub refunded_at: Timestamp,
+    order_id: Id,
+    refund_id: Id,
+    amount_minor: i64,
+    refunded_at: Timestamp,
+}
+
+impl Refund {
+    pub fn told(order_id: Id, refund_id: Id, amount_minor: i64, refunded_at: Timestamp) -> Self {
+        Self { order_id, refund_id, amount_minor, refunded_at }
+    }
 }
 
 pub const ORDER_NOT_FOUND: Refusal = Refusal::not_found("order_not_found", "There is no such order.");

@@ -134,7 +134,7 @@ pub fn refund(uow: &mut Uow<Orders>, refunded: &PaymentRefunded) -> Outcome {
     let now = uow.now();
     let (amount_minor, refund_id) = (refunded.amount_minor, refunded.refund_id.clone());
     let said = order.refund(&refund_id, amount_minor, &refunded.reason, now).map_err(Stop::broken)?;
-    uow.put(Refund { order_id: order_id.clone(), refund_id, amount_minor, refunded_at: now });
+    uow.put(Refund::told(order_id.clone(), refund_id, amount_minor, now));
     uow.put(order);
     if let Some(refunded) = said {
         uow.emit(refunded);
@@ -158,11 +158,11 @@ pub fn forget_customer(uow: &mut Uow<Orders>, deleted: &UserDeleted) -> Outcome 
 
 pub fn forget_more(uow: &mut Uow<Orders>, customer_id: &Id) -> Outcome {
     let mut customer = uow.load::<Customer>(customer_id)?;
-    if customer.pieces > 0 {
+    if customer.pieces() > 0 {
         let piece = uow.load::<CustomerPiece>((customer_id, customer.last_piece()))?;
-        let_go(uow, &piece.order_ids)?;
+        let_go(uow, piece.order_ids())?;
         uow.delete(&piece);
-        customer.pieces -= 1;
+        customer.drop_piece();
     } else {
         let_go(uow, &customer.take_unpaid())?;
     }
@@ -173,7 +173,7 @@ pub fn forget_more(uow: &mut Uow<Orders>, customer_id: &Id) -> Outcome {
 /// The rest is for the timer, a piece at a time.
 fn forget_rest(uow: &mut Uow<Orders>, customer: Customer) {
     if customer.has_more() {
-        uow.set_timer(&ERASE, &customer.customer_id, uow.now());
+        uow.set_timer(&ERASE, customer.customer_id(), uow.now());
     }
     uow.put(customer);
 }
@@ -184,7 +184,7 @@ fn let_go(uow: &mut Uow<Orders>, order_ids: &[Id]) -> Outcome {
     let orders: Vec<_> = order_ids.iter().map(|order_id| uow.load::<Order>(order_id)).collect();
     for order in orders {
         let mut order = order?;
-        let before = order.state;
+        let before = order.state();
         let is_erased = order.erase();
         let said = order.abandon(uow.settings(), uow.now());
         if is_erased || said.is_some() {
@@ -211,7 +211,7 @@ fn lose(uow: &mut Uow<Orders>, summary: &Arc<OrderSummary>, lost: Lost, reason: 
 /// Takes a fact in, and keeps what it makes of the order.
 fn hear(uow: &mut Uow<Orders>, summary: &Arc<OrderSummary>, fact: &Fact) -> Outcome {
     let mut order = order_of(uow, summary)?;
-    let before = order.state;
+    let before = order.state();
     if let Some(said) = order.hear(fact, uow.settings(), uow.now()) {
         save(uow, before, order, said);
     }
@@ -226,8 +226,8 @@ fn order_of(uow: &mut Uow<Orders>, summary: &Arc<OrderSummary>) -> Result<Order,
 
 /// Keeps the order and says what follows. Confirmed or ended, it has no deadline any more.
 pub fn save(uow: &mut Uow<Orders>, before: OrderState, order: Order, said: Events) {
-    if before.is_open() && !order.state.is_open() {
-        uow.cancel_timer(&DEADLINE, &order.order_id);
+    if before.is_open() && !order.state().is_open() {
+        uow.cancel_timer(&DEADLINE, order.order_id());
     }
     uow.put(order);
     uow.emit_all(said);

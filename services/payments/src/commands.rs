@@ -22,6 +22,6 @@ use crate::{
 
 /// The payment of an order, once it was asked for or the order has ended.
 fn payment_of(uow: &mut Uow<Payments>, order_id: &Id) -> Result<Payment, Stop> {
-    let payment = uow.get::<Payment>(order_id)?.filter(|payment| payment.state != PaymentState::Unheard);
+    let payment = uow.get::<Payment>(order_id)?.filter(|payment| payment.state() != PaymentState::Unheard);
     payment.or_refuse(|| PAYMENT_NOT_FOUND.because(format!("no payment of order {order_id} has been asked for")))
 }

@@ -3,6 +3,9 @@
 //! **Invariant:** a row is a function of the *set* of facts that were told about it: not of their order, not of how
 //! often each came, not of when they were handled. So a read model that was fed live, out of order and with
 //! repetitions, equals one that is made again from the log.
+//!
+//! The fields of its entities are public, unlike those of other services: a read model has no transitions and emits no
+//! events. Its rows are plain data for the routes that show them.
 
 mod addresses;
 mod order;

@@ -42,7 +42,7 @@ pub fn allocate(uow: &mut Uow<Shipping>, made: &ReservationMade) -> Outcome {
 /// The order stands: once the money is taken too, the goods may leave.
 pub fn confirm(uow: &mut Uow<Shipping>, confirmed: &OrderConfirmed) -> Outcome {
     let mut shipment = shipment_of(uow, &confirmed.order)?;
-    shipment.confirmed = true;
+    shipment.order_confirmed();
     advance(uow, shipment);
     Ok(())
 }
@@ -50,7 +50,7 @@ pub fn confirm(uow: &mut Uow<Shipping>, confirmed: &OrderConfirmed) -> Outcome {
 /// The money is taken: once the order stands too, the goods may leave.
 pub fn capture(uow: &mut Uow<Shipping>, captured: &PaymentCaptured) -> Outcome {
     let mut shipment = shipment_of(uow, &captured.order)?;
-    shipment.captured = true;
+    shipment.payment_captured();
     advance(uow, shipment);
     Ok(())
 }
@@ -95,7 +95,7 @@ pub fn erase(uow: &mut Uow<Shipping>, customer_id: &Id) -> Outcome {
     let mut customer = uow.load::<Customer>(customer_id)?;
     if let Some(number) = customer.take_piece() {
         let piece = uow.load::<CustomerPiece>((customer_id, &number))?;
-        erase_addresses(uow, &piece.orders)?;
+        erase_addresses(uow, piece.orders())?;
         uow.delete(&piece);
     }
     erase_rest(uow, customer);
@@ -111,7 +111,7 @@ fn shipment_of(uow: &mut Uow<Shipping>, order: &Arc<OrderSummary>) -> Result<Shi
 fn advance(uow: &mut Uow<Shipping>, mut shipment: Shipment) {
     let now = uow.now();
     if shipment.is_planned() {
-        if serves(uow.settings(), shipment.address.as_deref()) {
+        if serves(uow.settings(), shipment.address().map(AsRef::as_ref)) {
             let shipment_id = uow.new_id();
             uow.emit(shipment.allocate(shipment_id, now));
         } else {
@@ -150,8 +150,8 @@ fn note_address(uow: &mut Uow<Shipping>, shipment: &mut Shipment, priced: &Order
     let OrderSummary { customer_id, order_id, .. } = &*priced.order;
     let known = uow.get::<Customer>(customer_id)?;
     let mut customer = known.unwrap_or_else(|| Customer::new(customer_id.clone()));
-    if customer.deleted {
-        shipment.forget_address = true;
+    if customer.deleted() {
+        shipment.forget_later();
         return Ok(());
     }
     if let Some(full) = customer.add(order_id.clone()) {
@@ -172,8 +172,8 @@ fn erase_addresses(uow: &mut Uow<Shipping>, orders: &[Id]) -> Outcome {
 
 /// What is left is for the timer, a piece at a time.
 fn erase_rest(uow: &mut Uow<Shipping>, customer: Customer) {
-    if customer.pieces > 0 {
-        uow.set_timer(&ERASE, &customer.customer_id, uow.now());
+    if customer.pieces() > 0 {
+        uow.set_timer(&ERASE, customer.customer_id(), uow.now());
     }
     uow.put(customer);
 }

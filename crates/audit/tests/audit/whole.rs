@@ -27,13 +27,13 @@ fn a_balance_order_goes_through_in_one_commit_and_is_delivered() {
     shop.stage.clear();
     let before = tradewind_engine::ports::Reader::last_segment(shop.stage.store()).unwrap();
     let order = shop.orders("ada", "A", 2, Balance);
-    assert_eq!(shop.order(&order).state, OrderState::Confirmed, "{:?}", shop.stage.said_names());
+    assert_eq!(shop.order(&order).state(), OrderState::Confirmed, "{:?}", shop.stage.said_names());
     assert_eq!(tradewind_engine::ports::Reader::last_segment(shop.stage.store()).unwrap(), before + 1);
     shop.stage.ask(DispatchShipment { order_id: order.clone(), carrier: None, tracking: None }).unwrap();
     shop.stage.ask(DeliverShipment { order_id: order.clone() }).unwrap();
-    assert_eq!(shop.order(&order).state, OrderState::Completed);
+    assert_eq!(shop.order(&order).state(), OrderState::Completed);
     let account = shop.stage.row::<Account>(row_key(&["ada", "EUR"])).unwrap();
-    assert_eq!(account.credits_minor - account.debits_minor, 3_000);
+    assert_eq!(account.credits_minor() - account.debits_minor(), 3_000);
     let report = shop.audit();
     assert!(report.is_clean(), "{report:#?}");
     assert_eq!((shop.stage.dead_letters(), shop.stage.parked()), (vec![], vec![]));
@@ -56,12 +56,12 @@ fn refused_cancelled_and_expired_orders_hold_nothing() {
     shop.stage.ask(CancelOrder { order_id: cancelled.clone(), customer: None, reason: None }).unwrap();
     let unpaid = shop.orders("ada", "A", 1, External);
     let waiting = shop.orders("ada", "A", 1, Card);
-    assert_eq!(shop.order(&poor).state, OrderState::Rejected);
-    assert_eq!(shop.order(&greedy).state, OrderState::Rejected);
-    assert_eq!(shop.order(&cancelled).state, OrderState::Cancelled);
+    assert_eq!(shop.order(&poor).state(), OrderState::Rejected);
+    assert_eq!(shop.order(&greedy).state(), OrderState::Rejected);
+    assert_eq!(shop.order(&cancelled).state(), OrderState::Cancelled);
     shop.stage.advance(Duration::from_mins(40));
-    assert!(shop.order(&unpaid).state.has_ended());
-    assert!(shop.order(&waiting).state.has_ended());
+    assert!(shop.order(&unpaid).state().has_ended());
+    assert!(shop.order(&waiting).state().has_ended());
     let report = shop.audit();
     assert_eq!(report.violated(), 0, "{report:#?}");
     // The provider has not said yet what became of the card.
@@ -77,7 +77,7 @@ fn what_a_paused_service_has_not_heard_yet_is_no_violation() {
         shop.stage.operate(Action::Pause { consumer: id(consumer), reason: "test".into() }).unwrap();
     }
     let order = shop.orders("ada", "A", 1, Balance);
-    assert_eq!(shop.order(&order).state, OrderState::Confirmed);
+    assert_eq!(shop.order(&order).state(), OrderState::Confirmed);
     let report = shop.audit();
     assert_eq!(report.violated(), 0, "{report:#?}");
     assert!(report.set_aside > 0 && report.owed.is_empty(), "{report:#?}");

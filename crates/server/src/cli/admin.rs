@@ -106,7 +106,7 @@ impl Create {
         };
         let made = self.make(&config, &backroom).await;
         backroom.close();
-        say(told(made?.user_id.as_str(), &self.email))
+        say(told(made?.user_id().as_str(), &self.email))
     }
 
     async fn make(&self, config: &Config, backroom: &Backroom) -> Result<User, CliError> {
@@ -177,7 +177,7 @@ fn make(backroom: &Backroom, email: &str, password_hash: PasswordHash) -> Result
         Err(problem) => return Err(problem),
     }
     let user = backroom.run(register)?;
-    backroom.run(ChangeRole { user_id: user.user_id, role: Role::Admin, actor: Actor::Shop })
+    backroom.run(ChangeRole { user_id: user.user_id().clone(), role: Role::Admin, actor: Actor::Shop })
 }
 
 fn told(user_id: &str, email: &str) -> String {
@@ -215,8 +215,8 @@ impl List {
                 say(format_args!(
                     "{}\n",
                     json!({
-                        "user_id": admin.user_id, "email": admin.email, "email_verified": admin.email_verified,
-                        "registered_at": admin.registered_at,
+                        "user_id": admin.user_id(), "email": admin.email(), "email_verified": admin.email_verified(),
+                        "registered_at": admin.registered_at(),
                     })
                 ))
             });
@@ -227,9 +227,9 @@ impl List {
         let mut table = Table::new(&["USER", "REGISTERED", "ADDRESS"]);
         for admin in &admins {
             table.row([
-                Cell::from(admin.user_id.as_str()),
-                Cell::from(admin.registered_at.day()).style(DIM),
-                Cell::from(admin.email.as_ref().map_or("-", |email| email.expose().as_str())),
+                Cell::from(admin.user_id().as_str()),
+                Cell::from(admin.registered_at().day()).style(DIM),
+                Cell::from(admin.email().map_or("-", |email| email.expose().as_str())),
             ]);
         }
         say(table.shown(screen::width()))

@@ -171,15 +171,15 @@ impl KeyRing {
                         continue;
                     }
                 };
-                let Some(point) = point(&key.public_jwk) else {
-                    tracing::error!(kid = %key.kid, "a signing key has no public key: its tokens are refused");
+                let Some(point) = point(key.public_jwk()) else {
+                    tracing::error!(kid = %key.kid(), "a signing key has no public key: its tokens are refused");
                     continue;
                 };
                 if state == KeyState::Active {
-                    ring.active = Some(key.kid.clone());
+                    ring.active = Some(key.kid().clone());
                     ring.signer = self.opened(&key);
                 }
-                ring.good.insert(key.kid, Good { jwk: key.public_jwk, point });
+                ring.good.insert(key.kid().clone(), Good { jwk: key.public_jwk().clone(), point });
             }
         }
         *self.ring.write().unwrap_or_else(PoisonError::into_inner) = ring;
@@ -208,15 +208,15 @@ impl KeyRing {
     }
 
     fn opened(&self, key: &SigningKey) -> Option<Signer> {
-        let pkcs8 = key.private_key.as_ref().and_then(|sealed| self.keys.open(sealed, key.kid.as_str()));
+        let pkcs8 = key.private_key().and_then(|sealed| self.keys.open(sealed, key.kid().as_str()));
         let Some(pkcs8) = pkcs8 else {
-            tracing::warn!(kid = %key.kid, "the signing key was encrypted with another master key: a new one will sign");
+            tracing::warn!(kid = %key.kid(), "the signing key was encrypted with another master key: a new one will sign");
             return None;
         };
         match EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &pkcs8, &SystemRandom::new()) {
-            Ok(pair) => Some(Signer { kid: key.kid.clone(), pair, since: key.created_at }),
+            Ok(pair) => Some(Signer { kid: key.kid().clone(), pair, since: key.created_at() }),
             Err(error) => {
-                tracing::error!(kid = %key.kid, %error, "the signing key cannot be read: a new one will sign");
+                tracing::error!(kid = %key.kid(), %error, "the signing key cannot be read: a new one will sign");
                 None
             }
         }

@@ -95,9 +95,9 @@ impl Revocations {
             }
         };
         let stands = if bearer.role == Role::Service {
-            shop.load::<Client>(id).await?.is_some_and(|client| client.revoked_at.is_none())
+            shop.load::<Client>(id).await?.is_some_and(|client| client.revoked_at().is_none())
         } else {
-            shop.load::<Session>(id).await?.is_some_and(|session| session.user_id == bearer.id)
+            shop.load::<Session>(id).await?.is_some_and(|session| *session.user_id() == bearer.id)
         };
         if stands {
             self.learn(id, Some(ends));

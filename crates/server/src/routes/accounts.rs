@@ -88,7 +88,7 @@ pub async fn entries(
         .equal("customer_id", Value::Text(user_id.shared()))
         .equal("currency", currency.to_value());
     list.direction = Direction::Descending;
-    call.page(&page, list, EntryView::of).await
+    call.page(&page, list, |posting| EntryView::of(&posting)).await
 }
 
 pub async fn credit(
@@ -105,35 +105,35 @@ pub async fn credit(
 impl From<&Account> for AccountView {
     fn from(account: &Account) -> Self {
         Self {
-            user_id: account.customer_id.clone(),
-            currency: account.currency,
-            state: account.state,
+            user_id: account.customer_id().clone(),
+            currency: account.currency(),
+            state: account.state(),
             balance_minor: account.balance_minor(),
-            held_minor: account.held_minor,
-            payable_minor: account.payable_minor,
-            opened_at: account.opened_at,
-            closed_at: account.closed_at,
+            held_minor: account.held_minor(),
+            payable_minor: account.payable_minor(),
+            opened_at: account.opened_at(),
+            closed_at: account.closed_at(),
         }
     }
 }
 
 impl EntryView {
     /// The side of the customer.
-    fn of(posting: Posting) -> Self {
+    fn of(posting: &Posting) -> Self {
         let [debit, credit] = posting.entries();
-        let entry = if *posting.debit == *CUSTOMER { debit } else { credit };
+        let entry = if **posting.debit() == *CUSTOMER { debit } else { credit };
         Self {
-            posting_id: posting.posting_id,
+            posting_id: posting.posting_id().clone(),
             number: entry.number,
             side: entry.side,
-            amount_minor: posting.amount_minor,
-            currency: posting.currency,
+            amount_minor: posting.amount_minor(),
+            currency: posting.currency(),
             balance_minor: entry.balance_minor,
             against: entry.against,
-            cause: posting.cause,
-            order_id: posting.order_id,
-            reference: posting.reference,
-            posted_at: posting.posted_at,
+            cause: Arc::clone(posting.cause()),
+            order_id: posting.order_id().cloned(),
+            reference: posting.reference().cloned(),
+            posted_at: posting.posted_at(),
         }
     }
 }

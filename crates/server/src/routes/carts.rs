@@ -87,13 +87,13 @@ pub struct OpenCarts {
 pub async fn create(call: Call) -> Result<Sent<Created<CartView>>, Failure> {
     let user = call.principal().filter(|principal| principal.role != Role::Service);
     let customer_id = user.map(|user| user.id.clone());
-    let answer = |cart: &Cart| Created { location: location("/v1/carts", &cart.cart_id), body: CartView::from(cart) };
+    let answer = |cart: &Cart| Created { location: location("/v1/carts", cart.cart_id()), body: CartView::from(cart) };
     call.submit(CreateCart { customer_id }, answer).await
 }
 
 pub async fn list(call: Call, Path(user_id): Path<Id>) -> Result<Okay<OpenCarts>, Failure> {
     let customer = call.load::<Customer>(&user_id).await?;
-    let open = customer.iter().flat_map(|customer| customer.open_carts.iter());
+    let open = customer.iter().flat_map(|customer| customer.open_carts().iter());
     let carts: Vec<Cart> = call.load_all(open).await?;
     Ok(Okay(OpenCarts { items: carts.iter().map(CartView::from).collect() }))
 }
@@ -160,7 +160,7 @@ fn who(call: &Call) -> Who {
 /// Whoever asks may act for the customer of this cart. One that is nobody's is for the command to refuse.
 async fn owned(call: &Call, cart_id: &Id) -> Result<(), Failure> {
     let cart = call.load::<Cart>(cart_id).await?.ok_or_else(|| CART_NOT_FOUND.problem())?;
-    cart.customer_id.map_or(Ok(()), |customer_id| call.owned_by(&customer_id, CART_NOT_FOUND))
+    cart.customer_id().map_or(Ok(()), |customer_id| call.owned_by(customer_id, CART_NOT_FOUND))
 }
 
 fn shown(cart: &Cart) -> Okay<CartView> {
@@ -182,16 +182,16 @@ impl From<&Cart> for CartView {
             unit_price_minor: line.unit_price_minor,
         };
         Self {
-            cart_id: cart.cart_id.clone(),
-            customer_id: cart.customer_id.clone(),
-            state: cart.state,
-            revision: cart.revision,
-            currency: cart.currency,
-            lines: cart.lines.iter().map(line).collect(),
-            items_total_minor: total_minor(&cart.lines),
-            order_id: cart.order_id.clone(),
-            expires_at: cart.expires_at,
-            merged_into: cart.merged_into.clone(),
+            cart_id: cart.cart_id().clone(),
+            customer_id: cart.customer_id().cloned(),
+            state: cart.state(),
+            revision: cart.revision(),
+            currency: cart.currency(),
+            lines: cart.lines().iter().map(line).collect(),
+            items_total_minor: total_minor(cart.lines()),
+            order_id: cart.order_id().cloned(),
+            expires_at: cart.expires_at(),
+            merged_into: cart.merged_into().cloned(),
         }
     }
 }

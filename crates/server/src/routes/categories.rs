@@ -83,7 +83,7 @@ pub struct StatusQuery {
 pub async fn create(call: Call, Json(new): Json<NewCategory>) -> Result<Sent<Created<CategoryView>>, Failure> {
     let NewCategory { category_id, name, parent_id } = new;
     let answer = |category: &Category| Created {
-        location: location("/v1/categories", &category.category_id),
+        location: location("/v1/categories", category.category_id()),
         body: CategoryView::from(category),
     };
     call.submit(CreateCategory { category_id, name, parent_id }, answer).await
@@ -171,9 +171,9 @@ fn below(children: &mut BTreeMap<Option<Id>, Vec<query::CategoryView>>, parent_i
 impl From<&Category> for CategoryView {
     fn from(category: &Category) -> Self {
         Self {
-            category_id: category.category_id.clone(),
-            name: Arc::clone(&category.name),
-            parent_id: category.parent_id.clone(),
+            category_id: category.category_id().clone(),
+            name: Arc::clone(category.name()),
+            parent_id: category.parent_id().cloned(),
         }
     }
 }

@@ -59,7 +59,7 @@ pub async fn create(call: Call, Json(new): Json<NewClient>) -> Result<Sent<Creat
     let secret = secret_for(&call);
     let command = CreateClient { name: new.name.into(), secret_hash: digest_of(&secret), actor: call.actor()? };
     let answer = |client: &Client| Created {
-        location: format!("/v1/clients/{}", client.client_id),
+        location: format!("/v1/clients/{}", client.client_id()),
         body: ClientView::from(client),
     };
     Ok(call.submit(command, answer).await?.map_body(|body| with_secret(&body, secret)))
@@ -77,10 +77,10 @@ pub async fn revoke(call: Call, Path(client_id): Path<Id>) -> Result<Sent<Okay<C
 pub async fn issue_token(call: Call, Json(shown): Json<ClientCredentials>) -> Result<Okay<TokenView>, Failure> {
     let hash = digest_of(shown.client_secret.expose());
     let client = call.load::<Client>(&shown.client_id).await?;
-    let client = client.filter(|client| client.revoked_at.is_none() && same(&client.secret_hash, &hash));
+    let client = client.filter(|client| client.revoked_at().is_none() && same(client.secret_hash(), &hash));
     let client = client.ok_or_else(|| CLIENT_REFUSED.problem())?;
     let now = call.clock().now();
-    let bearer = Bearer { id: client.client_id, role: Role::Service, session_id: None, issued_at: now };
+    let bearer = Bearer { id: client.client_id().clone(), role: Role::Service, session_id: None, issued_at: now };
     Ok(Okay(TokenView {
         access_token: call.key_ring.sign(&bearer, call.clock().wall(), call.config.access_token_ttl)?,
         token_type: "Bearer",
@@ -110,11 +110,11 @@ fn with_secret(body: &[u8], secret: String) -> Vec<u8> {
 impl From<&Client> for ClientView {
     fn from(client: &Client) -> Self {
         Self {
-            client_id: client.client_id.clone(),
-            name: client.name.to_string(),
-            created_at: client.created_at,
-            created_by: client.created_by.clone(),
-            revoked_at: client.revoked_at,
+            client_id: client.client_id().clone(),
+            name: client.name().to_string(),
+            created_at: client.created_at(),
+            created_by: client.created_by().clone(),
+            revoked_at: client.revoked_at(),
             client_secret: None,
         }
     }

@@ -44,7 +44,7 @@ pub struct LocationView {
 pub async fn create(call: Call, Json(new): Json<NewLocation>) -> Result<Sent<Created<LocationView>>, Failure> {
     let NewLocation { location_id, name, priority } = new;
     let answer = |made: &Location| Created {
-        location: location("/v1/locations", &made.location_id),
+        location: location("/v1/locations", made.location_id()),
         body: LocationView::from(made),
     };
     call.submit(CreateLocation { location_id, name, priority }, answer).await
@@ -72,9 +72,9 @@ pub async fn update(
 impl From<&Location> for LocationView {
     fn from(location: &Location) -> Self {
         Self {
-            location_id: location.location_id.clone(),
-            name: Arc::clone(&location.name),
-            priority: location.priority,
+            location_id: location.location_id().clone(),
+            name: Arc::clone(location.name()),
+            priority: location.priority(),
         }
     }
 }

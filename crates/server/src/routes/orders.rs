@@ -139,7 +139,7 @@ pub async fn place(call: Call, wait: Wait, Json(new): Json<NewOrder>) -> Result<
     let place = wanted(&call, new)?;
     known(&call, &place.customer_id).await?;
     let sent = call.submit(place, accepted).await?;
-    outcome::add(&call, wait, sent, |order| !order.state.is_open()).await
+    outcome::add(&call, wait, sent, |order| !order.state().is_open()).await
 }
 
 /// What is to be placed, and whether whoever asks may.
@@ -206,7 +206,7 @@ fn accepted(told: &OrderAccepted) -> There<Acceptance> {
 
 pub async fn read(call: Call, Path(order_id): Path<Id>) -> Result<Okay<OrderDetails>, Failure> {
     let (seen, order) = (call.load::<OrderView>(&order_id).await?, call.load::<Order>(&order_id).await?);
-    let order = order.filter(|order| order.state != OrderState::Unheard);
+    let order = order.filter(|order| order.state() != OrderState::Unheard);
     let details = match seen.and_then(OrderDetails::of_view) {
         Some(details) => Some(details),
         // What was placed a moment ago has not come to another store yet.
@@ -284,7 +284,7 @@ pub async fn cancel(
     let sent = call.submit(cancel, cancelling).await?;
     // The command has found that it is theirs.
     call.owned_by(&who.id, ORDER_NOT_FOUND)?;
-    outcome::add(&call, wait, sent, |order| order.state != OrderState::Cancelling).await
+    outcome::add(&call, wait, sent, |order| order.state() != OrderState::Cancelling).await
 }
 
 fn cancelling(told: &CancelAccepted) -> OnItsWay<CancellationAccepted> {

@@ -163,9 +163,9 @@ pub async fn surpluses(
 /// The payment of an order that they may see.
 async fn payment_of(call: &Call, order_id: &Id) -> Result<Payment, Failure> {
     let payment = call.load::<Payment>(order_id).await?;
-    let payment = payment.filter(|payment| payment.state != PaymentState::Unheard);
+    let payment = payment.filter(|payment| payment.state() != PaymentState::Unheard);
     let payment = payment.ok_or_else(|| PAYMENT_NOT_FOUND.problem())?;
-    call.owned_by(&payment.order.customer_id, PAYMENT_NOT_FOUND)?;
+    call.owned_by(&payment.order().customer_id, PAYMENT_NOT_FOUND)?;
     Ok(payment)
 }
 
@@ -204,7 +204,7 @@ pub async fn fail(
 
 pub async fn capture(call: Call, Path(order_id): Path<Id>) -> Result<Sent<OnItsWay<PaymentView>>, Failure> {
     let view = |payment: &Payment| OnItsWay {
-        is_done: payment.state != PaymentState::Capturing,
+        is_done: payment.state() != PaymentState::Capturing,
         body: PaymentView::from(payment),
     };
     call.submit(CapturePayment { order_id }, view).await
@@ -219,7 +219,7 @@ pub async fn refund(
     let NewRefund { refund_id, amount_minor, reason } = new;
     let refund = RefundPayment { order_id, refund_id, amount_minor, reason, actor };
     let view = |refund: &Refund| OnItsWay {
-        is_done: refund.state != RefundState::Refunding,
+        is_done: refund.state() != RefundState::Refunding,
         body: RefundDetails::from(refund),
     };
     call.submit(refund, view).await
@@ -228,21 +228,21 @@ pub async fn refund(
 impl From<&Payment> for PaymentView {
     fn from(payment: &Payment) -> Self {
         Self {
-            order_id: payment.order_id.clone(),
-            payment_id: payment.payment_id.clone(),
-            state: payment.state,
-            method: payment.order.payment_method,
-            currency: payment.order.currency,
-            amount_minor: payment.amount_minor,
-            authorized_minor: payment.authorized_minor,
-            captured_minor: payment.captured_minor,
-            refunded_minor: payment.refunded_minor,
-            returning_minor: payment.returning_minor,
-            reference: payment.reference.clone(),
-            reason: payment.reason.clone(),
-            owed_since: payment.owed_since,
-            created_at: payment.created_at,
-            changed_at: payment.changed_at,
+            order_id: payment.order_id().clone(),
+            payment_id: payment.payment_id().clone(),
+            state: payment.state(),
+            method: payment.order().payment_method,
+            currency: payment.order().currency,
+            amount_minor: payment.amount_minor(),
+            authorized_minor: payment.authorized_minor(),
+            captured_minor: payment.captured_minor(),
+            refunded_minor: payment.refunded_minor(),
+            returning_minor: payment.returning_minor(),
+            reference: payment.reference().cloned(),
+            reason: payment.reason().cloned(),
+            owed_since: payment.owed_since(),
+            created_at: payment.created_at(),
+            changed_at: payment.changed_at(),
         }
     }
 }
@@ -250,16 +250,16 @@ impl From<&Payment> for PaymentView {
 impl From<&Refund> for RefundDetails {
     fn from(refund: &Refund) -> Self {
         Self {
-            order_id: refund.order_id.clone(),
-            refund_id: refund.refund_id.clone(),
-            state: refund.state,
-            amount_minor: refund.amount_minor,
-            currency: refund.currency,
-            reason: Arc::clone(&refund.reason),
-            refused_reason: refund.refused_reason.clone(),
-            owed_since: refund.owed_since,
-            requested_at: refund.requested_at,
-            refunded_at: refund.refunded_at,
+            order_id: refund.order_id().clone(),
+            refund_id: refund.refund_id().clone(),
+            state: refund.state(),
+            amount_minor: refund.amount_minor(),
+            currency: refund.currency(),
+            reason: Arc::clone(refund.reason()),
+            refused_reason: refund.refused_reason().cloned(),
+            owed_since: refund.owed_since(),
+            requested_at: refund.requested_at(),
+            refunded_at: refund.refunded_at(),
         }
     }
 }
@@ -267,13 +267,13 @@ impl From<&Refund> for RefundDetails {
 impl From<&Surplus> for SurplusDetails {
     fn from(surplus: &Surplus) -> Self {
         Self {
-            reference: surplus.reference.clone(),
-            state: surplus.state,
-            amount_minor: surplus.amount_minor,
-            currency: surplus.currency,
-            owed_since: surplus.owed_since,
-            came_at: surplus.came_at,
-            returned_at: surplus.returned_at,
+            reference: surplus.reference().clone(),
+            state: surplus.state(),
+            amount_minor: surplus.amount_minor(),
+            currency: surplus.currency(),
+            owed_since: surplus.owed_since(),
+            came_at: surplus.came_at(),
+            returned_at: surplus.returned_at(),
         }
     }
 }

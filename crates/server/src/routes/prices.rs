@@ -41,7 +41,7 @@ pub async fn list(call: Call, Path(sku): Path<Id>) -> Result<Okay<Prices>, Failu
     let variant = call.load::<Variant>(&sku).await?.ok_or_else(unknown)?;
     // A price holds from its moment on, also when it was not told yet.
     let now = call.clock().now();
-    let later = variant.scheduled.iter().filter(|scheduled| scheduled.price.effective_at > now);
+    let later = variant.scheduled().iter().filter(|scheduled| scheduled.price.effective_at > now);
     Ok(Okay(Prices { price: variant.price_at(now, call.config.currency), scheduled: later.cloned().collect(), sku }))
 }
 

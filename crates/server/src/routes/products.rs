@@ -173,7 +173,7 @@ pub async fn read(call: Call, Path(product_id): Path<Id>) -> Result<Okay<Product
     let availability = shown.as_ref().map_or(Availability::Unknown, |shown| shown.availability);
     let product = if call.is_staff() {
         let product = call.load::<catalog::Product>(&product_id).await?.ok_or_else(unknown)?;
-        product.told(&call.load_all::<Variant>(product.skus.iter()).await?)
+        product.told(&call.load_all::<Variant>(product.skus().iter()).await?)
     } else {
         published(shown).ok_or_else(unknown)?
     };

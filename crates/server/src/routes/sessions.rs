@@ -73,11 +73,11 @@ pub struct Keep {
 pub async fn sign_in(call: Call, Json(shown): Json<Credentials>) -> Result<Created<SignedInView>, Failure> {
     let address = call.load::<EmailAddress>(address_key(&shown.email)?).await?;
     // Without a user another row is looked for, in vain: it takes as long.
-    let user_id = address.map_or_else(|| id("nobody"), |address| address.user_id);
+    let user_id = address.map_or_else(|| id("nobody"), |address| address.user_id().clone());
     let credential = call.load::<Credential>(&user_id).await?;
-    let generation = credential.as_ref().map_or(0, |credential| credential.generation);
+    let generation = credential.as_ref().map_or(0, Credential::generation);
     let locked = credential.as_ref().is_some_and(|credential| credential.is_locked(call.clock().now()));
-    let hash = credential.map(|credential| credential.password_hash);
+    let hash = credential.map(|credential| credential.password_hash().clone());
     // While the credential is locked the right password is as good as a wrong one, and takes as long.
     if call.verify_password(shown.password, hash).await? == Checked::Wrong || locked {
         count_failure(&call, user_id, generation)?;
@@ -86,7 +86,7 @@ pub async fn sign_in(call: Call, Json(shown): Json<Credentials>) -> Result<Creat
     let (family, secret) = (drawn_text(), drawn_text());
     let (family_hash, token_hash) = (digest_of(&family), digest_of(&secret));
     let signed_in = call.ask(SignInSucceeded { user_id, generation, family_hash, token_hash }).await?;
-    let location = format!("/v1/users/{}/sessions", signed_in.user.user_id);
+    let location = format!("/v1/users/{}/sessions", signed_in.user.user_id());
     Ok(Created { location, body: view(&call, &signed_in, &family, &secret)? })
 }
 
@@ -116,22 +116,22 @@ pub async fn refresh(call: Call, Json(refresh): Json<Refresh>) -> Result<Okay<Si
 pub async fn list(call: Call, Path(user_id): Path<Id>) -> Result<Okay<Sessions>, Failure> {
     let who = call.user()?;
     if who.id != user_id {
-        let target = call.load::<User>(&user_id).await?.map_or(Role::Customer, |user| user.role);
+        let target = call.load::<User>(&user_id).await?.map_or(Role::Customer, |user| user.role());
         if !who.role.acts_for(target) {
             return Err(NOT_ALLOWED.because("Only an admin acts for staff and admins.").into());
         }
     }
     let open = call.load::<UserSessions>(&user_id).await?;
-    let ids = open.iter().flat_map(|open| open.session_ids.iter());
+    let ids = open.iter().flat_map(|open| open.session_ids().iter());
     let (now, current) = (call.clock().now(), call.user()?.session_id.as_ref());
     let sessions = call.load_all::<Session>(ids).await?;
-    let open = sessions.into_iter().filter(|session| now < session.expires_at);
+    let open = sessions.into_iter().filter(|session| now < session.expires_at());
     let items = open.map(|session| SessionView {
-        current: current == Some(&session.session_id),
-        session_id: session.session_id,
-        opened_at: session.opened_at,
-        refreshed_at: session.refreshed_at,
-        expires_at: session.expires_at,
+        current: current == Some(session.session_id()),
+        session_id: session.session_id().clone(),
+        opened_at: session.opened_at(),
+        refreshed_at: session.refreshed_at(),
+        expires_at: session.expires_at(),
     });
     Ok(Okay(Sessions { items: items.collect() }))
 }
@@ -153,12 +153,12 @@ pub async fn sign_out_everywhere(
 
 fn view(call: &Call, signed_in: &SignedIn, family: &str, secret: &str) -> Result<SignedInView, Failure> {
     let SignedIn { user, session } = signed_in;
-    let session_id = session.session_id.clone();
+    let session_id = session.session_id().clone();
     let now = call.clock().now();
-    let (id, role) = (user.user_id.clone(), user.role);
+    let (id, role) = (user.user_id().clone(), user.role());
     let bearer = Bearer { id, role, session_id: Some(session_id.clone()), issued_at: now };
     // A token does not outlive its session.
-    let life = call.config.access_token_ttl.min(session.expires_at.since(now));
+    let life = call.config.access_token_ttl.min(session.expires_at().since(now));
     Ok(SignedInView {
         access_token: call.key_ring.sign(&bearer, call.clock().wall(), life)?,
         token_type: "Bearer",

@@ -62,7 +62,7 @@ pub async fn list(call: Call, Query(filter): Query<Filter>, page: Page) -> Resul
 
 pub async fn read(call: Call, Path(order_id): Path<Id>) -> Result<Okay<ShipmentView>, Failure> {
     let shipment = call.load::<Shipment>(&order_id).await?;
-    let shipment = shipment.filter(|shipment| shipment.state != ShipmentState::Unheard);
+    let shipment = shipment.filter(|shipment| shipment.state() != ShipmentState::Unheard);
     let shipment = shipment.ok_or_else(|| SHIPMENT_NOT_FOUND.problem())?;
     Ok(Okay(ShipmentView::from(&shipment)))
 }
@@ -87,15 +87,15 @@ fn shown(shipment: &Shipment) -> Okay<ShipmentView> {
 impl From<&Shipment> for ShipmentView {
     fn from(shipment: &Shipment) -> Self {
         Self {
-            order_id: shipment.order_id.clone(),
-            shipment_id: shipment.shipment_id.clone(),
-            customer_id: shipment.summary.customer_id.clone(),
-            state: shipment.state,
-            lines: shipment.lines.clone(),
-            address: shipment.address.clone(),
-            carrier: shipment.carrier.clone(),
-            tracking: shipment.tracking.clone(),
-            changed_at: shipment.changed_at,
+            order_id: shipment.order_id().clone(),
+            shipment_id: shipment.shipment_id().cloned(),
+            customer_id: shipment.summary().customer_id.clone(),
+            state: shipment.state(),
+            lines: shipment.lines().clone(),
+            address: shipment.address().cloned(),
+            carrier: shipment.carrier().cloned(),
+            tracking: shipment.tracking().cloned(),
+            changed_at: shipment.changed_at(),
         }
     }
 }

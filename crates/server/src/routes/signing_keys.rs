@@ -30,10 +30,10 @@ pub struct Rotated {
 
 pub async fn list(call: Call, page: Page) -> Result<Okay<PageOf<SigningKeyView>>, Failure> {
     let view = |key: SigningKey| SigningKeyView {
-        kid: key.kid,
-        state: key.state,
-        created_at: key.created_at,
-        retires_at: key.retires_at,
+        kid: key.kid().clone(),
+        state: key.state(),
+        created_at: key.created_at(),
+        retires_at: key.retires_at(),
     };
     call.page(&page, List::of(SigningKey::TABLE, page.limit), view).await
 }

@@ -118,11 +118,11 @@ pub struct LowQuery {
 pub async fn read(call: Call, Path(sku): Path<Id>) -> Result<Okay<StockOfSku>, Failure> {
     let item = call.load::<StockItem>(&sku).await?.filter(StockItem::is_stocked);
     let item = item.ok_or_else(|| STOCK_NOT_FOUND.because(format!("no product with the SKU {sku} is known")))?;
-    let rows: Vec<Stock> = call.load_all(item.locations.iter().map(|location_id| (&sku, location_id))).await?;
+    let rows: Vec<Stock> = call.load_all(item.locations().iter().map(|location_id| (&sku, location_id))).await?;
     Ok(Okay(StockOfSku {
-        product_id: item.product_id,
-        available: item.available,
-        discontinued: item.discontinued,
+        product_id: item.product_id().clone(),
+        available: item.available(),
+        discontinued: item.discontinued(),
         items: rows.iter().map(StockView::from).collect(),
         sku,
     }))
@@ -174,16 +174,16 @@ impl From<&Stock> for StockView {
     fn from(stock: &Stock) -> Self {
         let inventory::Thresholds { warning, urgent, critical } = stock.thresholds();
         Self {
-            location_id: stock.location_id.clone(),
-            on_hand: stock.on_hand,
-            reserved: stock.reserved,
+            location_id: stock.location_id().clone(),
+            on_hand: stock.on_hand(),
+            reserved: stock.reserved(),
             available: stock.available(),
-            received: stock.received,
-            committed: stock.committed,
-            restocked: stock.restocked,
-            adjusted: stock.adjusted,
+            received: stock.received(),
+            committed: stock.committed(),
+            restocked: stock.restocked(),
+            adjusted: stock.adjusted(),
             thresholds: ThresholdsView { warning, urgent, critical },
-            version: stock.changes,
+            version: stock.changes(),
         }
     }
 }

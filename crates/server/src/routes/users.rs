@@ -173,7 +173,7 @@ pub async fn list(call: Call, page: Page, Query(wanted): Query<UserQuery>) -> Re
     if let Some(email) = wanted.email {
         let known = call.load::<EmailAddress>(address_key(&email)?).await?;
         let user = match known {
-            Some(known) => call.load::<User>(&known.user_id).await?,
+            Some(known) => call.load::<User>(known.user_id()).await?,
             None => None,
         };
         return Ok(Okay(PageOf { items: user.iter().map(UserView::from).collect(), next_cursor: None }));
@@ -288,8 +288,8 @@ async fn verified(call: &Call, user_id: &Id, password: Personal<String>) -> Resu
         return Err(NOT_ALLOWED.because("Only users themselves show their password."));
     }
     let credential = call.load::<Credential>(user_id).await?.ok_or_else(|| USER_UNKNOWN.problem())?;
-    let (generation, locked) = (credential.generation, credential.is_locked(call.clock().now()));
-    match call.verify_password(password, Some(credential.password_hash)).await? {
+    let (generation, locked) = (credential.generation(), credential.is_locked(call.clock().now()));
+    match call.verify_password(password, Some(credential.password_hash().clone())).await? {
         Checked::Right if !locked => Ok(generation),
         _ if call.is_repeated().await? => Err(PASSWORD_WRONG.problem().at("password")),
         _ => {
@@ -300,7 +300,7 @@ async fn verified(call: &Call, user_id: &Id, password: Personal<String>) -> Resu
 }
 
 fn created(user: &User) -> Created<UserView> {
-    Created { location: format!("/v1/users/{}", user.user_id), body: UserView::from(user) }
+    Created { location: format!("/v1/users/{}", user.user_id()), body: UserView::from(user) }
 }
 
 fn shown(user: &User) -> Okay<UserView> {
@@ -322,16 +322,16 @@ fn field(change: Patch<Personal<String>>) -> Field {
 impl From<&User> for UserView {
     fn from(user: &User) -> Self {
         Self {
-            user_id: user.user_id.clone(),
-            email: user.email.clone(),
-            email_verified: user.email_verified,
-            role: user.role,
-            username: user.username.clone(),
-            first_name: user.first_name.clone(),
-            last_name: user.last_name.clone(),
-            avatar_url: user.avatar_url.clone(),
-            registered_at: user.registered_at,
-            deleted_at: user.deleted_at,
+            user_id: user.user_id().clone(),
+            email: user.email().cloned(),
+            email_verified: user.email_verified(),
+            role: user.role(),
+            username: user.username().cloned(),
+            first_name: user.first_name().cloned(),
+            last_name: user.last_name().cloned(),
+            avatar_url: user.avatar_url().cloned(),
+            registered_at: user.registered_at(),
+            deleted_at: user.deleted_at(),
         }
     }
 }

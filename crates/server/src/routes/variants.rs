@@ -55,10 +55,10 @@ pub async fn read(call: Call, Path(sku): Path<Id>) -> Result<Okay<VariantView>, 
     let variant = if call.is_staff() {
         known.told()
     } else {
-        let product = published(call.load::<ProductView>(&known.product_id).await?).ok_or_else(unknown)?;
+        let product = published(call.load::<ProductView>(known.product_id()).await?).ok_or_else(unknown)?;
         product.variants.iter().find(|variant| variant.sku == sku).cloned().ok_or_else(unknown)?
     };
-    Ok(Okay(VariantView { product_id: known.product_id, variant }))
+    Ok(Okay(VariantView { product_id: known.product_id().clone(), variant }))
 }
 
 pub async fn update(

@@ -21,11 +21,11 @@ async fn split() -> Town {
 /// How many orders stand in the store of orders in this state.
 fn in_state(town: &Town, state: &str) -> usize {
     let orders: Vec<tradewind_orders::Order> = town.rows("orders");
-    orders.iter().filter(|order| order.state.to_string() == state).count()
+    orders.iter().filter(|order| order.state().to_string() == state).count()
 }
 
 fn stock(town: &Town, sku: &str) -> Stock {
-    town.rows::<Stock>("inventory").into_iter().find(|stock| stock.sku.as_str() == sku).unwrap()
+    town.rows::<Stock>("inventory").into_iter().find(|stock| stock.sku().as_str() == sku).unwrap()
 }
 
 fn placed(cart: &Value, payment_method: &str) -> Value {
@@ -65,14 +65,14 @@ async fn the_last_units(town: Town, carts_a_sku: usize) {
     assert_eq!((in_state(&town, "confirmed"), in_state(&town, "rejected")), (SKUS, count - SKUS));
     let mut sold = BTreeMap::new();
     for claim in town.rows::<Reservation>("inventory") {
-        for line in claim.lines.iter().filter(|_| claim.state == ReservationState::Committed) {
+        for line in claim.lines().iter().filter(|_| claim.state() == ReservationState::Committed) {
             *sold.entry(line.sku.to_string()).or_insert(0) += line.quantity;
         }
     }
     assert_eq!(sold.len(), SKUS);
     assert!(sold.values().all(|units| *units == 1), "exactly one order each: {sold:?}");
     for stock in town.rows::<Stock>("inventory") {
-        assert_eq!((stock.on_hand, stock.reserved), (0, 0), "{}", stock.sku);
+        assert_eq!((stock.on_hand(), stock.reserved()), (0, 0), "{}", stock.sku());
     }
     town.is_clean().await;
 }
@@ -108,7 +108,7 @@ async fn c2_two_lines_of_one_sku_are_not_checked_each_alone() {
     let one_each = town.settles_order(&ada, twice(1)).await;
     one_each.is("confirmed").await;
     assert_eq!(one_each.seen().await["lines"].as_array().unwrap().len(), 1);
-    assert_eq!(stock(&town, "tea").on_hand, 1);
+    assert_eq!(stock(&town, "tea").on_hand(), 1);
     town.is_clean().await;
 }
 
@@ -119,10 +119,10 @@ async fn c3_reservations_and_the_reserved_quantity_do_not_drift_apart() {
     let ada = town.buyer("ada", 4_000).await;
     let adds_up = || {
         let claims: Vec<Reservation> = town.rows("inventory");
-        let active = claims.iter().filter(|claim| claim.state == ReservationState::Active);
+        let active = claims.iter().filter(|claim| claim.state() == ReservationState::Active);
         let claimed: u32 =
-            active.flat_map(|claim| claim.lines.iter().map(|line| line.quantity).collect::<Vec<_>>()).sum();
-        assert_eq!(stock(&town, "tea").reserved, i64::from(claimed));
+            active.flat_map(|claim| claim.lines().iter().map(|line| line.quantity).collect::<Vec<_>>()).sum();
+        assert_eq!(stock(&town, "tea").reserved(), i64::from(claimed));
     };
     for quantity in 1..=4 {
         let waiting = town.settles_order(&ada, order_of("tea", quantity, "external")).await;
@@ -138,7 +138,7 @@ async fn c3_reservations_and_the_reserved_quantity_do_not_drift_apart() {
         town.settles().await;
         adds_up();
     }
-    assert_eq!(stock(&town, "tea").reserved, 0);
+    assert_eq!(stock(&town, "tea").reserved(), 0);
     town.is_clean().await;
 }
 
@@ -158,7 +158,7 @@ async fn c4_a_webhook_and_an_answer_that_race_are_one_capture_and_one_order() {
     join_all(orders).await;
     town.settles_with_callbacks().await;
     let payments: Vec<Payment> = town.rows("payments");
-    assert!(payments.iter().all(|payment| payment.captured_minor == 1_000), "{payments:?}");
+    assert!(payments.iter().all(|payment| payment.captured_minor() == 1_000), "{payments:?}");
     for nth in 0..12 {
         let order = Placed { town: &town, order_id: format!("o-{nth}"), buyer: ada.client.clone() };
         order.is("confirmed").await;
@@ -234,7 +234,7 @@ async fn c7_a_payment_after_the_expiry_sells_nothing_that_is_not_there() {
     town.settles().await;
     slow.is("rejected: reservation_expired").await;
     assert_eq!(slow.payment().await["surpluses"][0]["state"], "returned");
-    assert_eq!((stock(&town, "tea").on_hand, stock(&town, "tea").reserved), (0, 0));
+    assert_eq!((stock(&town, "tea").on_hand(), stock(&town, "tea").reserved()), (0, 0));
     town.is_clean().await;
 }
 
@@ -248,7 +248,7 @@ async fn c8_a_balance_is_not_spent_twice_by_requests_at_once() {
     assert_eq!((in_state(&town, "confirmed"), in_state(&town, "rejected")), (3, 17));
     let accounts = ada.client.get(&format!("/v1/users/{}/accounts", ada.user_id)).await.json();
     assert_eq!((&accounts["items"][0]["balance_minor"], &accounts["items"][0]["held_minor"]), (&json!(500), &json!(0)));
-    assert_eq!((stock(&town, "tea").on_hand, stock(&town, "tea").reserved), (96, 0));
+    assert_eq!((stock(&town, "tea").on_hand(), stock(&town, "tea").reserved()), (96, 0));
     town.is_clean().await;
 }
 
@@ -316,7 +316,7 @@ async fn c11_no_order_stays_pending_for_ever() {
         town.advance(Duration::from_mins(31)).await;
     }
     let orders: Vec<tradewind_orders::Order> = town.rows("orders");
-    assert!(orders.len() == 8 && orders.iter().all(|order| !order.state.is_open()), "{orders:?}");
+    assert!(orders.len() == 8 && orders.iter().all(|order| !order.state().is_open()), "{orders:?}");
     town.is_clean().await;
 }
 
@@ -414,8 +414,8 @@ async fn c14_a_crash_in_between_leaves_a_way_back() {
     }
     let orders: Vec<tradewind_orders::Order> = town.rows("orders");
     assert_eq!(orders.len(), 27);
-    assert!(orders.iter().all(|order| !order.state.is_open()));
-    let confirmed = orders.iter().filter(|order| order.state.stands()).count();
+    assert!(orders.iter().all(|order| !order.state().is_open()));
+    let confirmed = orders.iter().filter(|order| order.state().stands()).count();
     assert_eq!(confirmed, 18, "those that nobody outside had to pay");
     town.is_clean().await;
 }

@@ -65,8 +65,8 @@ async fn opened(town: &Town) -> Person {
 /// What can be bought, and what is held for orders.
 fn shelf(town: &Town, sku: &str) -> (i64, i64) {
     let stock: Vec<Stock> = town.rows("inventory");
-    let stock = stock.iter().find(|stock| stock.sku.as_str() == sku).unwrap();
-    (stock.on_hand, stock.reserved)
+    let stock = stock.iter().find(|stock| stock.sku().as_str() == sku).unwrap();
+    (stock.on_hand(), stock.reserved())
 }
 
 async fn balance(person: &Person) -> i64 {

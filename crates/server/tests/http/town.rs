@@ -253,7 +253,7 @@ impl Town {
 
     /// The state of an order in the store of orders.
     pub fn status_of_order(&self, order_id: &str) -> &'static str {
-        self.row::<tradewind_orders::Order>("orders", row_key(&[order_id])).map_or("", |order| order.state.as_str())
+        self.row::<tradewind_orders::Order>("orders", row_key(&[order_id])).map_or("", |order| order.state().as_str())
     }
 
     /// A row of whichever service it is.

@@ -169,22 +169,22 @@ impl World {
     /// Every charge that the shop knows.
     fn ours(&self) -> BTreeMap<String, Standing> {
         let payments = self.stage.rows::<Payment>().into_iter().filter_map(|payment| {
-            let reference = payment.reference.as_ref()?.to_string();
-            let state = match payment.state {
-                PaymentState::Authorized => Standing::Held(payment.authorized_minor),
-                PaymentState::Captured => Standing::Taken(payment.captured_minor - payment.refunded_minor),
+            let reference = payment.reference()?.to_string();
+            let state = match payment.state() {
+                PaymentState::Authorized => Standing::Held(payment.authorized_minor()),
+                PaymentState::Captured => Standing::Taken(payment.captured_minor() - payment.refunded_minor()),
                 PaymentState::Refunded | PaymentState::Voided => Standing::Gone,
                 other => panic!("a payment with a charge has settled as {other}"),
             };
             Some((reference, state))
         });
         let surpluses = self.stage.rows::<Surplus>().into_iter().map(|surplus| {
-            let state = match surplus.state {
+            let state = match surplus.state() {
                 SurplusState::Returned => Standing::Gone,
-                SurplusState::Refused => Standing::Held(surplus.amount_minor),
+                SurplusState::Refused => Standing::Held(surplus.amount_minor()),
                 SurplusState::Returning => panic!("a surplus has not settled"),
             };
-            (surplus.reference.to_string(), state)
+            (surplus.reference().to_string(), state)
         });
         payments.chain(surpluses).collect()
     }
@@ -268,8 +268,8 @@ fn every_outcome_leads_where_it_says() {
     let state = |forced, ending| {
         let world = run(forced, ending, First::Answer);
         let payment: Payment = world.stage.row(id("order-1")).unwrap();
-        let surpluses: Vec<_> = world.stage.rows::<Surplus>().iter().map(|surplus| surplus.state).collect();
-        (payment.state, surpluses)
+        let surpluses: Vec<_> = world.stage.rows::<Surplus>().iter().map(Surplus::state).collect();
+        (payment.state(), surpluses)
     };
     let none = Vec::<SurplusState>::new();
     for forced in [

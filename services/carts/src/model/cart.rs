@@ -38,23 +38,24 @@ pub const CART_SIGNING_UNAVAILABLE: Refusal = Refusal::new(
 #[derive(Debug, Clone, PartialEq, Eq, Entity)]
 #[entity(owner = Carts, table = "cart", key = cart_id)]
 pub struct Cart {
-    pub cart_id: Id,
+    cart_id: Id,
     /// None: whoever knows the id may use it.
-    pub customer_id: Option<Id>,
-    pub state: CartState,
+    customer_id: Option<Id>,
+    #[column(copy)]
+    state: CartState,
     /// Counts the changes of its lines, from 1; a snapshot calls it version.
-    pub revision: u64,
-    pub currency: Currency,
+    revision: u64,
+    currency: Currency,
     /// At the prices that were last seen.
-    pub lines: Lines,
+    lines: Lines,
     /// Minted at the first checkout of this revision.
-    pub order_id: Option<Id>,
+    order_id: Option<Id>,
     /// Of the last snapshot of this revision.
-    pub snapshot_expires_at: Option<Timestamp>,
+    snapshot_expires_at: Option<Timestamp>,
     /// Orders that were placed from it and not rejected.
-    pub orders: u32,
-    pub expires_at: Timestamp,
-    pub merged_into: Option<Id>,
+    orders: u32,
+    expires_at: Timestamp,
+    merged_into: Option<Id>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, TextEnum)]
@@ -110,6 +111,11 @@ impl Cart {
             (Who::Customer(customer_id), Some(owner_id)) => customer_id == owner_id,
             (Who::Anyone, Some(_)) => false,
         }
+    }
+
+    /// It was used: from now on it lives until then.
+    pub fn touch(&mut self, expires_at: Timestamp) {
+        self.expires_at = expires_at;
     }
 
     pub fn editable(&self) -> Result<(), Problem> {

@@ -19,10 +19,10 @@ pub const CART_CUSTOMER_DELETED: Refusal =
 #[derive(Debug, Clone, PartialEq, Eq, Entity)]
 #[entity(owner = Carts, table = "cart_customer", key = customer_id)]
 pub struct Customer {
-    pub customer_id: Id,
+    customer_id: Id,
     #[column(json)]
-    pub open_carts: Arc<[Id]>,
-    pub deleted: bool,
+    open_carts: Arc<[Id]>,
+    deleted: bool,
 }
 
 impl Customer {

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use tradewind_engine::{Entity, Problem, Refusal};
-use tradewind_events::{Currency, Id, Price, ProductStatus, Timestamp};
+use tradewind_events::{Currency, Id, Price, ProductStatus, Timestamp, VariantStatus};
 
 use crate::Carts;
 
@@ -21,28 +21,29 @@ pub const NOT_FOR_SALE: Refusal = Refusal::conflict("not_for_sale", "Something i
 #[derive(Debug, Clone, PartialEq, Eq, Entity)]
 #[entity(owner = Carts, table = "cart_product", key = product_id)]
 pub struct KnownProduct {
-    pub product_id: Id,
-    pub status: ProductStatus,
+    product_id: Id,
+    #[column(copy)]
+    status: ProductStatus,
     /// Of the event that said it, among those of the product.
-    pub sequence: u64,
+    sequence: u64,
 }
 
 /// What one SKU costs.
 #[derive(Debug, Clone, PartialEq, Eq, Entity)]
 #[entity(owner = Carts, table = "cart_sku", key = sku)]
 pub struct KnownSku {
-    pub sku: Id,
-    pub product_id: Id,
-    pub discontinued: bool,
+    sku: Id,
+    product_id: Id,
+    discontinued: bool,
     /// The latest price whose moment had come when it was heard; these three are known together.
-    pub unit_price_minor: Option<i64>,
-    pub currency: Option<Currency>,
-    pub effective_at: Option<Timestamp>,
+    unit_price_minor: Option<i64>,
+    currency: Option<Currency>,
+    effective_at: Option<Timestamp>,
     /// Of the event that told this price, among those of the product.
-    pub sequence: u64,
+    sequence: u64,
     /// Prices that were told before their moment, each with the number of its event; the next one first.
     #[column(json)]
-    pub upcoming: Arc<[(u64, Price)]>,
+    upcoming: Arc<[(u64, Price)]>,
 }
 
 /// A price as it is compared: a later moment wins, at one moment the later word.
@@ -81,6 +82,16 @@ impl KnownSku {
             sequence: 0,
             upcoming: Arc::default(),
         }
+    }
+
+    /// The catalog has ended it.
+    pub fn discontinue(&mut self) {
+        self.discontinued = true;
+    }
+
+    /// The catalog says how it stands. A SKU that was discontinued stays so, whichever was heard first.
+    pub fn hear_status(&mut self, status: VariantStatus) {
+        self.discontinued |= status == VariantStatus::Discontinued;
     }
 
     /// A price was told. Only what may still be asked for is kept.

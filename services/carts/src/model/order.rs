@@ -9,9 +9,20 @@ use crate::Carts;
 #[derive(Debug, Clone, PartialEq, Eq, Entity)]
 #[entity(owner = Carts, table = "cart_order", key = order_id)]
 pub struct CartOrder {
-    pub order_id: Id,
-    pub cart_id: Id,
-    pub state: CartOrderState,
+    order_id: Id,
+    cart_id: Id,
+    #[column(copy)]
+    state: CartOrderState,
+}
+
+impl CartOrder {
+    pub fn placed(order_id: Id, cart_id: Id) -> Self {
+        Self { order_id, cart_id, state: CartOrderState::Placed }
+    }
+
+    pub fn rejected(order_id: Id, cart_id: Id) -> Self {
+        Self { order_id, cart_id, state: CartOrderState::Rejected }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, TextEnum)]

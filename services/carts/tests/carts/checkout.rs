@@ -16,11 +16,11 @@ fn a_checkout_is_signed_and_leaves_the_cart_open() {
     let cart = stage.cart_with("SKU-1", 2);
     let snapshot = stage.follow(checkout(&cart));
     assert!(snapshot.verify(SECRET));
-    assert_eq!((&snapshot.cart_id, &snapshot.customer_id), (&cart.cart_id, &id("ada")));
-    assert_eq!((snapshot.version, snapshot.currency), (cart.revision, eur()));
+    assert_eq!((&snapshot.cart_id, &snapshot.customer_id), (cart.cart_id(), &id("ada")));
+    assert_eq!((snapshot.version, snapshot.currency), (cart.revision(), eur()));
     assert_eq!(snapshot.lines[0].unit_price_minor, Some(100));
     assert_eq!(snapshot.expires_at, stage.committed_at().plus(15 * MINUTE));
-    assert_eq!(stage.cart(&cart.cart_id).state, CartState::Open);
+    assert_eq!(stage.cart(cart.cart_id()).state(), CartState::Open);
     assert_eq!(stage.said_names(), [""; 0]);
     stage.is_clean();
 }
@@ -65,7 +65,7 @@ fn a_checkout_of_another_revision_than_the_shopper_saw_is_refused() {
     let mut stage = stage();
     stage.knows("SKU-1", 100);
     let cart = stage.cart_with("SKU-1", 2);
-    let seen = Some(cart.revision);
+    let seen = Some(cart.revision());
     stage.follow(Checkout { revision: seen, ..checkout(&cart) });
     stage.follow(add(&cart, "SKU-1", 1));
     assert_eq!(stage.refusal(Checkout { revision: seen, ..checkout(&cart) }), "cart_changed at revision");
@@ -97,6 +97,6 @@ fn a_cart_outlives_its_snapshot() {
     stage.knows("SKU-1", 100);
     let cart = stage.cart_with("SKU-1", 2);
     let snapshot = stage.follow(checkout(&cart));
-    let kept: Timestamp = stage.cart(&cart.cart_id).expires_at;
+    let kept: Timestamp = stage.cart(cart.cart_id()).expires_at();
     assert!(kept >= snapshot.expires_at);
 }

@@ -18,12 +18,12 @@ fn the_open_carts_of_a_customer_who_is_gone_expire_and_no_other_opens() {
     stage.hear(deleted("ada"));
     stage.hear(deleted("ada"));
     let expired: Vec<Id> = stage.said::<CartExpired>().into_iter().map(|said| said.cart_id).collect();
-    assert_eq!(expired, [one.cart_id.clone(), other.cart_id]);
-    assert_eq!(stage.cart(&one.cart_id).state, CartState::Expired);
-    assert_eq!(stage.cart(&eves.cart_id).state, CartState::Open);
+    assert_eq!(expired, [one.cart_id().clone(), other.cart_id().clone()]);
+    assert_eq!(stage.cart(one.cart_id()).state(), CartState::Expired);
+    assert_eq!(stage.cart(eves.cart_id()).state(), CartState::Open);
     assert_eq!(stage.refusal(create("ada")), "cart_customer_deleted");
     let ada = stage.row::<Customer>(id("ada")).unwrap();
-    assert!(ada.deleted && ada.open_carts.is_empty());
+    assert!(ada.deleted() && ada.open_carts().is_empty());
     stage.is_clean();
 }
 

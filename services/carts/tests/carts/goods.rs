@@ -23,7 +23,7 @@ fn discontinued(sku: &str) -> VariantDiscontinued {
 fn unit_price(stage: &mut Stage, sku: &str) -> Option<i64> {
     let cart = stage.follow(CreateCart { customer_id: None });
     let cart = stage.follow(add(&cart, sku, 1));
-    cart.lines[0].unit_price_minor
+    cart.lines()[0].unit_price_minor
 }
 
 #[test]
@@ -158,10 +158,10 @@ fn in_any_order_and_however_often_a_product_is_heard_of_the_same_is_known_in_the
                 stage.hear_envelope(Envelope { id: id(&format!("again-{nth}")), ..envelope });
             }
             let product = stage.row::<KnownProduct>(product_id("SKU-1")).unwrap();
-            assert_eq!((product.status, product.sequence), (ProductStatus::Published, 6));
+            assert_eq!((product.status(), product.sequence()), (ProductStatus::Published, 6));
             assert_eq!(unit_price(&mut stage, "SKU-1"), Some(80), "rotated by {rotation}, backwards: {backwards}");
             let other = stage.row::<KnownSku>(id("SKU-2")).unwrap();
-            assert_eq!((other.discontinued, other.unit_price_minor), (true, Some(40)));
+            assert_eq!((other.discontinued(), other.unit_price_minor()), (true, Some(40)));
             stage.is_clean();
         }
     }

@@ -6,15 +6,15 @@ use tradewind_events::{LINES_MAX, Line, QUANTITY_MAX};
 use super::*;
 
 fn set(cart: &Cart, sku: &str, quantity: u32) -> SetQuantity {
-    SetQuantity { cart_id: cart.cart_id.clone(), who: ada(), sku: id(sku), quantity }
+    SetQuantity { cart_id: cart.cart_id().clone(), who: ada(), sku: id(sku), quantity }
 }
 
 fn remove(cart: &Cart, sku: &str) -> RemoveLine {
-    RemoveLine { cart_id: cart.cart_id.clone(), who: ada(), sku: id(sku) }
+    RemoveLine { cart_id: cart.cart_id().clone(), who: ada(), sku: id(sku) }
 }
 
 fn quantities(cart: &Cart) -> Vec<(&str, u32, Option<i64>)> {
-    cart.lines.iter().map(|line| (line.sku.as_str(), line.quantity, line.unit_price_minor)).collect()
+    cart.lines().iter().map(|line| (line.sku.as_str(), line.quantity, line.unit_price_minor)).collect()
 }
 
 #[test]
@@ -26,13 +26,13 @@ fn lines_are_added_merged_by_sku_set_and_removed() {
     let cart = stage.follow(add(&cart, "SKU-2", 1));
     let cart = stage.follow(add(&cart, "SKU-1", 3));
     assert_eq!(quantities(&cart), [("SKU-1", 5, Some(100)), ("SKU-2", 1, Some(250))]);
-    assert_eq!((&cart.lines[1].product_id, cart.revision), (&product_id("SKU-2"), 4));
+    assert_eq!((&cart.lines()[1].product_id, cart.revision()), (&product_id("SKU-2"), 4));
     let cart = stage.follow(set(&cart, "SKU-2", 7));
     let cart = stage.follow(set(&cart, "SKU-2", 7));
-    assert_eq!((quantities(&cart)[1], cart.revision), (("SKU-2", 7, Some(250)), 5));
+    assert_eq!((quantities(&cart)[1], cart.revision()), (("SKU-2", 7, Some(250)), 5));
     let cart = stage.follow(remove(&cart, "SKU-1"));
     assert_eq!(quantities(&cart), [("SKU-2", 7, Some(250))]);
-    assert_eq!(stage.cart(&cart.cart_id), cart);
+    assert_eq!(stage.cart(cart.cart_id()), cart);
     stage.is_clean();
 }
 
@@ -73,7 +73,7 @@ fn a_cart_has_a_bounded_number_of_lines() {
     }
     assert_eq!(stage.refusal(add(&cart, &format!("SKU-{LINES_MAX}"), 1)), "cart_full");
     let full = stage.follow(add(&cart, "SKU-0", 1));
-    assert_eq!(full.lines.len(), LINES_MAX);
+    assert_eq!(full.lines().len(), LINES_MAX);
     let snapshot = stage.follow(checkout(&cart));
     assert_eq!(snapshot.lines.iter().map(|line: &Line| line.quantity).sum::<u32>(), 501);
 }
@@ -84,7 +84,7 @@ fn a_cart_is_only_for_its_customer_and_staff_and_an_anonymous_one_for_whoever_kn
     stage.knows("SKU-1", 100);
     let hers = stage.cart_with("SKU-1", 1);
     for who in [Who::Anyone, Who::Customer(id("eve"))] {
-        let (cart_id, sku) = (hers.cart_id.clone(), id("SKU-1"));
+        let (cart_id, sku) = (hers.cart_id().clone(), id("SKU-1"));
         let add = AddLine { cart_id: cart_id.clone(), who: who.clone(), sku: sku.clone(), quantity: 1 };
         assert_eq!(stage.refusal(add), "cart_not_found");
         let set = SetQuantity { cart_id: cart_id.clone(), who: who.clone(), sku: sku.clone(), quantity: 1 };

@@ -87,13 +87,13 @@ fn repriced(stage: &Stage, sku: &str, amount_minor: i64) -> PriceChanged {
 }
 
 fn add(cart: &Cart, sku: &str, quantity: u32) -> AddLine {
-    let who = cart.customer_id.clone().map_or(Who::Anyone, Who::Customer);
-    AddLine { cart_id: cart.cart_id.clone(), who, sku: id(sku), quantity }
+    let who = cart.customer_id().cloned().map_or(Who::Anyone, Who::Customer);
+    AddLine { cart_id: cart.cart_id().clone(), who, sku: id(sku), quantity }
 }
 
 fn checkout(cart: &Cart) -> Checkout {
-    let who = cart.customer_id.clone().map_or(Who::Anyone, Who::Customer);
-    Checkout { cart_id: cart.cart_id.clone(), who, revision: None }
+    let who = cart.customer_id().cloned().map_or(Who::Anyone, Who::Customer);
+    Checkout { cart_id: cart.cart_id().clone(), who, revision: None }
 }
 
 /// What orders says when the snapshot is placed.

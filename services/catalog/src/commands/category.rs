@@ -65,7 +65,7 @@ pub fn update_category(uow: &mut Uow<Catalog>, update: &UpdateCategory) -> Answe
         category_name(name)?;
         changed |= category.rename(Arc::clone(name));
     }
-    let old_parent_id = category.parent_id.clone();
+    let old_parent_id = category.parent_id().cloned();
     let new_parent_id = update.parent_id.apply(old_parent_id.clone());
     if new_parent_id != old_parent_id {
         // Both ways up are asked for before the first row that is missing stops the handler.
@@ -92,7 +92,7 @@ pub fn update_category(uow: &mut Uow<Catalog>, update: &UpdateCategory) -> Answe
 pub fn delete_category(uow: &mut Uow<Catalog>, delete: &DeleteCategory) -> Answer<()> {
     let mut category = present(uow, &delete.category_id)?;
     let deleted = category.delete()?;
-    for (level, mut ancestor) in ancestors(uow, category.parent_id.as_ref())?.into_iter().enumerate() {
+    for (level, mut ancestor) in ancestors(uow, category.parent_id())?.into_iter().enumerate() {
         ancestor.disown(level, &category);
         uow.put(ancestor);
     }
@@ -102,7 +102,7 @@ pub fn delete_category(uow: &mut Uow<Catalog>, delete: &DeleteCategory) -> Answe
 }
 
 fn present(uow: &mut Uow<Catalog>, category_id: &Id) -> Result<Category, Stop> {
-    let known = uow.get::<Category>(category_id)?.filter(|category| !category.deleted);
+    let known = uow.get::<Category>(category_id)?.filter(|category| !category.deleted());
     known.or_refuse(|| CATEGORY_NOT_FOUND.because(format!("there is no category {category_id}")))
 }
 
@@ -114,10 +114,10 @@ fn ancestors(uow: &mut Uow<Catalog>, parent_id: Option<&Id>) -> Result<Vec<Categ
         if ancestors.len() == CATEGORY_DEPTH_MAX {
             return Err(Stop::broken(format!("more than {CATEGORY_DEPTH_MAX} categories are above {category_id}")));
         }
-        let known = uow.get::<Category>(&category_id)?.filter(|category| !category.deleted);
+        let known = uow.get::<Category>(&category_id)?.filter(|category| !category.deleted());
         let unknown = || UNKNOWN_CATEGORY.because(format!("there is no category {category_id}")).at("parent_id");
         let ancestor = known.or_refuse(unknown)?;
-        next.clone_from(&ancestor.parent_id);
+        next = ancestor.parent_id().cloned();
         ancestors.push(ancestor);
     }
     Ok(ancestors)

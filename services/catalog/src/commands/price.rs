@@ -74,7 +74,7 @@ pub fn cancel_price(uow: &mut Uow<Catalog>, cancel: &CancelPrice) -> Answer<()> 
 /// Sets the timer to the next scheduled price, if there is one.
 pub(crate) fn arm(uow: &mut Uow<Catalog>, variant: &Variant) {
     match variant.next_price_at() {
-        Some(at) => uow.set_timer(&TAKE_EFFECT, &variant.sku, at),
-        None => uow.cancel_timer(&TAKE_EFFECT, &variant.sku),
+        Some(at) => uow.set_timer(&TAKE_EFFECT, variant.sku(), at),
+        None => uow.cancel_timer(&TAKE_EFFECT, variant.sku()),
     }
 }

@@ -125,7 +125,7 @@ pub fn update_product(uow: &mut Uow<Catalog>, update: &UpdateProduct) -> Answer<
     let updated = product.update(said, &variants)?;
     let told = product.told(&variants);
     if let Some(updated) = updated {
-        regroup(uow, &old.category_ids, &product.category_ids)?;
+        regroup(uow, &old.category_ids, product.category_ids())?;
         uow.put(product);
         uow.emit(updated);
     }
@@ -160,7 +160,7 @@ pub fn archive_product(uow: &mut Uow<Catalog>, archive: &ArchiveProduct) -> Answ
     let archived = product.archive(Arc::clone(&archive.reason));
     let told = product.told(&variants);
     if let Some(archived) = archived {
-        regroup(uow, &product.category_ids, &[])?;
+        regroup(uow, product.category_ids(), &[])?;
         uow.put(product);
         uow.emit(archived);
     }
@@ -172,7 +172,7 @@ pub(super) fn whole(uow: &mut Uow<Catalog>, product_id: &Id) -> Result<(Product,
     let product = uow
         .get::<Product>(product_id)?
         .or_refuse(|| PRODUCT_NOT_FOUND.because(format!("there is no product {product_id}")))?;
-    let variants = uow.get_all::<Variant>(product.skus.iter())?.into_iter().collect::<Option<Vec<_>>>();
+    let variants = uow.get_all::<Variant>(product.skus().iter())?.into_iter().collect::<Option<Vec<_>>>();
     let variants = variants.ok_or_else(|| Stop::broken(format!("a variant of product {product_id} is missing")))?;
     Ok((product, variants))
 }
@@ -193,15 +193,15 @@ fn regroup(uow: &mut Uow<Catalog>, old: &[Id], new: &[Id]) -> Result<(), Stop> {
     uow.get_all::<Category>(before.symmetric_difference(&after).copied())?;
     for category_id in before.difference(&after) {
         let mut left = uow.load::<Category>(*category_id)?;
-        left.products = left.products.saturating_sub(1);
+        left.leave();
         uow.put(left);
     }
     for (nth, category_id) in new.iter().enumerate().filter(|(_, category_id)| !before.contains(category_id)) {
-        let known = uow.get::<Category>(category_id)?.filter(|category| !category.deleted);
+        let known = uow.get::<Category>(category_id)?.filter(|category| !category.deleted());
         let mut joined = known.or_refuse(|| {
             UNKNOWN_CATEGORY.because(format!("there is no category {category_id}")).at(format!("category_ids[{nth}]"))
         })?;
-        joined.products = joined.products.saturating_add(1);
+        joined.join();
         uow.put(joined);
     }
     Ok(())

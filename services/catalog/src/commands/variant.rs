@@ -73,7 +73,7 @@ pub fn discontinue_variant(uow: &mut Uow<Catalog>, discontinue: &DiscontinueVari
     let discontinued = variant.discontinue();
     let told = variant.told();
     if let Some(discontinued) = discontinued {
-        uow.cancel_timer(&TAKE_EFFECT, &variant.sku);
+        uow.cancel_timer(&TAKE_EFFECT, variant.sku());
         uow.put(variant);
         uow.emit(discontinued);
     }
@@ -100,5 +100,5 @@ pub(super) fn open(uow: &mut Uow<Catalog>, product_id: &Id, new: &NewVariant, pr
 pub(super) fn both(uow: &mut Uow<Catalog>, sku: &Id) -> Result<(Product, Variant), Stop> {
     let variant =
         uow.get::<Variant>(sku)?.or_refuse(|| VARIANT_NOT_FOUND.because(format!("there is no variant {sku}")))?;
-    Ok((uow.load::<Product>(&variant.product_id)?, variant))
+    Ok((uow.load::<Product>(variant.product_id())?, variant))
 }

@@ -17,11 +17,11 @@ use crate::Catalog;
 #[derive(Debug, Clone, PartialEq, Eq, Entity)]
 #[entity(owner = Catalog, table = "availability", key = sku)]
 pub struct Availability {
-    pub sku: Id,
+    sku: Id,
     /// Locations where something is available.
-    pub locations: u32,
+    locations: u32,
     /// A SKU of which nothing was heard yet is not out of stock: what was never there cannot come back.
-    pub out_of_stock: bool,
+    out_of_stock: bool,
 }
 
 /// The whole stock of a SKU reached zero, or left it.
@@ -35,11 +35,11 @@ pub enum StockTurn {
 #[derive(Debug, Clone, PartialEq, Eq, Entity)]
 #[entity(owner = Catalog, table = "location_availability", key = (sku, location_id))]
 pub struct LocationAvailability {
-    pub sku: Id,
-    pub location_id: Id,
+    sku: Id,
+    location_id: Id,
     /// The version of the stock row that it was heard with.
-    pub stock_version: u64,
-    pub available: bool,
+    stock_version: u64,
+    available: bool,
 }
 
 impl LocationAvailability {
@@ -82,7 +82,7 @@ impl Availability {
 impl StockTurn {
     /// As it is told of a product. `stock` is what caused it.
     pub fn told(self, product: &Product, stock: &StockLevel) -> Events {
-        let (product_id, sku) = (product.product_id.clone(), stock.sku.clone());
+        let (product_id, sku) = (product.product_id().clone(), stock.sku.clone());
         let location_id = stock.location_id.clone();
         match self {
             Self::OutOfStock => ProductOutOfStock { product_id, sku, location_id, available_everywhere: 0 }.into(),

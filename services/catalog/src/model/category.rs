@@ -30,15 +30,15 @@ pub const INVALID_CATEGORY: Refusal = Refusal::invalid("invalid_category", "A fi
 #[derive(Debug, Clone, PartialEq, Eq, Entity)]
 #[entity(owner = Catalog, table = "category", key = category_id)]
 pub struct Category {
-    pub category_id: Id,
-    pub name: Arc<str>,
-    pub parent_id: Option<Id>,
+    category_id: Id,
+    name: Arc<str>,
+    parent_id: Option<Id>,
     /// How many categories are below it, by level: the first number counts its children. No zero at the end.
     #[column(json)]
-    pub below: Arc<[u32]>,
+    below: Arc<[u32]>,
     /// Products that name it and are not archived.
-    pub products: u32,
-    pub deleted: bool,
+    products: u32,
+    deleted: bool,
 }
 
 impl Category {
@@ -98,6 +98,16 @@ impl Category {
             name: Arc::clone(&self.name),
             parent_id: self.parent_id.clone(),
         })
+    }
+
+    /// A product names it.
+    pub fn join(&mut self) {
+        self.products = self.products.saturating_add(1);
+    }
+
+    /// A product does not name it any more, or is archived.
+    pub fn leave(&mut self) {
+        self.products = self.products.saturating_sub(1);
     }
 
     /// A branch was hung below it, `level` levels down: 0 makes its root a child.

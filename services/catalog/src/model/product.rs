@@ -30,21 +30,22 @@ pub const INVALID_PRODUCT: Refusal =
 #[derive(Debug, Clone, PartialEq, Eq, Entity)]
 #[entity(owner = Catalog, table = "product", key = product_id)]
 pub struct Product {
-    pub product_id: Id,
-    pub name: Arc<str>,
-    pub description: Arc<str>,
-    pub brand: Option<Arc<str>>,
+    product_id: Id,
+    name: Arc<str>,
+    description: Arc<str>,
+    brand: Option<Arc<str>>,
     /// The first decides the tax, if it or a parent of it has a rate.
     #[column(json)]
-    pub category_ids: Arc<[Id]>,
-    pub status: ProductStatus,
-    pub attributes: Attributes,
+    category_ids: Arc<[Id]>,
+    #[column(copy)]
+    status: ProductStatus,
+    attributes: Attributes,
     #[column(json)]
-    pub media: Arc<[Media]>,
+    media: Arc<[Media]>,
     /// Of its variants, in the order in which they were added.
     #[column(json)]
-    pub skus: Arc<[Id]>,
-    pub created_at: Timestamp,
+    skus: Arc<[Id]>,
+    created_at: Timestamp,
 }
 
 /// What an operator says about a product.
@@ -62,7 +63,7 @@ impl Product {
     /// A draft. Its variants come with it, so that whoever hears of it hears of all at once.
     pub fn create(product_id: Id, details: Details, variants: &[Variant], now: Timestamp) -> (Self, ProductCreated) {
         let Details { name, description, brand, category_ids, attributes, media } = details;
-        let skus = variants.iter().map(|variant| variant.sku.clone()).collect();
+        let skus = variants.iter().map(|variant| variant.sku().clone()).collect();
         let product = Self {
             product_id,
             name,
@@ -143,7 +144,7 @@ impl Product {
         if self.status == ProductStatus::Published {
             return Ok(None);
         }
-        if !variants.iter().any(|variant| variant.status == VariantStatus::Active) {
+        if !variants.iter().any(|variant| variant.status() == VariantStatus::Active) {
             return Err(PRODUCT_WITHOUT_VARIANT.because(format!("{} has no active variant", self.product_id)));
         }
         self.status = ProductStatus::Published;
@@ -180,7 +181,7 @@ impl Product {
         if self.skus.len() >= VARIANTS_MAX {
             return Err(TOO_MANY_VARIANTS.because(format!("a product has at most {VARIANTS_MAX} variants")));
         }
-        self.skus = self.skus.iter().chain([&variant.sku]).cloned().collect();
+        self.skus = self.skus.iter().chain([variant.sku()]).cloned().collect();
         Ok(VariantCreated { product_id: self.product_id.clone(), variant: variant.told() })
     }
 }

@@ -28,12 +28,13 @@ const WHOLE_BP: u32 = 10_000;
 #[derive(Debug, Clone, PartialEq, Eq, Entity)]
 #[entity(owner = Catalog, table = "quote", key = order_id, transient)]
 pub struct Quote {
-    pub order_id: Id,
-    pub state: QuoteState,
-    pub currency: Currency,
+    order_id: Id,
+    #[column(copy)]
+    state: QuoteState,
+    currency: Currency,
     /// Of an issued quote.
-    pub total_minor: Option<i64>,
-    pub quoted_at: Timestamp,
+    total_minor: Option<i64>,
+    quoted_at: Timestamp,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, TextEnum)]
@@ -144,8 +145,8 @@ fn price(
     (asked, ours): (Currency, Currency),
     now: Timestamp,
 ) -> Result<(i64, u32), &'static str> {
-    let offer = offer.filter(|offer| offer.variant.product_id == line.product_id).ok_or("unknown")?;
-    match (offer.product.status, offer.variant.status) {
+    let offer = offer.filter(|offer| *offer.variant.product_id() == line.product_id).ok_or("unknown")?;
+    match (offer.product.status(), offer.variant.status()) {
         (ProductStatus::Published, VariantStatus::Active) => {}
         (ProductStatus::Published, VariantStatus::Discontinued) => return Err("discontinued"),
         (ProductStatus::Draft | ProductStatus::Unpublished, _) => return Err("unpublished"),

@@ -32,19 +32,20 @@ pub const SCHEDULED_PRICE_NOT_FOUND: Refusal =
 #[derive(Debug, Clone, PartialEq, Eq, Entity)]
 #[entity(owner = Catalog, table = "variant", key = sku)]
 pub struct Variant {
-    pub sku: Id,
-    pub product_id: Id,
-    pub variant_id: Id,
-    pub status: VariantStatus,
-    pub attributes: Attributes,
+    sku: Id,
+    product_id: Id,
+    variant_id: Id,
+    #[column(copy)]
+    status: VariantStatus,
+    attributes: Attributes,
     /// The price that was told last.
-    pub price_id: Id,
-    pub amount_minor: i64,
-    pub currency: Currency,
-    pub effective_at: Timestamp,
+    price_id: Id,
+    amount_minor: i64,
+    currency: Currency,
+    effective_at: Timestamp,
     /// Sorted by moment; no two of one moment.
     #[column(json)]
-    pub scheduled: Arc<[ScheduledPrice]>,
+    scheduled: Arc<[ScheduledPrice]>,
 }
 
 impl Variant {
@@ -111,6 +112,11 @@ impl Variant {
         let changes = self.attributes.changes(&attributes);
         self.attributes = attributes;
         Ok(self.updated(changes))
+    }
+
+    /// Its product is archived: no scheduled price takes effect any more.
+    pub fn drop_scheduled(&mut self) {
+        self.scheduled = Arc::default();
     }
 
     /// Ends it for good, with the prices that it was to have. `None` when it is ended.
@@ -201,9 +207,9 @@ impl Variant {
         let Price { price_id, amount_minor, currency, effective_at } = new_price.clone();
         *self = Self { price_id, amount_minor, currency, effective_at, ..self.clone() };
         Events::from(PriceChanged {
-            product_id: product.product_id.clone(),
-            name: Arc::clone(&product.name),
-            category_ids: Arc::clone(&product.category_ids),
+            product_id: product.product_id().clone(),
+            name: Arc::clone(product.name()),
+            category_ids: Arc::clone(product.category_ids()),
             variant_id: self.variant_id.clone(),
             sku: self.sku.clone(),
             old_price: Some(old_price),
@@ -215,9 +221,10 @@ impl Variant {
 
 #[cfg(test)]
 mod tests {
-    use tradewind_events::{ProductStatus, id};
+    use tradewind_events::id;
 
     use super::*;
+    use crate::model::Details;
 
     fn eur() -> Currency {
         "EUR".parse().unwrap()
@@ -237,18 +244,17 @@ mod tests {
         let mut variant =
             Variant::new(id("SKU-1"), id("product-1"), id("variant-1"), Attributes::default(), price(100, 10));
         variant.schedule(price(80, 50), None).unwrap();
-        let product = Product {
-            product_id: id("product-1"),
+        let details = Details {
             name: "Tea".into(),
             description: "".into(),
             brand: None,
             category_ids: [].into(),
-            status: ProductStatus::Published,
             attributes: Attributes::default(),
             media: [].into(),
-            skus: [id("SKU-1")].into(),
-            created_at: Timestamp::default(),
         };
+        let of_it = std::slice::from_ref(&variant);
+        let (mut product, _) = Product::create(id("product-1"), details, of_it, Timestamp::default());
+        product.publish(of_it).unwrap();
         (product, variant)
     }
 

@@ -88,7 +88,7 @@ fn stock_of_a_sku_that_is_not_sold_here_is_kept_and_not_told() {
     stage.hear(replenished("north", 1));
     stage.hear(depleted("north", 2));
     assert_eq!(stage.said_names(), [""; 0]);
-    assert!(stage.row::<Availability>(id("SKU-1")).unwrap().out_of_stock);
+    assert!(stage.row::<Availability>(id("SKU-1")).unwrap().out_of_stock());
     stage.sells("product-1", "SKU-1", 100);
     stage.hear(replenished("north", 3));
     assert_eq!(stage.said_names(), ["product.back_in_stock"]);

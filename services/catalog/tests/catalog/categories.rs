@@ -84,7 +84,7 @@ fn a_product_is_put_only_into_categories_that_are_there() {
     stage.follow(create("drinks", None));
     let lost = CreateProduct { category_ids: [id("drinks"), id("lost")].into(), ..new_product("product-1", vec![]) };
     assert_eq!(stage.refusal(lost), "unknown_category at category_ids[1]");
-    assert_eq!(stage.row::<Category>(id("drinks")).unwrap().products, 0);
+    assert_eq!(stage.row::<Category>(id("drinks")).unwrap().products(), 0);
 }
 
 #[test]
@@ -187,7 +187,7 @@ proptest! {
         }
         for nth in tree.keys() {
             let row = stage.row::<Category>(id(&name(&used, *nth))).unwrap();
-            prop_assert_eq!(&*row.below, &below(&tree, *nth)[..]);
+            prop_assert_eq!(&**row.below(), &below(&tree, *nth)[..]);
             prop_assert!(depth(&tree, *nth) < CATEGORY_DEPTH_MAX);
         }
     }

@@ -82,7 +82,7 @@ fn a_scheduled_price_is_told_as_a_change_of_the_variant_and_as_a_price_when_its_
     stage.clear();
     stage.advance(HOUR);
     assert_eq!(stage.said_names(), [""; 0]);
-    assert!(stage.row::<Variant>(id("SKU-1")).unwrap().scheduled.is_empty());
+    assert!(stage.row::<Variant>(id("SKU-1")).unwrap().scheduled().is_empty());
     stage.is_clean();
 }
 

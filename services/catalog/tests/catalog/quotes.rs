@@ -80,7 +80,7 @@ fn an_order_is_quoted_line_by_line_with_every_amount_filled() {
     assert_eq!(amounts, [3_495, 175, 490, 574, 4_384].map(Some));
     assert_eq!((&order.order_id, &order.cart_id), (&id("order-1"), &Some(id("cart-1"))));
     let quote = stage.row::<Quote>(id("order-1")).unwrap();
-    assert_eq!((quote.state, quote.total_minor), (QuoteState::Issued, Some(4_384)));
+    assert_eq!((quote.state(), quote.total_minor()), (QuoteState::Issued, Some(4_384)));
     stage.is_clean();
 }
 
@@ -132,7 +132,7 @@ fn every_line_that_cannot_be_sold_is_named_with_its_reason() {
     assert_eq!(unavailable(&stage), expected.map(|(sku, reason)| (id(sku), reason.to_owned())));
     let [refused] = &stage.said::<QuoteRefused>()[..] else { panic!() };
     assert_eq!(refused.order.total_minor, None);
-    assert_eq!(stage.row::<Quote>(id("order-1")).unwrap().state, QuoteState::Refused);
+    assert_eq!(stage.row::<Quote>(id("order-1")).unwrap().state(), QuoteState::Refused);
     stage.is_clean();
 }
 

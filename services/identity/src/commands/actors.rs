@@ -9,13 +9,13 @@ fn role_of(uow: &mut Uow<'_, Identity>, actor: &Actor) -> Result<Option<Role>, S
     match actor {
         Actor::Shop => Ok(None),
         Actor::User { user_id, session_id } => {
-            let session = uow.get::<Session>(session_id)?.filter(|session| session.user_id == *user_id);
+            let session = uow.get::<Session>(session_id)?.filter(|session| session.user_id() == user_id);
             session.or_refuse(|| SESSION_ENDED.problem())?;
             let user = uow.get::<User>(user_id)?.filter(User::is_active);
-            user.map(|user| Some(user.role)).or_refuse(|| SESSION_ENDED.problem())
+            user.map(|user| Some(user.role())).or_refuse(|| SESSION_ENDED.problem())
         }
         Actor::Client { client_id } => {
-            let client = uow.get::<Client>(client_id)?.filter(|client| client.revoked_at.is_none());
+            let client = uow.get::<Client>(client_id)?.filter(|client| client.revoked_at().is_none());
             client.or_refuse(|| SESSION_ENDED.because("The service client was revoked."))?;
             Ok(Some(Role::Service))
         }
@@ -31,7 +31,7 @@ pub(super) fn admin(uow: &mut Uow<'_, Identity>, actor: &Actor) -> Result<(), St
 /// Refused unless the actor is this user, or may act for a user of this role now.
 pub(super) fn owner_or_above(uow: &mut Uow<'_, Identity>, actor: &Actor, target: &User) -> Result<(), Stop> {
     let role = role_of(uow, actor)?;
-    if matches!(actor, Actor::User { user_id, .. } if *user_id == target.user_id) {
+    if matches!(actor, Actor::User { user_id, .. } if user_id == target.user_id()) {
         return Ok(());
     }
     above(role, target)
@@ -41,7 +41,7 @@ pub(super) fn owner_or_above(uow: &mut Uow<'_, Identity>, actor: &Actor, target:
 /// password instead.
 pub(super) fn above_only(uow: &mut Uow<'_, Identity>, actor: &Actor, target: &User) -> Result<(), Stop> {
     let role = role_of(uow, actor)?;
-    if matches!(actor, Actor::User { user_id, .. } if *user_id == target.user_id) {
+    if matches!(actor, Actor::User { user_id, .. } if user_id == target.user_id()) {
         return Err(NOT_ALLOWED.because("Users themselves show their password.").into());
     }
     if role == Some(Role::Service) {
@@ -51,6 +51,6 @@ pub(super) fn above_only(uow: &mut Uow<'_, Identity>, actor: &Actor, target: &Us
 }
 
 fn above(role: Option<Role>, target: &User) -> Result<(), Stop> {
-    let may = role.is_none_or(|role| role.acts_for(target.role));
+    let may = role.is_none_or(|role| role.acts_for(target.role()));
     if may { Ok(()) } else { Err(NOT_ALLOWED.because("Only an admin acts for staff and admins.").into()) }
 }

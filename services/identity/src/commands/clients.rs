@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tradewind_engine::{Answer, Command, OrRefuse, Uow};
-use tradewind_events::{Id, id, identity::ServiceClientRevoked};
+use tradewind_events::Id;
 
 use super::actors;
 use crate::model::{Actor, CLIENT_NAME_CHARS_MAX, CLIENT_NAME_INVALID, CLIENT_UNKNOWN, Client, Identity};
@@ -34,17 +34,7 @@ pub fn create_client(uow: &mut Uow<'_, Identity>, create: &CreateClient) -> Answ
         let what = format!("A name has 1 to {CLIENT_NAME_CHARS_MAX} characters and no control characters.");
         return Err(CLIENT_NAME_INVALID.because(what).at("name").into());
     }
-    let client = Client {
-        client_id: uow.new_id(),
-        name: name.into(),
-        secret_hash: create.secret_hash.clone(),
-        created_at: uow.now(),
-        created_by: match &create.actor {
-            Actor::Shop => id("cli"),
-            Actor::User { user_id: actor, .. } | Actor::Client { client_id: actor } => actor.clone(),
-        },
-        revoked_at: None,
-    };
+    let client = Client::create(uow.new_id(), name.into(), create.secret_hash.clone(), &create.actor, uow.now());
     uow.put(client.clone());
     Ok(client)
 }
@@ -52,10 +42,9 @@ pub fn create_client(uow: &mut Uow<'_, Identity>, create: &CreateClient) -> Answ
 pub fn revoke_client(uow: &mut Uow<'_, Identity>, revoke: &RevokeClient) -> Answer<Client> {
     actors::admin(uow, &revoke.actor)?;
     let mut client = uow.get::<Client>(&revoke.client_id)?.or_refuse(|| CLIENT_UNKNOWN.problem())?;
-    if client.revoked_at.is_none() {
-        client.revoked_at = Some(uow.now());
+    if let Some(revoked) = client.revoke(uow.now()) {
         uow.put(client.clone());
-        uow.emit(ServiceClientRevoked { client_id: client.client_id.clone() });
+        uow.emit(revoked);
     }
     Ok(client)
 }

@@ -26,14 +26,8 @@ pub struct RedeemFirstAdminToken {
 pub fn issue_first_admin_token(uow: &mut Uow<'_, Identity>, issue: &IssueFirstAdminToken) -> Answer<()> {
     without_admin(uow)?;
     let now = uow.now();
-    uow.put(OneTimeToken {
-        purpose: Purpose::FirstAdmin,
-        holder: id(FIRST_ADMIN_HOLDER),
-        token_hash: issue.token_hash.clone(),
-        email: None,
-        issued_at: now,
-        expires_at: now.plus(uow.settings().first_admin_ttl),
-    });
+    let ttl = uow.settings().first_admin_ttl;
+    uow.put(OneTimeToken::issue(Purpose::FirstAdmin, id(FIRST_ADMIN_HOLDER), issue.token_hash.clone(), now, ttl));
     Ok(())
 }
 
@@ -43,12 +37,12 @@ pub fn redeem_first_admin_token(uow: &mut Uow<'_, Identity>, redeem: &RedeemFirs
     let token = token.filter(|token| token.admits(&redeem.token_hash, now)).or_refuse(|| TOKEN_INVALID.problem())?;
     let mut realm = without_admin(uow)?;
     uow.delete(&token);
-    realm.admins += 1;
+    realm.add_admin();
     uow.put(realm);
     enrol(uow, &redeem.register, Role::Admin)
 }
 
 fn without_admin(uow: &mut Uow<'_, Identity>) -> Result<Realm, Stop> {
     let realm = realm(uow)?;
-    if realm.admins == 0 { Ok(realm) } else { Err(ADMIN_EXISTS.problem().into()) }
+    if realm.admins() == 0 { Ok(realm) } else { Err(ADMIN_EXISTS.problem().into()) }
 }

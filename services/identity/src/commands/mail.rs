@@ -33,8 +33,8 @@ pub(super) fn tell_owner(uow: &mut Uow<'_, Identity>, owner: &User, mailed: &Mai
 
 /// Whether a mail of this kind went out so short a time ago that another one would be a nuisance.
 pub(super) fn too_soon(uow: &mut Uow<'_, Identity>, user: &User, kind: IdentityMailKind) -> Result<bool, Stop> {
-    let last = uow.get::<OneTimeToken>((Purpose::from(kind), &user.user_id))?;
-    Ok(last.is_some_and(|last| uow.now().since(last.issued_at) < uow.settings().mail_interval))
+    let last = uow.get::<OneTimeToken>((Purpose::from(kind), user.user_id()))?;
+    Ok(last.is_some_and(|last| uow.now().since(last.issued_at()) < uow.settings().mail_interval))
 }
 
 /// Makes the token the one that is good, and asks for the mail.
@@ -50,17 +50,11 @@ pub(super) fn send_to(
     kind: IdentityMailKind,
     mailed: &MailedToken,
 ) {
-    let now = uow.now();
-    uow.put(OneTimeToken {
-        purpose: kind.into(),
-        holder: user.user_id.clone(),
-        token_hash: mailed.hash.clone(),
-        email: Some(to.clone()),
-        issued_at: now,
-        expires_at: now.plus(ttl(uow.settings(), kind)),
-    });
+    let (now, ttl) = (uow.now(), ttl(uow.settings(), kind));
+    let token = OneTimeToken::issue(kind.into(), user.user_id().clone(), mailed.hash.clone(), now, ttl);
+    uow.put(token.mailed_to(to.clone()));
     let key = uow.new_id();
-    let mail = IdentityMail { kind, to, token: mailed.token.clone(), user_id: user.user_id.clone() };
+    let mail = IdentityMail { kind, to, token: mailed.token.clone(), user_id: user.user_id().clone() };
     uow.request_job::<SendIdentityMail>(&key, &mail);
 }
 

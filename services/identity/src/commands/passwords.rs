@@ -40,7 +40,7 @@ pub struct ChangePassword {
 
 pub fn request_password_reset(uow: &mut Uow<'_, Identity>, request: &RequestPasswordReset) -> Answer<()> {
     let Some(known) = uow.get::<EmailAddress>(address_key(&request.email)?)? else { return Ok(()) };
-    let user = uow.load::<User>(&known.user_id)?;
+    let user = uow.load::<User>(known.user_id())?;
     if !mail::too_soon(uow, &user, IdentityMailKind::ResetPassword)? {
         mail::send(uow, &user, IdentityMailKind::ResetPassword, &request.reset);
     }
@@ -57,7 +57,7 @@ pub fn confirm_password_reset(uow: &mut Uow<'_, Identity>, confirm: &ConfirmPass
     uow.delete(&token);
     let credential = uow.load::<Credential>(&confirm.user_id)?;
     replace(uow, credential, &confirm.password_hash, None)?;
-    if let Some(verified) = token.email.as_ref().and_then(|address| user.verify(address)) {
+    if let Some(verified) = token.email().and_then(|address| user.verify(address)) {
         uow.put(user);
         uow.emit(verified);
     }
@@ -79,7 +79,7 @@ fn replace(
     keep: Option<&Id>,
 ) -> Result<(), Stop> {
     credential.replace(password_hash.clone());
-    let user_id = credential.user_id.clone();
+    let user_id = credential.user_id().clone();
     uow.put(credential);
     for purpose in [Purpose::ResetPassword, Purpose::ChangeEmail] {
         if let Some(token) = uow.get::<OneTimeToken>((purpose, &user_id))? {

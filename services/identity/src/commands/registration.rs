@@ -60,13 +60,13 @@ pub(super) fn enrol(uow: &mut Uow<'_, Identity>, register: &Register, role: Role
         if !register.conceal_taken {
             return Err(EMAIL_TAKEN.problem().at("email").into());
         }
-        let owner = uow.load::<User>(&taken.user_id)?;
+        let owner = uow.load::<User>(taken.user_id())?;
         if let Some(mailed) = &register.verification {
             mail::tell_owner(uow, &owner, mailed)?;
         }
         return Ok(user);
     }
-    uow.put(EmailAddress { address, user_id: user_id.clone() });
+    uow.put(EmailAddress::of(address, &user_id));
     uow.put(Credential::new(user_id, register.password_hash.clone()));
     uow.put(user.clone());
     uow.emit(registered);
@@ -84,10 +84,10 @@ pub fn verify_email(uow: &mut Uow<'_, Identity>, verify: &VerifyEmail) -> Answer
     let token = shown.or_refuse(|| TOKEN_INVALID.problem())?;
     let mut user = active_user(uow, &verify.user_id)?;
     uow.delete(&token);
-    if let (Purpose::ChangeEmail, Some(address)) = (token.purpose, &token.email) {
+    if let (Purpose::ChangeEmail, Some(address)) = (token.purpose(), token.email()) {
         take_address(uow, &mut user, address)?;
     }
-    if let Some(verified) = token.email.as_ref().and_then(|address| user.verify(address)) {
+    if let Some(verified) = token.email().and_then(|address| user.verify(address)) {
         uow.put(user);
         uow.emit(verified);
     }
@@ -97,7 +97,7 @@ pub fn verify_email(uow: &mut Uow<'_, Identity>, verify: &VerifyEmail) -> Answer
 pub fn request_verification(uow: &mut Uow<'_, Identity>, request: &RequestVerification) -> Answer<()> {
     let user = active_user(uow, &request.user_id)?;
     actors::owner_or_above(uow, &request.actor, &user)?;
-    if user.email_verified {
+    if user.email_verified() {
         return Err(EMAIL_ALREADY_VERIFIED.problem().into());
     }
     if mail::too_soon(uow, &user, IdentityMailKind::VerifyEmail)? {

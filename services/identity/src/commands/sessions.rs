@@ -47,12 +47,12 @@ pub struct SignOutEverywhere {
 pub fn refresh_session(uow: &mut Uow<'_, Identity>, refresh: &RefreshSession) -> Answer<Refreshed> {
     let ended = || SESSION_ENDED.problem();
     let mut session = uow.get::<Session>(&refresh.session_id)?.or_refuse(ended)?;
-    let user = uow.load::<User>(&session.user_id)?;
+    let user = uow.load::<User>(session.user_id())?;
     match session.present(&refresh.shown, uow.now(), uow.settings()) {
         Presented::Refused => Err(ended().into()),
         Presented::Reused => {
-            let mut open = sessions_of(uow, &session.user_id)?;
-            open.remove(&session.session_id);
+            let mut open = sessions_of(uow, session.user_id())?;
+            open.remove(session.session_id());
             uow.put(open);
             end_session(uow, &session);
             Ok(Refreshed::Reused)
@@ -68,9 +68,9 @@ pub fn sign_out(uow: &mut Uow<'_, Identity>, sign_out: &SignOut) -> Answer<()> {
     let user = active_user(uow, &sign_out.user_id)?;
     actors::owner_or_above(uow, &sign_out.actor, &user)?;
     let session = uow.get::<Session>(&sign_out.session_id)?;
-    if let Some(session) = session.filter(|session| session.user_id == sign_out.user_id) {
-        let mut open = sessions_of(uow, &session.user_id)?;
-        open.remove(&session.session_id);
+    if let Some(session) = session.filter(|session| *session.user_id() == sign_out.user_id) {
+        let mut open = sessions_of(uow, session.user_id())?;
+        open.remove(session.session_id());
         uow.put(open);
         end_session(uow, &session);
     }
@@ -90,12 +90,12 @@ pub(super) fn sessions_of(uow: &mut Uow<'_, Identity>, user_id: &Id) -> Result<U
 /// Ends all sessions of a user who is in memory, but not `keep`.
 pub(super) fn end_sessions(uow: &mut Uow<'_, Identity>, user_id: &Id, keep: Option<&Id>) -> Result<(), Stop> {
     let mut open = sessions_of(uow, user_id)?;
-    let ending: Vec<Id> = open.session_ids.iter().filter(|session| Some(*session) != keep).cloned().collect();
+    let ending: Vec<Id> = open.session_ids().iter().filter(|session| Some(*session) != keep).cloned().collect();
     if ending.is_empty() {
         return Ok(());
     }
     for session in uow.load_all::<Session>(&ending)? {
-        open.remove(&session.session_id);
+        open.remove(session.session_id());
         end_session(uow, &session);
     }
     uow.put(open);
@@ -106,7 +106,7 @@ pub(super) fn end_sessions(uow: &mut Uow<'_, Identity>, user_id: &Id, keep: Opti
 /// tokens is good any more is told to nobody.
 pub(super) fn end_session(uow: &mut Uow<'_, Identity>, session: &Session) {
     uow.delete(session);
-    if uow.now() < session.expires_at.plus(uow.settings().access_token_ttl) {
-        uow.emit(UserSignedOut { user_id: session.user_id.clone(), session_id: session.session_id.clone() });
+    if uow.now() < session.expires_at().plus(uow.settings().access_token_ttl) {
+        uow.emit(UserSignedOut { user_id: session.user_id().clone(), session_id: session.session_id().clone() });
     }
 }

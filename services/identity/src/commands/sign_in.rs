@@ -4,10 +4,10 @@
 use std::sync::Arc;
 
 use tradewind_engine::{Answer, Command, OrRefuse, Stop, Uow};
-use tradewind_events::{Id, identity::UserSignedIn};
+use tradewind_events::Id;
 
 use super::sessions::{end_session, sessions_of};
-use crate::model::{Credential, Identity, SIGN_IN_REFUSED, Session, User, UserSessions};
+use crate::model::{Credential, Identity, NewSession, SIGN_IN_REFUSED, Session, User, UserSessions};
 
 /// The password was right: open a session. Refused when the credential is locked, or changed since it was read.
 #[derive(Debug, Clone, Command)]
@@ -45,25 +45,23 @@ pub fn sign_in_succeeded(uow: &mut Uow<'_, Identity>, sign_in: &SignInSucceeded)
     let credential = uow.get::<Credential>(&sign_in.user_id)?;
     let mut credential =
         credential.filter(|credential| credential.admits(sign_in.generation, now)).or_refuse(refused)?;
-    if credential.failing_since.is_some() || credential.locked_until.is_some() {
+    if credential.failing_since().is_some() || credential.locked_until().is_some() {
         credential.forgive();
         uow.put(credential);
     }
-    let session = Session {
+    let (session, signed_in) = Session::open(NewSession {
         session_id: uow.new_id(),
         user_id: sign_in.user_id.clone(),
         family_hash: sign_in.family_hash.clone(),
         token_hash: sign_in.token_hash.clone(),
-        used_hash: None,
         opened_at: now,
-        refreshed_at: now,
         expires_at: now.plus(uow.settings().session_ttl),
-    };
+    });
     let mut open = make_room(uow, &sign_in.user_id)?;
-    open.add(session.session_id.clone());
+    open.add(session.session_id().clone());
     uow.put(open);
     uow.put(session.clone());
-    uow.emit(UserSignedIn { user_id: sign_in.user_id.clone(), session_id: session.session_id.clone() });
+    uow.emit(signed_in);
     Ok(SignedIn { user, session })
 }
 
@@ -82,14 +80,14 @@ pub fn sign_in_failed(uow: &mut Uow<'_, Identity>, failed: &SignInFailed) -> Ans
 fn make_room(uow: &mut Uow<'_, Identity>, user_id: &Id) -> Result<UserSessions, Stop> {
     let now = uow.now();
     let mut open = sessions_of(uow, user_id)?;
-    for session in uow.load_all::<Session>(Arc::clone(&open.session_ids).iter())? {
-        if session.expires_at <= now {
+    for session in uow.load_all::<Session>(Arc::clone(open.session_ids()).iter())? {
+        if session.expires_at() <= now {
             uow.delete(&session);
-            open.remove(&session.session_id);
+            open.remove(session.session_id());
         }
     }
-    let too_many = (open.session_ids.len() + 1).saturating_sub(uow.settings().sessions_max.max(1));
-    for session_id in Arc::clone(&open.session_ids).iter().take(too_many) {
+    let too_many = (open.session_ids().len() + 1).saturating_sub(uow.settings().sessions_max.max(1));
+    for session_id in Arc::clone(open.session_ids()).iter().take(too_many) {
         let session = uow.load::<Session>(session_id)?;
         open.remove(session_id);
         end_session(uow, &session);

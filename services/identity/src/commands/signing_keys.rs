@@ -38,10 +38,10 @@ pub fn publish_signing_key(uow: &mut Uow<'_, Identity>, publish: &PublishSigning
     actors::admin(uow, &publish.actor)?;
     let now = uow.now();
     let mut realm = realm(uow)?;
-    if realm.active_kid != publish.replaces || uow.get::<SigningKey>(&publish.kid)?.is_some() {
+    if realm.active_kid() != publish.replaces.as_ref() || uow.get::<SigningKey>(&publish.kid)?.is_some() {
         return Err(SIGNING_KEY_CHANGED.problem().into());
     }
-    if let Some(kid) = &realm.active_kid {
+    if let Some(kid) = realm.active_kid() {
         let mut before = uow.load::<SigningKey>(kid)?;
         let retires_at = now.plus(uow.settings().access_token_ttl);
         before.replaced(retires_at);
@@ -50,7 +50,7 @@ pub fn publish_signing_key(uow: &mut Uow<'_, Identity>, publish: &PublishSigning
     }
     let (key, published) =
         SigningKey::publish(publish.kid.clone(), publish.public_jwk.clone(), Arc::clone(&publish.private_key), now);
-    realm.active_kid = Some(publish.kid.clone());
+    realm.activate(publish.kid.clone());
     uow.put(realm);
     uow.put(key);
     uow.emit(published);
@@ -63,8 +63,8 @@ pub fn retire_signing_key(uow: &mut Uow<'_, Identity>, retire: &RetireSigningKey
     let mut key = uow.get::<SigningKey>(&retire.kid)?.or_refuse(|| SIGNING_KEY_UNKNOWN.problem())?;
     let Some(retired) = key.retire(uow.now()) else { return Ok(()) };
     let mut realm = realm(uow)?;
-    if realm.active_kid.as_ref() == Some(&retire.kid) {
-        realm.active_kid = None;
+    if realm.active_kid() == Some(&retire.kid) {
+        realm.deactivate();
         uow.put(realm);
     }
     uow.cancel_timer(&RETIRE_KEY, &retire.kid);

@@ -8,8 +8,8 @@ use super::{
     sessions::{end_sessions, sessions_of},
 };
 use crate::model::{
-    Actor, Credential, EMAIL_TAKEN, EmailAddress, Identity, LAST_ADMIN, MAIL_TOO_SOON, MailedToken, NOT_ALLOWED,
-    OneTimeToken, ProfileChange, Purpose, Role, USER_UNKNOWN, User, address_key, checked_email,
+    Actor, Credential, EMAIL_TAKEN, EmailAddress, Identity, MAIL_TOO_SOON, MailedToken, NOT_ALLOWED, OneTimeToken,
+    ProfileChange, Purpose, Role, USER_UNKNOWN, User, address_key, checked_email,
 };
 
 #[derive(Debug, Clone, Command)]
@@ -78,7 +78,7 @@ pub fn change_email(uow: &mut Uow<'_, Identity>, change: &ChangeEmail) -> Answer
         }
     }
     take_address(uow, &mut user, &email)?;
-    if let (Some(verification), false) = (&change.verification, user.email_verified) {
+    if let (Some(verification), false) = (&change.verification, user.email_verified()) {
         mail::send(uow, &user, IdentityMailKind::VerifyEmail, verification);
     }
     Ok(user)
@@ -100,19 +100,13 @@ fn ask_for_address(
         mail::send_to(uow, &user, email.clone(), IdentityMailKind::ChangeEmail, mailed);
         return Ok(user);
     };
-    let owner = uow.load::<User>(&taken.user_id)?;
+    let owner = uow.load::<User>(taken.user_id())?;
     mail::tell_owner(uow, &owner, mailed)?;
-    let now = uow.now();
+    let (now, ttl) = (uow.now(), uow.settings().verification_ttl);
     // No secret has this hash, so the token is good for nothing but to count the mail.
     let token_hash = uow.new_id();
-    uow.put(OneTimeToken {
-        purpose: Purpose::ChangeEmail,
-        holder: user.user_id.clone(),
-        token_hash,
-        email: Some(email.clone()),
-        issued_at: now,
-        expires_at: now.plus(uow.settings().verification_ttl),
-    });
+    let counted = OneTimeToken::issue(Purpose::ChangeEmail, user.user_id().clone(), token_hash, now, ttl);
+    uow.put(counted.mailed_to(email.clone()));
     Ok(user)
 }
 
@@ -124,10 +118,10 @@ pub(super) fn take_address(uow: &mut Uow<'_, Identity>, user: &mut User, email: 
         if uow.get::<EmailAddress>(&address)?.is_some() {
             return Err(EMAIL_TAKEN.problem().at("email").into());
         }
-        uow.delete(&EmailAddress { address: previous, user_id: user.user_id.clone() });
-        uow.put(EmailAddress { address, user_id: user.user_id.clone() });
+        uow.delete(&EmailAddress::of(previous, user.user_id()));
+        uow.put(EmailAddress::of(address, user.user_id()));
         // What went to the old address is good for nothing any more.
-        forget_tokens(uow, &user.user_id)?;
+        forget_tokens(uow, user.user_id())?;
     }
     uow.put(user.clone());
     uow.emit(changed);
@@ -137,12 +131,12 @@ pub(super) fn take_address(uow: &mut Uow<'_, Identity>, user: &mut User, email: 
 pub fn change_role(uow: &mut Uow<'_, Identity>, change: &ChangeRole) -> Answer<User> {
     let mut user = active_user(uow, &change.user_id)?;
     actors::admin(uow, &change.actor)?;
-    let before = user.role;
+    let before = user.role();
     if let Some(updated) = user.change_role(change.role)? {
-        count_admins(uow, before, user.role)?;
+        count_admins(uow, before, user.role())?;
         uow.put(user.clone());
         uow.emit(updated);
-        end_sessions(uow, &user.user_id, None)?;
+        end_sessions(uow, user.user_id(), None)?;
     }
     Ok(user)
 }
@@ -156,15 +150,15 @@ pub fn delete_user(uow: &mut Uow<'_, Identity>, delete: &DeleteUser) -> Answer<(
         Some(generation) => drop(proven(uow, &delete.user_id, generation)?),
         None => actors::above_only(uow, &delete.actor, &user)?,
     }
-    let role = user.role;
+    let role = user.role();
     let Some(deleted) = user.delete(uow.now()) else { return Ok(()) };
-    count_admins(uow, role, user.role)?;
-    uow.delete(&EmailAddress { address: address_key(&deleted.email)?, user_id: user.user_id.clone() });
-    let credential = uow.load::<Credential>(&user.user_id)?;
+    count_admins(uow, role, user.role())?;
+    uow.delete(&EmailAddress::of(address_key(&deleted.email)?, user.user_id()));
+    let credential = uow.load::<Credential>(user.user_id())?;
     uow.delete(&credential);
-    forget_tokens(uow, &user.user_id)?;
-    end_sessions(uow, &user.user_id, None)?;
-    let open = sessions_of(uow, &user.user_id)?;
+    forget_tokens(uow, user.user_id())?;
+    end_sessions(uow, user.user_id(), None)?;
+    let open = sessions_of(uow, user.user_id())?;
     uow.delete(&open);
     uow.put(user);
     uow.emit(deleted);
@@ -187,12 +181,9 @@ fn count_admins(uow: &mut Uow<'_, Identity>, before: Role, after: Role) -> Resul
     }
     let mut realm = realm(uow)?;
     if after == Role::Admin {
-        realm.admins += 1;
+        realm.add_admin();
     } else {
-        if realm.admins <= 1 {
-            return Err(LAST_ADMIN.problem().into());
-        }
-        realm.admins -= 1;
+        realm.remove_admin()?;
     }
     uow.put(realm);
     Ok(())

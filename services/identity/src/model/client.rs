@@ -1,9 +1,11 @@
 //! Programs that act in their own name.
 
-use tradewind_engine::{Entity, Refusal};
-use tradewind_events::{Id, Timestamp};
+use std::sync::Arc;
 
-use super::Identity;
+use tradewind_engine::{Entity, Refusal};
+use tradewind_events::{Id, Timestamp, id, identity::ServiceClientRevoked};
+
+use super::{Actor, Identity};
 
 pub const CLIENT_NAME_CHARS_MAX: usize = 100;
 
@@ -15,14 +17,33 @@ pub const CLIENT_NAME_INVALID: Refusal =
 #[derive(Debug, Clone, PartialEq, Eq, Entity)]
 #[entity(owner = Identity, table = "client", key = client_id)]
 pub struct Client {
-    pub client_id: Id,
+    client_id: Id,
     /// For people.
-    pub name: std::sync::Arc<str>,
+    name: Arc<str>,
     /// SHA-256 of a secret that the edge has drawn; it has too many values to be guessed from its hash.
-    pub secret_hash: Id,
-    pub created_at: Timestamp,
+    secret_hash: Id,
+    created_at: Timestamp,
     /// Who made it: a user id, or `cli`.
-    pub created_by: Id,
+    created_by: Id,
     /// From then on its secret is good for nothing.
-    pub revoked_at: Option<Timestamp>,
+    revoked_at: Option<Timestamp>,
+}
+
+impl Client {
+    pub fn create(client_id: Id, name: Arc<str>, secret_hash: Id, creator: &Actor, now: Timestamp) -> Self {
+        let created_by = match creator {
+            Actor::Shop => id("cli"),
+            Actor::User { user_id: actor, .. } | Actor::Client { client_id: actor } => actor.clone(),
+        };
+        Self { client_id, name, secret_hash, created_at: now, created_by, revoked_at: None }
+    }
+
+    /// Its secret is good for nothing from now on. `None` when it was so before.
+    pub fn revoke(&mut self, now: Timestamp) -> Option<ServiceClientRevoked> {
+        if self.revoked_at.is_some() {
+            return None;
+        }
+        self.revoked_at = Some(now);
+        Some(ServiceClientRevoked { client_id: self.client_id.clone() })
+    }
 }

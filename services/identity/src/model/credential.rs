@@ -36,15 +36,15 @@ pub struct NotAPasswordHash;
 #[derive(Debug, Clone, PartialEq, Eq, Entity)]
 #[entity(owner = Identity, table = "credential", key = user_id)]
 pub struct Credential {
-    pub user_id: Id,
-    pub password_hash: PasswordHash,
+    user_id: Id,
+    password_hash: PasswordHash,
     /// Counts the passwords from 1: tells whether the one that the edge has verified is still the present one.
-    pub generation: u64,
+    generation: u64,
     /// Wrong passwords in the present window.
-    pub failures: u32,
+    failures: u32,
     /// When the present window began.
-    pub failing_since: Option<Timestamp>,
-    pub locked_until: Option<Timestamp>,
+    failing_since: Option<Timestamp>,
+    locked_until: Option<Timestamp>,
 }
 
 impl Credential {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tradewind_engine::{Entity, Refusal, RefusalKind};
-use tradewind_events::{Id, Timestamp};
+use tradewind_events::{Id, Timestamp, identity::UserSignedIn};
 
 use super::Identity;
 
@@ -18,26 +18,37 @@ pub const SESSION_ENDED: Refusal =
 #[derive(Debug, Clone, PartialEq, Eq, Entity)]
 #[entity(owner = Identity, table = "session", key = session_id)]
 pub struct Session {
-    pub session_id: Id,
-    pub user_id: Id,
+    session_id: Id,
+    user_id: Id,
     /// Of the part that stays.
-    pub family_hash: Id,
+    family_hash: Id,
     /// Of the part that is new, of the token that is to be used next.
-    pub token_hash: Id,
+    token_hash: Id,
     /// Of the token that was used last.
-    pub used_hash: Option<Id>,
-    pub opened_at: Timestamp,
-    pub refreshed_at: Timestamp,
-    pub expires_at: Timestamp,
+    used_hash: Option<Id>,
+    opened_at: Timestamp,
+    refreshed_at: Timestamp,
+    expires_at: Timestamp,
 }
 
 /// The open sessions of a user, the oldest first; at most `sessions_max`.
 #[derive(Debug, Clone, PartialEq, Eq, Entity)]
 #[entity(owner = Identity, table = "user_sessions", key = user_id)]
 pub struct UserSessions {
-    pub user_id: Id,
+    user_id: Id,
     #[column(json)]
-    pub session_ids: Arc<[Id]>,
+    session_ids: Arc<[Id]>,
+}
+
+/// A user who signs in.
+#[derive(Debug, Clone)]
+pub struct NewSession {
+    pub session_id: Id,
+    pub user_id: Id,
+    pub family_hash: Id,
+    pub token_hash: Id,
+    pub opened_at: Timestamp,
+    pub expires_at: Timestamp,
 }
 
 /// What a token that was shown turned out to be.
@@ -52,6 +63,21 @@ pub enum Presented {
 }
 
 impl Session {
+    pub fn open(new: NewSession) -> (Self, UserSignedIn) {
+        let said = UserSignedIn { user_id: new.user_id.clone(), session_id: new.session_id.clone() };
+        let session = Self {
+            session_id: new.session_id,
+            user_id: new.user_id,
+            family_hash: new.family_hash,
+            token_hash: new.token_hash,
+            used_hash: None,
+            opened_at: new.opened_at,
+            refreshed_at: new.opened_at,
+            expires_at: new.expires_at,
+        };
+        (session, said)
+    }
+
     /// The token `token_hash` is shown, and `next_hash` is to follow it.
     ///
     /// The token that was used last is good for a moment more: a client that never got the answer asks again. The

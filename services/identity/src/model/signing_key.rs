@@ -18,15 +18,16 @@ pub const SIGNING_KEY_UNKNOWN: Refusal = Refusal::not_found("signing_key_unknown
 #[derive(Debug, Clone, PartialEq, Eq, Entity)]
 #[entity(owner = Identity, table = "signing_key", key = kid)]
 pub struct SigningKey {
-    pub kid: Id,
-    pub state: KeyState,
+    kid: Id,
+    #[column(copy)]
+    state: KeyState,
     #[column(json)]
-    pub public_jwk: Jwk,
+    public_jwk: Jwk,
     /// Encrypted by the edge; gone as soon as the key signs nothing any more.
-    pub private_key: Option<Arc<[u8]>>,
-    pub created_at: Timestamp,
+    private_key: Option<Arc<[u8]>>,
+    created_at: Timestamp,
     /// When the last token that it signed has expired; of a key that was replaced or is retired.
-    pub retires_at: Option<Timestamp>,
+    retires_at: Option<Timestamp>,
 }
 
 /// The life of a signing key.

@@ -1,5 +1,7 @@
 //! Tokens that work once: they come by mail, or from the console for the first admin. Only hashes are kept.
 
+use std::time::Duration;
+
 use tradewind_engine::{Entity, Refusal, RefusalKind};
 use tradewind_events::{Id, Personal, TextEnum, Timestamp, jobs::IdentityMailKind};
 
@@ -18,15 +20,16 @@ pub const FIRST_ADMIN_HOLDER: &str = "first_admin";
 #[derive(Debug, Clone, PartialEq, Eq, Entity)]
 #[entity(owner = Identity, table = "one_time_token", key = (purpose, holder))]
 pub struct OneTimeToken {
-    pub purpose: Purpose,
+    #[column(copy)]
+    purpose: Purpose,
     /// A user, or [`FIRST_ADMIN_HOLDER`].
-    pub holder: Id,
+    holder: Id,
     /// SHA-256 of its secret.
-    pub token_hash: Id,
+    token_hash: Id,
     /// The address that it was sent to, and the only one for which it is good.
-    pub email: Option<Personal<String>>,
-    pub issued_at: Timestamp,
-    pub expires_at: Timestamp,
+    email: Option<Personal<String>>,
+    issued_at: Timestamp,
+    expires_at: Timestamp,
 }
 
 /// What a token lets its bearer do.
@@ -52,6 +55,16 @@ pub struct MailedToken {
 }
 
 impl OneTimeToken {
+    pub fn issue(purpose: Purpose, holder: Id, token_hash: Id, now: Timestamp, ttl: Duration) -> Self {
+        Self { purpose, holder, token_hash, email: None, issued_at: now, expires_at: now.plus(ttl) }
+    }
+
+    /// It is sent to this address, and good for no other.
+    #[must_use]
+    pub fn mailed_to(self, email: Personal<String>) -> Self {
+        Self { email: Some(email), ..self }
+    }
+
     /// Whether this is the token, and still in time.
     pub fn admits(&self, token_hash: &Id, now: Timestamp) -> bool {
         self.token_hash == *token_hash && now < self.expires_at

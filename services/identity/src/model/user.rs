@@ -23,18 +23,20 @@ pub const ROLE_INVALID: Refusal = Refusal::invalid("role_invalid", "A user canno
 #[derive(Debug, Clone, PartialEq, Eq, Entity)]
 #[entity(owner = Identity, table = "user", key = user_id)]
 pub struct User {
-    pub user_id: Id,
-    pub state: UserState,
-    pub role: Role,
+    user_id: Id,
+    #[column(copy)]
+    state: UserState,
+    #[column(copy)]
+    role: Role,
     /// As it was typed; none once the user is deleted.
-    pub email: Option<Personal<String>>,
-    pub email_verified: bool,
-    pub username: Option<Personal<String>>,
-    pub first_name: Option<Personal<String>>,
-    pub last_name: Option<Personal<String>>,
-    pub avatar_url: Option<Personal<String>>,
-    pub registered_at: Timestamp,
-    pub deleted_at: Option<Timestamp>,
+    email: Option<Personal<String>>,
+    email_verified: bool,
+    username: Option<Personal<String>>,
+    first_name: Option<Personal<String>>,
+    last_name: Option<Personal<String>>,
+    avatar_url: Option<Personal<String>>,
+    registered_at: Timestamp,
+    deleted_at: Option<Timestamp>,
 }
 
 /// Who has an address: no two users share one.
@@ -42,8 +44,14 @@ pub struct User {
 #[entity(owner = Identity, table = "email_address", key = address)]
 pub struct EmailAddress {
     /// In lower case.
-    pub address: Personal<KeyText>,
-    pub user_id: Id,
+    address: Personal<KeyText>,
+    user_id: Id,
+}
+
+impl EmailAddress {
+    pub fn of(address: Personal<KeyText>, user_id: &Id) -> Self {
+        Self { address, user_id: user_id.clone() }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, TextEnum)]

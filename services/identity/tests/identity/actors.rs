@@ -15,17 +15,17 @@ use super::{code, hash, mailed, personal, registered, sign_in, stage};
 /// A user of this role, signed in.
 fn somebody(stage: &mut Stage, name: &str, role: Role) -> (User, Actor) {
     let user = registered(stage, &format!("{name}@example.org"));
-    let (user_id, actor) = (user.user_id.clone(), Actor::Shop);
+    let (user_id, actor) = (user.user_id().clone(), Actor::Shop);
     let user = stage.ask(ChangeRole { user_id, role, actor }).unwrap();
     let session = sign_in(stage, &user, 1).unwrap().session;
-    let actor = Actor::User { user_id: user.user_id.clone(), session_id: session.session_id };
+    let actor = Actor::User { user_id: user.user_id().clone(), session_id: session.session_id().clone() };
     (user, actor)
 }
 
 fn client(stage: &mut Stage) -> (Client, Actor) {
     let create = CreateClient { name: "erp".into(), secret_hash: hash("secret"), actor: Actor::Shop };
     let client = stage.ask(create).unwrap();
-    (client.clone(), Actor::Client { client_id: client.client_id })
+    (client.clone(), Actor::Client { client_id: client.client_id().clone() })
 }
 
 fn told<T: std::fmt::Debug>(answer: Result<T, Problem>) -> &'static str {
@@ -34,7 +34,7 @@ fn told<T: std::fmt::Debug>(answer: Result<T, Problem>) -> &'static str {
 
 /// What an actor may do to a user without their password, the mildest first.
 fn done_to(stage: &mut Stage, target: &User, actor: &Actor) -> Vec<&'static str> {
-    let (user_id, actor) = (target.user_id.clone(), actor.clone());
+    let (user_id, actor) = (target.user_id().clone(), actor.clone());
     let change = ProfileChange::default();
     let profile = ChangeProfile { user_id: user_id.clone(), change, actor: actor.clone() };
     let verification = mailed("verify-9");
@@ -103,7 +103,7 @@ fn done_as_admin(stage: &mut Stage, actor: &Actor) -> Vec<&'static str> {
     let publish = PublishSigningKey { kid, public_jwk, private_key, replaces: Some(hash("none")), actor: actor() };
     let create = CreateClient { name: "x".into(), secret_hash: hash("x"), actor: actor() };
     let bob = registered(stage, "bob@example.org");
-    let role = ChangeRole { user_id: bob.user_id.clone(), role: Role::Staff, actor: actor() };
+    let role = ChangeRole { user_id: bob.user_id().clone(), role: Role::Staff, actor: actor() };
     let all = vec![
         told(stage.ask(role)),
         told(stage.ask(ChangeRole { user_id, role: Role::Staff, actor: actor() })),
@@ -112,7 +112,7 @@ fn done_as_admin(stage: &mut Stage, actor: &Actor) -> Vec<&'static str> {
         told(stage.ask(publish)),
         told(stage.ask(RetireSigningKey { kid: hash("no-key"), actor: actor() })),
     ];
-    stage.ask(DeleteUser { user_id: bob.user_id, generation: None, actor: Actor::Shop }).unwrap();
+    stage.ask(DeleteUser { user_id: bob.user_id().clone(), generation: None, actor: Actor::Shop }).unwrap();
     all
 }
 
@@ -129,17 +129,17 @@ fn only_who_is_admin_now_does_what_admins_do() {
         assert_eq!(done_as_admin(&mut stage, &other), [no, "user_unknown", no, no, no, no]);
     }
     // Demoted: the session of before stands for nothing any more, and a new one for the new role.
-    let demote = |role| ChangeRole { user_id: mallory.user_id.clone(), role, actor: Actor::Shop };
+    let demote = |role| ChangeRole { user_id: mallory.user_id().clone(), role, actor: Actor::Shop };
     let ended = ["session_ended", "user_unknown", "session_ended", "session_ended", "session_ended", "session_ended"];
     let demoted = stage.ask(demote(Role::Customer)).unwrap();
     assert_eq!(done_as_admin(&mut stage, &admin), ended);
     sign_in(&mut stage, &demoted, 1).unwrap();
     assert_eq!(done_as_admin(&mut stage, &admin), ended);
-    let user_id = mallory.user_id.clone();
+    let user_id = mallory.user_id().clone();
     stage.ask(DeleteUser { user_id, generation: None, actor: Actor::Shop }).unwrap();
     assert_eq!(done_as_admin(&mut stage, &admin), ended);
     // A session speaks for nobody but its user.
-    let stolen = Actor::User { user_id: root.user_id, session_id: hash("guess") };
+    let stolen = Actor::User { user_id: root.user_id().clone(), session_id: hash("guess") };
     assert_eq!(done_as_admin(&mut stage, &stolen), ended);
 }
 
@@ -149,11 +149,11 @@ fn a_revoked_client_does_nothing_any_more() {
     let (user, _) = somebody(&mut stage, "ada", Role::Customer);
     let (client, actor) = client(&mut stage);
     let profile = |actor: &Actor| {
-        let (user_id, change) = (user.user_id.clone(), ProfileChange::default());
+        let (user_id, change) = (user.user_id().clone(), ProfileChange::default());
         ChangeProfile { user_id, change, actor: actor.clone() }
     };
     stage.ask(profile(&actor)).unwrap();
-    stage.ask(RevokeClient { client_id: client.client_id, actor: Actor::Shop }).unwrap();
+    stage.ask(RevokeClient { client_id: client.client_id().clone(), actor: Actor::Shop }).unwrap();
     assert_eq!(code(stage.ask(profile(&actor))), "session_ended");
 }
 
@@ -162,7 +162,7 @@ fn another_role_ends_the_sessions_and_the_same_one_does_not() {
     let mut stage = stage();
     let (user, _) = somebody(&mut stage, "ada", Role::Staff);
     stage.clear();
-    let role = |role| ChangeRole { user_id: user.user_id.clone(), role, actor: Actor::Shop };
+    let role = |role| ChangeRole { user_id: user.user_id().clone(), role, actor: Actor::Shop };
     stage.ask(role(Role::Staff)).unwrap();
     assert_eq!(stage.said_names(), Vec::<&str>::new());
     stage.ask(role(Role::Customer)).unwrap();

@@ -70,18 +70,17 @@ fn registered(stage: &mut Stage, email: &str) -> User {
 
 /// The edge has found the password right.
 fn sign_in(stage: &mut Stage, user: &User, generation: u64) -> Result<SignedIn, Problem> {
-    stage.ask(SignInSucceeded {
-        user_id: user.user_id.clone(),
-        generation,
-        family_hash: hash("family"),
-        token_hash: hash("t1"),
-    })
+    stage.ask(right_password(user.user_id(), generation))
+}
+
+fn right_password(user_id: &Id, generation: u64) -> SignInSucceeded {
+    SignInSucceeded { user_id: user_id.clone(), generation, family_hash: hash("family"), token_hash: hash("t1") }
 }
 
 /// The edge has found the password wrong.
 fn fail(stage: &mut Stage, user: &User, times: u32) {
     for _ in 0..times {
-        stage.ask(SignInFailed { user_id: user.user_id.clone(), generation: 1 }).unwrap();
+        stage.ask(SignInFailed { user_id: user.user_id().clone(), generation: 1 }).unwrap();
     }
 }
 
@@ -95,7 +94,7 @@ fn mails(stage: &Stage) -> Vec<IdentityMail> {
 }
 
 fn credential(stage: &Stage, user: &User) -> Credential {
-    stage.row(&user.user_id).unwrap()
+    stage.row(user.user_id()).unwrap()
 }
 
 /// Why it was refused.

@@ -18,11 +18,11 @@ use tradewind_testkit::Stage;
 use super::{MINUTE, code, expect_quiet, hash, mailed, mails, new_user, personal, registered, stage};
 
 fn verify(user: &User, token: &str) -> VerifyEmail {
-    VerifyEmail { user_id: user.user_id.clone(), token_hash: hash(token) }
+    VerifyEmail { user_id: user.user_id().clone(), token_hash: hash(token) }
 }
 
 fn request(user: &User, token: &str) -> RequestVerification {
-    RequestVerification { user_id: user.user_id.clone(), verification: mailed(token), actor: Actor::Shop }
+    RequestVerification { user_id: user.user_id().clone(), verification: mailed(token), actor: Actor::Shop }
 }
 
 #[test]
@@ -30,9 +30,9 @@ fn a_person_registers_and_is_asked_by_mail_to_verify_the_address() {
     let mut stage = stage();
     let names = Names { username: Some(personal(" ada ")), first_name: Some(personal("Ada")), last_name: None };
     let user = stage.ask(Register { names, ..new_user(" Ada@example.org ") }).unwrap();
-    assert_eq!((user.role, user.email_verified), (Role::Customer, false));
+    assert_eq!((user.role(), user.email_verified()), (Role::Customer, false));
     let said = UserRegistered {
-        user_id: user.user_id.clone(),
+        user_id: user.user_id().clone(),
         email: personal("Ada@example.org"),
         username: Some(personal("ada")),
         first_name: Some(personal("Ada")),
@@ -42,7 +42,7 @@ fn a_person_registers_and_is_asked_by_mail_to_verify_the_address() {
     assert_eq!(stage.said::<UserRegistered>(), [said]);
     let [mail] = &mails(&stage)[..] else { panic!("one mail is sent") };
     assert_eq!((mail.kind, &mail.to), (IdentityMailKind::VerifyEmail, &personal("Ada@example.org")));
-    assert_eq!((&mail.token, &mail.user_id), (&personal("verify-1"), &user.user_id));
+    assert_eq!((&mail.token, &mail.user_id), (&personal("verify-1"), user.user_id()));
     expect_quiet(&stage);
 }
 
@@ -70,8 +70,8 @@ fn whoever_signs_up_under_a_taken_address_learns_nothing_and_its_owner_is_told()
     let owner = registered(&mut stage, "ada@example.org");
     let concealed = Register { conceal_taken: true, ..new_user("ADA@Example.org") };
     let ghost = stage.ask(concealed.clone()).unwrap();
-    assert_eq!((&ghost.email, ghost.role), (&Some(personal("ADA@Example.org")), Role::Customer));
-    assert_ne!(ghost.user_id, owner.user_id);
+    assert_eq!((ghost.email(), ghost.role()), (Some(&personal("ADA@Example.org")), Role::Customer));
+    assert_ne!(ghost.user_id(), owner.user_id());
     assert_eq!(stage.rows::<User>(), std::slice::from_ref(&owner));
     assert_eq!(stage.said_names(), Vec::<&str>::new());
     let told = mails(&stage).pop().unwrap();
@@ -97,9 +97,9 @@ fn the_token_of_the_mail_verifies_the_address_once() {
     let user = registered(&mut stage, "ada@example.org");
     assert_eq!(code(stage.ask(verify(&user, "guess"))), "token_invalid");
     stage.ask(verify(&user, "verify-1")).unwrap();
-    let said = UserEmailVerified { user_id: user.user_id.clone(), email: personal("ada@example.org") };
+    let said = UserEmailVerified { user_id: user.user_id().clone(), email: personal("ada@example.org") };
     assert_eq!(stage.said::<UserEmailVerified>(), [said]);
-    assert!(stage.row::<User>(&user.user_id).unwrap().email_verified);
+    assert!(stage.row::<User>(user.user_id()).unwrap().email_verified());
     assert_eq!(code(stage.ask(verify(&user, "verify-1"))), "token_invalid");
     assert_eq!(code(stage.ask(request(&user, "verify-2"))), "email_already_verified");
 }
@@ -136,7 +136,7 @@ fn a_token_stands_in_its_job_until_the_mail_is_sent_and_nowhere_else() {
     let [(key, mail)] = &stage.jobs::<SendIdentityMail>()[..] else { panic!("one mail is sent") };
     assert_eq!(mail.token, personal("verify-1"));
     let token = stage.rows::<OneTimeToken>().remove(0);
-    assert_eq!((&token.holder, &token.token_hash), (&user.user_id, &hash("verify-1")));
+    assert_eq!((token.holder(), token.token_hash()), (user.user_id(), &hash("verify-1")));
     let receipt = MailReceipt { message_id: key.clone(), refused: None, reference: None };
     stage.finish::<SendIdentityMail>(key, &receipt);
     assert_eq!(mails(&stage), []);
@@ -154,7 +154,7 @@ fn a_token_whose_mail_is_given_up_is_erased_and_another_mail_has_another_token()
         stage.advance(MINUTE);
     }
     let [job] = &stage.rows::<JobRow>()[..] else { panic!("an operator can see it") };
-    let masked = format!(r#"{{"kind":"verify_email","to":"***","token":"***","user_id":"{}"}}"#, user.user_id);
+    let masked = format!(r#"{{"kind":"verify_email","to":"***","token":"***","user_id":"{}"}}"#, user.user_id());
     assert_eq!((job.state, &*job.request), (JobState::Exhausted, &*masked));
     assert_eq!(job.last_error.as_deref(), Some("no mail server"));
     assert_eq!(code(stage.operate(Action::RetryJob { job: key.clone() })), "job_erased");
@@ -170,7 +170,8 @@ fn a_token_whose_mail_is_given_up_is_erased_and_another_mail_has_another_token()
 fn who_is_unknown_can_verify_nothing() {
     let mut stage = stage();
     let user = registered(&mut stage, "ada@example.org");
-    let nobody = User { user_id: hash("nobody"), ..user };
-    assert_eq!(code(stage.ask(verify(&nobody, "verify-1"))), "token_invalid");
-    assert_eq!(code(stage.ask(request(&nobody, "verify-2"))), "user_unknown");
+    let verify = VerifyEmail { user_id: hash("nobody"), ..verify(&user, "verify-1") };
+    assert_eq!(code(stage.ask(verify)), "token_invalid");
+    let request = RequestVerification { user_id: hash("nobody"), ..request(&user, "verify-2") };
+    assert_eq!(code(stage.ask(request)), "user_unknown");
 }

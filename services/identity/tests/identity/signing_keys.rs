@@ -27,11 +27,11 @@ fn publish(kid: &str, replaces: Option<&str>) -> PublishSigningKey {
 }
 
 fn state(stage: &Stage, kid: &str) -> KeyState {
-    stage.row::<SigningKey>(id(kid)).unwrap().state
+    stage.row::<SigningKey>(id(kid)).unwrap().state()
 }
 
 fn active(stage: &Stage) -> Option<Id> {
-    stage.row::<Realm>(row_key(&[REALM])).unwrap().active_kid
+    stage.row::<Realm>(row_key(&[REALM])).unwrap().active_kid().cloned()
 }
 
 #[test]
@@ -42,7 +42,7 @@ fn the_key_before_verifies_until_its_last_token_has_expired() {
     assert_eq!(stage.said::<SigningKeyPublished>().len(), 2);
     assert_eq!((state(&stage, "k1"), state(&stage, "k2")), (KeyState::Verifying, KeyState::Active));
     assert_eq!(active(&stage), Some(id("k2")));
-    assert_eq!(stage.row::<SigningKey>(id("k1")).unwrap().private_key, None, "what signs nothing keeps no secret");
+    assert_eq!(stage.row::<SigningKey>(id("k1")).unwrap().private_key(), None, "what signs nothing keeps no secret");
     stage.advance(Duration::from_secs(599));
     assert_eq!(state(&stage, "k1"), KeyState::Verifying);
     stage.advance(Duration::from_secs(1));

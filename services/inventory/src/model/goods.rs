@@ -29,34 +29,34 @@ pub const TOO_MANY_LOCATIONS: Refusal =
 #[derive(Debug, Clone, PartialEq, Eq, Entity)]
 #[entity(owner = Inventory, table = "location", key = location_id)]
 pub struct Location {
-    pub location_id: Id,
-    pub name: Arc<str>,
+    location_id: Id,
+    name: Arc<str>,
     /// Claims are served from the lowest number first.
-    pub priority: u32,
+    priority: u32,
 }
 
 /// A SKU over all its locations.
 #[derive(Debug, Clone, PartialEq, Eq, Entity)]
 #[entity(owner = Inventory, table = "stock_item", key = sku)]
 pub struct StockItem {
-    pub sku: Id,
-    pub product_id: Id,
+    sku: Id,
+    product_id: Id,
     /// The sum of `on_hand − reserved` over all its locations.
-    pub available: i64,
+    available: i64,
     /// Counts the changes of its stock at any location; each row of stock has the number of its last one.
-    pub changes: u64,
+    changes: u64,
     /// No new claim is taken.
-    pub discontinued: bool,
+    discontinued: bool,
     /// Where it is stocked, in the order in which that began; none: only its end was heard of.
     #[column(json)]
-    pub locations: Arc<[Id]>,
+    locations: Arc<[Id]>,
 }
 
 /// A product that is gone for good: no new claim is taken on any of its SKUs.
 #[derive(Debug, Clone, PartialEq, Eq, Entity)]
 #[entity(owner = Inventory, table = "archived_product", key = product_id)]
 pub struct ArchivedProduct {
-    pub product_id: Id,
+    product_id: Id,
 }
 
 impl Location {
@@ -94,11 +94,35 @@ impl StockItem {
         self.discontinued |= status == VariantStatus::Discontinued;
     }
 
+    /// The catalog has ended it.
+    pub fn discontinue(&mut self) {
+        self.discontinued = true;
+    }
+
+    /// It is stocked at a further location. Returns the number of this change.
+    pub(super) fn stocked_at(&mut self, location_id: Id) -> u64 {
+        self.locations = self.locations.iter().cloned().chain([location_id]).collect();
+        self.moved(0)
+    }
+
+    /// Its stock changed at one of its locations: so many units more are available. Returns the number of this change.
+    pub(super) fn moved(&mut self, available: i64) -> u64 {
+        self.available += available;
+        self.changes += 1;
+        self.changes
+    }
+
     pub fn room_for_location(&self) -> Result<(), Problem> {
         if self.locations.len() < LOCATIONS_PER_SKU_MAX {
             return Ok(());
         }
         Err(TOO_MANY_LOCATIONS.because(format!("{} is stocked at {LOCATIONS_PER_SKU_MAX} locations", self.sku)))
+    }
+}
+
+impl ArchivedProduct {
+    pub fn archived(product_id: Id) -> Self {
+        Self { product_id }
     }
 }
 

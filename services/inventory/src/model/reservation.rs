@@ -21,23 +21,25 @@ use crate::Inventory;
 #[derive(Debug, Clone, PartialEq, Entity)]
 #[entity(owner = Inventory, table = "reservation", key = order_id)]
 pub struct Reservation {
-    pub order_id: Id,
+    order_id: Id,
     /// None: nothing was ever held.
-    pub reservation_id: Option<Id>,
-    pub state: ReservationState,
+    reservation_id: Option<Id>,
+    #[column(copy)]
+    state: ReservationState,
     #[column(flat)]
-    pub summary: Arc<OrderSummary>,
+    summary: Arc<OrderSummary>,
     /// What is or was held, each piece with its location; empty if nothing was.
-    pub lines: Lines,
+    lines: Lines,
     /// `payment.authorized` has been heard.
-    pub paid: bool,
+    #[column(no_accessor)]
+    paid: bool,
     /// `payment.requested` has been heard: it sets the expiry once more, and only once.
-    pub extended: bool,
+    extended: bool,
     /// How long the order wants stock to be held unpaid; none: as configured.
-    pub ttl_seconds: Option<u32>,
+    ttl_seconds: Option<u32>,
     /// Of the order.
-    pub deadline: Option<Timestamp>,
-    pub expires_at: Option<Timestamp>,
+    deadline: Option<Timestamp>,
+    expires_at: Option<Timestamp>,
 }
 
 /// `active`, until it is committed, released or expired; `committed` may still be restocked. All others are final.
@@ -104,6 +106,11 @@ impl Reservation {
     /// What the order wants is heard for the first time, and nothing has ended it.
     pub fn is_open(&self) -> bool {
         self.state == ReservationState::Unheard
+    }
+
+    /// Money came before anything was held.
+    pub fn is_paid(&self) -> bool {
+        self.paid
     }
 
     /// All lines are there: they are held until the time is over.

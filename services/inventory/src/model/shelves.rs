@@ -46,9 +46,9 @@ struct Plan {
 impl Shelves {
     /// The location with the lowest priority first; among equals the one that stocked the SKU first.
     pub fn new(mut stocks: Vec<Stock>, priorities: &BTreeMap<Id, u32>) -> Self {
-        stocks.sort_by_key(|stock| priorities.get(&stock.location_id).copied());
-        let free = |stock: &Stock| if injected("sold-twice") { stock.on_hand } else { stock.available() };
-        let shelf = |stock: Stock| (free(&stock) > 0).then(|| (stock.location_id.clone(), free(&stock)));
+        stocks.sort_by_key(|stock| priorities.get(stock.location_id()).copied());
+        let free = |stock: &Stock| if injected("sold-twice") { stock.on_hand() } else { stock.available() };
+        let shelf = |stock: Stock| (free(&stock) > 0).then(|| (stock.location_id().clone(), free(&stock)));
         Self(stocks.into_iter().filter_map(shelf).collect())
     }
 

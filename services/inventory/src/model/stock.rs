@@ -31,26 +31,26 @@ pub const STOCK_TOO_LOW: Refusal = Refusal::conflict("stock_too_low", "More woul
 #[derive(Debug, Clone, PartialEq, Eq, Entity)]
 #[entity(owner = Inventory, table = "stock", key = (sku, location_id))]
 pub struct Stock {
-    pub sku: Id,
-    pub location_id: Id,
-    pub product_id: Id,
-    pub on_hand: i64,
+    sku: Id,
+    location_id: Id,
+    product_id: Id,
+    on_hand: i64,
     /// Of `on_hand`, what active claims hold.
-    pub reserved: i64,
+    reserved: i64,
     /// Running total of adjustments of type `restock`.
-    pub received: i64,
+    received: i64,
     /// Running total of what was sold.
-    pub committed: i64,
+    committed: i64,
     /// Running total of what was sold and came back.
-    pub restocked: i64,
+    restocked: i64,
     /// Running total of all other adjustments.
-    pub adjusted: i64,
+    adjusted: i64,
     /// `stock.low` is said when so much or less is available; none: never.
-    pub low_warning: Option<i64>,
-    pub low_urgent: Option<i64>,
-    pub low_critical: Option<i64>,
+    low_warning: Option<i64>,
+    low_urgent: Option<i64>,
+    low_critical: Option<i64>,
     /// The number of its last change among the changes of its SKU.
-    pub changes: u64,
+    changes: u64,
 }
 
 /// When a stock counts as low, in available units; each level at most as high as the one before it.
@@ -74,12 +74,11 @@ struct Movement<'a> {
 impl Stock {
     /// Nothing of a SKU, at a location where it was not stocked before.
     pub fn open(item: &mut StockItem, location_id: Id) -> (Self, StockCreated) {
-        item.locations = item.locations.iter().cloned().chain([location_id.clone()]).collect();
-        item.changes += 1;
+        let changes = item.stocked_at(location_id.clone());
         let stock = Self {
-            sku: item.sku.clone(),
+            sku: item.sku().clone(),
             location_id,
-            product_id: item.product_id.clone(),
+            product_id: item.product_id().clone(),
             on_hand: 0,
             reserved: 0,
             received: 0,
@@ -89,7 +88,7 @@ impl Stock {
             low_warning: None,
             low_urgent: None,
             low_critical: None,
-            changes: item.changes,
+            changes,
         };
         let created = StockCreated { stock: stock.level(item) };
         (stock, created)
@@ -108,7 +107,7 @@ impl Stock {
             on_hand: self.on_hand,
             reserved: self.reserved,
             available: self.available(),
-            available_everywhere: item.available,
+            available_everywhere: item.available(),
         }
     }
 
@@ -208,9 +207,7 @@ impl Stock {
     /// The one door of every change: counts it, and tells it with what follows from it.
     fn moved(&mut self, item: &mut StockItem, available_before: i64, movement: &Movement<'_>) -> Events {
         let available = self.available();
-        item.available += available - available_before;
-        item.changes += 1;
-        self.changes = item.changes;
+        self.changes = item.moved(available - available_before);
         let stock = self.level(item);
         let mut events = Events::from(StockChanged {
             stock: stock.clone(),

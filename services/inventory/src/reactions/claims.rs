@@ -31,9 +31,9 @@ pub fn reserve(uow: &mut Uow<Inventory>, priced: &OrderPriced) -> Outcome {
             let (id, expires_at) = (uow.new_id(), uow.now().plus(ttl));
             let made = claim.hold(priced, id, lines, expires_at);
             move_stock(uow, &claim, Stock::reserve)?;
-            uow.set_timer(&EXPIRE, &claim.order_id, made.expires_at);
+            uow.set_timer(&EXPIRE, claim.order_id(), made.expires_at);
             uow.emit(made);
-            if claim.paid {
+            if claim.is_paid() {
                 sell(uow, &mut claim)?;
             }
         }
@@ -54,7 +54,7 @@ pub fn extend(uow: &mut Uow<Inventory>, requested: &PaymentRequested) -> Outcome
     let mut claim = claim_of(uow, &requested.order)?;
     let (now, ttl) = (uow.now(), uow.settings().reservation_ttl);
     if let Some(expires_at) = claim.extend(now, ttl) {
-        uow.set_timer(&EXPIRE, &claim.order_id, expires_at);
+        uow.set_timer(&EXPIRE, claim.order_id(), expires_at);
     }
     uow.put(claim);
     Ok(())
@@ -104,7 +104,7 @@ fn sell(uow: &mut Uow<Inventory>, claim: &mut Reservation) -> Outcome {
         Ok(None) => {}
         Ok(Some(committed)) => {
             move_stock(uow, claim, Stock::commit)?;
-            uow.cancel_timer(&EXPIRE, &claim.order_id);
+            uow.cancel_timer(&EXPIRE, claim.order_id());
             uow.emit(committed);
         }
     }
@@ -118,7 +118,7 @@ fn end(uow: &mut Uow<Inventory>, order: &Arc<OrderSummary>, reason: &str) -> Out
         Ended::Nothing => {}
         Ended::Released(released) => {
             move_stock(uow, &claim, Stock::release)?;
-            uow.cancel_timer(&EXPIRE, &claim.order_id);
+            uow.cancel_timer(&EXPIRE, claim.order_id());
             uow.emit(released);
         }
         Ended::Restocked(restocked) => {
@@ -133,12 +133,12 @@ fn end(uow: &mut Uow<Inventory>, order: &Arc<OrderSummary>, reason: &str) -> Out
 /// Moves the stock of every piece of a claim.
 fn move_stock(uow: &mut Uow<Inventory>, reservation: &Reservation, how: Move) -> Outcome {
     let claim = reservation.claim().ok_or_else(|| Stop::broken("nothing was ever held"))?;
-    let lines = &reservation.lines;
+    let lines = reservation.lines();
     let items = uow.get_all::<StockItem>(lines.iter().map(|line| &line.sku));
     let place = |line: &Line| line.location_id.clone().map(|location| (line.sku.clone(), location));
     let stocks = uow.get_all::<Stock>(lines.iter().filter_map(place));
     let mut items: BTreeMap<Id, StockItem> =
-        items?.into_iter().flatten().map(|item| (item.sku.clone(), item)).collect();
+        items?.into_iter().flatten().map(|item| (item.sku().clone(), item)).collect();
     for (line, stock) in lines.iter().zip(stocks?) {
         let mut stock = stock.ok_or_else(|| Stop::broken(format!("the stock of {} is gone", line.sku)))?;
         let item = items.get_mut(&line.sku).ok_or_else(|| Stop::broken(format!("{} is gone", line.sku)))?;

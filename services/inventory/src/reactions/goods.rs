@@ -40,7 +40,7 @@ pub fn close_variant(uow: &mut Uow<Inventory>, discontinued: &VariantDiscontinue
     let VariantDiscontinued { sku, product_id, .. } = discontinued;
     let known = uow.get::<StockItem>(sku)?;
     let mut item = known.unwrap_or_else(|| StockItem::unheard(sku.clone(), product_id.clone()));
-    item.discontinued = true;
+    item.discontinue();
     uow.put(item);
     Ok(())
 }
@@ -63,7 +63,7 @@ fn open(uow: &mut Uow<Inventory>, product_id: &Id, variant: &Variant) -> Outcome
 
 fn archive(uow: &mut Uow<Inventory>, product_id: &Id) -> Outcome {
     if uow.get::<ArchivedProduct>(product_id)?.is_none() {
-        uow.put(ArchivedProduct { product_id: product_id.clone() });
+        uow.put(ArchivedProduct::archived(product_id.clone()));
     }
     Ok(())
 }

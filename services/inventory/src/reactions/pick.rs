@@ -33,21 +33,24 @@ pub fn pick(uow: &mut Uow<Inventory>, lines: &Lines) -> Result<Result<Lines, Ref
 fn shelves(uow: &mut Uow<Inventory>, lines: &Lines) -> Result<BTreeMap<Id, Shelves>, Stop> {
     let items = uow.get_all::<StockItem>(lines.iter().map(|line| &line.sku))?;
     let mut items: Vec<StockItem> = items.into_iter().flatten().collect();
-    items.retain(|item| item.is_stocked() && !item.discontinued);
+    items.retain(|item| item.is_stocked() && !item.discontinued());
     // One question for all that the items lead to: a row that is missing costs one more run, not one each.
-    let archived = uow.get_all::<ArchivedProduct>(items.iter().map(|item| &item.product_id));
-    let stocks =
-        uow.get_all::<Stock>(items.iter().flat_map(|item| item.locations.iter().map(|location| (&item.sku, location))));
-    let spread = items.iter().filter(|item| item.locations.len() > 1).flat_map(|item| item.locations.iter());
+    let archived = uow.get_all::<ArchivedProduct>(items.iter().map(StockItem::product_id));
+    let places = items.iter().flat_map(|item| item.locations().iter().map(|location| (item.sku(), location)));
+    let stocks = uow.get_all::<Stock>(places);
+    let spread = items.iter().filter(|item| item.locations().len() > 1).flat_map(|item| item.locations().iter());
     let locations = uow.get_all::<Location>(spread);
-    let priorities: BTreeMap<Id, u32> =
-        locations?.into_iter().flatten().map(|location| (location.location_id, location.priority)).collect();
+    let priorities: BTreeMap<Id, u32> = locations?
+        .into_iter()
+        .flatten()
+        .map(|location| (location.location_id().clone(), location.priority()))
+        .collect();
     let mut stocks = stocks?.into_iter();
     let mut shelves = BTreeMap::new();
     for (item, archived) in items.into_iter().zip(archived?) {
-        let of_item: Vec<Stock> = stocks.by_ref().take(item.locations.len()).flatten().collect();
+        let of_item: Vec<Stock> = stocks.by_ref().take(item.locations().len()).flatten().collect();
         if archived.is_none() {
-            shelves.insert(item.sku, Shelves::new(of_item, &priorities));
+            shelves.insert(item.sku().clone(), Shelves::new(of_item, &priorities));
         }
     }
     Ok(shelves)

@@ -64,7 +64,7 @@ fn a_location_that_is_named_main_already_stays_as_it_is() {
     let mut world = World::new();
     world.has_location("main", 7);
     world.opens("SKU-1");
-    assert_eq!(world.stage.row::<Location>(row_key(&["main"])).unwrap().priority, 7);
+    assert_eq!(world.stage.row::<Location>(row_key(&["main"])).unwrap().priority(), 7);
     world.audit();
 }
 

@@ -209,7 +209,7 @@ fn take(world: &mut World, model: &mut Model, orders: &[Wanted], step: &Step) {
 fn assert_equal(world: &World, model: &Model) {
     for ((sku, location), counts) in &model.stock {
         let stock = world.stock(SKUS[*sku], LOCATIONS[*location].0);
-        assert_eq!((stock.on_hand, stock.reserved), *counts, "{} at {}", SKUS[*sku], LOCATIONS[*location].0);
+        assert_eq!((stock.on_hand(), stock.reserved()), *counts, "{} at {}", SKUS[*sku], LOCATIONS[*location].0);
     }
     for (nth, order) in &model.orders {
         assert_eq!(world.state(&format!("order-{nth}")), Some(order.state), "order-{nth}");

@@ -115,7 +115,7 @@ fn a_changed_priority_counts_from_the_next_claim_on() {
     let update = UpdateLocation { location_id: id("north"), name: None, priority: Some(1) };
     world.stage.ask(update).unwrap();
     world.prices("order-1", &[("SKU-1", 1)]);
-    assert_eq!(world.stock("SKU-1", "north").reserved, 1);
+    assert_eq!(world.stock("SKU-1", "north").reserved(), 1);
     world.audit();
 }
 
@@ -131,7 +131,7 @@ fn whatever_is_available_of_a_sku_can_be_sold_however_many_locations_have_it() {
     let refused = world.stage.said::<ReservationRefused>().remove(0);
     assert_eq!(refused.insufficient[0].available, Some(i64::from(all)));
     world.prices("order-2", &[("SKU-1", all)]);
-    assert_eq!(world.stage.row::<Reservation>(id("order-2")).unwrap().lines.len(), LOCATIONS_PER_SKU_MAX);
+    assert_eq!(world.stage.row::<Reservation>(id("order-2")).unwrap().lines().len(), LOCATIONS_PER_SKU_MAX);
     world.cancels("order-2");
     world.audit();
 }
@@ -179,7 +179,7 @@ fn an_order_comes_from_a_bounded_number_of_locations_and_is_told_what_one_order_
     world.prices("order-0", &wanted(4));
     assert_eq!(world.stage.said::<ReservationRefused>()[1].reason, ReservationRefusal::Insufficient);
     world.prices("order-2", &wanted(2));
-    assert_eq!(world.stage.row::<Reservation>(id("order-2")).unwrap().lines.len(), ORDER_PIECES_MAX);
+    assert_eq!(world.stage.row::<Reservation>(id("order-2")).unwrap().lines().len(), ORDER_PIECES_MAX);
     world.cancels("order-2");
     world.audit();
 }
@@ -191,7 +191,7 @@ fn the_largest_order_is_held_and_let_go_whole() {
     let mut world = World::with(&stock);
     let lines: Vec<(&str, u32)> = skus.iter().map(|sku| (sku.as_str(), QUANTITY_MAX)).collect();
     world.prices("order-1", &lines);
-    assert_eq!(world.stage.row::<Reservation>(row_key(&["order-1"])).unwrap().lines.len(), LINES_MAX);
+    assert_eq!(world.stage.row::<Reservation>(row_key(&["order-1"])).unwrap().lines().len(), LINES_MAX);
     world.cancels("order-1");
     assert_eq!(world.counts("SKU-499"), (i64::from(QUANTITY_MAX), 0));
     world.audit();

@@ -35,7 +35,7 @@ fn a_location_has_the_id_that_it_was_given_or_a_new_one() {
     assert_eq!(world.stage.row::<Location>(row_key(&["north"])), Some(north));
     assert_eq!(refused(world.stage.ask(create)), ("location_exists", "location_id".to_owned()));
     let minted = world.stage.ask(CreateLocation { location_id: None, name: "South".into(), priority: None }).unwrap();
-    assert_eq!((minted.priority, world.stage.rows::<Location>().len()), (100, 2));
+    assert_eq!((minted.priority(), world.stage.rows::<Location>().len()), (100, 2));
 }
 
 #[test]
@@ -48,9 +48,9 @@ fn a_location_is_changed_where_something_is_given() {
         priority,
     };
     let renamed = world.stage.ask(update(Some("Far north"), None)).unwrap();
-    assert_eq!((&*renamed.name, renamed.priority), ("Far north", 5));
+    assert_eq!((&**renamed.name(), renamed.priority()), ("Far north", 5));
     let moved = world.stage.ask(update(None, Some(0))).unwrap();
-    assert_eq!((&*moved.name, moved.priority), ("Far north", 0));
+    assert_eq!((&**moved.name(), moved.priority()), ("Far north", 0));
     let unknown = UpdateLocation { location_id: id("south"), name: None, priority: None };
     assert_eq!(refused(world.stage.ask(unknown)).0, "location_not_found");
 }
@@ -64,7 +64,7 @@ fn a_location_has_a_name_of_bounded_length() {
         let create = CreateLocation { location_id: None, name: name.as_str().into(), priority: None };
         let answer = world.stage.ask(create);
         if fits {
-            assert_eq!(&*answer.unwrap().name, name);
+            assert_eq!(&**answer.unwrap().name(), name);
         } else {
             assert_eq!(refused(answer), ("invalid_location", "name".to_owned()));
         }
@@ -125,7 +125,7 @@ fn what_is_received_and_what_is_corrected_are_counted_apart() {
         world.adjusts("SKU-1", "main", delta, adjustment_type).unwrap();
     }
     let stock = world.stock("SKU-1", "main");
-    assert_eq!((stock.received, stock.adjusted, stock.on_hand), (16, -1, 15));
+    assert_eq!((stock.received(), stock.adjusted(), stock.on_hand()), (16, -1, 15));
     world.audit();
 }
 
@@ -277,13 +277,13 @@ fn a_claim_makes_stock_low_and_its_sale_does_not_do_so_again() {
 fn a_threshold_that_finds_a_stock_low_tells_it_at_once() {
     let mut world = World::with(&[("SKU-1", 4)]);
     let stock = set(&mut world, thresholds(Some(5), None, None)).unwrap();
-    assert_eq!((stock.low_warning, stock.low_urgent, stock.low_critical), (Some(5), None, None));
+    assert_eq!((stock.low_warning(), stock.low_urgent(), stock.low_critical()), (Some(5), None, None));
     set(&mut world, thresholds(Some(6), None, None)).unwrap();
     set(&mut world, thresholds(Some(6), Some(4), None)).unwrap();
     set(&mut world, thresholds(None, None, None)).unwrap();
     let levels: Vec<_> = world.stage.said::<StockLow>().iter().map(|low| (low.level, low.threshold)).collect();
     assert_eq!(levels, [(LowLevel::Warning, 5), (LowLevel::Urgent, 4)]);
-    assert_eq!(world.stock("SKU-1", "main").changes, 2);
+    assert_eq!(world.stock("SKU-1", "main").changes(), 2);
     world.audit();
 }
 

@@ -123,11 +123,11 @@ impl World {
     }
 
     pub fn state(&self, order: &str) -> Option<ReservationState> {
-        self.stage.row::<Reservation>(id(order)).map(|claim| claim.state)
+        self.stage.row::<Reservation>(id(order)).map(|claim| claim.state())
     }
 
     pub fn expires_at(&self, order: &str) -> Timestamp {
-        self.stage.row::<Reservation>(id(order)).and_then(|claim| claim.expires_at).expect("something is or was held")
+        self.stage.row::<Reservation>(id(order)).and_then(|claim| claim.expires_at()).expect("something is or was held")
     }
 
     pub fn stock(&self, sku: &str, location: &str) -> Stock {
@@ -137,7 +137,7 @@ impl World {
     /// On hand and reserved, at the main location.
     pub fn counts(&self, sku: &str) -> (i64, i64) {
         let stock = self.stock(sku, "main");
-        (stock.on_hand, stock.reserved)
+        (stock.on_hand(), stock.reserved())
     }
 
     /// The changes since the last `clear`: cause, order or type, change of what is on hand.
@@ -156,27 +156,35 @@ impl World {
         assert_eq!(self.stage.parked(), []);
         let waiting: Vec<Id> = self.stage.rows::<TimerRow>().into_iter().map(|timer| timer.key).collect();
         let active =
-            self.stage.rows::<Reservation>().into_iter().filter(|claim| claim.state == ReservationState::Active);
-        assert_eq!(waiting, active.map(|claim| claim.order_id).collect::<Vec<_>>(), "each active claim has its timer");
+            self.stage.rows::<Reservation>().into_iter().filter(|claim| claim.state() == ReservationState::Active);
+        assert_eq!(
+            waiting,
+            active.map(|claim| claim.order_id().clone()).collect::<Vec<_>>(),
+            "each active claim has its timer"
+        );
         let mut held: BTreeMap<(Id, Id), i64> = BTreeMap::new();
         for claim in self.stage.rows::<Reservation>() {
-            for line in claim.lines.iter().filter(|_| claim.state == ReservationState::Active) {
+            for line in claim.lines().iter().filter(|_| claim.state() == ReservationState::Active) {
                 let place = (line.sku.clone(), line.location_id.clone().expect("a claim says from where"));
                 *held.entry(place).or_default() += i64::from(line.quantity);
             }
         }
         let mut available: BTreeMap<Id, i64> = BTreeMap::new();
         for stock in self.stage.rows::<Stock>() {
-            let holds: RangeInclusive<i64> = 0..=stock.on_hand;
-            assert!(holds.contains(&stock.reserved), "{stock:?}");
-            assert_eq!(stock.on_hand, stock.received - stock.committed + stock.restocked + stock.adjusted, "{stock:?}");
-            let claimed = held.remove(&(stock.sku.clone(), stock.location_id.clone()));
-            assert_eq!(stock.reserved, claimed.unwrap_or(0), "{stock:?}");
-            *available.entry(stock.sku.clone()).or_default() += stock.available();
+            let holds: RangeInclusive<i64> = 0..=stock.on_hand();
+            assert!(holds.contains(&stock.reserved()), "{stock:?}");
+            assert_eq!(
+                stock.on_hand(),
+                stock.received() - stock.committed() + stock.restocked() + stock.adjusted(),
+                "{stock:?}"
+            );
+            let claimed = held.remove(&(stock.sku().clone(), stock.location_id().clone()));
+            assert_eq!(stock.reserved(), claimed.unwrap_or(0), "{stock:?}");
+            *available.entry(stock.sku().clone()).or_default() += stock.available();
         }
         assert!(held.is_empty(), "claims on stock that is not there: {held:?}");
         for item in self.stage.rows::<StockItem>() {
-            assert_eq!(item.available, available.remove(&item.sku).unwrap_or(0), "{item:?}");
+            assert_eq!(item.available(), available.remove(item.sku()).unwrap_or(0), "{item:?}");
         }
     }
 

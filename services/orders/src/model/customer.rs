@@ -15,27 +15,27 @@ pub const ORDERS_A_PIECE_MAX: usize = 20;
 #[derive(Debug, Clone, PartialEq, Eq, Entity)]
 #[entity(owner = Orders, table = "order_customer", key = customer_id)]
 pub struct Customer {
-    pub customer_id: Id,
+    customer_id: Id,
     #[column(json)]
-    pub order_ids: Arc<[Id]>,
+    order_ids: Arc<[Id]>,
     /// How many full pieces there are, numbered from 1.
-    pub pieces: u32,
+    pieces: u32,
     /// Orders that the customer placed and that somebody outside has to pay; some may be paid or ended by now.
     #[column(json)]
-    pub unpaid: Arc<[Id]>,
+    unpaid: Arc<[Id]>,
     /// Nothing personal of theirs is kept, and they place nothing, from then on.
-    pub deleted_at: Option<Timestamp>,
+    deleted_at: Option<Timestamp>,
 }
 
 /// A full list of a customer's orders.
 #[derive(Debug, Clone, PartialEq, Eq, Entity)]
 #[entity(owner = Orders, table = "order_customer_piece", key = (customer_id, piece), transient)]
 pub struct CustomerPiece {
-    pub customer_id: Id,
+    customer_id: Id,
     /// Its number, in decimal.
-    pub piece: KeyText,
+    piece: KeyText,
     #[column(json)]
-    pub order_ids: Arc<[Id]>,
+    order_ids: Arc<[Id]>,
 }
 
 impl Customer {
@@ -74,6 +74,11 @@ impl Customer {
         self.unpaid = self.unpaid.iter().chain([order_id]).cloned().collect();
     }
 
+    /// Some of the unpaid orders have been paid or ended: these are left.
+    pub fn keep_unpaid(&mut self, left: impl Iterator<Item = Id>) {
+        self.unpaid = left.collect();
+    }
+
     /// Takes some of the unpaid orders off their list, at most a piece of them.
     pub fn take_unpaid(&mut self) -> Arc<[Id]> {
         let (first, rest) = self.unpaid.split_at(self.unpaid.len().min(ORDERS_A_PIECE_MAX));
@@ -85,6 +90,11 @@ impl Customer {
     /// Orders are listed, and those of a deleted customer are to be let go.
     pub fn has_more(&self) -> bool {
         self.pieces > 0 || !self.unpaid.is_empty()
+    }
+
+    /// What the last full piece listed has been erased.
+    pub fn drop_piece(&mut self) {
+        self.pieces -= 1;
     }
 
     /// The number of the last full piece.

@@ -48,18 +48,18 @@ fn deeds() -> Vec<Deed> {
 fn act(order: &Order, deed: &Deed, settings: &Orders) -> Option<(Order, Vec<&'static str>)> {
     let mut order = order.clone();
     let said = match deed {
-        Deed::Place if order.state == OrderState::Unheard => {
+        Deed::Place if order.state() == OrderState::Unheard => {
             let (order, said) = Order::place(Some(order), new_order(), settings, NOW);
             return Some((order, names(&said)));
         }
         Deed::Place => None,
         Deed::Hear(fact) => order.hear(fact, settings, NOW),
-        Deed::Cancel(_) | Deed::Abandon if order.state == OrderState::Unheard => None,
+        Deed::Cancel(_) | Deed::Abandon if order.state() == OrderState::Unheard => None,
         Deed::Cancel(by) => order.cancel((*by, "wish".into()), settings, NOW).ok(),
         Deed::Abandon => order.abandon(settings, NOW),
         Deed::Expire => order.expire(NOW).map(Events::from),
         // A second one of the same id is dropped before it gets here.
-        Deed::Refund if order.refunded_at.is_some() => None,
+        Deed::Refund if order.refunded_at().is_some() => None,
         Deed::Refund => {
             let said = order.refund(&refund_id(), TOTAL_MINOR, &"wish".into(), NOW).unwrap();
             Some(said.map(Events::from).unwrap_or_default())
@@ -72,57 +72,57 @@ fn act(order: &Order, deed: &Deed, settings: &Orders) -> Option<(Order, Vec<&'st
 /// What tells two rows apart here: times are all the same, ids and reasons follow from the facts.
 fn essence(order: &Order) -> (OrderState, [bool; 12], Option<Lost>, Option<CancelledBy>) {
     let facts = [
-        order.quoted_at,
-        order.reserved_at,
-        order.committed_at,
-        order.stock_freed_at,
-        order.allocated_at,
-        order.dispatched_at,
-        order.delivered_at,
-        order.shipment_freed_at,
-        order.release_refused_at,
-        order.authorized_at,
-        order.captured_at,
-        order.voided_at.or(order.refunded_at),
+        order.quoted_at(),
+        order.reserved_at(),
+        order.committed_at(),
+        order.stock_freed_at(),
+        order.allocated_at(),
+        order.dispatched_at(),
+        order.delivered_at(),
+        order.shipment_freed_at(),
+        order.release_refused_at(),
+        order.authorized_at(),
+        order.captured_at(),
+        order.voided_at().or(order.refunded_at()),
     ];
-    (order.state, facts.map(|fact| fact.is_some()), order.lost, order.cancel_by)
+    (order.state(), facts.map(|fact| fact.is_some()), order.lost(), order.cancel_by())
 }
 
 fn has_the_full_set(order: &Order) -> bool {
-    order.quoted_at.is_some()
-        && order.reserved_at.is_some()
-        && order.reservation_id.is_some()
-        && order.allocated_at.is_some()
-        && order.shipment_id.is_some()
-        && order.authorized_minor == order.summary.total_minor
-        && order.payment_id.is_some()
-        && order.committed_at.is_some()
+    order.quoted_at().is_some()
+        && order.reserved_at().is_some()
+        && order.reservation_id().is_some()
+        && order.allocated_at().is_some()
+        && order.shipment_id().is_some()
+        && order.authorized_minor() == order.summary().total_minor
+        && order.payment_id().is_some()
+        && order.committed_at().is_some()
 }
 
 /// What holds of any row; the table checks most of it again.
 fn check_row(order: &Order) {
-    let state = order.state;
+    let state = order.state();
     if state.stands() || state == OrderState::Completed {
         assert!(has_the_full_set(order), "{order:#?}");
     }
     if state == OrderState::Completed {
-        assert!(order.delivered_at.is_some() && order.captured_at.is_some(), "{order:#?}");
+        assert!(order.delivered_at().is_some() && order.captured_at().is_some(), "{order:#?}");
     }
-    assert_eq!(order.final_at.is_some(), state.is_final(), "{order:#?}");
-    assert!(order.lost.is_some() || state != OrderState::Rejected, "{order:#?}");
-    let is_wished = order.cancel_by.is_some() && order.cancel_reason.is_some();
+    assert_eq!(order.final_at().is_some(), state.is_final(), "{order:#?}");
+    assert!(order.lost().is_some() || state != OrderState::Rejected, "{order:#?}");
+    let is_wished = order.cancel_by().is_some() && order.cancel_reason().is_some();
     assert!(is_wished || !matches!(state, OrderState::Cancelling | OrderState::Cancelled), "{order:#?}");
     let owed = owed_step(order);
     let is_watched = !matches!(owed, None | Some((Step::Dispatch | Step::Delivery, _)));
-    assert_eq!(order.waits_since.is_some(), is_watched, "{order:#?}");
+    assert_eq!(order.waits_since().is_some(), is_watched, "{order:#?}");
 }
 
 /// What holds of any change.
 fn check_change(before: &Order, deed: &Deed, after: &Order, said: &[&str]) {
-    let show = || format!("{deed:?} made {:?} of {before:#?} and said {said:?}", after.state);
+    let show = || format!("{deed:?} made {:?} of {before:#?} and said {said:?}", after.state());
     let count = |name: &str| said.iter().filter(|said| **said == name).count();
-    let outcome = match after.state {
-        _ if before.state.is_final() => "",
+    let outcome = match after.state() {
+        _ if before.state().is_final() => "",
         OrderState::Completed => "order.completed",
         OrderState::Rejected => "order.rejected",
         OrderState::Cancelled => "order.cancelled",
@@ -131,20 +131,20 @@ fn check_change(before: &Order, deed: &Deed, after: &Order, said: &[&str]) {
     for name in ["order.completed", "order.rejected", "order.cancelled"] {
         assert_eq!(count(name), usize::from(name == outcome), "{}", show());
     }
-    if before.state.is_final() {
-        assert_eq!(before.state, after.state, "{}", show());
+    if before.state().is_final() {
+        assert_eq!(before.state(), after.state(), "{}", show());
         assert!(said.iter().all(|name| *name == "order.refunded"), "{}", show());
     }
-    let was_confirmed = before.state.stands() || before.state.is_final();
-    let is_confirmed = after.state.stands() || after.state == OrderState::Completed;
+    let was_confirmed = before.state().stands() || before.state().is_final();
+    let is_confirmed = after.state().stands() || after.state() == OrderState::Completed;
     assert_eq!(count("order.confirmed"), usize::from(!was_confirmed && is_confirmed), "{}", show());
-    if before.state.stands() {
-        assert_ne!(after.state, OrderState::Rejected, "{}", show());
-        assert!(!after.state.is_open(), "{}", show());
+    if before.state().stands() {
+        assert_ne!(after.state(), OrderState::Rejected, "{}", show());
+        assert!(!after.state().is_open(), "{}", show());
     }
     let released = matches!(deed, Deed::Hear(Fact::Lost { lost: Lost::ShipmentReleased, .. }));
-    let ended_late = before.state.stands() && after.state == OrderState::Cancelled;
-    assert!(!ended_late || released || before.captured_at.is_none(), "{}", show());
+    let ended_late = before.state().stands() && after.state() == OrderState::Cancelled;
+    assert!(!ended_late || released || before.captured_at().is_none(), "{}", show());
 }
 
 /// Goes through everything that can be reached, and says how many rows that are.
@@ -170,20 +170,20 @@ fn explore(settings: &Orders) -> usize {
 
 /// Nothing hangs: time ends what is open, shipping's answer what is asked.
 fn check_ways_out(order: &Order, settings: &Orders) {
-    if order.state.is_open() {
+    if order.state().is_open() {
         let (after, _) = act(order, &Deed::Expire, settings).expect("time ends what is open");
-        assert_eq!(after.state, OrderState::Cancelled);
+        assert_eq!(after.state(), OrderState::Cancelled);
     }
-    let goes_on = order.has_left() || (order.state.stands() && !settings.shipping_can_recall);
-    if !order.state.is_final() && !goes_on && order.state != OrderState::Unheard {
-        let after = act(order, &Deed::Abandon, settings).map_or(order.state, |(after, _)| after.state);
+    let goes_on = order.has_left() || (order.state().stands() && !settings.shipping_can_recall);
+    if !order.state().is_final() && !goes_on && order.state() != OrderState::Unheard {
+        let after = act(order, &Deed::Abandon, settings).map_or(order.state(), |(after, _)| after.state());
         assert!(matches!(after, OrderState::Cancelling | OrderState::Cancelled), "{order:#?}");
     }
-    if order.state == OrderState::Cancelling {
+    if order.state() == OrderState::Cancelling {
         let (after, _) = act(order, &Deed::Hear(lost(Lost::ShipmentReleased)), settings).expect("that is an answer");
-        assert_eq!(after.state, OrderState::Cancelled);
+        assert_eq!(after.state(), OrderState::Cancelled);
         let (after, _) = act(order, &Deed::Hear(Fact::ReleaseRefused), settings).expect("that is an answer");
-        assert_ne!(after.state, OrderState::Cancelling);
+        assert_ne!(after.state(), OrderState::Cancelling);
     }
 }
 
@@ -232,7 +232,7 @@ fn in_every_order_of_its_facts_each_heard_twice_an_order_is_completed_and_says_e
             said.extend(order.hear(fact, &settings, NOW).unwrap());
             // What was delivered was dispatched.
             let is_all_there = facts[nth + 1..].iter().all(|missing| *missing == Fact::Dispatched);
-            assert_eq!(order.state == OrderState::Completed, is_all_there);
+            assert_eq!(order.state() == OrderState::Completed, is_all_there);
             for again in &facts[..=nth] {
                 assert!(order.hear(again, &settings, NOW).is_none());
             }
@@ -256,7 +256,7 @@ fn facts_that_came_before_the_order_was_placed_count_from_then_on() {
         for fact in &passing()[early..] {
             said.extend(order.hear(fact, &settings, NOW).unwrap());
         }
-        assert_eq!(order.state, OrderState::Completed);
+        assert_eq!(order.state(), OrderState::Completed);
         let saga = ["order.placed", "order.priced", "order.validated", "order.confirmed", "order.completed"];
         assert_eq!(names(&said), saga);
     }
@@ -266,10 +266,10 @@ fn facts_that_came_before_the_order_was_placed_count_from_then_on() {
 fn an_order_waits_for_another_service_since_the_step_was_owed_and_not_for_parcels() {
     let settings = Orders::default();
     let mut order = placed(&settings);
-    let mut waits = vec![(owed_step(&order), order.waits_since)];
+    let mut waits = vec![(owed_step(&order), order.waits_since())];
     for (nth, fact) in passing().iter().enumerate() {
         order.hear(fact, &settings, later(nth as u64 + 1));
-        waits.push((owed_step(&order), order.waits_since));
+        waits.push((owed_step(&order), order.waits_since()));
     }
     let expected = [
         (Some((Step::Quote, "catalog")), Some(NOW)),
@@ -299,5 +299,5 @@ fn an_order_that_ended_shows_what_is_still_held_for_it() {
     assert_eq!(owed_step(&order), Some((Step::Restock, "inventory")));
     order.hear(&Fact::Restocked, &settings, NOW);
     assert_eq!(owed_step(&order), None);
-    assert_eq!(order.waits_since, None);
+    assert_eq!(order.waits_since(), None);
 }

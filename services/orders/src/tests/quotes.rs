@@ -33,8 +33,8 @@ fn a_quote_that_is_not_whole_or_does_not_add_up_is_none() {
 fn a_quote_gives_the_order_its_prices_and_total() {
     let settings = Orders::default();
     let order = after(1, &settings);
-    assert_eq!(order.lines, quoted_lines());
-    assert_eq!(*order.summary, *quote_issued().order);
+    assert_eq!(*order.lines(), quoted_lines());
+    assert_eq!(*order.summary(), quote_issued().order);
 }
 
 #[test]
@@ -44,7 +44,7 @@ fn a_quote_in_another_order_of_lines_is_taken_line_by_line() {
     let quote = Quote::try_from(&QuoteIssued { lines, ..quote_issued() }).unwrap();
     let mut order = placed(&settings);
     order.hear(&Fact::Quoted(quote), &settings, NOW);
-    assert_eq!(order.lines, quoted_lines());
+    assert_eq!(*order.lines(), quoted_lines());
 }
 
 #[test]
@@ -64,9 +64,12 @@ fn a_quote_for_anything_else_than_what_was_ordered_rejects_the_order() {
     for quote in quotes {
         for is_early in [false, true] {
             let (order, said) = with_quote(&quote, new_order(), is_early, &settings);
-            assert_eq!((order.state, order.lost_reason.as_deref()), (OrderState::Rejected, Some("quote_mismatched")));
+            assert_eq!(
+                (order.state(), order.lost_reason().map(AsRef::as_ref)),
+                (OrderState::Rejected, Some("quote_mismatched"))
+            );
             assert_eq!(names(&said).last(), Some(&"order.rejected"));
-            assert_eq!(order.summary.total_minor, None);
+            assert_eq!(order.summary().total_minor, None);
         }
     }
 }
@@ -78,7 +81,7 @@ fn a_price_that_differs_from_the_carts_rejects_the_order() {
     for (price_minor, state) in [(1_000, OrderState::Priced), (999, OrderState::Rejected)] {
         let lines = vec![line("SKU-1", 2, Some(price_minor)), line("SKU-2", 1, None)].into();
         let (order, _) = with_quote(&quote, NewOrder { lines, ..new_order() }, false, &settings);
-        assert_eq!(order.state, state);
+        assert_eq!(order.state(), state);
     }
 }
 
@@ -88,9 +91,9 @@ fn an_amount_that_a_contract_cannot_carry_rejects_the_order() {
     for (amount_minor_max, state) in [(TOTAL_MINOR, OrderState::Priced), (TOTAL_MINOR - 1, OrderState::Rejected)] {
         let settings = Orders { amount_minor_max, ..Orders::default() };
         let (order, _) = with_quote(&quote, new_order(), false, &settings);
-        assert_eq!(order.state, state);
+        assert_eq!(order.state(), state);
         let reason = (state == OrderState::Rejected).then_some("contract_cannot_carry");
-        assert_eq!(order.lost_reason.as_deref(), reason);
+        assert_eq!(order.lost_reason().map(AsRef::as_ref), reason);
     }
 }
 
@@ -102,7 +105,7 @@ fn money_of_another_amount_or_currency_does_not_pay_an_order() {
     for wrong in [authorized(TOTAL_MINOR - 1), authorized(TOTAL_MINOR + 1), dollars] {
         let mut order = after(3, &settings);
         order.hear(&wrong, &settings, NOW);
-        assert_eq!((order.state, order.lost), (OrderState::Rejected, Some(Lost::PaymentMismatched)));
+        assert_eq!((order.state(), order.lost()), (OrderState::Rejected, Some(Lost::PaymentMismatched)));
         assert!(order.owes_money());
     }
 }

@@ -19,7 +19,7 @@ fn an_order_that_is_not_confirmed_in_time_is_cancelled_and_names_the_step_and_wh
     for (state, part, step, reason) in cases {
         let mut world = World::at(state);
         part(&mut world);
-        let deadline = world.order().deadline_at;
+        let deadline = world.order().deadline_at();
         world.advance_to(Timestamp::from_millis(deadline.as_millis() - 1));
         assert!(world.said_names().is_empty());
         world.advance_to(deadline);

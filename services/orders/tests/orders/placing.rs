@@ -54,7 +54,7 @@ fn an_order_is_placed_under_a_new_id_and_has_a_deadline() {
 fn an_order_goes_through_the_saga_and_says_each_step() {
     let mut world = World::new();
     world.place(order_one()).unwrap();
-    let deadline = world.order().deadline_at;
+    let deadline = world.order().deadline_at();
     quoted(&mut world);
     let quoted_at = world.committed_at();
     let priced: OrderPriced = world.only();
@@ -272,7 +272,7 @@ fn a_second_quote_changes_nothing() {
     let mut world = World::at(OrderState::Priced);
     let lines = vec![line("SKU-1", 2, Some(1)), line("SKU-2", 1, Some(2_248))].into();
     world.hear(QuoteIssued { order: summary(), lines });
-    assert_eq!(world.order().lines, priced_lines());
+    assert_eq!(*world.order().lines(), priced_lines());
     assert!(world.said_names().is_empty());
 }
 

@@ -137,7 +137,7 @@ impl World {
     }
 
     pub fn state(&self) -> OrderState {
-        self.order().state
+        self.order().state()
     }
 
     /// Why the message that has just died did.

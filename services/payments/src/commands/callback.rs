@@ -49,14 +49,14 @@ fn charged(uow: &mut Uow<Payments>, payment: &mut Payment, told: &ProviderCallba
     let ours = is_ours(payment, told);
     // Of a charge that we know, another amount cannot be told apart from a defect: the answers to our calls decide.
     if amount_minor < 0 || (ours && !payment.costs(&charge)) {
-        let (asked, order) = (payment.amount_minor, payment.order.currency);
+        let (asked, order) = (payment.amount_minor(), payment.order().currency);
         let detail = format!("charge {} is of {asked} {order}, not {amount_minor} {currency}", charge.reference);
         return Err(PAYMENT_AMOUNT_DIFFERS.because(detail).at("amount_minor").into());
     }
     if let Some(before) = surplus_of(uow, payment, &charge.reference)? {
         expect_amount_of(&before, told)?;
     }
-    if ours && told.state == ProviderState::Captured && payment.state == PaymentState::Capturing {
+    if ours && told.state == ProviderState::Captured && payment.state() == PaymentState::Capturing {
         captured(uow, payment)?;
         return go_on(uow, payment);
     }
@@ -65,10 +65,10 @@ fn charged(uow: &mut Uow<Payments>, payment: &mut Payment, told: &ProviderCallba
 
 /// Surplus has one amount. Another one under its reference cannot be told apart from a defect.
 fn expect_amount_of(surplus: &Surplus, told: &ProviderCallback) -> Outcome {
-    if (surplus.amount_minor, surplus.currency) == (told.amount_minor, told.currency) {
+    if (surplus.amount_minor(), surplus.currency()) == (told.amount_minor, told.currency) {
         return Ok(());
     }
-    let Surplus { reference, amount_minor, currency, .. } = surplus;
+    let (reference, amount_minor, currency) = (surplus.reference(), surplus.amount_minor(), surplus.currency());
     let detail = format!(
         "charge {reference} was reported before, with {amount_minor} {currency}, not {} {}",
         told.amount_minor, told.currency
@@ -78,11 +78,11 @@ fn expect_amount_of(surplus: &Surplus, told: &ProviderCallback) -> Outcome {
 
 /// Whether it is about the charge that pays the order.
 fn is_ours(payment: &Payment, told: &ProviderCallback) -> bool {
-    payment.holder() == Holder::Provider && payment.reference.as_ref() == Some(&told.reference)
+    payment.holder() == Holder::Provider && payment.reference() == Some(&told.reference)
 }
 
 fn declined(uow: &mut Uow<Payments>, payment: &mut Payment, told: &ProviderCallback) -> Outcome {
-    if payment.state != PaymentState::Authorizing {
+    if payment.state() != PaymentState::Authorizing {
         return Ok(());
     }
     let failed = payment.failed(told_reason(told.reason.as_ref(), "declined"), uow.now())?;
@@ -92,15 +92,15 @@ fn declined(uow: &mut Uow<Payments>, payment: &mut Payment, told: &ProviderCallb
 
 fn went_back(uow: &mut Uow<Payments>, payment: &mut Payment, told: &ProviderCallback) -> Outcome {
     if let Some(surplus) = surplus_of(uow, payment, &told.reference)? {
-        if surplus.state != SurplusState::Returned {
+        if surplus.state() != SurplusState::Returned {
             expect_amount_of(&surplus, told)?;
             surplus_done(uow, payment, surplus);
         }
         return Ok(());
     }
     let ours = is_ours(payment, told);
-    let undoing = payment.state == PaymentState::Voiding && payment.reference.is_none();
-    match (told.state, payment.state) {
+    let undoing = payment.state() == PaymentState::Voiding && payment.reference().is_none();
+    match (told.state, payment.state()) {
         (ProviderState::Voided, PaymentState::Voiding | PaymentState::Authorized) if ours || undoing => {
             undo_done(uow, payment, Some(&told.reference), false)?;
             go_on(uow, payment)
@@ -114,12 +114,12 @@ fn went_back(uow: &mut Uow<Payments>, payment: &mut Payment, told: &ProviderCall
 
 /// The refund that the provider names, or the one that is under way.
 fn refunded(uow: &mut Uow<Payments>, payment: &mut Payment, told: &ProviderCallback) -> Outcome {
-    let Some(refund_id) = told.refund_id.as_ref().or(payment.refund_id.as_ref()) else { return Ok(()) };
-    let refund = uow.get::<Refund>((&payment.order_id, refund_id))?;
+    let Some(refund_id) = told.refund_id.as_ref().or(payment.refund_id()) else { return Ok(()) };
+    let refund = uow.get::<Refund>((payment.order_id(), refund_id))?;
     let expected = |refund: &Refund| {
-        refund.state != RefundState::Refunded
-            && refund.amount_minor == told.amount_minor
-            && refund.currency == told.currency
+        refund.state() != RefundState::Refunded
+            && refund.amount_minor() == told.amount_minor
+            && refund.currency() == told.currency
     };
     let Some(refund) = refund.filter(expected) else { return Ok(()) };
     refund_done(uow, payment, refund)?;

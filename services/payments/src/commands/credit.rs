@@ -45,7 +45,7 @@ pub fn credit_account(uow: &mut Uow<Payments>, credit: &CreditAccount) -> Answer
         return Err(CUSTOMER_NOT_FOUND.because(format!("No customer {customer_id} is registered.")).into());
     }
     let mut account = open(uow, customer_id, *currency)?;
-    plus(account.credits_minor, credit.amount_minor)?;
+    plus(account.credits_minor(), credit.amount_minor)?;
     let what = Move {
         amount_minor: credit.amount_minor,
         currency: credit.currency,

@@ -56,17 +56,17 @@ pub fn authorize_external(uow: &mut Uow<Payments>, told: &AuthorizeExternal) -> 
     let AuthorizeExternal { reference, amount_minor, currency, .. } = told.clone();
     let charge = Charge { reference, amount_minor, currency };
     // What an order costs that ended before its payment was asked for is not known here.
-    let differs = payment.state != PaymentState::Ended && !payment.costs(&charge);
+    let differs = payment.state() != PaymentState::Ended && !payment.costs(&charge);
     if amount_minor < 0 || (differs && told.via == Via::Api) {
-        let (asked, order) = (payment.amount_minor, payment.order.currency);
+        let (asked, order) = (payment.amount_minor(), payment.order().currency);
         let detail = format!("the order costs {asked} {order}, not {amount_minor} {currency}");
         return Err(PAYMENT_AMOUNT_DIFFERS.because(detail).at("amount_minor").into());
     }
     if told.via == Via::Api
         && let Some(before) = surplus_of(uow, &payment, &charge.reference)?
-        && (before.amount_minor, before.currency) != (charge.amount_minor, charge.currency)
+        && (before.amount_minor(), before.currency()) != (charge.amount_minor, charge.currency)
     {
-        let (amount_minor, currency) = (before.amount_minor, before.currency);
+        let (amount_minor, currency) = (before.amount_minor(), before.currency());
         let detail = format!("{} was reported before, with {amount_minor} {currency}.", charge.reference);
         return Err(PAYMENT_AMOUNT_DIFFERS.because(detail).at("amount_minor").into());
     }
@@ -78,7 +78,7 @@ pub fn authorize_external(uow: &mut Uow<Payments>, told: &AuthorizeExternal) -> 
 pub fn fail_external(uow: &mut Uow<Payments>, told: &FailExternal) -> Answer<Payment> {
     check_text(&told.reason, "reason")?;
     let mut payment = external_payment_of(uow, &told.order_id)?;
-    match payment.state {
+    match payment.state() {
         PaymentState::Pending => {
             let failed = payment.failed(told.reason.clone(), uow.now())?;
             uow.emit(failed);
@@ -93,7 +93,7 @@ pub fn fail_external(uow: &mut Uow<Payments>, told: &FailExternal) -> Answer<Pay
 
 fn external_payment_of(uow: &mut Uow<Payments>, order_id: &Id) -> Answer<Payment> {
     let payment = payment_of(uow, order_id)?;
-    let method = payment.order.payment_method;
+    let method = payment.order().payment_method;
     if method != PaymentMethod::External {
         return Err(PAYMENT_NOT_EXTERNAL.because(format!("order {order_id} is paid by {method}")).into());
     }

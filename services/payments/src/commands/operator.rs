@@ -37,12 +37,12 @@ pub struct RefundPayment {
 
 pub fn capture_payment(uow: &mut Uow<Payments>, capture: &CapturePayment) -> Answer<Payment> {
     let mut payment = payment_of(uow, &capture.order_id)?;
-    if payment.ended {
+    if payment.ended() {
         return Err(ORDER_ENDED.problem().into());
     }
     if !payment.is_capture_due() {
-        let heard = if payment.confirmed { "confirmed" } else { "not confirmed" };
-        let detail = format!("the payment is {}, and its order is {heard}", payment.state);
+        let heard = if payment.confirmed() { "confirmed" } else { "not confirmed" };
+        let detail = format!("the payment is {}, and its order is {heard}", payment.state());
         return Err(CAPTURE_NOT_DUE.because(detail).into());
     }
     payment.capturing(uow.now())?;
@@ -62,16 +62,15 @@ pub fn refund_payment(uow: &mut Uow<Payments>, wish: &RefundPayment) -> Answer<R
     if let Some(before) = before {
         if !before.is_the_same(wish.amount_minor, &wish.reason) {
             let detail =
-                format!("Refund {} of {} was asked for by another request.", before.refund_id, before.amount_minor);
+                format!("Refund {} of {} was asked for by another request.", before.refund_id(), before.amount_minor());
             return Err(REFUND_ID_TAKEN.because(detail).at("refund_id").into());
         }
         return Ok(before);
     }
     let amount_minor = refundable(&payment, wish, uow.settings())?;
     let refund_id = wish.refund_id.clone().unwrap_or_else(|| uow.new_id());
-    let mut wished = Refund::new(&mut payment, refund_id, amount_minor, wish.reason.clone(), uow.now());
-    wished.requested_by = Some(wish.actor.clone());
-    wished.is_rest = wish.amount_minor.is_none();
+    let wished = Refund::new(&mut payment, refund_id, amount_minor, wish.reason.clone(), uow.now());
+    let wished = wished.requested(wish.actor.clone(), wish.amount_minor.is_none());
     let refund = refund(uow, &mut payment, wished)?;
     go_on(uow, &mut payment)?;
     Ok(refund)
@@ -79,13 +78,13 @@ pub fn refund_payment(uow: &mut Uow<Payments>, wish: &RefundPayment) -> Answer<R
 
 /// How much goes back, if it can.
 fn refundable(payment: &Payment, wish: &RefundPayment, settings: &Payments) -> Result<i64, Problem> {
-    if payment.ended {
+    if payment.ended() {
         return Err(ORDER_ENDED.problem());
     }
-    if !payment.completed && (settings.shipping_recalls || !payment.confirmed) {
-        return Err(NOT_COMPLETED.because(format!("order {} is not completed", payment.order_id)));
+    if !payment.completed() && (settings.shipping_recalls || !payment.confirmed()) {
+        return Err(NOT_COMPLETED.because(format!("order {} is not completed", payment.order_id())));
     }
-    match payment.state {
+    match payment.state() {
         PaymentState::Captured | PaymentState::Refunded => {}
         PaymentState::Refunding => return Err(REFUND_UNDER_WAY.problem()),
         state => return Err(NOT_CAPTURED.because(format!("the payment is {state}"))),
@@ -93,7 +92,7 @@ fn refundable(payment: &Payment, wish: &RefundPayment, settings: &Payments) -> R
     let left_minor = payment.refundable_minor();
     let amount_minor = wish.amount_minor.unwrap_or(left_minor);
     if amount_minor > left_minor || left_minor == 0 {
-        let detail = format!("at most {left_minor} {} can go back", payment.order.currency);
+        let detail = format!("at most {left_minor} {} can go back", payment.order().currency);
         return Err(REFUND_TOO_LARGE.because(detail).at("amount_minor"));
     }
     Ok(amount_minor)

@@ -61,12 +61,12 @@ pub struct SettlePayable {
 pub fn settle_payable(uow: &mut Uow<Payments>, settle: &SettlePayable) -> Answer<Account> {
     let SettlePayable { customer_id, currency, amount_minor, actor } = settle;
     check_amount(*amount_minor)?;
-    let account = uow.get::<Account>((customer_id, *currency))?.filter(|account| account.payable_minor > 0);
+    let account = uow.get::<Account>((customer_id, *currency))?.filter(|account| account.payable_minor() > 0);
     let mut account = account.or_refuse(|| {
         NOTHING_OWED.because(format!("Nothing in {currency} is owed to a deleted customer {customer_id}."))
     })?;
-    if *amount_minor > account.payable_minor {
-        let detail = format!("`amount_minor` must be at most {}: no more is owed.", account.payable_minor);
+    if *amount_minor > account.payable_minor() {
+        let detail = format!("`amount_minor` must be at most {}: no more is owed.", account.payable_minor());
         return Err(SETTLEMENT_TOO_LARGE.because(detail).at("amount_minor").into());
     }
     let what = Move {
@@ -87,7 +87,7 @@ pub fn retry_owed(uow: &mut Uow<Payments>, retry: &RetryOwed) -> Answer<Payment>
     let mut payment = payment_of(uow, &retry.order_id)?;
     match &retry.owed {
         Owed::Hold => {
-            if payment.owed_since.is_some() {
+            if payment.owed_since().is_some() {
                 payment.voiding(uow.now())?;
                 uow.put(payment.clone());
             }
@@ -97,10 +97,10 @@ pub fn retry_owed(uow: &mut Uow<Payments>, retry: &RetryOwed) -> Answer<Payment>
         Owed::Refund { refund_id } => {
             let owed =
                 uow.get::<Refund>((&retry.order_id, refund_id))?.or_refuse(|| nothing_owed(&payment, refund_id))?;
-            match owed.state {
+            match owed.state() {
                 RefundState::Refunded => return Err(nothing_owed(&payment, refund_id).into()),
                 RefundState::Refunding => ask(uow, owed.open_call(&payment)?),
-                RefundState::Refused if payment.state != PaymentState::Captured => {
+                RefundState::Refused if payment.state() != PaymentState::Captured => {
                     return Err(REFUND_UNDER_WAY.problem().into());
                 }
                 RefundState::Refused => {
@@ -112,7 +112,7 @@ pub fn retry_owed(uow: &mut Uow<Payments>, retry: &RetryOwed) -> Answer<Payment>
         Owed::Surplus { reference } => {
             let owed = uow.get::<Surplus>((&retry.order_id, reference))?;
             let mut owed = owed.or_refuse(|| nothing_owed(&payment, reference))?;
-            match owed.state {
+            match owed.state() {
                 SurplusState::Returned => return Err(nothing_owed(&payment, reference).into()),
                 SurplusState::Returning => {}
                 SurplusState::Refused => owed.ask(),
@@ -126,25 +126,26 @@ pub fn retry_owed(uow: &mut Uow<Payments>, retry: &RetryOwed) -> Answer<Payment>
 
 pub fn settle_owed(uow: &mut Uow<Payments>, settle: &SettleOwed) -> Answer<Payment> {
     let mut payment = payment_of(uow, &settle.order_id)?;
-    let by = Some(settle.actor.clone());
+    let by = settle.actor.clone();
     match &settle.owed {
         Owed::Hold => {
-            payment.owed_since.or_refuse(|| nothing_owed(&payment, "hold"))?;
-            payment.settled_by = by;
-            let voided = payment.voided(payment.amount_minor, uow.now())?;
+            payment.owed_since().or_refuse(|| nothing_owed(&payment, "hold"))?;
+            let voided = payment.settle_hold(by, uow.now())?;
             uow.emit(voided);
         }
         Owed::Refund { refund_id } => {
             let owed = uow.get::<Refund>((&settle.order_id, refund_id))?;
-            let owed = owed.filter(|owed| owed.state == RefundState::Refused);
-            let owed = owed.or_refuse(|| nothing_owed(&payment, refund_id))?;
-            refund_done(uow, &mut payment, Refund { settled_by: by, ..owed })?;
+            let owed = owed.filter(|owed| owed.state() == RefundState::Refused);
+            let mut owed = owed.or_refuse(|| nothing_owed(&payment, refund_id))?;
+            owed.settle(by);
+            refund_done(uow, &mut payment, owed)?;
         }
         Owed::Surplus { reference } => {
             let owed = uow.get::<Surplus>((&settle.order_id, reference))?;
-            let owed = owed.filter(|owed| owed.state == SurplusState::Refused);
-            let owed = owed.or_refuse(|| nothing_owed(&payment, reference))?;
-            surplus_done(uow, &payment, Surplus { settled_by: by, ..owed });
+            let owed = owed.filter(|owed| owed.state() == SurplusState::Refused);
+            let mut owed = owed.or_refuse(|| nothing_owed(&payment, reference))?;
+            owed.settle(by);
+            surplus_done(uow, &payment, owed);
         }
     }
     go_on(uow, &mut payment)?;
@@ -152,5 +153,5 @@ pub fn settle_owed(uow: &mut Uow<Payments>, settle: &SettleOwed) -> Answer<Payme
 }
 
 fn nothing_owed(payment: &Payment, what: impl std::fmt::Display) -> Problem {
-    NOTHING_OWED.because(format!("of order {} nothing is owed under {what}", payment.order_id))
+    NOTHING_OWED.because(format!("of order {} nothing is owed under {what}", payment.order_id()))
 }

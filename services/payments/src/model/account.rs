@@ -28,26 +28,27 @@ pub const ACCOUNT_CURRENCIES_MAX: usize = 32;
 #[derive(Debug, Clone, PartialEq, Eq, Entity)]
 #[entity(owner = Payments, table = "account", key = (customer_id, currency))]
 pub struct Account {
-    pub customer_id: Id,
-    pub currency: Currency,
-    pub state: AccountState,
-    pub debits_minor: i64,
-    pub credits_minor: i64,
+    customer_id: Id,
+    currency: Currency,
+    #[column(copy)]
+    state: AccountState,
+    debits_minor: i64,
+    credits_minor: i64,
     /// Counts its entries in the ledger.
-    pub entries: u64,
+    entries: u64,
     /// Of this customer in the house's account of held money.
-    pub held_minor: i64,
+    held_minor: i64,
     /// Orders that money is held for.
-    pub holds: u32,
+    holds: u32,
     /// What is owed to its customer, who is deleted: an operator pays it out by other means. It stands in
     /// [`house::PAYABLE`].
     ///
     /// [`house::PAYABLE`]: super::house::PAYABLE
-    pub payable_minor: i64,
+    payable_minor: i64,
     /// Since when something is.
-    pub owed_since: Option<Timestamp>,
-    pub opened_at: Timestamp,
-    pub closed_at: Option<Timestamp>,
+    owed_since: Option<Timestamp>,
+    opened_at: Timestamp,
+    closed_at: Option<Timestamp>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, TextEnum)]
@@ -65,9 +66,9 @@ pub enum AccountState {
 #[derive(Debug, Clone, PartialEq, Eq, Entity)]
 #[entity(owner = Payments, table = "account_holder", key = customer_id)]
 pub struct AccountHolder {
-    pub customer_id: Id,
-    pub currencies: Currencies,
-    pub deleted: bool,
+    customer_id: Id,
+    currencies: Currencies,
+    deleted: bool,
 }
 
 /// Currencies in the order in which their accounts were opened; in a column, their codes with spaces.
@@ -131,10 +132,10 @@ impl Account {
         AccountCredited {
             customer_id: self.customer_id.clone(),
             currency: self.currency,
-            amount_minor: posting.amount_minor,
+            amount_minor: posting.amount_minor(),
             balance_minor: self.balance_minor(),
-            cause: Arc::clone(&posting.cause),
-            order_id: posting.order_id.clone(),
+            cause: Arc::clone(posting.cause()),
+            order_id: posting.order_id().cloned(),
         }
     }
 
@@ -143,10 +144,10 @@ impl Account {
         AccountDebited {
             customer_id: self.customer_id.clone(),
             currency: self.currency,
-            amount_minor: posting.amount_minor,
+            amount_minor: posting.amount_minor(),
             balance_minor: self.balance_minor(),
-            cause: Arc::clone(&posting.cause),
-            order_id: posting.order_id.clone(),
+            cause: Arc::clone(posting.cause()),
+            order_id: posting.order_id().cloned(),
         }
     }
 
@@ -208,6 +209,17 @@ impl AccountHolder {
     pub fn new(customer_id: Id) -> Self {
         Self { customer_id, currencies: Currencies::default(), deleted: false }
     }
+
+    /// The customer has one more account; `false` when there are too many.
+    #[must_use]
+    pub fn add(&mut self, currency: Currency) -> bool {
+        self.currencies.add(currency)
+    }
+
+    /// The customer is gone: there will be no other account.
+    pub fn customer_deleted(&mut self) {
+        self.deleted = true;
+    }
 }
 
 impl Currencies {
@@ -221,7 +233,7 @@ impl Currencies {
 
     /// With one more; `false` when there are too many.
     #[must_use]
-    pub fn add(&mut self, currency: Currency) -> bool {
+    fn add(&mut self, currency: Currency) -> bool {
         if self.0.len() >= ACCOUNT_CURRENCIES_MAX {
             return false;
         }

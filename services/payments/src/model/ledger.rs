@@ -60,12 +60,12 @@ pub mod house {
 #[derive(Debug, Clone, PartialEq, Eq, Entity)]
 #[entity(owner = Payments, table = "house_account", key = (name, currency))]
 pub struct HouseAccount {
-    pub name: KeyText,
-    pub currency: Currency,
-    pub debits_minor: i64,
-    pub credits_minor: i64,
+    name: KeyText,
+    currency: Currency,
+    debits_minor: i64,
+    credits_minor: i64,
     /// Counts its entries.
-    pub entries: u64,
+    entries: u64,
 }
 
 /// One movement of money, from one account to another. Of two accounts at most one is a customer's.
@@ -73,27 +73,27 @@ pub struct HouseAccount {
 #[entity(owner = Payments, table = "posting", key = posting_id, transient)]
 pub struct Posting {
     /// In the order of time.
-    pub posting_id: Id,
+    posting_id: Id,
     /// Whose account is one of the two; none where both are the house's.
-    pub customer_id: Option<Id>,
-    pub currency: Currency,
-    pub amount_minor: i64,
+    customer_id: Option<Id>,
+    currency: Currency,
+    amount_minor: i64,
     /// The account that the money leaves: [`CUSTOMER`] or the name of one of the house.
-    pub debit: Arc<str>,
+    debit: Arc<str>,
     /// Counts the entries of that account in this currency from 1.
-    pub debit_number: u64,
+    debit_number: u64,
     /// Of that account, after it: credits less debits.
-    pub debit_balance_minor: i64,
+    debit_balance_minor: i64,
     /// The account that it comes into, and the same of that.
-    pub credit: Arc<str>,
-    pub credit_number: u64,
-    pub credit_balance_minor: i64,
-    pub cause: Arc<str>,
-    pub order_id: Option<Id>,
-    pub reference: Option<Arc<str>>,
+    credit: Arc<str>,
+    credit_number: u64,
+    credit_balance_minor: i64,
+    cause: Arc<str>,
+    order_id: Option<Id>,
+    reference: Option<Arc<str>>,
     /// Who moved it, where a person did.
-    pub actor: Option<Arc<str>>,
-    pub posted_at: Timestamp,
+    actor: Option<Arc<str>>,
+    posted_at: Timestamp,
 }
 
 /// What a posting calls the account of its customer.
@@ -135,9 +135,9 @@ pub trait Book {
 
 /// What an account carries of its entries.
 pub struct Totals<'a> {
-    pub debits_minor: &'a mut i64,
-    pub credits_minor: &'a mut i64,
-    pub entries: &'a mut u64,
+    pub(super) debits_minor: &'a mut i64,
+    pub(super) credits_minor: &'a mut i64,
+    pub(super) entries: &'a mut u64,
 }
 
 /// Moves money from one account to another of the same currency.

@@ -24,42 +24,43 @@ pub mod reason {
 #[derive(Debug, Clone, PartialEq, Eq, Entity)]
 #[entity(owner = Payments, table = "payment", key = order_id)]
 pub struct Payment {
-    pub order_id: Id,
-    pub payment_id: Id,
-    pub state: PaymentState,
+    order_id: Id,
+    payment_id: Id,
+    #[column(copy)]
+    state: PaymentState,
     #[column(flat)]
-    pub order: Arc<OrderSummary>,
+    order: Arc<OrderSummary>,
     /// What the order costs; zero until it is validated.
-    pub amount_minor: i64,
-    pub authorized_minor: i64,
-    pub captured_minor: i64,
-    pub refunded_minor: i64,
+    amount_minor: i64,
+    authorized_minor: i64,
+    captured_minor: i64,
+    refunded_minor: i64,
     /// Of refunds that are under way or owed.
-    pub returning_minor: i64,
+    returning_minor: i64,
     /// What the provider, or whoever else authorized, calls it.
-    pub reference: Option<Id>,
+    reference: Option<Id>,
     /// The refund that is under way.
-    pub refund_id: Option<Id>,
+    refund_id: Option<Id>,
     /// How often each was asked for: they number the calls, and a refused capture is not asked for again by itself.
-    pub captures: u32,
-    pub voids: u32,
-    pub refunds: u32,
+    captures: u32,
+    voids: u32,
+    refunds: u32,
     /// How many rows of surplus there are.
-    pub surpluses: u32,
+    surpluses: u32,
     /// The order was confirmed.
-    pub confirmed: bool,
+    confirmed: bool,
     /// The order was completed.
-    pub completed: bool,
+    completed: bool,
     /// The order was rejected or cancelled.
-    pub ended: bool,
+    ended: bool,
     /// Why it failed, a step of it was refused, or its order ended, whichever came last; a failure stays.
-    pub reason: Option<Arc<str>>,
+    reason: Option<Arc<str>>,
     /// Set while a hold cannot be let go: refused for good, and not settled.
-    pub owed_since: Option<Timestamp>,
+    owed_since: Option<Timestamp>,
     /// The operator who settled a hold that could not be let go.
-    pub settled_by: Option<Arc<str>>,
-    pub created_at: Timestamp,
-    pub changed_at: Timestamp,
+    settled_by: Option<Arc<str>>,
+    created_at: Timestamp,
+    changed_at: Timestamp,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, TextEnum)]
@@ -250,6 +251,16 @@ impl Payment {
         Ok(true)
     }
 
+    /// The order stands: what is held may be taken.
+    pub fn order_confirmed(&mut self) {
+        self.confirmed = true;
+    }
+
+    /// The order is delivered: its money may be refunded.
+    pub fn order_completed(&mut self) {
+        self.completed = true;
+    }
+
     /// The order ended. A row that knew nothing of it remembers that.
     pub fn order_ended(&mut self, reason: &Arc<str>, now: Timestamp) -> Result<(), Stop> {
         if self.ended {
@@ -285,6 +296,11 @@ impl Payment {
             amount_minor: self.amount_minor,
             currency: self.order.currency,
         })
+    }
+
+    /// What is being undone under the key of the authorization is held under this reference.
+    pub fn undoing(&mut self, reference: Id) {
+        self.reference = Some(reference);
     }
 
     /// What it means that `by` holds money, or has taken it, under a reference.

@@ -83,30 +83,30 @@ pub fn verdict(action: ProviderAction, state: ProviderState) -> Verdict {
 impl Payment {
     /// The call whose answer the payment waits for, other than a refund's.
     pub fn open_call(&self) -> Result<Option<Ask>, Stop> {
-        let payment_id = &self.payment_id;
-        let (action, job) = match self.state {
+        let payment_id = self.payment_id();
+        let (action, job) = match self.state() {
             // There is one authorization a payment, so it needs no number, and a minted key needs no look-up.
             PaymentState::Authorizing => (ProviderAction::Authorize, payment_id.clone()),
-            PaymentState::Capturing => (ProviderAction::Capture, numbered(payment_id, "capture", self.captures)?),
-            PaymentState::Voiding if self.authorized_minor > 0 => {
-                (ProviderAction::Void, numbered(payment_id, "void", self.voids)?)
+            PaymentState::Capturing => (ProviderAction::Capture, numbered(payment_id, "capture", self.captures())?),
+            PaymentState::Voiding if self.authorized_minor() > 0 => {
+                (ProviderAction::Void, numbered(payment_id, "void", self.voids())?)
             }
-            PaymentState::Voiding => (ProviderAction::Cancel, numbered(payment_id, "cancel", self.voids)?),
+            PaymentState::Voiding => (ProviderAction::Cancel, numbered(payment_id, "cancel", self.voids())?),
             _ => return Ok(None),
         };
         let key = if action == ProviderAction::Cancel { payment_id.clone() } else { job.clone() };
-        Ok(Some(Ask { job, call: self.call(action, key, self.amount_minor) }))
+        Ok(Some(Ask { job, call: self.call(action, key, self.amount_minor()) }))
     }
 
     fn call(&self, action: ProviderAction, key: Id, amount_minor: i64) -> ProviderCall {
         ProviderCall {
-            payment_id: self.payment_id.clone(),
-            order_id: self.order_id.clone(),
+            payment_id: self.payment_id().clone(),
+            order_id: self.order_id().clone(),
             key,
             action,
             amount_minor,
-            currency: self.order.currency,
-            reference: self.reference.as_ref().map(Id::shared),
+            currency: self.order().currency,
+            reference: self.reference().map(Id::shared),
             refund_id: None,
         }
     }
@@ -115,30 +115,30 @@ impl Payment {
 impl Refund {
     /// The call whose answer the refund waits for.
     pub fn open_call(&self, payment: &Payment) -> Result<Option<Ask>, Stop> {
-        if self.state != RefundState::Refunding {
+        if self.state() != RefundState::Refunding {
             return Ok(None);
         }
-        let job = numbered(&self.payment_id, &format!("refund.{}", self.number), self.attempts)?;
-        let call = payment.call(ProviderAction::Refund, job.clone(), self.amount_minor);
-        Ok(Some(Ask { job, call: ProviderCall { refund_id: Some(self.refund_id.clone()), ..call } }))
+        let job = numbered(self.payment_id(), &format!("refund.{}", self.number()), self.attempts())?;
+        let call = payment.call(ProviderAction::Refund, job.clone(), self.amount_minor());
+        Ok(Some(Ask { job, call: ProviderCall { refund_id: Some(self.refund_id().clone()), ..call } }))
     }
 }
 
 impl Surplus {
     /// The call whose answer the surplus waits for.
     pub fn open_call(&self) -> Result<Option<Ask>, Stop> {
-        if self.state != SurplusState::Returning {
+        if self.state() != SurplusState::Returning {
             return Ok(None);
         }
-        let job = numbered(&self.payment_id, &format!("return.{}", self.number), self.attempts)?;
+        let job = numbered(self.payment_id(), &format!("return.{}", self.number()), self.attempts())?;
         let call = ProviderCall {
-            payment_id: self.payment_id.clone(),
-            order_id: self.order_id.clone(),
+            payment_id: self.payment_id().clone(),
+            order_id: self.order_id().clone(),
             key: job.clone(),
             action: ProviderAction::Return,
-            amount_minor: self.amount_minor,
-            currency: self.currency,
-            reference: Some(self.reference.shared()),
+            amount_minor: self.amount_minor(),
+            currency: self.currency(),
+            reference: Some(self.reference().shared()),
             refund_id: None,
         };
         Ok(Some(Ask { job, call }))

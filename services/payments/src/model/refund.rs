@@ -11,29 +11,30 @@ use crate::Payments;
 #[derive(Debug, Clone, PartialEq, Eq, Entity)]
 #[entity(owner = Payments, table = "refund", key = (order_id, refund_id))]
 pub struct Refund {
-    pub order_id: Id,
-    pub refund_id: Id,
-    pub payment_id: Id,
-    pub state: RefundState,
-    pub amount_minor: i64,
+    order_id: Id,
+    refund_id: Id,
+    payment_id: Id,
+    #[column(copy)]
+    state: RefundState,
+    amount_minor: i64,
     /// It was asked for as all that was left, without an amount.
-    pub is_rest: bool,
-    pub currency: Currency,
-    pub reason: Arc<str>,
+    is_rest: bool,
+    currency: Currency,
+    reason: Arc<str>,
     /// Which of its payment's refunds it is, from 1.
-    pub number: u32,
+    number: u32,
     /// How often the provider was asked, each time under a key of its own.
-    pub attempts: u32,
+    attempts: u32,
     /// The operator who asked for it; none where the order's end did.
-    pub requested_by: Option<Arc<str>>,
+    requested_by: Option<Arc<str>>,
     /// Why the provider refused it last.
-    pub refused_reason: Option<Arc<str>>,
+    refused_reason: Option<Arc<str>>,
     /// Set while it is owed: refused for good, and not settled.
-    pub owed_since: Option<Timestamp>,
+    owed_since: Option<Timestamp>,
     /// The operator who gave the money back by other means.
-    pub settled_by: Option<Arc<str>>,
-    pub requested_at: Timestamp,
-    pub refunded_at: Option<Timestamp>,
+    settled_by: Option<Arc<str>>,
+    requested_at: Timestamp,
+    refunded_at: Option<Timestamp>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, TextEnum)]
@@ -52,13 +53,13 @@ impl Refund {
     /// A refund of `amount_minor`, which is set aside in its payment.
     pub fn new(payment: &mut Payment, refund_id: Id, amount_minor: i64, reason: Arc<str>, now: Timestamp) -> Self {
         Self {
-            order_id: payment.order_id.clone(),
+            order_id: payment.order_id().clone(),
             refund_id,
-            payment_id: payment.payment_id.clone(),
+            payment_id: payment.payment_id().clone(),
             state: RefundState::Refunding,
             amount_minor,
             is_rest: false,
-            currency: payment.order.currency,
+            currency: payment.order().currency,
             reason,
             number: payment.reserve_refund(amount_minor),
             attempts: 0,
@@ -69,6 +70,12 @@ impl Refund {
             requested_at: now,
             refunded_at: None,
         }
+    }
+
+    /// An operator asks for it; `is_rest` when as all that is left, without an amount.
+    #[must_use]
+    pub fn requested(self, by: Arc<str>, is_rest: bool) -> Self {
+        Self { requested_by: Some(by), is_rest, ..self }
     }
 
     /// Whether an operator asked for it by this very request: then it was sent twice.
@@ -88,6 +95,11 @@ impl Refund {
         self.state = RefundState::Refunded;
         self.owed_since = None;
         self.refunded_at = Some(now);
+    }
+
+    /// An operator gives the money back by other means.
+    pub fn settle(&mut self, by: Arc<str>) {
+        self.settled_by = Some(by);
     }
 
     pub fn refused(&mut self, reason: Arc<str>, now: Timestamp) {

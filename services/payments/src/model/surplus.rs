@@ -13,26 +13,27 @@ use crate::Payments;
 #[derive(Debug, Clone, PartialEq, Eq, Entity)]
 #[entity(owner = Payments, table = "surplus", key = (order_id, reference))]
 pub struct Surplus {
-    pub order_id: Id,
+    order_id: Id,
     /// What whoever holds it calls it.
-    pub reference: Id,
-    pub payment_id: Id,
-    pub state: SurplusState,
-    pub amount_minor: i64,
+    reference: Id,
+    payment_id: Id,
+    #[column(copy)]
+    state: SurplusState,
+    amount_minor: i64,
     /// As reported; it may not be the order's.
-    pub currency: Currency,
+    currency: Currency,
     /// Which of its payment's surpluses it is, from 1.
-    pub number: u32,
+    number: u32,
     /// How often the provider was asked, each time under a key of its own; zero where it is not with the provider.
-    pub attempts: u32,
+    attempts: u32,
     /// Why the provider refused to return it last.
-    pub refused_reason: Option<Arc<str>>,
+    refused_reason: Option<Arc<str>>,
     /// Set while it is owed: refused for good, and not settled.
-    pub owed_since: Option<Timestamp>,
+    owed_since: Option<Timestamp>,
     /// The operator who gave the money back by other means.
-    pub settled_by: Option<Arc<str>>,
-    pub came_at: Timestamp,
-    pub returned_at: Option<Timestamp>,
+    settled_by: Option<Arc<str>>,
+    came_at: Timestamp,
+    returned_at: Option<Timestamp>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, TextEnum)]
@@ -49,15 +50,14 @@ pub enum SurplusState {
 
 impl Surplus {
     pub fn new(payment: &mut Payment, charge: &Charge, now: Timestamp) -> Self {
-        payment.surpluses += 1;
         Self {
-            order_id: payment.order_id.clone(),
+            order_id: payment.order_id().clone(),
             reference: charge.reference.clone(),
-            payment_id: payment.payment_id.clone(),
+            payment_id: payment.payment_id().clone(),
             state: SurplusState::Returning,
             amount_minor: charge.amount_minor,
             currency: charge.currency,
-            number: payment.surpluses,
+            number: payment.count_surplus(),
             attempts: 0,
             refused_reason: None,
             owed_since: None,
@@ -78,6 +78,11 @@ impl Surplus {
         self.state = SurplusState::Returned;
         self.owed_since = None;
         self.returned_at = Some(now);
+    }
+
+    /// An operator gives the money back by other means.
+    pub fn settle(&mut self, by: Arc<str>) {
+        self.settled_by = Some(by);
     }
 
     pub fn refused(&mut self, reason: Arc<str>, now: Timestamp) {

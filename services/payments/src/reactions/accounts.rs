@@ -17,7 +17,7 @@ pub fn open_account(uow: &mut Uow<Payments>, registered: &UserRegistered) -> Out
     let currency = uow.settings().currency;
     let holder = uow.get::<AccountHolder>(&registered.user_id)?;
     // The end of a customer may be heard of first.
-    if holder.is_some_and(|holder| holder.deleted || holder.currencies.contains(currency)) {
+    if holder.is_some_and(|holder| holder.deleted() || holder.currencies().contains(currency)) {
         return Ok(());
     }
     let account = open(uow, &registered.user_id, currency)?;
@@ -29,11 +29,11 @@ pub fn open_account(uow: &mut Uow<Payments>, registered: &UserRegistered) -> Out
 pub fn close_accounts(uow: &mut Uow<Payments>, deleted: &UserDeleted) -> Outcome {
     let holder = uow.get::<AccountHolder>(&deleted.user_id)?;
     let mut holder = holder.unwrap_or_else(|| AccountHolder::new(deleted.user_id.clone()));
-    if holder.deleted {
+    if holder.deleted() {
         return Ok(());
     }
-    holder.deleted = true;
-    let keys = holder.currencies.iter().map(|currency| (deleted.user_id.clone(), currency));
+    holder.customer_deleted();
+    let keys = holder.currencies().iter().map(|currency| (deleted.user_id.clone(), currency));
     for mut account in uow.load_all::<Account>(keys)? {
         account.customer_deleted();
         books::close_if_due(uow, &mut account)?;
@@ -47,13 +47,13 @@ pub fn close_accounts(uow: &mut Uow<Payments>, deleted: &UserDeleted) -> Outcome
 pub(crate) fn open(uow: &mut Uow<Payments>, customer_id: &Id, currency: Currency) -> Result<Account, Stop> {
     let holder = uow.get::<AccountHolder>(customer_id)?;
     let mut holder = holder.unwrap_or_else(|| AccountHolder::new(customer_id.clone()));
-    if holder.deleted {
+    if holder.deleted() {
         return Err(ACCOUNT_CLOSED.because(format!("customer {customer_id} was deleted")).into());
     }
-    if holder.currencies.contains(currency) {
+    if holder.currencies().contains(currency) {
         return uow.load::<Account>((customer_id, currency));
     }
-    if !holder.currencies.add(currency) {
+    if !holder.add(currency) {
         return Err(ACCOUNT_CURRENCIES.problem().at("currency").into());
     }
     let (account, opened) = Account::open(customer_id.clone(), currency, uow.now());

@@ -31,8 +31,8 @@ pub(crate) struct Move<'a> {
 
 impl<'a> Move<'a> {
     fn of(payment: &'a Payment, amount_minor: i64, cause: &'a str) -> Self {
-        let currency = payment.order.currency;
-        Self { amount_minor, currency, cause, order_id: Some(&payment.order_id), reference: None, actor: None }
+        let currency = payment.order().currency;
+        Self { amount_minor, currency, cause, order_id: Some(payment.order_id()), reference: None, actor: None }
     }
 }
 
@@ -79,10 +79,10 @@ fn book<'a>(
 
 /// Sets aside what an order costs, or says why it cannot.
 pub(super) fn hold(uow: &mut Uow<Payments>, payment: &Payment) -> Result<Option<&'static str>, Stop> {
-    let Some(mut account) = uow.get::<Account>((&payment.order.customer_id, payment.order.currency))? else {
+    let Some(mut account) = uow.get::<Account>((&payment.order().customer_id, payment.order().currency))? else {
         return Ok(Some(reason::NO_ACCOUNT));
     };
-    let amount_minor = payment.amount_minor;
+    let amount_minor = payment.amount_minor();
     if let Some(reason) = account.refuses(amount_minor) {
         return Ok(Some(reason));
     }
@@ -97,9 +97,9 @@ pub(super) fn hold(uow: &mut Uow<Payments>, payment: &Payment) -> Result<Option<
 /// What is held for an order goes back to its customer.
 pub(super) fn unhold(uow: &mut Uow<Payments>, payment: &Payment) -> Outcome {
     let mut account = account_of(uow, payment)?;
-    let what = Move::of(payment, payment.authorized_minor, cause::VOID);
+    let what = Move::of(payment, payment.authorized_minor(), cause::VOID);
     let posting = transfer(uow, Party::House(&house::HELD), Party::Customer(&mut account), what)?;
-    account.unhold(payment.authorized_minor);
+    account.unhold(payment.authorized_minor());
     uow.emit(account.credited(&posting));
     close_if_due(uow, &mut account)?;
     uow.put(account);
@@ -112,7 +112,7 @@ pub(super) fn capture(uow: &mut Uow<Payments>, payment: &Payment) -> Outcome {
         Holder::Nobody => return Ok(()),
         Holder::Balance => {
             let mut account = account_of(uow, payment)?;
-            account.unhold(payment.authorized_minor);
+            account.unhold(payment.authorized_minor());
             close_if_due(uow, &mut account)?;
             uow.put(account);
             house::HELD
@@ -120,19 +120,19 @@ pub(super) fn capture(uow: &mut Uow<Payments>, payment: &Payment) -> Outcome {
         Holder::Provider => house::clearing(&uow.settings().provider).map_err(Stop::broken)?,
         Holder::External => house::EXTERNAL,
     };
-    let what = Move::of(payment, payment.authorized_minor, cause::CAPTURE);
+    let what = Move::of(payment, payment.authorized_minor(), cause::CAPTURE);
     transfer(uow, Party::House(&clearing), Party::House(&house::REVENUE), what)?;
     Ok(())
 }
 
 /// A refund leaves us: the way the money came, or by other means when an operator settled it.
 pub(super) fn refund(uow: &mut Uow<Payments>, payment: &Payment, refund: &Refund) -> Outcome {
-    let mut what = Move::of(payment, refund.amount_minor, cause::REFUND);
-    what.reference = Some(refund.refund_id.shared());
-    what.actor.clone_from(&refund.requested_by);
-    if refund.settled_by.is_some() {
+    let mut what = Move::of(payment, refund.amount_minor(), cause::REFUND);
+    what.reference = Some(refund.refund_id().shared());
+    what.actor = refund.requested_by().cloned();
+    if refund.settled_by().is_some() {
         what.cause = cause::SETTLE;
-        what.actor.clone_from(&refund.settled_by);
+        what.actor = refund.settled_by().cloned();
         transfer(uow, Party::House(&house::REVENUE), Party::House(&house::SETTLEMENT), what)?;
         return Ok(());
     }
@@ -150,7 +150,7 @@ pub(super) fn refund(uow: &mut Uow<Payments>, payment: &Payment, refund: &Refund
 fn refund_to_account(uow: &mut Uow<Payments>, payment: &Payment, what: Move<'_>) -> Outcome {
     let mut account = account_of(uow, payment)?;
     let revenue = Party::House(&house::REVENUE);
-    if account.state == AccountState::Closed {
+    if account.state() == AccountState::Closed {
         let amount_minor = what.amount_minor;
         transfer(uow, revenue, Party::House(&house::PAYABLE), what)?;
         account.owe(amount_minor, uow.now()).map_err(Stop::broken)?;
@@ -168,9 +168,9 @@ pub(super) fn close_if_due(uow: &mut Uow<Payments>, account: &mut Account) -> Ou
     if !account.can_close() {
         return Ok(());
     }
-    let (left_minor, currency) = (account.balance_minor(), account.currency);
+    let (left_minor, currency) = (account.balance_minor(), account.currency());
     if left_minor > 0 {
-        let reference = Some(account.customer_id.shared());
+        let reference = Some(account.customer_id().shared());
         let what =
             Move { amount_minor: left_minor, currency, cause: cause::CLOSE, order_id: None, reference, actor: None };
         transfer(uow, Party::Customer(account), Party::House(&house::PAYABLE), what)?;
@@ -182,5 +182,5 @@ pub(super) fn close_if_due(uow: &mut Uow<Payments>, account: &mut Account) -> Ou
 }
 
 fn account_of(uow: &mut Uow<Payments>, payment: &Payment) -> Result<Account, Stop> {
-    uow.load::<Account>((&payment.order.customer_id, payment.order.currency))
+    uow.load::<Account>((&payment.order().customer_id, payment.order().currency))
 }

@@ -46,20 +46,20 @@ pub fn hold(uow: &mut Uow<Payments>, validated: &OrderValidated) -> Outcome {
 /// The order stands: take what is held.
 pub fn capture(uow: &mut Uow<Payments>, confirmed: &OrderConfirmed) -> Outcome {
     let mut payment = payment_of(uow, &confirmed.order)?;
-    if payment.confirmed {
+    if payment.confirmed() {
         return Ok(());
     }
-    payment.confirmed = true;
+    payment.order_confirmed();
     go_on(uow, &mut payment)
 }
 
 /// The order is delivered: from now on its money can be refunded.
 pub fn complete(uow: &mut Uow<Payments>, completed: &OrderCompleted) -> Outcome {
     let mut payment = payment_of(uow, &completed.order)?;
-    if payment.completed {
+    if payment.completed() {
         return Ok(());
     }
-    payment.completed = true;
+    payment.order_completed();
     go_on(uow, &mut payment)
 }
 
@@ -75,7 +75,7 @@ pub fn end_cancelled(uow: &mut Uow<Payments>, cancelled: &OrderCancelled) -> Out
 
 fn end(uow: &mut Uow<Payments>, order: &Arc<OrderSummary>, reason: &Arc<str>) -> Outcome {
     let mut payment = payment_of(uow, order)?;
-    if payment.ended {
+    if payment.ended() {
         return Ok(());
     }
     payment.order_ended(reason, uow.now())?;

@@ -35,7 +35,7 @@ fn authorize_answered(uow: &mut Uow<Payments>, answered: &Finished<AskProvider>)
         }
         // Also when another charge has taken its place: what this one comes to must be known, or nobody gives it back.
         Verdict::Undecided => {
-            ask_later(uow, answered, payment.changed_at);
+            ask_later(uow, answered, payment.changed_at());
             return Ok(());
         }
         Verdict::Refused if !waited_for => return Ok(()),
@@ -63,7 +63,7 @@ fn capture_answered(uow: &mut Uow<Payments>, answered: &Finished<AskProvider>) -
             uow.emit(refused);
         }
         Verdict::Undecided => {
-            ask_later(uow, answered, payment.changed_at);
+            ask_later(uow, answered, payment.changed_at());
             return Ok(());
         }
     }
@@ -90,7 +90,7 @@ fn undo_answered(uow: &mut Uow<Payments>, answered: &Finished<AskProvider>) -> O
             uow.emit(refused);
         }
         Verdict::Undecided => {
-            ask_later(uow, answered, payment.changed_at);
+            ask_later(uow, answered, payment.changed_at());
             return Ok(());
         }
     }
@@ -112,13 +112,13 @@ fn refund_answered(uow: &mut Uow<Payments>, answered: &Finished<AskProvider>) ->
         }
         Verdict::Refused => {
             let (now, reason) = (uow.now(), why(answered));
-            debug_assert_eq!(refund.state, RefundState::Refunding);
+            debug_assert_eq!(refund.state(), RefundState::Refunding);
             refund.refused(reason.clone(), now);
             uow.emit(payment.refund_refused(&refund, reason, now)?);
             uow.put(refund);
         }
         Verdict::Undecided => {
-            ask_later(uow, answered, refund.requested_at);
+            ask_later(uow, answered, refund.requested_at());
             return Ok(());
         }
     }
@@ -142,7 +142,7 @@ fn return_answered(uow: &mut Uow<Payments>, answered: &Finished<AskProvider>) ->
             uow.emit(payment.return_refused(&surplus, reason));
             uow.put(surplus);
         }
-        Verdict::Undecided => ask_later(uow, answered, surplus.came_at),
+        Verdict::Undecided => ask_later(uow, answered, surplus.came_at()),
     }
     Ok(())
 }

@@ -27,7 +27,7 @@ pub(crate) fn go_on(uow: &mut Uow<Payments>, payment: &mut Payment) -> Outcome {
             Step::Void => void(uow, payment)?,
             Step::Capture => capture(uow, payment)?,
             Step::Refund { amount_minor } => {
-                let (refund_id, reason) = (uow.new_id(), payment.reason.clone());
+                let (refund_id, reason) = (uow.new_id(), payment.reason().cloned());
                 let reason = reason.unwrap_or_else(|| ORDER_ENDED_REASON.into());
                 let whole = Refund::new(payment, refund_id, amount_minor, reason, uow.now());
                 refund(uow, payment, whole)?;
@@ -49,7 +49,7 @@ fn void(uow: &mut Uow<Payments>, payment: &mut Payment) -> Outcome {
     if holder == Holder::Balance {
         books::unhold(uow, payment)?;
     }
-    uow.emit(payment.voided(payment.authorized_minor, now)?);
+    uow.emit(payment.voided(payment.authorized_minor(), now)?);
     Ok(())
 }
 
@@ -85,7 +85,7 @@ pub(crate) fn refund(uow: &mut Uow<Payments>, payment: &mut Payment, mut refund:
         return refund_done(uow, payment, refund);
     }
     refund.ask();
-    payment.refunding(&refund.refund_id, uow.now())?;
+    payment.refunding(refund.refund_id(), uow.now())?;
     ask(uow, refund.open_call(payment)?);
     uow.put(refund.clone());
     Ok(refund)
@@ -113,7 +113,7 @@ pub(crate) fn held(uow: &mut Uow<Payments>, payment: &mut Payment, charge: &Char
             let authorized = payment.authorized(Some(charge.reference.clone()), uow.now())?;
             uow.emit(authorized);
         }
-        Held::Undoing => payment.reference = Some(charge.reference.clone()),
+        Held::Undoing => payment.undoing(charge.reference.clone()),
         Held::Surplus => take_surplus(uow, payment, charge, by)?,
     }
     go_on(uow, payment)
@@ -121,10 +121,10 @@ pub(crate) fn held(uow: &mut Uow<Payments>, payment: &mut Payment, charge: &Char
 
 /// The surplus of an order under a reference.
 pub(crate) fn surplus_of(uow: &mut Uow<Payments>, payment: &Payment, reference: &Id) -> Result<Option<Surplus>, Stop> {
-    if payment.surpluses == 0 {
+    if payment.surpluses() == 0 {
         return Ok(None);
     }
-    uow.get::<Surplus>((&payment.order_id, reference))
+    uow.get::<Surplus>((payment.order_id(), reference))
 }
 
 /// Money came for no reason: it goes back. Whoever else than the provider holds it hears that by an event.
@@ -150,9 +150,9 @@ pub(crate) fn surplus_done(uow: &mut Uow<Payments>, payment: &Payment, mut surpl
 /// The provider has let go of what it held, or of nothing (`told` is its reference, where it has told one).
 pub(crate) fn undo_done(uow: &mut Uow<Payments>, payment: &mut Payment, told: Option<&Id>, nothing: bool) -> Outcome {
     // Where nothing was known to be held, the authorization itself was undone, whatever had become of it.
-    let mut amount_minor = payment.authorized_minor;
-    if payment.state == PaymentState::Voiding && payment.authorized_minor == 0 {
-        amount_minor = if nothing { 0 } else { payment.amount_minor };
+    let mut amount_minor = payment.authorized_minor();
+    if payment.state() == PaymentState::Voiding && payment.authorized_minor() == 0 {
+        amount_minor = if nothing { 0 } else { payment.amount_minor() };
         if let Some(other) = payment.undone(told, !nothing) {
             take_surplus(uow, payment, &other, Holder::Provider)?;
         }

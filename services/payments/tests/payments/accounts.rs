@@ -21,7 +21,7 @@ fn a_customer_who_registers_gets_one_account_in_the_currency_of_the_shop() {
     assert_eq!(world.stage.said::<AccountOpened>(), [opened]);
     world.registers(CUSTOMER);
     assert_eq!(world.said(), ["account.opened"]);
-    assert_eq!(world.account().state, AccountState::Open);
+    assert_eq!(world.account().state(), AccountState::Open);
     world.audit();
 }
 
@@ -35,10 +35,13 @@ fn a_credit_is_posted_and_told_with_the_balance_after_it() {
     assert_eq!((credited[1].balance_minor, &*credited[1].cause), (500, "top_up"));
     assert_eq!(world.house(&house::FUNDING), -500);
     let postings = world.stage.rows::<Posting>();
-    let last = postings.iter().rfind(|posting| posting.customer_id == Some(id(CUSTOMER))).unwrap();
+    let last = postings.iter().rfind(|posting| posting.customer_id() == Some(&id(CUSTOMER))).unwrap();
     let [_, credit] = last.entries();
     assert_eq!((credit.number, credit.balance_minor, &*credit.against), (2, 500, &*house::FUNDING));
-    assert_eq!((last.reference.as_deref(), last.actor.as_deref()), (Some("statement 17"), Some("clerk-1")));
+    assert_eq!(
+        (last.reference().map(AsRef::as_ref), last.actor().map(AsRef::as_ref)),
+        (Some("statement 17"), Some("clerk-1"))
+    );
     world.audit();
 }
 
@@ -47,10 +50,10 @@ fn the_first_credit_in_a_currency_opens_an_account() {
     let mut world = World::with_balance(0);
     let usd = "USD".parse().unwrap();
     let account = world.stage.ask(CreditAccount { currency: usd, ..credit(CUSTOMER, 100) }).unwrap();
-    assert_eq!((account.currency, account.balance_minor()), (usd, 100));
+    assert_eq!((account.currency(), account.balance_minor()), (usd, 100));
     assert_eq!(world.said(), ["account.opened", "account.credited"]);
     let holder = world.stage.row::<AccountHolder>(id(CUSTOMER)).unwrap();
-    assert_eq!(holder.currencies.iter().collect::<Vec<_>>(), [eur(), usd]);
+    assert_eq!(holder.currencies().iter().collect::<Vec<_>>(), [eur(), usd]);
     // A customer whose registration comes late has the account already.
     world.credits("customer-2", 100).unwrap();
     world.stage.clear();
@@ -99,8 +102,8 @@ fn the_accounts_of_a_deleted_customer_close_and_what_is_left_is_payable() {
     world.deletes(CUSTOMER);
     let closed = AccountClosed { customer_id: id(CUSTOMER), currency: eur(), balance_minor: 700 };
     assert_eq!(world.stage.said::<AccountClosed>(), [closed]);
-    assert_eq!((world.account().state, world.account().balance_minor()), (AccountState::Closed, 0));
-    assert_eq!((world.house(&house::PAYABLE), world.account().payable_minor), (700, 700));
+    assert_eq!((world.account().state(), world.account().balance_minor()), (AccountState::Closed, 0));
+    assert_eq!((world.house(&house::PAYABLE), world.account().payable_minor()), (700, 700));
     world.stage.clear();
     world.registers(CUSTOMER);
     assert_eq!(world.credits(CUSTOMER, 1).unwrap_err().code(), "account_closed");
@@ -124,7 +127,7 @@ fn an_account_with_an_open_hold_closes_with_it_and_takes_no_new_one() {
     let mut world = World::with_balance(TOTAL + 100);
     world.validates(&Order::balance());
     world.deletes(CUSTOMER);
-    assert_eq!(world.account().state, AccountState::Closing);
+    assert_eq!(world.account().state(), AccountState::Closing);
     let second = Order::new("order-2", tradewind_events::PaymentMethod::Balance, 50);
     world.validates(&second);
     assert_eq!(world.said(), ["account.debited", "payment.authorized", "payment.failed"]);
@@ -173,19 +176,20 @@ fn what_is_owed_to_a_deleted_customer_adds_up_and_is_settled_in_parts_and_never_
     world.deletes(CUSTOMER);
     world.cancels(&Order::balance());
     let account = world.account();
-    assert_eq!((account.payable_minor, account.owed_since.is_some()), (TOTAL + 700, true));
+    assert_eq!((account.payable_minor(), account.owed_since().is_some()), (TOTAL + 700, true));
     let refused = settles(&mut world, TOTAL + 701).unwrap_err();
     assert_eq!((refused.code(), refused.field.as_deref()), ("settlement_too_large", Some("amount_minor")));
     assert_eq!(settles(&mut world, 0).unwrap_err().code(), "amount_not_positive");
     let account = settles(&mut world, 700).unwrap();
-    assert_eq!((account.payable_minor, account.owed_since.is_some()), (TOTAL, true));
+    assert_eq!((account.payable_minor(), account.owed_since().is_some()), (TOTAL, true));
     let account = settles(&mut world, TOTAL).unwrap();
-    assert_eq!((account.payable_minor, account.owed_since), (0, None));
+    assert_eq!((account.payable_minor(), account.owed_since()), (0, None));
     assert_eq!(settles(&mut world, 1).unwrap_err().code(), "nothing_owed");
     assert_eq!((world.house(&house::PAYABLE), world.house(&house::SETTLEMENT)), (0, TOTAL + 700));
     let postings = world.stage.rows::<Posting>();
-    let settled = postings.iter().filter(|posting| *posting.credit == *house::SETTLEMENT);
-    let trail: Vec<_> = settled.map(|posting| (posting.actor.as_deref(), posting.reference.as_deref())).collect();
+    let settled = postings.iter().filter(|posting| **posting.credit() == *house::SETTLEMENT);
+    let trail: Vec<_> =
+        settled.map(|posting| (posting.actor().map(AsRef::as_ref), posting.reference().map(AsRef::as_ref))).collect();
     assert_eq!(trail, [(Some("operator-1"), Some(CUSTOMER)); 2]);
     world.audit();
 }

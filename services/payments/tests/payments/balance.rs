@@ -25,12 +25,12 @@ fn a_hold_moves_money_to_held_and_a_capture_to_revenue() {
     let order = Order::balance();
     world.validates(&order);
     assert_eq!(world.said(), ["account.debited", "payment.authorized"]);
-    assert_eq!((world.account().balance_minor(), world.account().held_minor), (1, TOTAL));
+    assert_eq!((world.account().balance_minor(), world.account().held_minor()), (1, TOTAL));
     assert_eq!(world.house(&house::HELD), TOTAL);
     world.confirms(&order);
     assert_eq!(world.said(), ["payment.captured"]);
     assert_eq!((world.house(&house::HELD), world.house(&house::REVENUE)), (0, TOTAL));
-    assert_eq!((world.account().held_minor, world.account().holds), (0, 0));
+    assert_eq!((world.account().held_minor(), world.account().holds()), (0, 0));
     for again in 0..2 {
         world.validates(&order);
         world.confirms(&order);
@@ -106,7 +106,7 @@ fn an_end_before_the_capture_gives_the_hold_back() {
     world.confirms(&order);
     world.validates(&order);
     assert_eq!(world.said(), [""; 0]);
-    assert_eq!((world.account().balance_minor(), world.account().held_minor), (TOTAL, 0));
+    assert_eq!((world.account().balance_minor(), world.account().held_minor()), (TOTAL, 0));
     world.audit();
 }
 
@@ -148,7 +148,7 @@ fn a_confirmation_that_comes_first_captures_as_soon_as_the_money_is_held() {
     assert_eq!((world.state(), world.said()), (PaymentState::Unheard, vec![]));
     world.validates(&order);
     assert_eq!(world.said(), ["account.debited", "payment.authorized", "payment.captured"]);
-    assert!(world.payment().completed);
+    assert!(world.payment().completed());
     world.audit();
 }
 
@@ -203,6 +203,6 @@ fn the_ledger_of_an_account_is_paged_in_the_order_of_time() {
     while let next @ [_, ..] = &page(seen.last())[..] {
         seen.extend_from_slice(next);
     }
-    assert_eq!(seen.iter().map(|entry| entry.amount_minor).collect::<Vec<_>>(), [100, 1, 2, 3, 4]);
-    assert_eq!(seen.last().map(|posting| posting.credit_balance_minor), Some(110));
+    assert_eq!(seen.iter().map(Posting::amount_minor).collect::<Vec<_>>(), [100, 1, 2, 3, 4]);
+    assert_eq!(seen.last().map(Posting::credit_balance_minor), Some(110));
 }

@@ -53,7 +53,7 @@ fn a_card_is_authorized_captured_and_refunded_under_keys_that_do_not_change() {
     let order = Order::card();
     world.validates(&order);
     assert_eq!(world.said(), ["payment.requested"]);
-    let payment_id = world.payment().payment_id;
+    let payment_id = world.payment().payment_id().clone();
     let (job, call) = world.call();
     assert_eq!((&job, &call.key, call.action), (&payment_id, &payment_id, ProviderAction::Authorize));
     assert_eq!((call.amount_minor, call.currency, call.reference), (TOTAL, eur(), None));
@@ -70,7 +70,7 @@ fn a_card_is_authorized_captured_and_refunded_under_keys_that_do_not_change() {
     world.cancels(&order);
     let (job, call) = world.call();
     assert_eq!(job.as_str(), format!("{payment_id}.refund.1.1"));
-    assert_eq!((call.action, call.refund_id), (ProviderAction::Refund, world.payment().refund_id));
+    assert_eq!((call.action, call.refund_id.as_ref()), (ProviderAction::Refund, world.payment().refund_id()));
     world.answers(ProviderState::Refunded);
     assert_eq!(world.said(), ["payment.refunded"]);
     assert_eq!((world.house(&clearing), world.house(&house::REVENUE)), (0, 0));
@@ -188,9 +188,9 @@ fn a_charge_that_the_undoing_did_not_find_is_surplus() {
         let reference = cancelled.1.map(Into::into);
         let told = ProviderAnswer { state: cancelled.0, reference, amount_minor: TOTAL, reason: None };
         world.answers_call(job, &told);
-        assert_eq!(world.surplus(REFERENCE).unwrap().state, SurplusState::Returning);
+        assert_eq!(world.surplus(REFERENCE).unwrap().state(), SurplusState::Returning);
         assert_eq!(world.asks(), ["authorize", "return"]);
-        assert_eq!(world.payment().reference.as_ref().map(tradewind_events::Id::as_str), cancelled.1);
+        assert_eq!(world.payment().reference().map(tradewind_events::Id::as_str), cancelled.1);
         world.audit();
     }
 }
@@ -225,7 +225,7 @@ fn an_authorization_that_is_undecided_is_asked_about_also_after_another_charge_t
     world.answers_call(&job, &answer(&call, ProviderState::Pending));
     assert_eq!((world.state(), world.asks()), (PaymentState::Authorized, vec!["authorize".to_owned()]));
     world.answers_call(&job, &answer(&call, ProviderState::Authorized));
-    assert_eq!(world.surplus(REFERENCE).unwrap().state, SurplusState::Returning);
+    assert_eq!(world.surplus(REFERENCE).unwrap().state(), SurplusState::Returning);
     assert_eq!((world.state(), world.asks()), (PaymentState::Authorized, vec!["return".to_owned()]));
     world.audit();
 }
@@ -249,8 +249,8 @@ fn a_hold_that_was_taken_instead_of_let_go_is_given_back() {
     let calls = unknown.calls();
     let (cancel, call) = calls.iter().find(|(job, _)| *job != authorization).unwrap();
     unknown.answers_call(cancel, &answer(call, ProviderState::Captured));
-    assert_eq!(unknown.payment().reference, Some(id(REFERENCE)));
-    assert_eq!(unknown.surplus("charge-2").unwrap().state, SurplusState::Returning);
+    assert_eq!(unknown.payment().reference(), Some(&id(REFERENCE)));
+    assert_eq!(unknown.surplus("charge-2").unwrap().state(), SurplusState::Returning);
     assert_eq!(unknown.asks(), ["authorize", "refund", "return"]);
     unknown.audit();
 }
@@ -313,7 +313,7 @@ fn a_success_after_a_failure_is_surplus_and_goes_back() {
     world.answers_call(&authorization, &answer(&call, ProviderState::Authorized));
     assert_eq!((world.state(), world.said()), (PaymentState::Failed, vec![]));
     let (job, call) = world.call();
-    assert_eq!(job.as_str(), format!("{}.return.1.1", world.payment().payment_id));
+    assert_eq!(job.as_str(), format!("{}.return.1.1", world.payment().payment_id()));
     assert_eq!((call.action, call.reference.as_deref()), (ProviderAction::Return, Some(REFERENCE)));
     world.answers(ProviderState::Returned);
     let returned = world.stage.said::<PaymentSurplusReturned>();
@@ -385,7 +385,7 @@ fn a_success_of_a_wrong_amount_or_currency_is_surplus_and_the_payment_still_wait
         world.stage.ask(wrong.clone()).unwrap();
         assert_eq!((world.state(), world.said()), (PaymentState::Authorizing, vec![]));
         let surplus = world.surplus(REFERENCE).unwrap();
-        assert_eq!((surplus.amount_minor, surplus.currency), (wrong.amount_minor, wrong.currency));
+        assert_eq!((surplus.amount_minor(), surplus.currency()), (wrong.amount_minor, wrong.currency));
         // A charge that is on its way back authorizes nothing, whatever is said of it.
         assert_eq!(world.calls_back(ProviderState::Authorized).unwrap_err().code(), "payment_amount_differs");
         assert_eq!(world.state(), PaymentState::Authorizing);
@@ -443,7 +443,7 @@ fn what_must_go_back_and_is_refused_for_good_is_told_and_owed() {
     let failed = &hold.stage.said::<PaymentRefundFailed>()[0];
     assert_eq!((&failed.refund_id, &failed.reference, failed.amount_minor), (&None, &None, TOTAL));
     assert_eq!(hold.state(), PaymentState::Authorized);
-    assert!(hold.payment().owed_since.is_some());
+    assert!(hold.payment().owed_since().is_some());
     // A second end starts nothing.
     hold.rejects(&Order::card());
     hold.cancels(&Order::card());
@@ -452,12 +452,12 @@ fn what_must_go_back_and_is_refused_for_good_is_told_and_owed() {
 
     let mut taken = captured();
     taken.cancels(&Order::card());
-    let refund_id = taken.payment().refund_id.unwrap();
+    let refund_id = taken.payment().refund_id().unwrap().clone();
     taken.answers(ProviderState::Refused);
     let failed = &taken.stage.said::<PaymentRefundFailed>()[0];
     assert_eq!((failed.refund_id.as_ref(), failed.amount_minor), (Some(&refund_id), TOTAL));
     assert_eq!((taken.state(), taken.calls()), (PaymentState::Captured, vec![]));
-    assert!(taken.refund(refund_id.as_str()).owed_since.is_some());
+    assert!(taken.refund(refund_id.as_str()).owed_since().is_some());
     taken.rejects(&Order::card());
     assert_eq!((taken.calls(), taken.said()), (vec![], vec!["payment.refund_failed"]));
     taken.audit();
@@ -468,7 +468,7 @@ fn what_must_go_back_and_is_refused_for_good_is_told_and_owed() {
     surplus.answers(ProviderState::Refused);
     let failed = &surplus.stage.said::<PaymentRefundFailed>()[0];
     assert_eq!((failed.reference.as_deref(), &failed.refund_id), (Some(REFERENCE), &None));
-    assert!(surplus.surplus(REFERENCE).unwrap().owed_since.is_some());
+    assert!(surplus.surplus(REFERENCE).unwrap().owed_since().is_some());
     assert_eq!((surplus.state(), surplus.calls()), (PaymentState::Ended, vec![]));
     surplus.audit();
 }
@@ -479,12 +479,12 @@ fn money_that_went_back_after_all_is_not_owed_any_more() {
     hold.cancels(&Order::card());
     hold.answers(ProviderState::Refused);
     hold.calls_back(ProviderState::Voided).unwrap();
-    assert_eq!((hold.state(), hold.payment().owed_since), (PaymentState::Voided, None));
+    assert_eq!((hold.state(), hold.payment().owed_since()), (PaymentState::Voided, None));
     hold.audit();
 
     let mut taken = captured();
     taken.cancels(&Order::card());
-    let refund_id = taken.payment().refund_id;
+    let refund_id = taken.payment().refund_id().cloned();
     taken.answers(ProviderState::Refused);
     taken.stage.clear();
     let back = ProviderCallback { refund_id, ..callback(ProviderState::Refunded) };

@@ -35,7 +35,7 @@ fn authorizes(world: &mut World, reference: &str) -> Result<ExternalAuthorizatio
 
 fn fails(world: &mut World) -> Result<PaymentState, Problem> {
     let told = FailExternal { order_id: id("order-1"), reason: "limit reached".into() };
-    world.stage.ask(told).map(|payment| payment.state)
+    world.stage.ask(told).map(|payment| payment.state())
 }
 
 #[test]
@@ -45,9 +45,9 @@ fn the_payment_waits_until_somebody_authorizes_and_is_captured_by_the_confirmati
     world.validates(&order);
     assert_eq!((world.state(), world.said()), (PaymentState::Pending, vec!["payment.requested"]));
     let answer = authorizes(&mut world, "their-1").unwrap();
-    assert_eq!((answer.payment.state, answer.surplus), (PaymentState::Authorized, None));
-    assert_eq!(answer.payment.reference.as_ref().map(Id::as_str), Some("their-1"));
-    assert_eq!(authorizes(&mut world, "their-1").unwrap().payment.state, PaymentState::Authorized);
+    assert_eq!((answer.payment.state(), answer.surplus), (PaymentState::Authorized, None));
+    assert_eq!(answer.payment.reference().map(Id::as_str), Some("their-1"));
+    assert_eq!(authorizes(&mut world, "their-1").unwrap().payment.state(), PaymentState::Authorized);
     assert_eq!(world.said(), ["payment.authorized"]);
     world.confirms(&order);
     assert_eq!(world.said(), ["payment.captured"]);
@@ -97,7 +97,7 @@ fn a_wrong_amount_or_currency_is_refused_through_the_api_and_surplus_from_a_cont
         let told = AuthorizeExternal { via: Via::Contract, ..wrong };
         let answer = world.stage.ask(told.clone()).unwrap();
         let surplus = answer.surplus.unwrap();
-        assert_eq!((surplus.state, surplus.amount_minor), (SurplusState::Returned, told.amount_minor));
+        assert_eq!((surplus.state(), surplus.amount_minor()), (SurplusState::Returned, told.amount_minor));
         world.stage.ask(told).unwrap();
         assert_eq!((world.state(), world.said()), (PaymentState::Pending, vec!["payment.surplus_returned"]));
         authorizes(&mut world, "their-2").unwrap();
@@ -131,7 +131,7 @@ fn a_success_that_nobody_waits_for_goes_back_in_the_same_commit() {
         assert_eq!(world.state(), state);
         world.stage.clear();
         let answer = authorizes(&mut world, "their-1").unwrap();
-        assert_eq!(answer.surplus.unwrap().state, SurplusState::Returned);
+        assert_eq!(answer.surplus.unwrap().state(), SurplusState::Returned);
         assert_eq!(&*world.stage.said::<PaymentSurplusReturned>()[0].reference, "their-1");
         authorizes(&mut world, "their-1").unwrap();
         assert_eq!((world.state(), world.said()), (state, vec!["payment.surplus_returned"]));
@@ -186,7 +186,7 @@ fn surplus_that_was_reported_is_not_reported_again_with_another_amount() {
     world.cancels(&Order::external());
     authorizes(&mut world, "their-1").unwrap();
     let again = authorizes(&mut world, "their-1").unwrap().surplus.unwrap();
-    assert_eq!((again.amount_minor, again.state), (TOTAL, SurplusState::Returned));
+    assert_eq!((again.amount_minor(), again.state()), (TOTAL, SurplusState::Returned));
     for other in [
         AuthorizeExternal { amount_minor: TOTAL + 1, ..authorize("their-1") },
         AuthorizeExternal { currency: "USD".parse().unwrap(), ..authorize("their-1") },

@@ -192,7 +192,7 @@ fn reach_captured(world: &mut World, order: &Order) {
 
 /// What a stimulus does: the new state, what is said, and what is asked of the provider.
 fn effect(world: &mut World, happens: impl FnOnce(&mut World) -> Result<(), Problem>) -> String {
-    let state = |world: &World| world.stage.row::<Payment>(id("order-1")).map(|payment| payment.state);
+    let state = |world: &World| world.stage.row::<Payment>(id("order-1")).map(|payment| payment.state());
     world.stage.clear();
     let (before, calls) = (state(world), world.calls());
     if let Err(problem) = happens(world) {

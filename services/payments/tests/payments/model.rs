@@ -387,10 +387,10 @@ fn assert_equal(world: &World, model: &Model) {
         let account = world.stage.row::<Account>(row_key(&[CUSTOMERS[*customer], CURRENCIES[*nth]])).unwrap();
         let seen = Purse {
             balance: account.balance_minor(),
-            holds: usize::try_from(account.holds).unwrap(),
-            deleted: account.state != AccountState::Open,
-            closed: account.state == AccountState::Closed,
-            payable: account.payable_minor,
+            holds: usize::try_from(account.holds()).unwrap(),
+            deleted: account.state() != AccountState::Open,
+            closed: account.state() == AccountState::Closed,
+            payable: account.payable_minor(),
         };
         assert_eq!(seen, *purse, "{account:?}");
     }
@@ -401,7 +401,7 @@ fn assert_equal(world: &World, model: &Model) {
     }
     for (nth, paid) in &model.orders {
         let payment = world.stage.row::<Payment>(id(&format!("order-{nth}"))).unwrap();
-        assert_eq!((payment.state, payment.refunded_minor), (paid.state, paid.refunded), "{payment:?}");
+        assert_eq!((payment.state(), payment.refunded_minor()), (paid.state, paid.refunded), "{payment:?}");
     }
     world.audit();
 }

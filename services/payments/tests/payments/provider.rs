@@ -196,9 +196,9 @@ fn take(world: &mut World, provider: &mut Provider, order: &Order, step: &Happen
 
 fn debts(world: &World) -> Vec<Owed> {
     let refunds = world.stage.rows::<tradewind_payments::Refund>().into_iter();
-    let refunds = refunds.map(|refund| Owed::Refund { refund_id: refund.refund_id });
+    let refunds = refunds.map(|refund| Owed::Refund { refund_id: refund.refund_id().clone() });
     let surpluses = world.stage.rows::<Surplus>().into_iter();
-    let surpluses = surpluses.map(|surplus| Owed::Surplus { reference: surplus.reference });
+    let surpluses = surpluses.map(|surplus| Owed::Surplus { reference: surplus.reference().clone() });
     [Owed::Hold].into_iter().chain(refunds).chain(surpluses).collect()
 }
 
@@ -244,21 +244,21 @@ proptest! {
         world.audit();
         let payment = world.payment();
         let live = provider.live();
-        match payment.state {
+        match payment.state() {
             PaymentState::Captured => {
                 assert_eq!(live.len(), 1, "{live:?}");
-                assert_eq!((Some(live[0].0), live[0].1.taken), (payment.reference.as_ref(), TOTAL));
-                assert!(!payment.ended);
+                assert_eq!((Some(live[0].0), live[0].1.taken), (payment.reference(), TOTAL));
+                assert!(!payment.ended());
             }
             // A refused capture waits for an operator while its order goes on.
             PaymentState::Authorized => {
                 assert_eq!(live.len(), 1, "{live:?}");
-                assert!(!payment.ended && payment.captures > 0);
+                assert!(!payment.ended() && payment.captures() > 0);
             }
             _ => assert_eq!(live, [], "{payment:?}"),
         }
-        assert!(!payment.ended || live.is_empty());
+        assert!(!payment.ended() || live.is_empty());
         let surpluses = world.stage.rows::<Surplus>();
-        assert!(surpluses.iter().all(|surplus| surplus.state == SurplusState::Returned), "{surpluses:?}");
+        assert!(surpluses.iter().all(|surplus| surplus.state() == SurplusState::Returned), "{surpluses:?}");
     }
 }

@@ -167,7 +167,7 @@ impl World {
     }
 
     pub fn state(&self) -> PaymentState {
-        self.payment().state
+        self.payment().state()
     }
 
     pub fn refund(&self, refund_id: &str) -> Refund {
@@ -209,10 +209,10 @@ impl World {
         let mut totals: BTreeMap<(String, String), (i64, i64, u64)> = BTreeMap::new();
         for posting in self.stage.rows::<Posting>() {
             for entry in posting.entries() {
-                let total = totals.entry((entry.account.to_string(), posting.currency.to_string())).or_default();
+                let total = totals.entry((entry.account.to_string(), posting.currency().to_string())).or_default();
                 match entry.side {
-                    Side::Debit => total.0 += posting.amount_minor,
-                    Side::Credit => total.1 += posting.amount_minor,
+                    Side::Debit => total.0 += posting.amount_minor(),
+                    Side::Credit => total.1 += posting.amount_minor(),
                 }
                 total.2 += 1;
                 // Rows come in the order in which they were posted.
@@ -229,23 +229,27 @@ impl World {
             *sums.entry(currency.to_string()).or_default() += credits - debits;
         };
         for account in self.stage.rows::<Account>() {
-            let name = Account::book_of(&account.customer_id).to_string();
-            check(name, account.currency, (account.debits_minor, account.credits_minor, account.entries));
+            let name = Account::book_of(account.customer_id()).to_string();
+            check(name, account.currency(), (account.debits_minor(), account.credits_minor(), account.entries()));
             assert!(account.balance_minor() >= 0, "{account:?}");
-            assert!(account.held_minor >= 0 && (account.holds > 0 || account.held_minor == 0), "{account:?}");
-            assert!(account.state != AccountState::Closed || account.balance_minor() == 0, "{account:?}");
-            *held.entry(account.currency.to_string()).or_default() += account.held_minor;
-            *payable.entry(account.currency.to_string()).or_default() += account.payable_minor;
-            assert_eq!(account.owed_since.is_some(), account.payable_minor > 0, "{account:?}");
+            assert!(account.held_minor() >= 0 && (account.holds() > 0 || account.held_minor() == 0), "{account:?}");
+            assert!(account.state() != AccountState::Closed || account.balance_minor() == 0, "{account:?}");
+            *held.entry(account.currency().to_string()).or_default() += account.held_minor();
+            *payable.entry(account.currency().to_string()).or_default() += account.payable_minor();
+            assert_eq!(account.owed_since().is_some(), account.payable_minor() > 0, "{account:?}");
         }
         for house in self.stage.rows::<HouseAccount>() {
-            if &*house.name == "house/held" {
-                assert_eq!(held.remove(house.currency.as_str()), Some(house.balance_minor()));
+            if &**house.name() == "house/held" {
+                assert_eq!(held.remove(house.currency().as_str()), Some(house.balance_minor()));
             }
-            if &*house.name == "house/payable" {
-                assert_eq!(payable.remove(house.currency.as_str()), Some(house.balance_minor()));
+            if &**house.name() == "house/payable" {
+                assert_eq!(payable.remove(house.currency().as_str()), Some(house.balance_minor()));
             }
-            check(house.name.to_string(), house.currency, (house.debits_minor, house.credits_minor, house.entries));
+            check(
+                house.name().to_string(),
+                house.currency(),
+                (house.debits_minor(), house.credits_minor(), house.entries()),
+            );
         }
         assert!(totals.is_empty(), "entries of accounts that are not there: {totals:?}");
         assert!(held.values().all(|held| *held == 0), "money is held nowhere: {held:?}");
@@ -254,22 +258,22 @@ impl World {
     }
 
     fn audit_payment(&self, payment: &Payment) {
-        let Payment { amount_minor, authorized_minor, captured_minor, .. } = *payment;
-        assert!([0, amount_minor].contains(&authorized_minor), "{payment:?}");
+        let (authorized_minor, captured_minor) = (payment.authorized_minor(), payment.captured_minor());
+        assert!([0, payment.amount_minor()].contains(&authorized_minor), "{payment:?}");
         assert!([0, authorized_minor].contains(&captured_minor), "{payment:?}");
-        assert!(payment.refunded_minor + payment.returning_minor <= captured_minor, "{payment:?}");
-        assert_eq!(payment.refund_id.is_some(), payment.state == PaymentState::Refunding, "{payment:?}");
-        assert!(payment.owed_since.is_none() || payment.state == PaymentState::Authorized, "{payment:?}");
+        assert!(payment.refunded_minor() + payment.returning_minor() <= captured_minor, "{payment:?}");
+        assert_eq!(payment.refund_id().is_some(), payment.state() == PaymentState::Refunding, "{payment:?}");
+        assert!(payment.owed_since().is_none() || payment.state() == PaymentState::Authorized, "{payment:?}");
         let refunds = self.stage.rows::<Refund>();
-        let refunds = refunds.iter().filter(|refund| refund.order_id == payment.order_id);
+        let refunds = refunds.iter().filter(|refund| refund.order_id() == payment.order_id());
         let (mut gone, mut going) = (0, 0);
         for refund in refunds {
-            *if refund.refunded_at.is_some() { &mut gone } else { &mut going } += refund.amount_minor;
+            *if refund.refunded_at().is_some() { &mut gone } else { &mut going } += refund.amount_minor();
         }
-        assert_eq!((gone, going), (payment.refunded_minor, payment.returning_minor), "{payment:?}");
+        assert_eq!((gone, going), (payment.refunded_minor(), payment.returning_minor()), "{payment:?}");
         let surpluses = self.stage.rows::<Surplus>();
-        let surpluses = surpluses.iter().filter(|surplus| surplus.order_id == payment.order_id).count();
-        assert_eq!(surpluses, usize::try_from(payment.surpluses).unwrap(), "{payment:?}");
+        let surpluses = surpluses.iter().filter(|surplus| surplus.order_id() == payment.order_id()).count();
+        assert_eq!(surpluses, usize::try_from(payment.surpluses()).unwrap(), "{payment:?}");
     }
 }
 

@@ -15,24 +15,24 @@ pub const PIECE_ORDERS_MAX: usize = 20;
 #[derive(Debug, Clone, PartialEq, Eq, Entity)]
 #[entity(owner = Shipping, table = "shipping_customer", key = customer_id)]
 pub struct Customer {
-    pub customer_id: Id,
+    customer_id: Id,
     /// No address of theirs is kept any more.
-    pub deleted: bool,
+    deleted: bool,
     #[column(json)]
-    pub orders: Arc<[Id]>,
+    orders: Arc<[Id]>,
     /// How many pieces there are; they are numbered from 0.
-    pub pieces: u32,
+    pieces: u32,
 }
 
 /// A full list of earlier orders of a customer.
 #[derive(Debug, Clone, PartialEq, Eq, Entity)]
 #[entity(owner = Shipping, table = "shipping_customer_piece", key = (customer_id, piece))]
 pub struct CustomerPiece {
-    pub customer_id: Id,
+    customer_id: Id,
     /// Its number, in decimal.
-    pub piece: Id,
+    piece: Id,
     #[column(json)]
-    pub orders: Arc<[Id]>,
+    orders: Arc<[Id]>,
 }
 
 impl Customer {

@@ -34,30 +34,32 @@ pub const SHIPMENT_NOT_DISPATCHED: Refusal =
 #[derive(Debug, Clone, PartialEq, Entity)]
 #[entity(owner = Shipping, table = "shipment", key = order_id)]
 pub struct Shipment {
-    pub order_id: Id,
+    order_id: Id,
     /// None: nothing was ever allocated.
-    pub shipment_id: Option<Id>,
-    pub state: ShipmentState,
+    shipment_id: Option<Id>,
+    #[column(copy)]
+    state: ShipmentState,
     #[column(flat)]
-    pub summary: Arc<OrderSummary>,
+    summary: Arc<OrderSummary>,
     /// What is sent, and from which location as soon as that is known.
-    pub lines: Lines,
+    lines: Lines,
     /// Where it goes. None: nobody said it, nothing is going there any more, or the customer is deleted.
-    pub address: Option<Arc<Address>>,
+    address: Option<Arc<Address>>,
     /// The customer is deleted: the address is kept only until the goods have left, or stay for good.
-    pub forget_address: bool,
+    forget_address: bool,
     /// `order.priced` has been heard.
-    pub priced: bool,
+    priced: bool,
     /// `reservation.made` has been heard.
-    pub reserved: bool,
+    #[column(no_accessor)]
+    reserved: bool,
     /// `order.confirmed` has been heard.
-    pub confirmed: bool,
+    confirmed: bool,
     /// `payment.captured` has been heard.
-    pub captured: bool,
-    pub carrier: Option<Arc<str>>,
-    pub tracking: Option<Arc<str>>,
+    captured: bool,
+    carrier: Option<Arc<str>>,
+    tracking: Option<Arc<str>>,
     /// When it came into its state.
-    pub changed_at: Timestamp,
+    changed_at: Timestamp,
 }
 
 /// `allocated → ready → dispatched → delivered`; `allocated | ready → released`; or `refused`; or only `ended`.
@@ -121,6 +123,11 @@ impl Shipment {
         }
     }
 
+    /// The customer was deleted before the address came: it is kept only until the goods have left, or stay for good.
+    pub fn forget_later(&mut self) {
+        self.forget_address = true;
+    }
+
     /// The customer is deleted. Goods that may still leave keep their address until they do: orders ends the order, but
     /// until that is heard nobody must send them nowhere. `false` when nothing changes.
     pub fn forget(&mut self) -> bool {
@@ -133,6 +140,7 @@ impl Shipment {
         self.address.take().is_some()
     }
 
+    /// The goods are claimed.
     pub fn reserved(&mut self, made: &ReservationMade) {
         if self.state != Unheard || self.reserved {
             return;
@@ -141,6 +149,21 @@ impl Shipment {
         if !made.lines.is_empty() {
             self.lines = made.lines.clone();
         }
+    }
+
+    /// `reservation.made` has been heard.
+    pub fn is_reserved(&self) -> bool {
+        self.reserved
+    }
+
+    /// The order stands.
+    pub fn order_confirmed(&mut self) {
+        self.confirmed = true;
+    }
+
+    /// The money is taken.
+    pub fn payment_captured(&mut self) {
+        self.captured = true;
     }
 
     /// All that an allocation needs has been heard.

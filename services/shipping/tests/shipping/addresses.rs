@@ -10,15 +10,15 @@ use crate::world::{
 
 /// Orders of which an address is kept.
 fn addressed(world: &World) -> usize {
-    world.stage.rows::<Shipment>().into_iter().filter(|shipment| shipment.address.is_some()).count()
+    world.stage.rows::<Shipment>().into_iter().filter(|shipment| shipment.address().is_some()).count()
 }
 
 #[test]
 fn a_shipment_keeps_its_address_while_goods_may_go_there() {
     let mut world = World::after(&[Priced, Reserved, Confirmed, Captured, Dispatch, Deliver]);
-    assert_eq!(world.shipment("order-1").address, Some(address("DE")));
+    assert_eq!(world.shipment("order-1").address(), Some(&address("DE")));
     world.deletes("user-1");
-    assert_eq!(world.shipment("order-1").address, None);
+    assert_eq!(world.shipment("order-1").address(), None);
     world.audit();
 }
 
@@ -37,7 +37,7 @@ fn goods_of_a_deleted_customer_never_leave_without_their_address_and_it_goes_wit
         let mut world = World::after(facts);
         world.deletes("user-1");
         world.deletes("user-1");
-        assert_eq!(world.shipment("order-1").address, Some(address("DE")), "{facts:?}");
+        assert_eq!(world.shipment("order-1").address(), Some(&address("DE")), "{facts:?}");
         // Orders asks for them, or the order ends; or somebody was faster and has sent them.
         for last in [&[CancelRequested][..], &[Cancelled]] {
             let mut world = World::after(facts);
@@ -76,8 +76,8 @@ fn a_deleted_customers_addresses_are_erased_and_those_of_others_stay() {
     }
     for _ in 0..2 {
         world.deletes("user-1");
-        assert_eq!(world.shipment("order-1").address, None);
-        assert!(world.shipment("order-2").forget_address && !world.shipment("order-3").forget_address);
+        assert_eq!(world.shipment("order-1").address(), None);
+        assert!(world.shipment("order-2").forget_address() && !world.shipment("order-3").forget_address());
         assert_eq!(addressed(&world), 2);
     }
     world.audit();
@@ -91,7 +91,7 @@ fn the_address_of_an_order_that_is_heard_of_after_its_customer_was_deleted_is_ke
         world.tell(fact).unwrap();
     }
     assert_eq!((addressed(&world), world.state("order-1")), (1, ShipmentState::Allocated));
-    assert!(world.stage.row::<Customer>(row_key(&["user-1"])).unwrap().orders.is_empty());
+    assert!(world.stage.row::<Customer>(row_key(&["user-1"])).unwrap().orders().is_empty());
     world.tell(Cancelled).unwrap();
     assert_eq!(addressed(&world), 0);
     world.audit();
@@ -103,7 +103,7 @@ fn an_order_is_noted_once_and_only_with_an_address() {
     world.stage.hear(priced("order-1"));
     world.stage.hear(priced("order-1"));
     world.stage.hear(OrderPriced { shipping_address: None, ..priced("order-2") });
-    assert_eq!(world.stage.row::<Customer>(row_key(&["user-1"])).unwrap().orders.len(), 1);
+    assert_eq!(world.stage.row::<Customer>(row_key(&["user-1"])).unwrap().orders().len(), 1);
     world.audit();
 }
 
@@ -115,12 +115,12 @@ fn however_many_orders_a_customer_had_all_addresses_are_erased() {
         world.stage.hear(priced(&format!("order-{nth}")));
     }
     assert_eq!((addressed(&world), world.stage.rows::<CustomerPiece>().len()), (orders, 3));
-    assert!(world.stage.rows::<CustomerPiece>().iter().all(|piece| piece.orders.len() == PIECE_ORDERS_MAX));
+    assert!(world.stage.rows::<CustomerPiece>().iter().all(|piece| piece.orders().len() == PIECE_ORDERS_MAX));
     world.deletes("user-1");
     world.stage.run();
     assert_eq!(world.stage.rows::<CustomerPiece>().len(), 0);
-    assert!(world.stage.rows::<Shipment>().iter().all(|shipment| shipment.forget_address));
+    assert!(world.stage.rows::<Shipment>().iter().all(Shipment::forget_address));
     let customer = world.stage.row::<Customer>(row_key(&["user-1"])).unwrap();
-    assert!(customer.deleted && customer.orders.is_empty() && customer.pieces == 0);
+    assert!(customer.deleted() && customer.orders().is_empty() && customer.pieces() == 0);
     world.audit();
 }

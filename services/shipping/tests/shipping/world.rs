@@ -93,7 +93,7 @@ impl World {
     }
 
     pub fn state(&self, order: &str) -> ShipmentState {
-        self.shipment(order).state
+        self.shipment(order).state()
     }
 
     /// What the books must say at every moment.
@@ -102,14 +102,14 @@ impl World {
         assert_eq!(self.stage.parked(), []);
         for shipment in self.stage.rows::<Shipment>() {
             use ShipmentState::{Delivered, Dispatched, Ended, Ready, Refused, Released, Unheard};
-            let Shipment { priced, reserved, confirmed, captured, .. } = shipment;
-            let left = matches!(shipment.state, Ready | Dispatched | Delivered);
-            assert!(!left || (priced && reserved && confirmed && captured), "{shipment:?}");
-            let never = matches!(shipment.state, Unheard | Ended | Refused);
-            assert_eq!(shipment.shipment_id.is_none(), never, "{shipment:?}");
-            let stays = matches!(shipment.state, Ended | Refused | Released);
-            let forgotten = shipment.forget_address && matches!(shipment.state, Dispatched | Delivered);
-            assert!(!(stays || forgotten) || shipment.address.is_none(), "{shipment:?}");
+            let left = matches!(shipment.state(), Ready | Dispatched | Delivered);
+            let planned = shipment.priced() && shipment.is_reserved();
+            assert!(!left || (planned && shipment.confirmed() && shipment.captured()), "{shipment:?}");
+            let never = matches!(shipment.state(), Unheard | Ended | Refused);
+            assert_eq!(shipment.shipment_id().is_none(), never, "{shipment:?}");
+            let stays = matches!(shipment.state(), Ended | Refused | Released);
+            let forgotten = shipment.forget_address() && matches!(shipment.state(), Dispatched | Delivered);
+            assert!(!(stays || forgotten) || shipment.address().is_none(), "{shipment:?}");
         }
     }
 }

@@ -91,42 +91,42 @@ pub async fn settle_payable(
 
 pub async fn list_holds(call: Call, page: Page) -> Result<Okay<PageOf<OwedView>>, Failure> {
     let view = |row: Payment| OwedView {
-        currency: row.order.currency,
-        order_id: row.order_id,
-        payment_id: row.payment_id,
+        currency: row.order().currency,
+        order_id: row.order_id().clone(),
+        payment_id: row.payment_id().clone(),
         refund_id: None,
-        reference: row.reference,
-        amount_minor: row.authorized_minor,
-        reason: row.reason.as_deref().map(str::to_owned),
-        owed_since: row.owed_since,
+        reference: row.reference().cloned(),
+        amount_minor: row.authorized_minor(),
+        reason: row.reason().map(ToString::to_string),
+        owed_since: row.owed_since(),
     };
     call.page(&page, owed::<Payment>(&page), view).await
 }
 
 pub async fn list_refunds(call: Call, page: Page) -> Result<Okay<PageOf<OwedView>>, Failure> {
     let view = |row: Refund| OwedView {
-        order_id: row.order_id,
-        payment_id: row.payment_id,
-        refund_id: Some(row.refund_id),
+        order_id: row.order_id().clone(),
+        payment_id: row.payment_id().clone(),
+        refund_id: Some(row.refund_id().clone()),
         reference: None,
-        amount_minor: row.amount_minor,
-        currency: row.currency,
-        reason: row.refused_reason.as_deref().map(str::to_owned),
-        owed_since: row.owed_since,
+        amount_minor: row.amount_minor(),
+        currency: row.currency(),
+        reason: row.refused_reason().map(ToString::to_string),
+        owed_since: row.owed_since(),
     };
     call.page(&page, owed::<Refund>(&page), view).await
 }
 
 pub async fn list_surplus(call: Call, page: Page) -> Result<Okay<PageOf<OwedView>>, Failure> {
     let view = |row: Surplus| OwedView {
-        order_id: row.order_id,
-        payment_id: row.payment_id,
+        order_id: row.order_id().clone(),
+        payment_id: row.payment_id().clone(),
         refund_id: None,
-        reference: Some(row.reference),
-        amount_minor: row.amount_minor,
-        currency: row.currency,
-        reason: row.refused_reason.as_deref().map(str::to_owned),
-        owed_since: row.owed_since,
+        reference: Some(row.reference().clone()),
+        amount_minor: row.amount_minor(),
+        currency: row.currency(),
+        reason: row.refused_reason().map(ToString::to_string),
+        owed_since: row.owed_since(),
     };
     call.page(&page, owed::<Surplus>(&page), view).await
 }
@@ -169,10 +169,10 @@ impl Debt {
 impl From<&Account> for PayableView {
     fn from(account: &Account) -> Self {
         Self {
-            customer_id: account.customer_id.clone(),
-            currency: account.currency,
-            amount_minor: account.payable_minor,
-            owed_since: account.owed_since,
+            customer_id: account.customer_id().clone(),
+            currency: account.currency(),
+            amount_minor: account.payable_minor(),
+            owed_since: account.owed_since(),
         }
     }
 }
@@ -180,9 +180,9 @@ impl From<&Account> for PayableView {
 impl From<&Payment> for PaymentState {
     fn from(payment: &Payment) -> Self {
         Self {
-            order_id: payment.order_id.clone(),
-            payment_id: payment.payment_id.clone(),
-            state: payment.state.to_string(),
+            order_id: payment.order_id().clone(),
+            payment_id: payment.payment_id().clone(),
+            state: payment.state().to_string(),
         }
     }
 }

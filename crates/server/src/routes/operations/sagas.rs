@@ -43,20 +43,20 @@ pub async fn list(call: Call, page: Page, Query(query): Query<SagaQuery>) -> Res
     let list = List::of(Order::TABLE, page.limit)
         .at_most("waits_since", Value::Int(since))
         .order_by("waits_since", Direction::Ascending);
-    call.page(&page, list, SagaView::of).await
+    call.page(&page, list, |order| SagaView::of(&order)).await
 }
 
 impl SagaView {
-    fn of(order: Order) -> Self {
-        let owed = owed_step(&order);
+    fn of(order: &Order) -> Self {
+        let owed = owed_step(order);
         Self {
             step: owed.map(|(step, _)| step.to_string()),
             owed_by: owed.map(|(_, by)| by),
-            order_id: order.order_id,
-            status: order.state,
-            placed_at: order.placed_at,
-            deadline_at: order.deadline_at,
-            waits_since: order.waits_since,
+            order_id: order.order_id().clone(),
+            status: order.state(),
+            placed_at: order.placed_at(),
+            deadline_at: order.deadline_at(),
+            waits_since: order.waits_since(),
         }
     }
 }

@@ -97,15 +97,15 @@ fn with_outcome(mut body: Vec<u8>, outcome: &OutcomeView) -> Vec<u8> {
 
 impl OutcomeView {
     fn of(order: &Order, decided: bool) -> Self {
-        let rejected = order.state == OrderState::Rejected;
-        let cancelled = order.state == OrderState::Cancelled;
-        let reason = if rejected { order.lost_reason.as_ref() } else { order.cancel_reason.as_ref() };
+        let rejected = order.state() == OrderState::Rejected;
+        let cancelled = order.state() == OrderState::Cancelled;
+        let reason = if rejected { order.lost_reason() } else { order.cancel_reason() };
         Self {
-            status: order.state,
+            status: order.state(),
             decided,
-            reason: reason.filter(|_| order.state.has_ended()).cloned(),
-            step: order.lost.filter(|_| rejected).map(tradewind_orders::Lost::step),
-            cancelled_by: order.cancel_by.filter(|_| cancelled),
+            reason: reason.filter(|_| order.state().has_ended()).cloned(),
+            step: order.lost().filter(|_| rejected).map(tradewind_orders::Lost::step),
+            cancelled_by: order.cancel_by().filter(|_| cancelled),
             cancel_refused: order.cancel_was_refused().then_some(ALREADY_DISPATCHED.code),
         }
     }

@@ -227,13 +227,13 @@ impl OrderDetails {
 
     /// As orders itself has it: what the others did for it is known where they are. `None` for what was not placed.
     pub fn of_order(order: &Order) -> Option<Self> {
-        let (summary, ended) = (&order.summary, order.state.has_ended());
-        let reason = order.lost_reason.as_ref().or(order.cancel_reason.as_ref());
+        let (summary, ended) = (order.summary(), order.state().has_ended());
+        let reason = order.lost_reason().or(order.cancel_reason());
         Some(Self {
-            order_id: order.order_id.clone(),
+            order_id: order.order_id().clone(),
             customer_id: summary.customer_id.clone(),
-            status: order.state.as_str().parse().ok()?,
-            settled: order.state.is_final() && owed_step(order).is_none(),
+            status: order.state().as_str().parse().ok()?,
+            settled: order.state().is_final() && owed_step(order).is_none(),
             currency: summary.currency,
             amounts: Amounts {
                 items_total_minor: summary.items_total_minor,
@@ -244,7 +244,7 @@ impl OrderDetails {
             },
             payment_method: summary.payment_method,
             cart_id: summary.cart_id.clone(),
-            lines: order.lines.clone(),
+            lines: order.lines().clone(),
             shipping_address: None,
             billing_address: None,
             reservation: None,
@@ -253,14 +253,14 @@ impl OrderDetails {
             refunds: Vec::new(),
             refunds_cursor: None,
             times: Times {
-                placed_at: Some(order.placed_at),
-                deadline_at: Some(order.deadline_at),
-                ended_at: order.final_at.filter(|_| ended),
+                placed_at: Some(order.placed_at()),
+                deadline_at: Some(order.deadline_at()),
+                ended_at: order.final_at().filter(|_| ended),
                 ..Times::default()
             },
             reason: reason.filter(|_| ended).cloned(),
-            step: order.lost.filter(|_| ended).map(|lost| lost.step().as_str().into()),
-            cancelled_by: order.cancel_by.filter(|_| ended),
+            step: order.lost().filter(|_| ended).map(|lost| lost.step().as_str().into()),
+            cancelled_by: order.cancel_by().filter(|_| ended),
         })
     }
 
@@ -274,8 +274,8 @@ impl OrderDetails {
 
     /// The read model holds nothing personal.
     pub fn add_addresses(&mut self, order: &Order) {
-        self.shipping_address.clone_from(&order.shipping_address);
-        self.billing_address.clone_from(&order.billing_address);
+        self.shipping_address = order.shipping_address().cloned();
+        self.billing_address = order.billing_address().cloned();
     }
 }
 

@@ -108,6 +108,12 @@ impl Payment {
         Ok(PaymentVoided { payment_id: self.payment_id.clone(), order: Arc::clone(&self.order), amount_minor })
     }
 
+    /// An operator says that the hold has lapsed, or went back by other means.
+    pub fn settle_hold(&mut self, by: Arc<str>, now: Timestamp) -> Result<PaymentVoided, Stop> {
+        self.settled_by = Some(by);
+        self.voided(self.amount_minor, now)
+    }
+
     /// What is held cannot be let go, for good: it is owed.
     pub fn void_refused(&mut self, reason: Arc<str>, now: Timestamp) -> Result<PaymentRefundFailed, Stop> {
         self.go(PaymentState::Authorized, now)?;
@@ -124,6 +130,12 @@ impl Payment {
         self.refunds
     }
 
+    /// One row of surplus more: its number.
+    pub(in crate::model) fn count_surplus(&mut self) -> u32 {
+        self.surpluses += 1;
+        self.surpluses
+    }
+
     /// The provider is asked to give a refund back.
     pub fn refunding(&mut self, refund_id: &Id, now: Timestamp) -> Result<(), Stop> {
         self.go(PaymentState::Refunding, now)?;
@@ -133,21 +145,21 @@ impl Payment {
 
     /// The refund has gone back, whether by this way or by another.
     pub fn refunded(&mut self, refund: &Refund, now: Timestamp) -> Result<PaymentRefunded, Stop> {
-        self.returning_minor -= refund.amount_minor;
-        self.refunded_minor += refund.amount_minor;
+        self.returning_minor -= refund.amount_minor();
+        self.refunded_minor += refund.amount_minor();
         let rest =
             if self.refunded_minor == self.captured_minor { PaymentState::Refunded } else { PaymentState::Captured };
-        let others = self.refund_id.as_ref().is_some_and(|open| *open != refund.refund_id);
+        let others = self.refund_id.as_ref().is_some_and(|open| open != refund.refund_id());
         if !others && self.state != rest {
             self.go(rest, now)?;
             self.refund_id = None;
         }
         Ok(PaymentRefunded {
             payment_id: self.payment_id.clone(),
-            refund_id: refund.refund_id.clone(),
+            refund_id: refund.refund_id().clone(),
             order: Arc::clone(&self.order),
-            amount_minor: refund.amount_minor,
-            reason: Arc::clone(&refund.reason),
+            amount_minor: refund.amount_minor(),
+            reason: Arc::clone(refund.reason()),
         })
     }
 
@@ -160,14 +172,14 @@ impl Payment {
     ) -> Result<PaymentRefundFailed, Stop> {
         self.go(PaymentState::Captured, now)?;
         self.refund_id = None;
-        let failed = self.refund_failed(refund.amount_minor, reason);
-        Ok(PaymentRefundFailed { refund_id: Some(refund.refund_id.clone()), ..failed })
+        let failed = self.refund_failed(refund.amount_minor(), reason);
+        Ok(PaymentRefundFailed { refund_id: Some(refund.refund_id().clone()), ..failed })
     }
 
     /// The return of surplus is refused for good: it is owed. The payment itself is not concerned.
     pub fn return_refused(&self, surplus: &Surplus, reason: Arc<str>) -> PaymentRefundFailed {
-        let failed = self.refund_failed(surplus.amount_minor, reason);
-        PaymentRefundFailed { reference: Some(surplus.reference.shared()), ..failed }
+        let failed = self.refund_failed(surplus.amount_minor(), reason);
+        PaymentRefundFailed { reference: Some(surplus.reference().shared()), ..failed }
     }
 
     fn refund_failed(&self, amount_minor: i64, reason: Arc<str>) -> PaymentRefundFailed {
@@ -185,9 +197,9 @@ impl Payment {
     pub fn surplus_returned(&self, surplus: &Surplus) -> PaymentSurplusReturned {
         PaymentSurplusReturned {
             payment_id: self.payment_id.clone(),
-            reference: surplus.reference.shared(),
+            reference: surplus.reference().shared(),
             order: Arc::clone(&self.order),
-            amount_minor: surplus.amount_minor,
+            amount_minor: surplus.amount_minor(),
         }
     }
 }
