@@ -126,6 +126,7 @@ impl Core {
             executor: Executor::new(services, Arc::clone(&reader), Arc::clone(&observer), ids, &limits),
             batches: Batches::new(epoch, reader.last_segment()?),
             deadlines: Deadlines::new(limits.due_rows_max),
+            dead_letters: DeadLetters::new(limits.dead_letters_a_minute_max),
             reader,
             clock,
             limits,
@@ -135,7 +136,6 @@ impl Core {
             jobs,
             parking,
             brokers,
-            dead_letters: DeadLetters::default(),
         })
     }
 
@@ -376,21 +376,25 @@ impl Core {
     fn run(&mut self, forming: &mut Forming, mut task: Task) -> Option<(Task, Missing)> {
         loop {
             let watch = Stopwatch::start();
-            let around = Surroundings { parking: &self.parking, brokers: &self.brokers };
+            let around = Surroundings { parking: &self.parking, brokers: &self.brokers, here: forming.next_position() };
             match self.executor.run(forming, &mut task, &around) {
                 Attempt::Lacks(missing) => return Some((task, missing)),
-                Attempt::Merged(success, merged) => {
+                Attempt::Merged(mut success, merged) => {
                     let how = task.handled();
                     self.executor.observe(forming, &task, watch.read(), how);
                     self.executor.trace_end(forming, &task, how);
-                    if let Some((typed, stored)) = success.answer {
+                    if let Some((typed, stored)) = success.answer.take() {
                         forming.answers.push((task.item, Ok(Answered { typed, stored })));
                     }
                     let retried = retried_parked(forming, &task).filter(|_| success.then.is_empty());
-                    for note in success.notes {
+                    for note in std::mem::take(&mut success.notes) {
                         self.take_note(forming, note);
                     }
-                    self.executor.dispatch(forming, &task, success.then, success.log, merged, &mut self.parking);
+                    self.executor.dispatch(forming, &task, success, merged.emitted);
+                    for row in &merged.rows {
+                        let waiting = self.parking.written(row).into_iter().map(TaskKind::Unpark);
+                        forming.queue.extend(waiting.map(|kind| task.leads_to(kind)));
+                    }
                     if let Some(id) = retried {
                         self.parking.retried(&id, &mut self.intake);
                     }
@@ -430,9 +434,10 @@ impl Core {
             Note::Died { service, cause } => {
                 let (consumer, now) = (self.services()[service].name, self.executor.now());
                 if self.parking.is_running(consumer) {
-                    let max = self.limits.dead_letters_a_minute_max;
-                    let pause = self.dead_letters.add(consumer, cause, now, max, &mut forming.counted);
-                    pause.into_iter().for_each(|pause| self.intake.push_front(pause));
+                    let pause = self.dead_letters.add(consumer, cause, now, &mut forming.counted);
+                    if let Some(pause) = pause {
+                        self.intake.push_front(pause);
+                    }
                 }
             }
         }

@@ -13,6 +13,7 @@ use tradewind_events::{Envelope, Key, Timestamp};
 use super::{
     Core, Formed, Logged,
     batch::{Forming, HandledFigures},
+    executor::Closed,
     panic_text,
     parking::Parking,
 };
@@ -205,15 +206,9 @@ impl Batches {
         self.in_flight.len()
     }
 
-    /// Closes a batch, which changes these rows. `sealed_at` is the tracer's time.
-    fn seal(
-        &mut self,
-        number: u64,
-        at: Timestamp,
-        rows: Vec<PendingRow>,
-        mut formed: Forming,
-        sealed_at: u64,
-    ) -> Formed {
+    /// Closes a batch.
+    fn seal(&mut self, closed: Closed, mut formed: Forming) -> Formed {
+        let Closed { number, at, rows, traced_at: sealed_at } = closed;
         let events: Arc<[Logged]> = std::mem::take(&mut formed.events).into();
         let (rows, messages): (Arc<[PendingRow]>, _) = (rows.into(), formed.items.len());
         let receipts = formed.receipts();
@@ -240,9 +235,7 @@ impl Batches {
 
 impl Core {
     pub(super) fn seal(&mut self, forming: Forming) -> Formed {
-        let (number, at) = (self.executor.batch(), self.executor.now());
-        let (rows, sealed_at) = (self.executor.take_changes(), self.executor.traced_at());
-        self.batches.seal(number, at, rows, forming, sealed_at)
+        self.batches.seal(self.executor.close(), forming)
     }
 
     /// Batches that are complete without a commit, because all before them are durable.
@@ -264,7 +257,7 @@ impl Core {
         let InFlight { number, receipts, sealed_at, changed, formed } = batch;
         self.executor.committed(number);
         self.parking.committed(number);
-        self.dead_letters.committed(formed.counted, self.limits.dead_letters_a_minute_max);
+        self.dead_letters.committed(formed.counted);
         for HandledFigures { service, message, took, how } in formed.handled {
             self.observer.handled(service, message, took, how);
         }

@@ -47,8 +47,9 @@ impl FailureCause {
 }
 
 /// The causes of the dead letters of every service.
-#[derive(Default)]
 pub(super) struct DeadLetters {
+    /// [`crate::Limits::dead_letters_a_minute_max`].
+    causes_max: u32,
     /// Dead letters of batches that are not durable count: a service that is broken is paused at once.
     known: BTreeMap<&'static str, Causes>,
     durable: BTreeMap<&'static str, Causes>,
@@ -96,6 +97,11 @@ impl Causes {
 }
 
 impl DeadLetters {
+    pub fn new(causes_max: u32) -> Self {
+        let (known, durable, pausing) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
+        Self { causes_max, known, durable, pausing }
+    }
+
     /// A service that runs has made a dead letter. When its dead letters have too many unrelated causes, gives the message
     /// that pauses it: most likely the service is broken, not the messages.
     pub fn add(
@@ -103,13 +109,13 @@ impl DeadLetters {
         consumer: &'static str,
         cause: FailureCause,
         at: Timestamp,
-        max: u32,
         counted: &mut Vec<Counted>,
     ) -> Option<Item> {
         if self.pausing.contains(consumer) {
             return None;
         }
         counted.push(Counted { consumer, cause: cause.clone(), at });
+        let max = self.causes_max;
         if !self.known.entry(consumer).or_default().exceed(cause, at, max) {
             return None;
         }
@@ -120,9 +126,9 @@ impl DeadLetters {
     }
 
     /// A batch is durable, and so are its dead letters.
-    pub fn committed(&mut self, counted: Vec<Counted>, max: u32) {
+    pub fn committed(&mut self, counted: Vec<Counted>) {
         for Counted { consumer, cause, at } in counted {
-            self.durable.entry(consumer).or_default().exceed(cause, at, max);
+            self.durable.entry(consumer).or_default().exceed(cause, at, self.causes_max);
         }
     }
 

@@ -33,7 +33,7 @@ use super::{
     task::{Backlog, Delivery, Emitter, Lane, Merged, Success, Task, TaskKind},
 };
 use crate::{
-    AnyService, Cause, Handled, Limits, Observer, RowRef, Stop, Table,
+    AnyService, Cause, Handled, Limits, LogPosition, Observer, RowRef, Stop, Table,
     cache::Slot,
     injected,
     ports::{Ids, Reader},
@@ -59,6 +59,17 @@ pub(super) struct Executor {
 pub(super) struct Surroundings<'a> {
     pub parking: &'a Parking,
     pub brokers: &'a Brokers,
+    /// Where the next event of the batch stands in the log.
+    pub here: LogPosition,
+}
+
+/// A batch that is closed, and the rows that it changes.
+pub(super) struct Closed {
+    pub number: u64,
+    pub at: Timestamp,
+    pub rows: Vec<PendingRow>,
+    /// The tracer's time; zero while nobody traces.
+    pub traced_at: u64,
 }
 
 /// What has come of a run.
@@ -141,7 +152,7 @@ impl Executor {
             let message = &forming.items[task.item].message;
             match &task.failure {
                 None => self.attempt(message, task, around),
-                Some(failure) => self.record(message, &task.kind, failure, forming.next_position(), around),
+                Some(failure) => self.record(message, &task.kind, failure, around),
             }
         });
         catch_unwind(attempt).unwrap_or_else(|panic| Err(Stop::Broken(format!("panic: {}", panic_text(&*panic)))))
@@ -232,9 +243,11 @@ impl Executor {
         Ok(())
     }
 
-    /// What the open batch changes, which ends with it.
-    pub fn take_changes(&mut self) -> Vec<PendingRow> {
-        std::mem::take(&mut self.work.changes).into_iter().filter_map(|change| self.pending(change)).collect()
+    /// Closes the open batch.
+    pub fn close(&mut self) -> Closed {
+        let changes = std::mem::take(&mut self.work.changes);
+        let rows = changes.into_iter().filter_map(|change| self.pending(change)).collect();
+        Closed { number: self.work.batch, at: self.work.now, rows, traced_at: self.traced_at() }
     }
 
     fn pending(&mut self, change: Change) -> Option<PendingRow> {

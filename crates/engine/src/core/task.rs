@@ -137,6 +137,11 @@ pub(super) enum Failure {
 }
 
 impl Task {
+    /// What follows from it in the same batch.
+    pub fn leads_to(&self, kind: TaskKind) -> Self {
+        Self { kind, depth: self.depth + 1, item: self.item, ..Self::default() }
+    }
+
     /// It could not be handled, or its failure could not be recorded like this: the next run records it like that.
     ///
     /// # Panics

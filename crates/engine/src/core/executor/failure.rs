@@ -22,13 +22,12 @@ use crate::{
 };
 
 impl Executor {
-    /// Records why a message cannot be handled. What is logged of it stands at `here`.
+    /// Records why a message cannot be handled.
     pub(super) fn record(
         &mut self,
         message: &Message,
         kind: &TaskKind,
         failure: &Failure,
-        here: LogPosition,
         around: &Surroundings<'_>,
     ) -> Result<Success, Stop> {
         match (kind, failure) {
@@ -36,11 +35,11 @@ impl Executor {
             (TaskKind::Deliver(delivery), Failure::Park(waits_for)) => self.park(delivery, Some(waits_for)),
             (TaskKind::Deliver(delivery), Failure::Dead(reason)) => self.dead_letter(delivery, reason),
             (TaskKind::Unpark(id), failure) => self.record_parked(id, failure),
-            (TaskKind::Root, Failure::Dead(reason)) => self.record_root(message, reason, here, around),
+            (TaskKind::Root, Failure::Dead(reason)) => self.record_root(message, reason, around),
             (TaskKind::Root, Failure::Park(waits_for)) => match message {
                 Message::Timer(key) => self.postpone(key),
                 Message::Tried(tried) => self.postpone_job(&tried.id),
-                other => self.record_root(other, &format!("{waits_for} is not there"), here, around),
+                other => self.record_root(other, &format!("{waits_for} is not there"), around),
             },
         }
     }
@@ -315,16 +314,15 @@ impl Executor {
         Ok(success)
     }
 
-    /// A root message that failed for good. What is logged of it stands at `here`.
+    /// A root message that failed for good.
     pub(super) fn record_root(
         &mut self,
         message: &Message,
         reason: &str,
-        here: LogPosition,
         around: &Surroundings<'_>,
     ) -> Result<Success, Stop> {
         match message {
-            Message::Received(received) => return self.dead_letter_received(received, reason, here),
+            Message::Received(received) => return self.dead_letter_received(received, reason, around.here),
             Message::Unpark(id) => {
                 if let Some(row) = self.work.get::<ParkedRow>(id.as_key())? {
                     return self.dead_letter_parked(&row, reason);

@@ -14,7 +14,7 @@ use crate::{
 
 impl Executor {
     /// The tracer's time, while somebody traces; otherwise zero.
-    pub fn traced_at(&self) -> u64 {
+    pub(super) fn traced_at(&self) -> u64 {
         self.tracing.as_ref().map_or(0, |tracing| tracing.tracer.now())
     }
 

@@ -8,7 +8,7 @@ use tradewind_events::{AsKey, Id, Key, TextEnum, Value};
 
 use super::{ConsumerState, Parking};
 use crate::{
-    Entity,
+    Entity, StoredRow,
     core::intake::Intake,
     injected,
     ports::{List, Reader, StoreError},
@@ -39,8 +39,8 @@ impl Recent {
         self.0.entry(consumer).or_default().push_back((batch, id));
     }
 
-    fn get(&self, consumer: &str, nth: usize) -> Option<&Id> {
-        self.0.get(consumer)?.get(nth).map(|(_, id)| id)
+    fn of(&self, consumer: &str) -> Option<&VecDeque<(u64, Id)>> {
+        self.0.get(consumer)
     }
 }
 
@@ -100,7 +100,9 @@ impl Parking {
         let incomplete: Vec<&'static str> = incomplete.collect();
         for consumer in &incomplete {
             if let Some(drain) = self.drains.get_mut(consumer) {
-                drain.put_in_line(consumer, room.div_ceil(incomplete.len()), &self.recent, reader, intake)?;
+                let room = room.div_ceil(incomplete.len());
+                let listed = drain.list(consumer, room, reader)?;
+                drain.put_in_line(&listed, room, self.recent.of(consumer), intake);
             }
             self.end_drain(consumer, intake);
         }
@@ -144,22 +146,24 @@ impl Parking {
 }
 
 impl Drain {
-    /// Puts at most `room` more messages of the consumer in line: those that the store lists, then the recent ones.
-    fn put_in_line(
-        &mut self,
-        consumer: &'static str,
-        room: usize,
-        recent: &Recent,
-        reader: &dyn Reader,
-        intake: &mut Intake,
-    ) -> Result<(), StoreError> {
+    /// What the store has of the next messages, at most `room`.
+    fn list(&self, consumer: &str, room: usize, reader: &dyn Reader) -> Result<Vec<StoredRow>, StoreError> {
         let list = List::of(ParkedRow::TABLE, u32::try_from(room).unwrap_or(u32::MAX))
             .equal("consumer", Value::Text(consumer.into()))
             .equal("reason", Value::Text(ParkedReason::Paused.as_str().into()));
-        let list = List { after: self.after.clone().map(|key| (Value::Null, key)), ..list };
-        let rows = reader.list(&list)?;
-        let is_full = rows.len() >= room;
-        let keys: Vec<Key> = rows.iter().filter_map(|row| ParkedRow::TABLE.key_of(&row.values).ok()).collect();
+        reader.list(&List { after: self.after.clone().map(|key| (Value::Null, key)), ..list })
+    }
+
+    /// Puts at most `room` more messages in line: those that the store lists, then the recent ones.
+    fn put_in_line(
+        &mut self,
+        listed: &[StoredRow],
+        room: usize,
+        recent: Option<&VecDeque<(u64, Id)>>,
+        intake: &mut Intake,
+    ) {
+        let is_full = listed.len() >= room;
+        let keys: Vec<Key> = listed.iter().filter_map(|row| ParkedRow::TABLE.key_of(&row.values).ok()).collect();
         // A row without a key stays parked, and holds nobody back.
         let stays = is_full && keys.is_empty();
         for id in keys.iter().filter_map(|key| Id::new(key.as_str()).ok()) {
@@ -168,13 +172,13 @@ impl Drain {
         self.after = keys.into_iter().next_back().or(self.after.take());
         if is_full {
             self.is_complete = stays;
-            return Ok(());
+            return;
         }
         // The store has no more: what else is parked is in batches that are not durable.
-        for _ in rows.len()..room {
-            let Some(id) = recent.get(consumer, self.recent) else {
+        for _ in listed.len()..room {
+            let Some((_, id)) = recent.and_then(|recent| recent.get(self.recent)) else {
                 self.is_complete = true;
-                return Ok(());
+                return;
             };
             self.recent += 1;
             if !self.has_passed(id) {
@@ -182,7 +186,6 @@ impl Drain {
             }
             self.put(id.clone(), intake);
         }
-        Ok(())
     }
 
     /// The store was listed up to this message, or further.
