@@ -30,9 +30,9 @@ pub fn event(input: TokenStream) -> TokenStream {
 /// | `copy` | The accessor of the field returns the value. For small `Copy` types that the derive does not know. |
 /// | `no_accessor` | The field has no accessor: the model has a method of that name, or nothing reads the field. |
 ///
-/// Fields are private to the model, so that only its transitions change them. For each private field of a struct that is
-/// not private, the derive generates a public method of the same name, with the documentation of the field. Integers,
-/// `bool`, `Currency`, `Timestamp`, `Option`s of these and `copy` fields are returned by value, another
+/// Fields are private to the model, so that only its transitions change them. For each private field of a struct that
+/// is not private, the derive generates a public method of the same name, with the documentation of the field.
+/// Integers, `bool`, `Currency`, `Timestamp`, `Option`s of these and `copy` fields are returned by value, another
 /// `Option<T>` as `Option<&T>`, and all others by reference. Examples are at the trait `Entity`.
 #[proc_macro_derive(Entity, attributes(entity, column))]
 pub fn entity(input: TokenStream) -> TokenStream {

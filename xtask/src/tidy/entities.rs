@@ -47,9 +47,23 @@ fn public_fields(path: &str, text: &str) -> Vec<Finding> {
 mod tests {
     use super::*;
 
-    const TOY: &str = "//! Toys.\n\n/// A toy.\n#[derive(Debug, Clone, Entity)]\n#[entity(owner = Toys, table = \"toy\", \
-                       key = toy_id)]\npub struct Toy {\n    toy_id: Id,\n    #[column(copy)]\n    state: ToyState,\n}\n\n\
-                       /// What somebody wants.\n#[derive(Debug, Clone)]\npub struct Wish {\n    pub toy_id: Id,\n}\n";
+    const TOY: &str = r#"//! Toys.
+
+/// A toy.
+#[derive(Debug, Clone, Entity)]
+#[entity(owner = Toys, table = "toy", key = toy_id)]
+pub struct Toy {
+    toy_id: Id,
+    #[column(copy)]
+    state: ToyState,
+}
+
+/// What somebody wants.
+#[derive(Debug, Clone)]
+pub struct Wish {
+    pub toy_id: Id,
+}
+"#;
 
     fn lines(path: &str, text: &str) -> Vec<usize> {
         findings(&Tree::of(&[(path, text)])).iter().map(|finding| finding.line).collect()

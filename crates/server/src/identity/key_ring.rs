@@ -210,7 +210,10 @@ impl KeyRing {
     fn opened(&self, key: &SigningKey) -> Option<Signer> {
         let pkcs8 = key.private_key().and_then(|sealed| self.keys.open(sealed, key.kid().as_str()));
         let Some(pkcs8) = pkcs8 else {
-            tracing::warn!(kid = %key.kid(), "the signing key was encrypted with another master key: a new one will sign");
+            tracing::warn!(
+                kid = %key.kid(),
+                "the signing key was encrypted with another master key: a new one will sign"
+            );
             return None;
         };
         match EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &pkcs8, &SystemRandom::new()) {
