@@ -3,6 +3,7 @@
 mod aged;
 mod alone;
 mod backlog;
+mod clients;
 mod rates;
 mod rebuild;
 mod restart;
@@ -25,7 +26,7 @@ pub struct Measure {
     pub run: fn(&mut World) -> Result<Vec<Line>, Failure>,
 }
 
-pub const MEASURES: [Measure; 14] = [
+pub const MEASURES: [Measure; 15] = [
     Measure { name: "one_tx", says: "a whole order as one transaction in PostgreSQL", run: rates::one_tx },
     Measure {
         name: "embedded_in_process",
@@ -41,6 +42,11 @@ pub const MEASURES: [Measure; 14] = [
         name: "few_clients",
         says: "settled orders over HTTP with 8 and with 32 clients, by one_tx with as many, and the slowest hundredth",
         run: rates::few_clients,
+    },
+    Measure {
+        name: "clients",
+        says: "settled orders over HTTP with 1, 8, 32 and 256 clients, on a fresh store and on one of 300,000 orders, by one_tx",
+        run: clients::clients,
     },
     Measure { name: "hot_sku", says: "all orders on one SKU, by orders spread evenly", run: rates::hot_sku },
     Measure {
@@ -85,9 +91,9 @@ pub const MEASURES: [Measure; 14] = [
 const MB: f64 = 1_000_000.0;
 
 /// A rate beside another.
-fn compared(name: &'static str, medians: Medians, target: Target) -> Line {
+fn compared(name: &'static str, medians: Medians, target: impl Into<Option<Target>>) -> Line {
     let Medians { ours, baseline, ratio } = medians;
-    Line { name, ours, baseline, ratio, unit: RATE, target: Some(target), beside: Vec::new(), violations: 0 }
+    Line { name, ours, baseline, ratio, unit: RATE, target: target.into(), beside: Vec::new(), violations: 0 }
 }
 
 /// A figure that stands alone.

@@ -46,6 +46,8 @@ pub struct Scale {
     pub http: u64,
     /// Orders after which a shop is aged.
     pub aged: u64,
+    /// Orders of a store that is not fresh.
+    pub old: u64,
     /// Jobs of a payment provider that hangs.
     pub overdue: u64,
     /// Events of another store.
@@ -63,6 +65,7 @@ const FULL: Scale = Scale {
     in_process: 50_000,
     http: 20_000,
     aged: 1_000_000,
+    old: 300_000,
     overdue: 100_000,
     backlog: 1_000_000,
     alone: 500,
@@ -75,6 +78,7 @@ const QUICK: Scale = Scale {
     in_process: 2_000,
     http: 500,
     aged: 1_500,
+    old: 500,
     overdue: 500,
     backlog: 50_000,
     alone: 50,

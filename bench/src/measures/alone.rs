@@ -27,7 +27,7 @@ pub fn idle_latency(world: &mut World) -> Result<Vec<Line>, Failure> {
     life.stop()?;
     let violations = violations_of(&shop, confirmed)?;
     let beside = vec![("p99 ms", median(slow))];
-    let compared = compared("idle_latency", medians, Target::AtMost(5.0));
+    let compared = compared("idle_latency", medians, Target::AtMost(4.0));
     Ok(vec![Line { unit: "ms", beside, violations, ..compared }])
 }
 
