@@ -1,5 +1,6 @@
-//! The batch loop without threads: forms batches, hands them to whoever commits, and takes the outcome back. Pure of
-//! time and chance but for its ports, so that a simulator can drive it step by step. `runtime.rs` gives it threads.
+//! The batch loop without threads. The core forms batches and gives them to its caller, which commits them and reports
+//! the outcome. Time, ids and rows come from ports only, so a simulator can drive the core step by step. `runtime.rs`
+//! runs the core on threads.
 
 mod batch;
 mod brokers;
@@ -15,13 +16,13 @@ mod task;
 
 use std::{sync::Arc, time::Duration};
 
-use tradewind_events::{Id, KeyText, Registry, Timestamp};
+use tradewind_events::{KeyText, Registry, Timestamp};
 
 use crate::{
-    Admission, AnyService, Entity, Handled, Observer, Problem, RefusedEvent, Stop,
+    Admission, AnyService, Entity, Handled, Observer, RefusedEvent,
     limits::Limits,
     observe::Stopwatch,
-    operator::{INTERNAL, UNAVAILABLE},
+    operator::UNAVAILABLE,
     ports::{Ids, Reader, StoreError},
     reruns::Missing,
     tables::{JobRow, TimerRow},
@@ -44,7 +45,7 @@ use intake::Intake;
 use jobs::Jobs;
 use parking::Parking;
 use services::Services;
-use task::{Backlog, Delivery, Lane, Note, Task, TaskKind, Via};
+use task::{Backlog, Lane, Note, Task, TaskKind};
 
 /// What an engine is made of.
 pub struct Setup {
@@ -58,14 +59,15 @@ pub struct Setup {
     pub clock: EngineTime,
     pub ids: Box<dyn Ids>,
     pub limits: Limits,
-    /// Hears figures; `Arc::new(())` when nobody measures.
+    /// Receives the metrics of the engine. `Arc::new(())` discards them.
     pub observer: Arc<dyn Observer>,
-    /// Keep in the log what other stores say, for rebuilding: where `query` lives.
+    /// Whether the log keeps received events of other stores. Set it in a store with a service that rebuilds its rows
+    /// from the log.
     pub log_remote: bool,
 }
 
-/// The batch loop. What it knows is with its owners, each with the state of one concern; the loop itself only puts them in
-/// order.
+/// The batch loop. Each field below `observer` owns the state of one concern. `Core` decides in which order they run
+/// and passes results from one to another.
 pub struct Core {
     reader: Arc<dyn Reader>,
     clock: EngineTime,
@@ -81,20 +83,24 @@ pub struct Core {
     parking: Parking,
     brokers: Brokers,
     dead_letters: DeadLetters,
+    /// See [`Core::stop`].
+    is_stopping: bool,
 }
 
-/// What [`Core::close`] has made.
+/// The result of [`Core::close`].
 pub enum Formed {
-    /// There was nothing to do.
+    /// No batch was open.
     Nothing,
-    /// A batch that changes nothing: its answers are given as soon as the batches before it are durable.
+    /// The batch changes no row and has no event, so nothing is written. [`Core::settled`] returns it once all earlier
+    /// batches are durable.
     Unchanged,
-    /// A batch to be committed, after those before it.
+    /// The caller must commit this batch after all earlier ones, then call [`Core::committed`] or [`Core::failed`].
     Batch(Sealed),
 }
 
 impl Core {
-    /// Reads what it must know from the store. If it has a broker, that is named `broker`.
+    /// Creates a core and reads its initial state (paused consumers, parked messages, log position) from the store. If
+    /// the store has a broker, its name is `broker`.
     ///
     /// # Panics
     /// When two entities share a table: that is a defect of the build.
@@ -136,12 +142,13 @@ impl Core {
             jobs,
             parking,
             brokers,
+            is_stopping: false,
         })
     }
 
-    /// Puts a message in line. The caller has checked [`Core::is_full`], or [`Core::admission`] for one that a broker
-    /// has delivered; but not for a [`Message::Prune`]: that goes before the others, so that a full line does not hold it
-    /// up.
+    /// Queues a message for the next batch with room. Before, the caller checks [`Core::is_full`], or
+    /// [`Core::admission`] if a broker delivered the message. A [`Message::Prune`] needs no check: it goes to the front
+    /// of the queue, so a full queue does not delay it.
     pub fn accept(&mut self, message: Message) {
         self.accept_sent(message, 0);
     }
@@ -168,8 +175,8 @@ impl Core {
         self.intake.others_len() + self.intake.put_back_len()
     }
 
-    /// No more commands are taken until some of what waits is done. Received events do not count: they have a share of
-    /// their own, [`Limits::received_max`].
+    /// Whether the caller must refuse further commands: [`Limits::intake_max`] messages wait, or [`Limits::parked_max`]
+    /// messages are parked. Received events do not count: [`Limits::received_max`] bounds them.
     pub fn is_full(&self) -> bool {
         self.waiting_from_outside() >= self.limits.intake_max || !self.has_room_to_park()
     }
@@ -238,7 +245,8 @@ impl Core {
         (self.deadlines.held_for(&self.clock) > Duration::ZERO).then_some(CATCHING_UP)
     }
 
-    /// The operator lets deadlines go: the clock is right, and they need not wait for what a subscription has to receive.
+    /// Ends the hold on deadlines after an operator has confirmed the clock. Deadlines no longer wait for subscriptions
+    /// that are catching up either.
     pub fn confirm_clock(&mut self) {
         self.deadlines.release();
         self.clock.confirm();
@@ -250,6 +258,9 @@ impl Core {
 
     /// When there will be something to do without a new message.
     pub fn next_due(&self) -> Timestamp {
+        if self.is_stopping {
+            return Timestamp::from_millis(i64::MAX);
+        }
         // No commit is awaited after which it is looked for anyway: the last batch may have changed nothing.
         if self.in_flight() == 0 && self.parking.has_more(&self.intake) {
             return Timestamp::default();
@@ -262,7 +273,14 @@ impl Core {
         self.forming.as_ref().map(|_| self.executor.now())
     }
 
-    /// The engine stops: jobs that are due wait for the next start, and nobody need look for them.
+    /// Begins a stop: the core handles what is queued and queues nothing more by itself. Timers that are due, jobs and the
+    /// parked messages of a resumed consumer wait for the next start, however many they are.
+    pub fn stop(&mut self) {
+        self.is_stopping = true;
+        self.stop_jobs();
+    }
+
+    /// Hands out no more jobs: those that are due wait for the next start.
     pub fn stop_jobs(&mut self) {
         self.jobs.stop();
     }
@@ -279,13 +297,13 @@ impl Core {
         Ok(self.close())
     }
 
-    /// Takes what is waiting into the open batch, so many messages at most, or opens one for them; runs their handlers
-    /// in memory and finishes the cascade. After an error nothing of the batch stands, and the engine must not go on.
+    /// Takes at most `messages_max` waiting messages into the open batch, or opens a batch for them. Runs their
+    /// handlers in memory, with all local deliveries that follow, and loads the rows that handlers miss. After an error
+    /// the batch is lost, and the caller must stop the engine with [`Core::abandon`].
     pub fn extend(&mut self, messages_max: usize) -> Result<(), StoreError> {
-        self.parking.put_in_line(&*self.reader, &mut self.intake)?;
-        let open = self.open_since();
-        let unusable = self.deadlines.put_in_line(&self.clock, open, &*self.reader, &mut self.intake)?;
-        (0..unusable).for_each(|_| self.observer.row_unusable(TimerRow::TABLE.name));
+        if !self.is_stopping {
+            self.put_in_line()?;
+        }
         let mut forming = match self.forming.take() {
             Some(forming) => forming,
             None if self.waiting() == 0 => return Ok(()),
@@ -324,12 +342,22 @@ impl Core {
         Ok(())
     }
 
-    /// Closes the open batch: what comes now is for the next one.
+    /// Queues parked messages of resumed consumers and timers that are due, as far as there is room.
+    fn put_in_line(&mut self) -> Result<(), StoreError> {
+        self.parking.put_in_line(&*self.reader, &mut self.intake)?;
+        let open = self.open_since();
+        let unusable = self.deadlines.put_in_line(&self.clock, open, &*self.reader, &mut self.intake)?;
+        (0..unusable).for_each(|_| self.observer.row_unusable(TimerRow::TABLE.name));
+        Ok(())
+    }
+
+    /// Closes the open batch. Later messages go into the next one.
     pub fn close(&mut self) -> Formed {
         self.forming.take().map_or(Formed::Nothing, |forming| self.seal(forming))
     }
 
-    /// Stops for good: whoever waits is told that nothing of his was done.
+    /// Stops the core after an error. Every command that waits or is in a batch that is not durable is answered with
+    /// `UNAVAILABLE` and this reason.
     pub fn abandon(&mut self, reason: &str) {
         let flying = self.batches.take_in_flight().flatten();
         let open = self.forming.take().into_iter().flat_map(|batch| batch.items);
@@ -386,7 +414,7 @@ impl Core {
                     if let Some((typed, stored)) = success.answer.take() {
                         forming.answers.push((task.item, Ok(Answered { typed, stored })));
                     }
-                    let retried = retried_parked(forming, &task).filter(|_| success.then.is_empty());
+                    let retried = forming.retried_parked(&task).filter(|_| success.then.is_empty());
                     for note in std::mem::take(&mut success.notes) {
                         self.take_note(forming, note);
                     }
@@ -401,7 +429,7 @@ impl Core {
                     return None;
                 }
                 Attempt::Stopped(stop) => {
-                    if let Some(problem) = refusal(forming, &task, &stop) {
+                    if let Some(problem) = forming.refusal(&task, &stop) {
                         self.executor.observe(forming, &task, watch.read(), Handled::Refused);
                         self.executor.trace_end(forming, &task, Handled::Refused);
                         forming.answers.push((task.item, Err(problem)));
@@ -446,30 +474,6 @@ impl Core {
     /// From now on rows are forgotten, or kept in memory: see [`Limits::cache_forgets`].
     pub fn set_forgetful(&mut self, forgets: bool) {
         self.limits.cache_forgets = forgets;
-    }
-}
-
-/// The parked message that a task retries.
-fn retried_parked(forming: &Forming, task: &Task) -> Option<Id> {
-    match (&task.kind, &forming.items[task.item].message) {
-        (TaskKind::Deliver(Delivery { via: Via::Parked(row), .. }), _) => Some(row.id.clone()),
-        (TaskKind::Unpark(id), _) | (TaskKind::Root, Message::Unpark(id)) => Some(id.clone()),
-        _ => None,
-    }
-}
-
-/// A command's refusal goes to whoever asked; so does a defect, without its details.
-fn refusal(forming: &Forming, task: &Task, stop: &Stop) -> Option<Problem> {
-    let asked = matches!(task.kind, TaskKind::Root) && matches!(forming.items[task.item].message, Message::Command(_));
-    match stop {
-        _ if !asked => None,
-        Stop::Refused(problem) => Some(problem.clone()),
-        Stop::NotYet(row) => Some(UNAVAILABLE.because(format!("{row} is not known yet"))),
-        Stop::Broken(reason) => {
-            tracing::error!(reason, "a command met a defect");
-            Some(INTERNAL.problem())
-        }
-        Stop::Missing => Some(INTERNAL.problem()),
     }
 }
 

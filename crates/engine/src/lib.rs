@@ -1,7 +1,8 @@
-//! The engine: messages, unit of work, batch loop, inbox, outbox, timers, effects, parking, dead letters, and the
-//! ports to stores and brokers. It knows no domain.
+//! The engine runs the handlers of services and commits their changes. It has messages, the unit of work, the batch
+//! loop, the inbox, the relay, timers, jobs, parked messages, dead letters, and the ports to stores and brokers. It
+//! knows no domain.
 //!
-//! A service sees [`Service`], [`Uow`], [`Entity`] and [`Stop`]; `crates/server` and the test kit run it all.
+//! A service uses [`Service`], [`Uow`], [`Entity`] and [`Stop`]. `crates/server` and the test kit run the engine.
 
 // The derives name this crate by its full name, also from inside it.
 extern crate self as tradewind_engine;

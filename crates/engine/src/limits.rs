@@ -63,7 +63,7 @@ pub struct Limits {
     pub parked_max: usize,
     /// A parked message is a dead letter after this.
     pub park_deadline: Duration,
-    /// A job's outcome is owed by an operator after this many tries.
+    /// Attempts of a job. After the last one the job is exhausted and needs an operator.
     pub job_attempts_max: u32,
     /// Jobs of one kind that are with its workers. A kind whose calls hang takes nothing from the others.
     pub jobs_running_max: usize,

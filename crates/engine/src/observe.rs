@@ -7,7 +7,7 @@ use crate::{
     ports::{BrokerError, StoreError},
 };
 
-/// Hears figures. It is called in the middle of the work, so it must be quick and must not fail.
+/// Receives metrics. The engine calls it from its own threads, so it must be quick and must not fail.
 pub trait Observer: Send + Sync + 'static {
     /// A handler of `service` has run for a message of this kind (an event's, command's, timer's or job's name).
     fn handled(&self, _service: &'static str, _message: &'static str, _took: Duration, _how: Handled) {}

@@ -23,7 +23,8 @@ pub struct Operator {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
-    /// Stop a consumer: what it would hear is parked, in order.
+    /// Pause a consumer. The engine parks the events of a paused service, in order; the messages for a paused
+    /// subscription stay at the broker.
     Pause { consumer: Id, reason: Arc<str> },
     /// Let a consumer go on, from what is parked for it.
     Resume { consumer: Id },
@@ -42,7 +43,7 @@ pub enum Action {
     RetryParked { parked: Id },
     /// Give a job whose attempts are used up new ones, under its key.
     RetryJob { job: Id },
-    /// Say how a job ended; `reply` is JSON of the effect's reply.
+    /// Record the outcome of a job; `reply` is the JSON of [`crate::Job::Reply`].
     SettleJob { job: Id, reply: Arc<str>, reason: Arc<str> },
     /// The clock has jumped, and is right: deadlines may fire. `clock` only names it in the audit trail.
     ConfirmClock { clock: Id },

@@ -143,7 +143,7 @@ impl Relay {
     /// Looks at what is committed meanwhile, before [`Relay::next`]. Quick: the batch loop waits for the buffer.
     pub fn take(&mut self, buffer: &mut RelayBuffer) {
         for order in buffer.take_orders() {
-            self.obey(order);
+            self.apply(order);
         }
         buffer.forget(self.mark());
         self.aside.forget(self.mark());
@@ -294,8 +294,8 @@ impl Relay {
         }
     }
 
-    /// An operator has decided about an event.
-    fn obey(&mut self, order: RelayOrder) {
+    /// Applies an operator's decision about an event.
+    fn apply(&mut self, order: RelayOrder) {
         match order {
             RelayOrder::SetAside { event: event_id, .. } => {
                 let first = self.outbox.first().filter(|(_, origin)| origin.event_id == event_id);

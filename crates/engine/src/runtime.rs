@@ -1,4 +1,5 @@
-//! The engine with threads: one runs the batch loop, one writes, two a broker relay and receive, some do jobs.
+//! The engine on threads: one runs the batch loop, one writes to the store, two for each broker publish and receive,
+//! and several for each kind of job run its worker.
 
 mod broker;
 mod relay;
@@ -94,7 +95,7 @@ pub struct BrokerStatus {
     pub paused: bool,
 }
 
-/// Hears the events of every commit.
+/// Receives the events of every commit.
 pub type Listener = Box<dyn Fn(&[Logged]) + Send + Sync>;
 
 /// Receives every event of a commit, those from other stores included, before the answers of that commit go out.
@@ -216,10 +217,18 @@ impl Handle {
         }
     }
 
-    /// Takes nothing more in, finishes what was accepted, and ends the threads; calls of workers that hang are waited
-    /// for no longer than [`Limits::jobs_stop_wait`]. It publishes nothing more, but saves how far it has published, and
-    /// acknowledges what it has received and committed; brokers that do not answer are waited for all at the same time, no
-    /// longer than the longest [`BrokerLimits::stop_wait`], once for each of the two. Returns why the engine had stopped by itself before, if it had.
+    /// Stops the engine and waits for its threads.
+    ///
+    /// - New commands are refused. Accepted messages are handled and committed.
+    /// - Jobs that no worker has begun wait for the next start. Calls of workers under way get
+    ///   [`Limits::jobs_stop_wait`] to end. An outcome that comes after the last commit is not recorded: the job is
+    ///   tried again after the next start, under the same key.
+    /// - Relays publish no further call and save their marks. The backlog is published after the next start.
+    /// - Subscriptions acknowledge what is committed and leave their groups.
+    /// - Brokers that do not answer are waited for at the same time, at most for the longest
+    ///   [`BrokerLimits::stop_wait`]: once for the marks, once for the acknowledgements.
+    ///
+    /// Returns the reason if the engine had already stopped because of an error.
     pub fn stop(&self) -> Option<String> {
         self.0.stopping.store(true, Ordering::Release);
         self.0.tell(Input::Stop);

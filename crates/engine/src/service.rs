@@ -139,7 +139,7 @@ impl<S: Settings> Service<S> {
         self
     }
 
-    /// Hears every event, before the reactions to single ones: for projections of the whole log.
+    /// Handles every event, before the handlers of single event types. For projections of the whole log.
     #[must_use]
     pub fn on_every(mut self, run: fn(&mut Uow<'_, S>, &dyn AnyEvent) -> Outcome) -> Self {
         let settings = Arc::clone(&self.settings);

@@ -15,11 +15,14 @@ pub type Answer<T> = Result<T, Stop>;
 pub enum Stop {
     /// Rows must be loaded first; the loop does it and runs the handler again. Only the unit of work says so.
     Missing,
-    /// A fact of another key has not been heard yet: the message is parked and retried.
+    /// This row does not exist yet: another event will create it. An event is parked, a timer or the outcome of a job
+    /// is retried later, and a command is refused as unavailable.
     NotYet(EntityRef),
-    /// A command that cannot be followed, with the reason for whoever asked.
+    /// The service refuses the command, and the client gets this problem. For any other message it is a failure like
+    /// [`Stop::Broken`].
     Refused(Problem),
-    /// Something that cannot be: the message becomes a dead letter.
+    /// A defect or damaged data. An event or a timer becomes a dead letter, a job is exhausted, and a command is
+    /// answered with an internal error.
     Broken(String),
 }
 

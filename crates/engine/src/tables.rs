@@ -27,7 +27,7 @@ pub const ENGINE_TABLES: &[&Table] = &[
     <AuditRow as crate::Entity>::TABLE,
 ];
 
-/// An position as rows keep it: segments count from 1, so 0 is none.
+/// The log position that a row stores as two numbers. Segments count from 1, so 0 stands for no position.
 pub(crate) fn position_of(segment: u64, index: u32) -> Option<LogPosition> {
     (segment > 0).then_some(LogPosition { segment, index })
 }
@@ -69,7 +69,8 @@ pub struct JobRow {
 pub enum JobState {
     #[text("waiting")]
     Waiting,
-    /// Its attempts are used up: its outcome is unknown, and an operator owes it a decision.
+    /// The engine retries it no more: its attempts are used up, or its outcome could not be handled. The row stays
+    /// until an operator retries or settles the job. It does not become a dead letter.
     #[text("exhausted")]
     Exhausted,
 }

@@ -121,17 +121,17 @@ impl<'a, S: Settings> Uow<'a, S> {
         self.work.put(entity);
     }
 
-    /// Deletes a row. Not for what events were told about: their numbers would start again.
+    /// Deletes a row. Do not delete the subject of an event: the sequence numbers of its events would start again.
     pub fn delete<E: Entity<Owner = S>>(&mut self, entity: &E) {
         self.work.delete::<E>(entity.key());
     }
 
-    /// Says an event about an entity that this unit of work has read or written.
+    /// Emits an event about an entity that this unit of work has read or written.
     pub fn emit<E: Event>(&mut self, event: E) {
         self.emit_all(event);
     }
 
-    /// Says the events of a transition, in their order.
+    /// Emits the events of a transition, in their order.
     pub fn emit_all(&mut self, events: impl Into<Events>) {
         self.work.emitted.extend(events.into().into_iter().map(|event| PendingEvent { event, source: None }));
     }
@@ -268,7 +268,7 @@ struct PendingEvent {
     source: Option<KeyText>,
 }
 
-/// An event that a handler has said.
+/// An event that a handler has emitted.
 #[derive(Debug, Clone)]
 pub struct Emitted {
     pub event: Arc<dyn AnyEvent>,

@@ -36,7 +36,7 @@ pub struct Audit {
     pub reason: Option<Arc<str>>,
 }
 
-/// What whoever asked is told, once the batch is durable.
+/// The answer to a command that succeeded. The client gets it once the batch is durable.
 pub struct Answered {
     /// The typed answer; none when an earlier answer was replayed.
     pub typed: Option<AnyAnswer>,
@@ -154,9 +154,9 @@ pub struct TriedJob {
 
 #[derive(Debug, Clone)]
 pub enum TryOutcome {
-    /// JSON of the effect's reply.
+    /// The job is done; the JSON of [`crate::Job::Reply`].
     Done(String),
-    /// Not known to be done: it will be asked again under the same key.
+    /// The worker does not know whether the job is done, for this reason. The engine retries it under the same key.
     Unknown(String),
 }
 

@@ -245,7 +245,7 @@ impl World {
         let relays = self.relays();
         let Some(engine) = &mut self.nodes[nth].engine else { return };
         engine.ending = if relays { Ending::Finishes } else { Ending::RelayEnded };
-        engine.core.stop_jobs();
+        engine.core.stop();
         engine.relay.stop();
         engine.subscriber.stop();
         self.trace.note(|| format!("{} is stopped", self.nodes[nth].name));

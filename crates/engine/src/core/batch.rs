@@ -6,19 +6,20 @@ use tradewind_events::{Envelope, Id};
 
 use super::{
     dead_letters::Counted,
-    task::{Backlog, Failure, Task, TaskKind},
+    task::{Backlog, Delivery, Failure, Task, TaskKind, Via},
 };
 use crate::{
-    Handled, LogPosition, Problem, RelayOrder,
+    Handled, LogPosition, Problem, RelayOrder, Stop,
+    operator::{INTERNAL, UNAVAILABLE},
     trace::Span,
-    work::{Answered, Item, Receipt},
+    work::{Answered, Item, Message, Receipt},
 };
 
 /// What a batch has come to while it forms.
 pub(super) struct Forming {
     /// By the monotonic clock.
     pub opened_at: Duration,
-    /// It is what the store rejected before, and takes nothing in.
+    /// Whether it repeats part of a batch that the store rejected. It takes in no other message.
     pub alone: bool,
     /// The number that its segment gets, if it has events.
     pub segment: u64,
@@ -53,7 +54,7 @@ pub(super) struct HandledFigures {
 pub struct Logged {
     pub envelope: Arc<Envelope>,
     pub position: LogPosition,
-    /// It was said by another store.
+    /// Whether another store emitted it.
     pub remote: bool,
 }
 
@@ -95,6 +96,33 @@ impl Forming {
         let position = self.next_position();
         self.events.push(Logged { envelope, position, remote });
         position
+    }
+
+    /// The parked message that a task retries.
+    pub fn retried_parked(&self, task: &Task) -> Option<Id> {
+        match (&task.kind, &self.items[task.item].message) {
+            (TaskKind::Deliver(Delivery { via: Via::Parked(row), .. }), _) => Some(row.id.clone()),
+            (TaskKind::Unpark(id), _) | (TaskKind::Root, Message::Unpark(id)) => Some(id.clone()),
+            _ => None,
+        }
+    }
+
+    /// The problem that answers a failed command; `None` for every other message, whose failure is recorded instead. The
+    /// client gets no details of a defect.
+    pub fn refusal(&self, task: &Task, stop: &Stop) -> Option<Problem> {
+        let message = &self.items[task.item].message;
+        if !matches!((&task.kind, message), (TaskKind::Root, Message::Command(_))) {
+            return None;
+        }
+        Some(match stop {
+            Stop::Refused(problem) => problem.clone(),
+            Stop::NotYet(row) => UNAVAILABLE.because(format!("{row} is not known yet")),
+            Stop::Broken(reason) => {
+                tracing::error!(reason, "a command met a defect");
+                INTERNAL.problem()
+            }
+            Stop::Missing => INTERNAL.problem(),
+        })
     }
 
     pub fn receipts(&self) -> Vec<Receipt> {

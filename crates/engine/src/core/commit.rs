@@ -1,5 +1,6 @@
-//! What happens to a batch after its handlers: it is sealed, committed by whoever drives the core, and then settled:
-//! answers go out, its events go on. Or it failed, and the one bad message is looked for.
+//! A batch after its handlers have run. [`Core::close`] seals it, and the caller of the core commits it. After the
+//! commit [`Core::committed`] returns its answers, events and receipts. If the store rejects a row, [`Core::failed`]
+//! splits the batch to find the message at fault.
 
 use std::{
     collections::VecDeque,
@@ -238,7 +239,7 @@ impl Core {
         self.batches.seal(self.executor.close(), forming)
     }
 
-    /// Batches that are complete without a commit, because all before them are durable.
+    /// Takes the batches that changed nothing and whose predecessors are all durable.
     pub fn settled(&mut self) -> Vec<Committed> {
         let mut settled = Vec::new();
         while self.batches.in_flight.front().is_some_and(|batch| batch.changed.is_none()) {
@@ -247,7 +248,7 @@ impl Core {
         settled
     }
 
-    /// The oldest batch in flight is durable. Gives it back, with those after it that changed nothing.
+    /// The caller has committed the oldest batch in flight. Returns it, with the unchanged batches that follow it.
     pub fn committed(&mut self) -> Vec<Committed> {
         let first = self.batches.in_flight.pop_front().map(|batch| self.settle(batch));
         first.into_iter().chain(self.settled()).collect()
@@ -299,8 +300,12 @@ impl Core {
         }
     }
 
-    /// The oldest batch was not applied, and so none of those after it. What to do depends on why: a bad message is
-    /// looked for by halving the batch; any other error is given back, and the engine must stop.
+    /// The store did not apply the oldest batch, so no later batch stands either.
+    ///
+    /// If the store rejected a row, each half of the batch runs again as a batch of its own, until the message at fault
+    /// is alone. That message then runs as a failure: an event or a timer becomes a dead letter, a job is exhausted, a
+    /// command is refused. If the store rejects even that, or for any other error (a full disk, another owner), the
+    /// error is returned, and the caller must stop the engine.
     pub fn failed(&mut self, error: CommitError) -> Result<(), CommitError> {
         let (table, reason) = match error {
             CommitError::Constraint { table, reason } => (table, reason),
@@ -316,7 +321,7 @@ impl Core {
         let was_alone = items.len() == 1;
         items.retain(|item| !item.by_engine);
         if let ([alone], true) = (items.as_mut_slice(), was_alone) {
-            // Not even its dead letter can be written: that is no fault of a message.
+            // The store rejects the record of the failure too, so the message is not at fault: stop the engine.
             if let Some(before) = &alone.rejected {
                 let reason = format!("{before}; then {table}: {reason}");
                 return Err(CommitError::Store(StoreError::Unusable(reason)));

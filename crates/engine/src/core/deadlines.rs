@@ -40,7 +40,8 @@ impl Deadlines {
         Self { timers, behind: BTreeMap::new(), looked_at: Timestamp::default() }
     }
 
-    /// A timer is committed, or not due after all. The window may hold it twice, but never not at all.
+    /// Adds a timer that is committed, or that was moved to a later time after it was queued. The window may hold a
+    /// timer twice, but must never miss one.
     pub fn insert(&mut self, due_at: Timestamp, key: Key) {
         self.timers.insert(due_at, key);
     }

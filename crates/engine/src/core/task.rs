@@ -130,9 +130,10 @@ pub(super) enum Via {
 pub(super) enum Failure {
     /// A row that another fact brings is not there yet: the message waits for it.
     Park(Arc<str>),
-    /// For this reason it becomes a dead letter.
+    /// It becomes a dead letter for this reason, an exhausted job if it is the outcome of a job.
     Dead(String),
-    /// The same, and a row that belongs to its dead letter cannot be read.
+    /// Recording [`Failure::Dead`] has failed, because a row beside the dead letter (inbox, counter, parked message)
+    /// cannot be read. The dead letter is written without that row.
     Alone(String),
 }
 
@@ -142,11 +143,12 @@ impl Task {
         Self { kind, depth: self.depth + 1, item: self.item, ..Self::default() }
     }
 
-    /// It could not be handled, or its failure could not be recorded like this: the next run records it like that.
+    /// Notes why the last run failed, so that the next run records the failure: [`Failure::Park`] or [`Failure::Dead`]
+    /// after the handler has failed, the next simpler record after recording has failed.
     ///
     /// # Panics
-    /// When not even a dead letter that stands alone can be written. Going on would lose the message; the process ends, and
-    /// a restart finds it where it was.
+    /// When [`Failure::Alone`] cannot be recorded either. Going on would lose the message. The engine stops without a
+    /// commit, so the message is still at its origin after a restart.
     pub fn fail(&mut self, stop: Stop) {
         self.failure = Some(Failure::after(self.failure.take(), stop));
         self.loads = 0;

@@ -192,7 +192,7 @@ impl Loop {
             self.shared.fail(reason.clone());
             self.core.abandon(&reason);
         }
-        // Nobody hears what is still in line: whoever asked is told by the reply that is dropped.
+        // The loop reads no further input. Dropping a queued command drops its reply, which tells the client.
         self.shared.stopping.store(true, Ordering::Release);
         self.workers.end();
         self.relays.leave();
@@ -208,7 +208,7 @@ impl Loop {
                 stopping |= self.take(input)?;
             }
             if !stopping {
-                self.look_around();
+                self.prune_if_due();
             }
             self.form()?;
             self.shared.publish_status(&self.core);
@@ -261,8 +261,8 @@ impl Loop {
         input
     }
 
-    /// What is to be done by itself, also under load.
-    fn look_around(&mut self) {
+    /// Queues the removal of old rows when it is due, also under load.
+    fn prune_if_due(&mut self) {
         let now = self.shared.clock.now();
         if let Some(prune) = self.retention.look(now) {
             self.core.accept(crate::Message::Prune(prune));
@@ -310,7 +310,7 @@ impl Loop {
             Input::RelayEnded(broker) => self.relays.ended(broker),
             Input::Wake => {}
             Input::Stop => {
-                self.core.stop_jobs();
+                self.core.stop();
                 self.subscribers.wake();
                 self.relays.wake();
                 return Ok(true);

@@ -22,9 +22,9 @@ pub trait Worker: Send + Sync + 'static {
     /// The name of the [`crate::Job`].
     fn kind(&self) -> &'static str;
 
-    /// Tries a job once. `request` is JSON of the effect's request, the reply JSON of its reply. It must end by itself
-    /// within a bounded time; when it cannot know whether the job is done it says [`TryOutcome::Unknown`], and is asked
-    /// again under the same `key`.
+    /// Tries a job once. `request` is the JSON of [`crate::Job::Request`]; a reply is the JSON of
+    /// [`crate::Job::Reply`]. The call must return within a bounded time. If the worker cannot know whether the job is
+    /// done, it returns [`TryOutcome::Unknown`], and the engine retries the job under the same `key`.
     fn run(&self, key: &Id, request: &str, attempt: u32) -> TryOutcome;
 }
 

@@ -254,6 +254,25 @@ fn a_consumer_that_had_not_caught_up_before_a_restart_goes_on_after_it() {
     bench.mirrored.iter().for_each(|(name, totals)| judge(name, totals));
 }
 
+#[test]
+fn a_stop_leaves_what_is_parked_to_the_next_start() {
+    let limits = Limits { in_line_max: 10, ..Limits::default() };
+    let mut bench = Bench::new(limits.clone());
+    bench.pauses();
+    bench.asks(500);
+    bench.finishes();
+    bench.resumes();
+    bench.turns();
+    bench.core.stop();
+    bench.finishes();
+    assert!(bench.core.parked() >= 450, "{} are still parked", bench.core.parked());
+    let (mirrored, store) = (std::mem::take(&mut bench.mirrored), bench.store.clone());
+    let mut bench = Bench { mirrored, asked: 500, ..Bench::over(store, limits) };
+    bench.finishes();
+    assert_eq!(bench.core.parked(), 0);
+    bench.judges();
+}
+
 /// What can happen to a consumer, its operator and its writer.
 #[derive(Debug, Clone)]
 enum Step {

@@ -26,6 +26,16 @@ fn fired(stage: &Stage, name: &str) -> i64 {
 }
 
 #[test]
+fn a_timer_that_falls_due_during_a_stop_waits_for_the_next_start() {
+    let mut stage = toy::stage();
+    let at = remind(&mut stage, "a", Some(600));
+    stage.core().stop();
+    assert!(stage.core().next_due() > at, "nobody looks for it");
+    stage.advance_to(at);
+    assert_eq!((fired(&stage, "a"), stage.rows::<TimerRow>().len()), (0, 1));
+}
+
+#[test]
 fn a_timer_fires_once_when_it_is_due_and_not_before() {
     let mut stage = toy::forgetful_stage();
     let at = remind(&mut stage, "a", Some(600));

@@ -100,7 +100,7 @@ impl Executor {
         if !around.parking.is_running(consumer) && matches!(delivery.via, Via::Local | Via::Remote) {
             return self.park(delivery, None);
         }
-        if !self.is_still_owed(delivery)? {
+        if !self.is_pending(delivery)? {
             return Ok(Success::default());
         }
         let envelope = &delivery.envelope;
@@ -137,8 +137,9 @@ impl Executor {
         Ok(success)
     }
 
-    /// A parked or dead message may have been handled since it was put in line.
-    fn is_still_owed(&mut self, delivery: &Delivery) -> Result<bool, Stop> {
+    /// Whether the message still has to be handled: a parked message or a dead letter may have been handled since it
+    /// was queued.
+    fn is_pending(&mut self, delivery: &Delivery) -> Result<bool, Stop> {
         Ok(match &delivery.via {
             Via::Local | Via::Remote => true,
             Via::Parked(row) => self.work.get::<ParkedRow>(row.key())?.is_some(),

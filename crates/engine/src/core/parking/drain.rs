@@ -83,7 +83,7 @@ impl Parking {
                 && let Some((_, id)) = parked.pop_front()
             {
                 if let Some(drain) = drains.get_mut(consumer) {
-                    drain.is_listed(&id);
+                    drain.first_recent_is_durable(&id);
                 }
             }
             !parked.is_empty()
@@ -194,8 +194,8 @@ impl Drain {
         self.after.as_ref().is_some_and(|after| rank(&id.as_key()) <= rank(after))
     }
 
-    /// The first of the recent ones is durable.
-    fn is_listed(&mut self, id: &Id) {
+    /// The first of the [`Recent`] messages is durable: from now on the store lists it.
+    fn first_recent_is_durable(&mut self, id: &Id) {
         if self.recent > 0 {
             self.recent -= 1;
         } else if self.has_passed(id) {
