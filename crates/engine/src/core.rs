@@ -19,7 +19,7 @@ use std::{sync::Arc, time::Duration};
 use tradewind_events::{KeyText, Registry, Timestamp};
 
 use crate::{
-    Admission, AnyService, Entity, Handled, Observer, RefusedEvent,
+    Admission, AnyService, Entity, Handled, Observer, RefusedEvent, RelayOrder,
     limits::Limits,
     observe::Stopwatch,
     operator::UNAVAILABLE,
@@ -445,7 +445,12 @@ impl Core {
     fn take_note(&mut self, forming: &mut Forming, note: Note) {
         match note {
             Note::Tried(id) => forming.tried.push(id),
-            Note::Relay(order) => forming.relay.push(order),
+            Note::Relay(order) => {
+                if let RelayOrder::SetAside { broker, .. } = &order {
+                    self.brokers.set_aside(*broker);
+                }
+                forming.relay.push(order);
+            }
             Note::NotDue { due_at, timer } => self.deadlines.insert(due_at, timer),
             Note::ClockConfirmed => self.confirm_clock(),
             Note::Unparked(row) => self.parking.remove(&row),

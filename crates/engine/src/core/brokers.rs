@@ -32,6 +32,8 @@ struct Known {
     resumes: u64,
     /// What it refuses, as its relay has told.
     refused: Option<RefusedEvent>,
+    /// An operator has set that aside, and the relay has not told yet that it has gone on.
+    is_set_aside: bool,
 }
 
 impl Brokers {
@@ -58,7 +60,13 @@ impl Brokers {
         }
         let by_convention = [BROKER];
         let names = if names.is_empty() { &by_convention } else { names };
-        let known = |name: &KeyText| Known { name: name.clone(), paused: false, resumes: 0, refused: None };
+        let known = |name: &KeyText| Known {
+            name: name.clone(),
+            paused: false,
+            resumes: 0,
+            refused: None,
+            is_set_aside: false,
+        };
         Ok(Self(names.iter().map(known).collect()))
     }
 
@@ -79,9 +87,10 @@ impl Brokers {
         self.number(&name).ok_or_else(unknown)
     }
 
-    /// Those that refuse this event, each with its reason.
+    /// Those that refuse this event and whose relay still waits for a decision, each with its reason.
     pub fn refusing(&self, event: &Id) -> Vec<(usize, String)> {
-        let refused = self.0.iter().enumerate().filter_map(|(nth, known)| Some((nth, known.refused.as_ref()?)));
+        let known = self.0.iter().enumerate().filter(|(_, known)| !known.is_set_aside);
+        let refused = known.filter_map(|(nth, known)| Some((nth, known.refused.as_ref()?)));
         refused.filter(|(_, refused)| refused.event_id == *event).map(|(nth, it)| (nth, it.reason.clone())).collect()
     }
 
@@ -91,6 +100,8 @@ impl Brokers {
         let rows = read_consumers(&names, reader)?;
         for (known, row) in self.0.iter_mut().zip(rows) {
             known.paused = row.is_some_and(|row| row.paused);
+            // The batch in which it was set aside may be one that is not applied.
+            known.is_set_aside = false;
         }
         Ok(())
     }
@@ -117,8 +128,17 @@ impl Brokers {
 
     /// A broker refuses this event for good, or none any more.
     pub fn refuses(&mut self, broker: usize, event: Option<RefusedEvent>) {
+        if let Some(known) = self.0.get_mut(broker)
+            && known.refused != event
+        {
+            (known.refused, known.is_set_aside) = (event, false);
+        }
+    }
+
+    /// An operator has set aside what this broker refuses.
+    pub fn set_aside(&mut self, broker: usize) {
         if let Some(known) = self.0.get_mut(broker) {
-            known.refused = event;
+            known.is_set_aside = true;
         }
     }
 

@@ -364,6 +364,8 @@ fn an_event_that_the_broker_refuses_is_found_told_and_set_aside_and_published_ag
         assert_eq!(bench.operates(set_aside(another)).unwrap_err().code(), "event_not_refused");
     }
     bench.operates(set_aside("stage-3-1")).unwrap();
+    let again = bench.operates(set_aside("stage-3-1")).unwrap_err();
+    assert_eq!((again.code(), bench.dead_letters().len()), ("event_not_refused", 1), "the relay has not moved yet");
     bench.runs();
     let others: Vec<i64> = numbers(12).into_iter().filter(|total| *total != 8).collect();
     assert_eq!((bench.totals(), bench.relay.refused(), bench.relay.mark()), (others.clone(), None, 4));
