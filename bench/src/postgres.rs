@@ -25,7 +25,7 @@ const SETTINGS: [&str; 6] = [
     "synchronous_commit=on",
     "shared_buffers=512MB",
     "max_wal_size=8GB",
-    "max_connections=50",
+    "max_connections=300",
     "listen_addresses=''",
 ];
 
