@@ -21,7 +21,7 @@ const SETTLED: &str = r#"
 
 /// Calls of the payment provider that should have been made by now.
 const OVERDUE: &str = "
-    SELECT COUNT(*) FROM effect
+    SELECT COUNT(*) FROM job
     WHERE state = 'waiting' AND kind = 'ask_provider' AND due_at <= CAST(unixepoch('subsec') * 1000 AS INTEGER)";
 
 /// Users of whom another store has told. One who only buys has no address.
