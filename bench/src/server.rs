@@ -218,7 +218,7 @@ impl Shop {
     }
 }
 
-/// The settings of whoever runs this are none of the shop's.
+/// A command without the environment of this process: its settings are not those of the shop.
 fn alone(program: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(program);
     command.env_clear().args(arguments);

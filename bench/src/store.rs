@@ -94,8 +94,8 @@ pub fn bytes_by_table(store: &Path) -> Result<BTreeMap<String, u64>, Failure> {
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// Holds the ten invariants against a store that nobody runs on. The provider has no charges: no card was used, or it
-/// does not answer.
+/// Checks the ten invariants in a store on which no shop runs. The provider has no charges: no card was used, or it does
+/// not answer.
 pub fn audit(store: &Path) -> Result<Audited, Failure> {
     audit_of(store, &services())
 }

@@ -277,17 +277,14 @@ impl Core {
     /// parked messages of a resumed consumer wait for the next start, however many they are.
     pub fn stop(&mut self) {
         self.is_stopping = true;
-        self.stop_jobs();
-    }
-
-    /// Hands out no more jobs: those that are due wait for the next start.
-    pub fn stop_jobs(&mut self) {
-        self.jobs.stop();
     }
 
     /// Jobs that are due, to be tried now; each is out until its [`crate::Message::Tried`] is committed. Of each kind it
-    /// looks at no more rows than may run at a time. None after [`Core::stop_jobs`].
+    /// looks at no more rows than may run at a time. None after [`Core::stop`].
     pub fn take_jobs(&mut self) -> Result<Vec<Arc<JobRow>>, StoreError> {
+        if self.is_stopping {
+            return Ok(Vec::new());
+        }
         self.jobs.take(self.clock.now(), &*self.reader, &self.executor, &*self.observer)
     }
 

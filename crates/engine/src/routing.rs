@@ -80,6 +80,11 @@ impl Routing {
         }
     }
 
+    /// Whether something is subscribed to.
+    pub fn subscribes(&self) -> bool {
+        !self.consumed.is_empty() || !self.topics.is_empty()
+    }
+
     /// The topics that are subscribed to, each once and sorted; none when nothing is received from this broker.
     pub fn subscribes_to(&self) -> Result<Vec<String>, NoTopic> {
         let topic = |source: &String| self.topic(source).ok_or_else(|| NoTopic { source_name: source.clone() });

@@ -224,6 +224,15 @@ pub struct CounterRow {
     pub discarded: u64,
 }
 
+/// The counts of a [`CounterRow`].
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Tally {
+    Handled,
+    Parked,
+    Dead,
+    Discarded,
+}
+
 /// How far the relay of a broker has published: the broker has acknowledged everything up to this segment. Without a row
 /// that is nothing, so a broker that is new gets the whole log, from segment 1, as far as it routes it. The row of a broker
 /// that is configured no more stays: when it comes back its relay goes on where it was, and nothing is lost meanwhile,
@@ -291,6 +300,24 @@ impl ImportedSubjectRow {
 }
 
 impl CounterRow {
+    /// A message moves from one count to another; a new one from none.
+    pub(crate) fn moves(&mut self, from: Option<Tally>, to: Tally) {
+        if let Some(from) = from {
+            let count = self.of(from);
+            *count = count.saturating_sub(1);
+        }
+        *self.of(to) += 1;
+    }
+
+    fn of(&mut self, tally: Tally) -> &mut u64 {
+        match tally {
+            Tally::Handled => &mut self.handled,
+            Tally::Parked => &mut self.parked,
+            Tally::Dead => &mut self.dead,
+            Tally::Discarded => &mut self.discarded,
+        }
+    }
+
     /// Nothing is counted yet.
     pub fn new(consumer: KeyText, source: KeyText) -> Self {
         Self { consumer, source, handled: 0, parked: 0, dead: 0, discarded: 0 }

@@ -30,7 +30,7 @@ use super::{
     commit::PendingRow,
     panic_text,
     services::Services,
-    task::{Backlog, Delivery, Emitter, Lane, Merged, Success, Task, TaskKind},
+    task::{Backlog, Delivery, Emitter, Lane, Merged, Success, Task, TaskKind, Via},
 };
 use crate::{
     AnyService, Cause, Handled, Limits, LogPosition, Observer, RowRef, Stop, Table,
@@ -38,7 +38,7 @@ use crate::{
     injected,
     ports::{Ids, Reader},
     reruns::Missing,
-    tables::CounterRow,
+    tables::{CounterRow, Tally},
     trace::Tracing,
     uow::{Change, UnitOfWork},
     work::{CommandMessage, Message, Target},
@@ -68,7 +68,7 @@ pub(super) struct Closed {
     pub number: u64,
     pub at: Timestamp,
     pub rows: Vec<PendingRow>,
-    /// The tracer's time; zero while nobody traces.
+    /// The tracer's time; zero without a tracer.
     pub traced_at: u64,
 }
 
@@ -223,22 +223,22 @@ impl Executor {
     }
 
     /// Counts for the books of what went between two stores; nothing is kept for what stays in one.
-    fn count(&mut self, delivery: &Delivery, change: impl FnOnce(&mut CounterRow)) -> Result<(), Stop> {
-        self.count_of(&self.services.name(delivery.service).clone(), delivery.source(), change)
+    fn count(&mut self, delivery: &Delivery, to: Tally) -> Result<(), Stop> {
+        let from = match &delivery.via {
+            Via::Local | Via::Remote => None,
+            Via::Parked(_) => Some(Tally::Parked),
+            Via::Redriven(_) => Some(Tally::Dead),
+        };
+        self.count_of(&self.services.name(delivery.service).clone(), delivery.source(), from, to)
     }
 
-    fn count_of(
-        &mut self,
-        consumer: &KeyText,
-        source: &KeyText,
-        change: impl FnOnce(&mut CounterRow),
-    ) -> Result<(), Stop> {
+    fn count_of(&mut self, consumer: &KeyText, source: &KeyText, from: Option<Tally>, to: Tally) -> Result<(), Stop> {
         if self.services.serves(source) {
             return Ok(());
         }
         let counter = self.work.get::<CounterRow>((consumer, source).as_key())?;
         let mut counter = counter.unwrap_or_else(|| CounterRow::new(consumer.clone(), source.clone()));
-        change(&mut counter);
+        counter.moves(from, to);
         self.work.put(counter);
         Ok(())
     }
@@ -256,7 +256,7 @@ impl Executor {
             Slot::Typed(entity) => Some(Arc::clone(entity)),
             Slot::Absent | Slot::Raw(_) => None,
         };
-        // Written and deleted within the batch: the store never hears of it.
+        // The batch has written and deleted the row: nothing of it goes to the store.
         if entity.is_none() && change.base == 0 {
             return None;
         }
@@ -269,7 +269,7 @@ impl Executor {
         self.work.cache.committed(batch);
     }
 
-    /// Nobody reads this row again: it leaves the cache, unless a later batch than this one has changed it.
+    /// Removes a row that is not read again from the cache, unless a later batch than this one has changed it.
     pub fn forget(&mut self, table: &Table, key: &Key, batch: u64) {
         let row = RowRef::new(table.name, key.clone());
         if self.work.cache.get(&row).is_some_and(|entry| entry.dirty <= batch) {

@@ -32,15 +32,13 @@ pub(super) struct Jobs {
     lines: BTreeMap<&'static str, JobLine>,
     /// Of one kind.
     running_max: usize,
-    /// None is handed out any more.
-    stopped: bool,
 }
 
 impl Jobs {
     pub fn new(services: &[AnyService], limits: &Limits) -> Self {
         let kinds = services.iter().flat_map(|service| service.finished.keys().copied());
         let lines = kinds.map(|kind| (kind, JobLine::new(kind, limits.due_rows_max))).collect();
-        Self { lines, running_max: limits.jobs_running_max, stopped: false }
+        Self { lines, running_max: limits.jobs_running_max }
     }
 
     /// A job has been committed.
@@ -61,16 +59,8 @@ impl Jobs {
     }
 
     pub fn next_due(&self) -> Timestamp {
-        if self.stopped {
-            return NEVER;
-        }
         let running_max = self.running_max;
         self.lines.values().filter_map(|line| line.next_due(running_max)).min().unwrap_or(NEVER)
-    }
-
-    /// None is handed out any more: jobs that are due wait for the next start.
-    pub fn stop(&mut self) {
-        self.stopped = true;
     }
 
     /// Jobs that are due, to be tried now; each is out until its try is committed. Of each kind it looks at no more rows
@@ -82,9 +72,6 @@ impl Jobs {
         executor: &Executor,
         observer: &dyn Observer,
     ) -> Result<Vec<Arc<JobRow>>, StoreError> {
-        if self.stopped {
-            return Ok(Vec::new());
-        }
         let (mut due, mut unusable) = (Vec::new(), 0);
         for (kind, line) in &mut self.lines {
             line.look_again(now);

@@ -112,8 +112,7 @@ fn relays_of(
         let setup = setup(parts);
         let (name, limits) = (setup.broker.clone(), setup.limits.clone());
         let relay = Relay::new(setup, reader)?;
-        let receives = parts.routing.subscribes_to().is_ok_and(|topics| !topics.is_empty());
-        let broker = SharedBroker::new(name, limits, receives, relay.mark());
+        let broker = SharedBroker::new(name, limits, parts.routing.subscribes(), relay.mark());
         broker.admit(core.admission(number), core.is_paused(number));
         brokers.push(broker);
         relays.push(relay);

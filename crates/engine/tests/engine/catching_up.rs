@@ -38,7 +38,7 @@ impl Bench {
 
     fn over(store: MemoryStore, limits: Limits) -> Self {
         let ((epoch, writer), clock) = (store.own(), ManualClock::default());
-        let mut core = Core::new(Setup {
+        let core = Core::new(Setup {
             store_name: "load".into(),
             epoch,
             services: vec![toy::tally(), toy::quiet_mirror()],
@@ -51,7 +51,6 @@ impl Bench {
             log_remote: false,
         })
         .expect("the store in memory can be read");
-        core.stop_jobs();
         Self {
             core,
             store,
@@ -102,6 +101,7 @@ impl Bench {
 
     /// Runs what waits into the open batch, then lets the writer finish the one before and hands this one over.
     fn turns(&mut self) {
+        assert!(self.core.take_jobs().expect("the store in memory can be read").is_empty(), "no service asks for one");
         self.core.extend(usize::MAX).expect("the store in memory can be read");
         if !self.writes() {
             return;

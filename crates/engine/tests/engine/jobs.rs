@@ -38,7 +38,7 @@ fn a_job_that_is_due_at_a_stop_keeps_nobody_busy() {
     stage.ask(Ring { name: id("a") }).unwrap();
     let now = stage.core().clock().now();
     assert!(stage.core().next_due() <= now, "the job is due");
-    stage.core().stop_jobs();
+    stage.core().stop();
     assert!(stage.core().next_due() > now, "nothing else is");
     assert_eq!(stage.core().take_jobs().unwrap().len(), 0);
 }

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     AnyAnswer, Cause, Entity, MessageKind, OrRefuse, Stop,
     operator::{Done, IDEMPOTENCY_KEY_REUSED, SERVICE_ELSEWHERE},
-    tables::{DeadLetterRow, DeadLetterState, IdempotencyRow, ParkedRow},
+    tables::{DeadLetterRow, DeadLetterState, IdempotencyRow, ParkedRow, Tally},
     work::{CommandMessage, Message, Target},
 };
 
@@ -116,24 +116,15 @@ impl Executor {
         }
         let mut success = Success::default();
         match &delivery.via {
-            Via::Local => {}
-            Via::Remote => self.count(delivery, |counter| counter.handled += 1)?,
+            Via::Local => return Ok(success),
+            Via::Remote => {}
             Via::Parked(row) => {
                 self.forget_parked(row);
                 success.notes.push(Note::Unparked(Arc::clone(row)));
-                self.count(delivery, |counter| {
-                    counter.parked = counter.parked.saturating_sub(1);
-                    counter.handled += 1;
-                })?;
             }
-            Via::Redriven(row) => {
-                self.mark_redriven(row);
-                self.count(delivery, |counter| {
-                    counter.dead = counter.dead.saturating_sub(1);
-                    counter.handled += 1;
-                })?;
-            }
+            Via::Redriven(row) => self.mark_redriven(row),
         }
+        self.count(delivery, Tally::Handled)?;
         Ok(success)
     }
 

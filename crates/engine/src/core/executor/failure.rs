@@ -17,7 +17,7 @@ use crate::{
     Backoff, Entity, LogPosition, Stop,
     operator::INTERNAL,
     relay::RELAY,
-    tables::{DeadLetterKind, DeadLetterRow, DeadLetterState, JobRow, ParkedReason, ParkedRow, TimerRow},
+    tables::{DeadLetterKind, DeadLetterRow, DeadLetterState, JobRow, ParkedReason, ParkedRow, Tally, TimerRow},
     work::{Message, TryOutcome},
 };
 
@@ -75,12 +75,9 @@ impl Executor {
             Via::Parked(row) => success.notes.push(Note::Unparked(Arc::clone(row))),
             Via::Redriven(dead) => {
                 self.mark_redriven(dead);
-                self.count(delivery, |counter| {
-                    counter.dead = counter.dead.saturating_sub(1);
-                    counter.parked += 1;
-                })?;
+                self.count(delivery, Tally::Parked)?;
             }
-            Via::Local | Via::Remote => self.count(delivery, |counter| counter.parked += 1)?,
+            Via::Local | Via::Remote => self.count(delivery, Tally::Parked)?,
         }
         let (id, consumer) = (row.id.clone(), self.services.get(delivery.service).name);
         success.notes.push(match row.waits_for.clone() {
@@ -145,17 +142,14 @@ impl Executor {
                 ..(**row).clone()
             },
             Via::Local | Via::Remote => {
-                self.count(delivery, |counter| counter.dead += 1)?;
-                self.dead_letter_of(&self.services.name(delivery.service).clone(), delivery, reason)?
+                self.count(delivery, Tally::Dead)?;
+                self.dead_letter_of(delivery, reason)?
             }
             Via::Parked(row) => {
                 self.forget_parked(row);
                 success.notes.push(Note::Unparked(Arc::clone(row)));
-                self.count(delivery, |counter| {
-                    counter.parked = counter.parked.saturating_sub(1);
-                    counter.dead += 1;
-                })?;
-                let dead = self.dead_letter_of(&self.services.name(delivery.service).clone(), delivery, reason)?;
+                self.count(delivery, Tally::Dead)?;
+                let dead = self.dead_letter_of(delivery, reason)?;
                 DeadLetterRow { attempts: row.attempts + 1, ..dead }
             }
         };
@@ -163,8 +157,8 @@ impl Executor {
         Ok(success)
     }
 
-    fn dead_letter_of(&mut self, consumer: &KeyText, delivery: &Delivery, reason: &str) -> Result<DeadLetterRow, Stop> {
-        let envelope = &delivery.envelope;
+    fn dead_letter_of(&mut self, delivery: &Delivery, reason: &str) -> Result<DeadLetterRow, Stop> {
+        let (envelope, consumer) = (&delivery.envelope, self.services.name(delivery.service).clone());
         let position = delivery.position.unwrap_or_default();
         Ok(DeadLetterRow {
             event_id: Some(envelope.id.clone()),
@@ -174,7 +168,7 @@ impl Executor {
             segment_index: position.index,
             source: Some(delivery.source().clone()),
             ..self.new_dead_letter(&Headline {
-                consumer,
+                consumer: &consumer,
                 kind: DeadLetterKind::Event,
                 name: envelope.event.name(),
                 message_key: envelope.key.as_str(),
@@ -248,10 +242,7 @@ impl Executor {
         let first = || self.services.registry().get(&row.event).map(|kind| KeyText::literal(kind.source));
         let source = source.or_else(first);
         match &source {
-            Some(source) => self.count_of(&row.consumer, source, |counter| {
-                counter.parked = counter.parked.saturating_sub(1);
-                counter.dead += 1;
-            })?,
+            Some(source) => self.count_of(&row.consumer, source, Some(Tally::Parked), Tally::Dead)?,
             None => {
                 tracing::error!(parked = %row.id, event = &*row.event, "no service produces this event: not counted");
             }
@@ -301,9 +292,9 @@ impl Executor {
         for service in services {
             let delivery = Delivery { service, envelope: Arc::clone(envelope), position, via: Via::Remote };
             // Its id is new, so it needs no row but its counter.
-            let dead = self.dead_letter_of(&self.services.name(service).clone(), &delivery, reason)?;
+            let dead = self.dead_letter_of(&delivery, reason)?;
             self.work.put(dead);
-            match self.count(&delivery, |counter| counter.dead += 1) {
+            match self.count(&delivery, Tally::Dead) {
                 Err(Stop::Broken(reason)) => {
                     tracing::error!(reason, event = %envelope.id, "a dead letter is not counted");
                 }

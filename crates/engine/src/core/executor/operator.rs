@@ -20,8 +20,8 @@ use crate::{
     relay::RELAY,
     segment::event_position,
     tables::{
-        AuditRow, ConsumerRow, DeadLetterKind, DeadLetterRow, DeadLetterState, JobRow, JobState, ParkedRow, TimerRow,
-        position_of,
+        AuditRow, ConsumerRow, DeadLetterKind, DeadLetterRow, DeadLetterState, JobRow, JobState, ParkedRow, Tally,
+        TimerRow, position_of,
     },
     work::{Audit, Received},
 };
@@ -215,10 +215,7 @@ impl Executor {
         let named = || RawEnvelope::from_json(&row.message).ok().map(|envelope| envelope.source);
         let source = row.source.clone().or_else(named);
         if let Some(source) = source.filter(|_| self.services.number(&row.consumer).is_some()) {
-            self.count_of(&row.consumer, &source, |counter| {
-                counter.dead = counter.dead.saturating_sub(1);
-                counter.discarded += 1;
-            })?;
+            self.count_of(&row.consumer, &source, Some(Tally::Dead), Tally::Discarded)?;
         }
         self.work.put(DeadLetterRow { state: DeadLetterState::Discarded, ..row });
         Ok(Success::default())

@@ -13,7 +13,7 @@ use crate::{
 };
 
 impl Executor {
-    /// The tracer's time, while somebody traces; otherwise zero.
+    /// The tracer's time; zero without a tracer.
     pub(super) fn traced_at(&self) -> u64 {
         self.tracing.as_ref().map_or(0, |tracing| tracing.tracer.now())
     }

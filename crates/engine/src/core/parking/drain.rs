@@ -164,7 +164,7 @@ impl Drain {
     ) {
         let is_full = listed.len() >= room;
         let keys: Vec<Key> = listed.iter().filter_map(|row| ParkedRow::TABLE.key_of(&row.values).ok()).collect();
-        // A row without a key stays parked, and holds nobody back.
+        // A row without a key stays parked, and delays no other.
         let stays = is_full && keys.is_empty();
         for id in keys.iter().filter_map(|key| Id::new(key.as_str()).ok()) {
             self.put(id, intake);
