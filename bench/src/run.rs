@@ -10,7 +10,7 @@ use crate::{
     measures::{MEASURES, Measure},
     postgres::Postgres,
     say,
-    server::{Life, Shop},
+    server::{Life, Loaded, Shop},
 };
 
 /// Measure the shop, beside a PostgreSQL that does the same by hand where the two are compared.
@@ -162,6 +162,12 @@ impl World {
     pub fn new_shop(&mut self) -> Result<Shop, Failure> {
         let folder = self.folder()?;
         Shop::new(&self.binary, &folder)
+    }
+
+    /// So many orders of the whole market over HTTP.
+    pub fn load(&self, shop: &Shop, orders: u64, more: &[&str]) -> Result<Loaded, Failure> {
+        let market = self.scale.market.to_string();
+        shop.load(orders, &[&["--skus", &market, "--customers", &market], more].concat())
     }
 
     /// Orders a second of PostgreSQL, where it is not left out.

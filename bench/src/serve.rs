@@ -1,11 +1,11 @@
 //! `tradewind-bench serve`: the real server, in a world that is made for a measure.
 
-use tokio::signal::unix::{SignalKind, signal};
 use tradewind::{
-    app::{App, Options, Part},
+    app::{Options, Part},
+    cli,
     client::ShopUrl,
-    config::{Config, ConfigError, Flags, Layers},
-    services, telemetry,
+    config::Flags,
+    services,
 };
 use tradewind_engine::{
     BrokerParts, Routing,
@@ -17,13 +17,12 @@ use tradewind_events::KeyText;
 use crate::{
     Failure,
     registrations::{Registrations, SOURCE},
-    say, shop,
+    shop,
 };
 
 /// Serve a shop as `tradewind serve` does, with a payment provider that hangs, or as a part of a shop behind a broker.
 ///
 /// Standard output has a line when it is open, and for a shop without an admin two more, of which the second is the token.
-/// It stops on SIGTERM.
 #[derive(clap::Args)]
 pub struct Serve {
     #[command(flatten)]
@@ -45,9 +44,7 @@ const NAME: &str = "bench";
 impl Serve {
     pub fn run(self) -> Result<(), Failure> {
         let Self { flags, hanging_provider, identity, backlog } = self;
-        let layers = Layers::of_process(flags).map_err(|errors| told(&errors))?;
-        let config = Config::load(&layers).map_err(|errors| told(&errors))?;
-        telemetry::start(&config);
+        let config = cli::configured(flags)?;
         let mut options = Options::default();
         if hanging_provider {
             options.hire = Box::new(|_, clock, _| Ok(shop::workers(clock)?));
@@ -55,23 +52,8 @@ impl Serve {
         if let Some(identity) = identity {
             options.part = without_identity(identity, backlog);
         }
-        tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(serve(config, options))
+        Ok(cli::serve(config, options)?)
     }
-}
-
-async fn serve(config: Config, options: Options) -> Result<(), Failure> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let app = App::start_with(config, options).await?;
-    say(format_args!("The shop is open: http://{}\n", app.address()))?;
-    if let Some(token) = app.first_admin_token() {
-        say(format_args!("There is no admin yet. Whoever shows this token once becomes the first:\n  {token}\n"))?;
-    }
-    app.announced();
-    let lost = tokio::select! {
-        _ = terminate.recv() => None,
-        why = app.shop().engine_stopped() => why,
-    };
-    app.stop().await.or(lost).map_or(Ok(()), |reason| Err(reason.into()))
 }
 
 /// The other eight, as one store of a shop that has identity in another.
@@ -85,8 +67,4 @@ fn without_identity(identity: ShopUrl, backlog: u64) -> Part {
     };
     let services = services::NAMES.into_iter().filter(|name| *name != SOURCE).collect();
     Part { services, brokers: vec![broker], identity: Some(identity) }
-}
-
-fn told(errors: &[ConfigError]) -> Failure {
-    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n").into()
 }

@@ -12,9 +12,7 @@ use crate::{
 pub fn aged(world: &mut World) -> Result<Vec<Line>, Failure> {
     let (old, old_life) = world.shop()?;
     let (fresh, fresh_life) = world.shop()?;
-    let market = world.scale.market.to_string();
-    let spread = ["--skus", &market, "--customers", &market];
-    let mut done_by_old = old.load(world.scale.aged, &spread)?.confirmed;
+    let mut done_by_old = world.load(&old, world.scale.aged, &[])?.confirmed;
     let memory = old_life.resident_bytes()?;
     let mut done_by_fresh = 0;
     let medians = by_turns(world.scale.pairs, |turn| {
@@ -22,7 +20,7 @@ pub fn aged(world: &mut World) -> Result<Vec<Line>, Failure> {
             Turn::Baseline => (&fresh, &mut done_by_fresh),
             Turn::Ours => (&old, &mut done_by_old),
         };
-        let loaded = shop.load(world.scale.http, &spread)?;
+        let loaded = world.load(shop, world.scale.http, &[])?;
         *done += loaded.confirmed;
         Ok(Some(loaded.ended_per_second()))
     })?;

@@ -26,20 +26,18 @@ pub fn backlog(world: &mut World) -> Result<Vec<Line>, Failure> {
     let (quiet, quiet_life) = part(world, &identity, 0)?;
     let (busy, busy_life) = part(world, &identity, events)?;
     busy_life.pause()?;
-    let market = world.scale.market.to_string();
     let (mut confirmed, mut refused, mut memory) = ([0; 2], 0, 0);
     let (mut heard, mut heard_in, mut p99s) = (0, Duration::ZERO, Vec::new());
     let medians = by_turns(world.scale.pairs, |turn| {
-        let load = |shop: &Shop| shop.load(world.scale.http, &["--skus", &market, "--customers", &market]);
         if turn == Turn::Baseline {
-            let loaded = load(&quiet)?;
+            let loaded = world.load(&quiet, world.scale.http, &[])?;
             confirmed[0] += loaded.confirmed;
             refused += loaded.others;
             return Ok(Some(loaded.ended_per_second()));
         }
         busy_life.resume()?;
         let (before, start) = (store::registered(&busy.store)?, host::now());
-        let loaded = load(&busy)?;
+        let loaded = world.load(&busy, world.scale.http, &[])?;
         let (after, took) = (store::registered(&busy.store)?, start.elapsed());
         memory = memory.max(busy_life.resident_bytes()?);
         busy_life.pause()?;

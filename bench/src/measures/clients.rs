@@ -18,35 +18,32 @@ const CLIENTS: [(u32, &str, &str); 4] =
 
 pub fn clients(world: &mut World) -> Result<Vec<Line>, Failure> {
     let (old, old_life) = world.shop()?;
-    let market = world.scale.market.to_string();
-    let before = ("orders before", float(world.scale.old));
-    let mut done_by_old = old.load(world.scale.old, &["--skus", &market, "--customers", &market])?.confirmed;
-    let mut lines = Vec::new();
+    let before = vec![("orders before", float(world.scale.old))];
+    let mut done_by_old = world.load(&old, world.scale.old, &[])?.confirmed;
+    let (mut fresh_lines, mut old_lines) = (Vec::new(), Vec::new());
     for (clients, fresh_name, old_name) in CLIENTS {
         let (fresh, fresh_life) = world.shop()?;
         let mut done_by_fresh = 0;
         let medians = rates_of(world, &fresh, clients, &mut done_by_fresh)?;
         fresh_life.stop()?;
         let violations = violations_of(&fresh, done_by_fresh)?;
-        lines.push(Line { violations, ..compared(fresh_name, medians, None) });
-        let medians = rates_of(world, &old, clients, &mut done_by_old)?;
-        lines.push(Line { beside: vec![before], ..compared(old_name, medians, None) });
+        fresh_lines.push(Line { violations, ..compared(fresh_name, medians, None) });
+        old_lines.push(compared(old_name, rates_of(world, &old, clients, &mut done_by_old)?, None));
     }
     old_life.stop()?;
     let violations = violations_of(&old, done_by_old)?;
-    for line in lines.iter_mut().filter(|line| !line.beside.is_empty()) {
-        line.violations = violations;
-    }
-    Ok(lines)
+    let old_lines = old_lines.into_iter().map(|line| Line { beside: before.clone(), violations, ..line });
+    Ok(fresh_lines.into_iter().chain(old_lines).collect())
 }
 
-/// Of the shop, beside PostgreSQL with as many clients.
+/// Of the shop, beside PostgreSQL with as many clients. One client alone buys less: it takes longer.
 fn rates_of(world: &mut World, shop: &Shop, clients: u32, done: &mut u64) -> Result<Medians, Failure> {
+    let orders = if clients == 1 { world.scale.http / 4 } else { world.scale.http };
     by_turns(world.scale.pairs.min(PAIRS_MAX), |turn| {
         if turn == Turn::Baseline {
             return Ok(world.one_tx_timed(clients)?.map(|(rate, _)| rate));
         }
-        let loaded = rates::load(shop, world, clients)?;
+        let loaded = rates::load(world, shop, orders, clients)?;
         *done += loaded.confirmed;
         Ok(Some(loaded.ended_per_second()))
     })

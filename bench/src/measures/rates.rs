@@ -64,7 +64,7 @@ pub fn embedded_http(world: &mut World) -> Result<Vec<Line>, Failure> {
     let (shop, life) = world.shop()?;
     let mut warm_up = Vec::new();
     for clients in CLIENTS {
-        warm_up.push((clients, load(&shop, world, clients)?));
+        warm_up.push((clients, load(world, &shop, world.scale.http, clients)?));
     }
     let by_rate =
         |one: &&(u32, Loaded), other: &&(u32, Loaded)| one.1.ended_per_second().total_cmp(&other.1.ended_per_second());
@@ -74,7 +74,7 @@ pub fn embedded_http(world: &mut World) -> Result<Vec<Line>, Failure> {
         if turn == Turn::Baseline {
             return world.one_tx();
         }
-        let loaded = load(&shop, world, clients)?;
+        let loaded = load(world, &shop, world.scale.http, clients)?;
         loads.push(loaded);
         Ok(Some(loaded.ended_per_second()))
     })?;
@@ -94,11 +94,9 @@ pub fn embedded_http(world: &mut World) -> Result<Vec<Line>, Failure> {
     Ok(vec![Line { beside, violations, ..compared("embedded_http", medians, Target::AtLeast(1.5)) }])
 }
 
-/// So many clients buy, of the whole market. One client alone buys less.
-pub(super) fn load(shop: &Shop, world: &World, clients: u32) -> Result<Loaded, Failure> {
-    let orders = if clients == 1 { world.scale.http / 4 } else { world.scale.http };
-    let (market, clients) = (world.scale.market.to_string(), clients.to_string());
-    shop.load(orders, &["--skus", &market, "--customers", &market, "--concurrency", &clients])
+/// So many clients buy so many orders.
+pub(super) fn load(world: &World, shop: &Shop, orders: u64, clients: u32) -> Result<Loaded, Failure> {
+    world.load(shop, orders, &["--concurrency", &clients.to_string()])
 }
 
 /// A few clients, as most shops have: each waits for its order before it sends the next. Beside as many of PostgreSQL.
@@ -114,7 +112,7 @@ pub fn few_clients(world: &mut World) -> Result<Vec<Line>, Failure> {
                 baseline_p99 = timed.map(|(_, p99)| p99 / 1e3);
                 return Ok(timed.map(|(rate, _)| rate));
             }
-            let loaded = load(&shop, world, clients)?;
+            let loaded = load(world, &shop, world.scale.http, clients)?;
             confirmed += loaded.confirmed;
             p99s.push((baseline_p99, Some(loaded.p99_micros / 1e3)));
             Ok(Some(loaded.ended_per_second()))
@@ -145,14 +143,13 @@ pub fn hot_sku(world: &mut World) -> Result<Vec<Line>, Failure> {
 
 pub fn failing(world: &mut World) -> Result<Vec<Line>, Failure> {
     let (shop, life) = world.shop()?;
-    let market = world.scale.market.to_string();
     let (mut confirmed, mut rejected) = (0, 0);
     let medians = by_turns(world.scale.pairs, |turn| {
         let fail: &[&str] = match turn {
             Turn::Baseline => &[],
             Turn::Ours => &["--declined", "10", "--out-of-stock", "5"],
         };
-        let loaded = shop.load(world.scale.http, &[&["--skus", &market, "--customers", &market], fail].concat())?;
+        let loaded = world.load(&shop, world.scale.http, fail)?;
         confirmed += loaded.confirmed;
         rejected += loaded.rejected;
         Ok(Some(loaded.ended_per_second()))

@@ -12,12 +12,11 @@ use crate::{
 pub fn rebuild(world: &mut World) -> Result<Vec<Line>, Failure> {
     let (shop, life) = world.shop()?;
     life.stop()?;
-    let market = world.scale.market.to_string();
     let mut confirmed = 0;
     let medians = by_turns(world.scale.pairs, |turn| match turn {
         Turn::Baseline => {
             let (life, before) = (shop.start()?, store::events(&shop.store)?);
-            let loaded = shop.load(world.scale.http, &["--skus", &market, "--customers", &market])?;
+            let loaded = world.load(&shop, world.scale.http, &[])?;
             life.stop()?;
             confirmed += loaded.confirmed;
             let an_order = float(store::events(&shop.store)? - before) / float(loaded.confirmed);

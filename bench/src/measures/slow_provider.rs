@@ -30,14 +30,13 @@ pub fn slow_provider(world: &mut World) -> Result<Vec<Line>, Failure> {
     let (quiet, quiet_life) = prepared(world, orders, PaymentMethod::Balance)?;
     let (slow, slow_life) = prepared(world, orders, PaymentMethod::Card)?;
     let prepared_in = start.elapsed().as_secs_f64();
-    let market = world.scale.market.to_string();
     let (mut quiet_confirmed, mut slow_confirmed, mut least_overdue) = (orders, 0, u64::MAX);
     let medians = by_turns(world.scale.pairs, |turn| {
         let (shop, confirmed) = match turn {
             Turn::Baseline => (&quiet, &mut quiet_confirmed),
             Turn::Ours => (&slow, &mut slow_confirmed),
         };
-        let loaded = shop.load(world.scale.http, &["--skus", &market, "--customers", &market])?;
+        let loaded = world.load(shop, world.scale.http, &[])?;
         *confirmed += loaded.confirmed;
         if turn == Turn::Ours {
             least_overdue = least_overdue.min(store::overdue(&slow.store)?);

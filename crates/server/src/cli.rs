@@ -28,6 +28,8 @@ mod story;
 mod table;
 mod verify;
 
+pub use serve::serve;
+
 use std::{
     io::{self, Write},
     num::NonZeroUsize,
@@ -244,7 +246,7 @@ fn threads(asked: Option<NonZeroUsize>) -> NonZeroUsize {
 }
 
 /// The effective configuration, and a log that goes where it says.
-fn configured(flags: Flags) -> Result<Config, CliError> {
+pub fn configured(flags: Flags) -> Result<Config, CliError> {
     let layers = Layers::of_process(flags)?;
     let config = Config::load(&layers)?;
     crate::telemetry::start(&config);

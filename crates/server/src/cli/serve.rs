@@ -3,7 +3,10 @@
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{CliError, configured, say};
-use crate::{app::App, config::Flags};
+use crate::{
+    app::{App, Options},
+    config::{Config, Flags},
+};
 
 /// Run a shop: all nine services on one SQLite file, and the HTTP API.
 ///
@@ -18,36 +21,38 @@ pub struct Serve {
 
 impl Serve {
     pub fn run(self) -> Result<(), CliError> {
-        let config = configured(self.flags)?;
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        runtime.block_on(async {
-            let scheme = if config.tls_certificate.is_some() { "https" } else { "http" };
-            let mut interrupt = signal(SignalKind::interrupt())?;
-            let mut terminate = signal(SignalKind::terminate())?;
-            let app = App::start(config).await?;
-            let address = app.address();
-            tell(format_args!("The shop is open: {scheme}://{address}  (reference: {scheme}://{address}/docs)\n"));
-            if let Some(token) = app.first_admin_token() {
-                tell(format_args!(
-                    "There is no admin yet. Whoever shows this token once becomes the first:\n  {token}\n"
-                ));
-            }
-            app.announced();
-            let lost = tokio::select! {
-                _ = interrupt.recv() => None,
-                _ = terminate.recv() => None,
-                why = app.shop().engine_stopped() => why,
-            };
-            tracing::info!("the shop is stopping: what it has accepted is finished");
-            match app.stop().await.or(lost) {
-                None => {
-                    tracing::info!("the shop is closed");
-                    Ok(())
-                }
-                Some(reason) => Err(CliError::Stopped(reason)),
-            }
-        })
+        serve(configured(self.flags)?, Options::default())
     }
+}
+
+/// Runs a shop until SIGINT or SIGTERM, and prints where it is when it is open.
+pub fn serve(config: Config, options: Options) -> Result<(), CliError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let scheme = if config.tls_certificate.is_some() { "https" } else { "http" };
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        let app = App::start_with(config, options).await?;
+        let address = app.address();
+        tell(format_args!("The shop is open: {scheme}://{address}  (reference: {scheme}://{address}/docs)\n"));
+        if let Some(token) = app.first_admin_token() {
+            tell(format_args!("There is no admin yet. Whoever shows this token once becomes the first:\n  {token}\n"));
+        }
+        app.announced();
+        let lost = tokio::select! {
+            _ = interrupt.recv() => None,
+            _ = terminate.recv() => None,
+            why = app.shop().engine_stopped() => why,
+        };
+        tracing::info!("the shop is stopping: what it has accepted is finished");
+        match app.stop().await.or(lost) {
+            None => {
+                tracing::info!("the shop is closed");
+                Ok(())
+            }
+            Some(reason) => Err(CliError::Stopped(reason)),
+        }
+    })
 }
 
 /// Says it to whoever has started the shop. A shop serves, whether that can be printed or not.
