@@ -95,6 +95,11 @@ impl ShopArgs {
         url.map_err(|error: ClientError| CliError::Usage(format!("{URL}: {error}")))
     }
 
+    /// A client that is not signed in.
+    pub fn visitor(&self) -> Result<Client, CliError> {
+        Ok(self.trusted.client(self.url()?)?)
+    }
+
     /// A client in the name of whoever the environment says.
     pub async fn sign_in(&self) -> Result<Client, CliError> {
         Ok(self.enter().await?.0)
@@ -102,7 +107,7 @@ impl ShopArgs {
 
     /// The same, with the path of the session, if this has opened one.
     pub async fn enter(&self) -> Result<(Client, Option<String>), CliError> {
-        let client = self.trusted.client(self.url()?)?;
+        let client = self.visitor()?;
         if let Some(token) = variable(TOKEN) {
             let client = client.with_token(&token).map_err(|error| CliError::Usage(format!("{TOKEN}: {error}")))?;
             return Ok((client, None));

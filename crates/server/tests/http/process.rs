@@ -14,6 +14,7 @@ mod secrets;
 mod signals;
 mod simulations;
 mod starts;
+mod visits;
 
 use std::{
     fs,

@@ -49,6 +49,10 @@ pub const LESSONS: &[Lesson] = &[
         examples: &[
             ("see everything, then look around", "tradewind demo"),
             ("only the proof, for a script", "tradewind demo --once --orders 500 --listen 127.0.0.1:0"),
+            (
+                "a new shop that runs, such as a split one behind its gateway",
+                "TRADEWIND_FIRST_ADMIN_TOKEN=$TOKEN tradewind demo --url http://127.0.0.1:8080",
+            ),
         ],
         ends: &[
             (0, "every order ended as it should, and the audit is clean"),
