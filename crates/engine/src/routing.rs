@@ -23,6 +23,8 @@ pub struct Routing {
     consumed: BTreeSet<String>,
     /// Other topics that are subscribed to.
     topics: BTreeSet<String>,
+    /// Messages have the event's type as their routing key.
+    routing_keys: bool,
 }
 
 /// A source is to be consumed that has no topic here.
@@ -56,6 +58,17 @@ impl Routing {
     pub fn pass_over(mut self, source: impl Into<String>) -> Self {
         self.named.insert(source.into(), None);
         self
+    }
+
+    /// Gives each message the type of its event as routing key: for RabbitMQ, whose exchanges route by it.
+    #[must_use]
+    pub fn with_routing_keys(self) -> Self {
+        Self { routing_keys: true, ..self }
+    }
+
+    /// The routing key of the events of a type; none at a broker without routing keys.
+    pub fn routing_key(&self, event: &str) -> Option<String> {
+        self.routing_keys.then(|| event.to_owned())
     }
 
     /// Subscribes to the topics of these sources of other stores.

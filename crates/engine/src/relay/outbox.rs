@@ -47,9 +47,14 @@ pub(super) struct Acknowledged {
 }
 
 impl Encoded {
-    pub fn new(topic: String, envelope: &RawEnvelope, tracer: Option<&Arc<dyn Tracer>>) -> Result<Self, String> {
+    pub fn new(
+        topic: String,
+        routing_key: Option<String>,
+        envelope: &RawEnvelope,
+        tracer: Option<&Arc<dyn Tracer>>,
+    ) -> Result<Self, String> {
         let body = serde_json::to_vec(envelope).map_err(|error| error.to_string())?;
-        let message = BrokerMessage::new(topic, body)
+        let message = BrokerMessage { routing_key, ..BrokerMessage::new(topic, body) }
             .with_key(envelope.key.as_str())
             .with_header("content-type", "application/cloudevents+json; charset=utf-8");
         let context = trace::traced(tracer, envelope.traceparent.as_ref()).map(|(_, context)| context);

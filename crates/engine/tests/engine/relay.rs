@@ -9,10 +9,10 @@ use tradewind_engine::{
     ports::{Broker, BrokerMessage, Reader},
     tables::{AuditRow, DeadLetterRow, DeadLetterState},
 };
-use tradewind_events::{KeyText, id};
+use tradewind_events::{Event, KeyText, id};
 use tradewind_testkit::{BrokerFaults, MemoryBroker, Stage};
 
-use crate::toy::{self, Happened, add};
+use crate::toy::{self, Changed, Happened, add};
 
 /// A relay over the log of a stage.
 struct Bench {
@@ -34,12 +34,16 @@ impl Bench {
 
     /// As after a start.
     fn over(stage: Stage, broker: MemoryBroker, limits: &Limits) -> Self {
+        Self::routed(stage, broker, limits, Routing::by_source("test"))
+    }
+
+    fn routed(stage: Stage, broker: MemoryBroker, limits: &Limits, routing: Routing) -> Self {
         let bytes_max = limits.relay_bytes_max;
         let observer = Arc::new(());
         let setup = RelaySetup {
             store_name: "stage".into(),
             broker: KeyText::literal("broker"),
-            routing: Routing::by_source("test"),
+            routing,
             limits: limits.into(),
             observer,
         };
@@ -157,6 +161,19 @@ fn segments_that_wait_are_published_in_one_call_and_the_mark_moves_behind_the_la
     bench.runs();
     assert_eq!((bench.broker.publish_calls(), bench.totals()), (1, numbers(300)));
     assert_eq!((bench.relay.mark(), &*bench.saved, &*bench.read), (300, &[300][..], &[][..]));
+}
+
+#[test]
+fn a_message_has_the_type_of_its_event_as_routing_key_only_at_a_broker_that_routes_by_it() {
+    for (routing, expected) in
+        [(Routing::by_source("test").with_routing_keys(), Some(Changed::NAME)), (Routing::by_source("test"), None)]
+    {
+        let stage = Stage::with([toy::tally()], toy::registry(), Limits::default());
+        let mut bench = Bench::routed(stage, MemoryBroker::new(), &Limits::default(), routing);
+        bench.commits(1);
+        bench.runs();
+        assert_eq!(bench.published()[0].routing_key.as_deref(), expected);
+    }
 }
 
 #[test]
