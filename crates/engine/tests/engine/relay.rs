@@ -9,10 +9,10 @@ use tradewind_engine::{
     ports::{Broker, BrokerMessage, Reader},
     tables::{AuditRow, DeadLetterRow, DeadLetterState},
 };
-use tradewind_events::{Event, KeyText, id};
+use tradewind_events::{KeyText, id};
 use tradewind_testkit::{BrokerFaults, MemoryBroker, Stage};
 
-use crate::toy::{self, Changed, Happened, add};
+use crate::toy::{self, Happened, add};
 
 /// A relay over the log of a stage.
 struct Bench {
@@ -161,19 +161,6 @@ fn segments_that_wait_are_published_in_one_call_and_the_mark_moves_behind_the_la
     bench.runs();
     assert_eq!((bench.broker.publish_calls(), bench.totals()), (1, numbers(300)));
     assert_eq!((bench.relay.mark(), &*bench.saved, &*bench.read), (300, &[300][..], &[][..]));
-}
-
-#[test]
-fn a_message_has_the_type_of_its_event_as_routing_key_only_at_a_broker_that_routes_by_it() {
-    for (routing, expected) in
-        [(Routing::by_source("test").with_routing_keys(), Some(Changed::NAME)), (Routing::by_source("test"), None)]
-    {
-        let stage = Stage::with([toy::tally()], toy::registry(), Limits::default());
-        let mut bench = Bench::routed(stage, MemoryBroker::new(), &Limits::default(), routing);
-        bench.commits(1);
-        bench.runs();
-        assert_eq!(bench.published()[0].routing_key.as_deref(), expected);
-    }
 }
 
 #[test]
@@ -437,4 +424,23 @@ fn a_refused_event_that_the_broker_takes_after_all_goes_on_by_itself() {
     assert_eq!((bench.totals(), bench.relay.refused()), (numbers(6), None));
     let set_aside = Action::SetAside { event: id("stage-1-2"), reason: "too late".into() };
     assert_eq!(bench.operates(set_aside).unwrap_err().code(), "event_not_refused");
+}
+
+#[test]
+fn a_broker_that_routes_by_type_gets_type_and_id_and_another_gets_neither() {
+    let by_source = Routing::by_source("test");
+    for (routing, expected) in [
+        (by_source.clone(), (None, None, None)),
+        (by_source.route_by_type(), (Some("tally.counted"), Some("stage-1-0"), Some(2))),
+    ] {
+        let limits = Limits::default();
+        let stage = Stage::with([toy::tally()], toy::registry(), limits.clone());
+        let mut bench = Bench::routed(stage, MemoryBroker::new(), &limits, routing);
+        bench.commits(1);
+        bench.relay.take(&mut bench.buffer);
+        assert_eq!(bench.relay.next(bench.now), RelayStep::Publish);
+        let BrokerMessage { routing_key, properties, .. } = &bench.relay.call()[0];
+        let carried = (routing_key.as_deref(), properties.message_id.as_deref(), properties.delivery_mode);
+        assert_eq!(carried, expected);
+    }
 }

@@ -20,7 +20,7 @@ const PREFETCH: u16 = 1_000;
 
 pub fn open(config: &Config, url: &BrokerUrl, split: Option<&Split>) -> Result<OpenBrokers, String> {
     let broker = RabbitBroker::new(&rabbit_config(config, url, split)?).map_err(|error| error.to_string())?;
-    let routing = routing(config).with_routing_keys();
+    let routing = routing(config).route_by_type();
     // A process that runs all services consumes nothing, and has no queue.
     let group = queue_name(config, split.map_or("", |split| &split.own().name));
     Ok(Box::new(move |_| Ok(vec![BrokerParts::only(broker, routing, group)])))

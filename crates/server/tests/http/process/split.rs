@@ -36,8 +36,10 @@ impl Shop {
         let (directory, ports) = (Directory::new(), [free_port(), free_port()]);
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../servers").join(script);
         let folder = directory.0.join("broker");
-        let mut start = Command::new(script);
-        start.arg("start").arg(&folder).args(["--for", &std::process::id().to_string()]);
+        let mut start = Command::new(&script);
+        // It ends with this process.
+        let owner = if script.ends_with("kafka") { "--owner" } else { "--for" };
+        start.arg("start").arg(&folder).args([owner, &std::process::id().to_string()]);
         let started = run(start.stderr(Stdio::inherit()));
         assert!(started.status.success(), "the broker does not start");
         let printed = String::from_utf8(started.stdout).unwrap();
