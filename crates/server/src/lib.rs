@@ -14,6 +14,7 @@ pub mod http;
 pub mod hub;
 pub mod identity;
 pub mod metrics;
+pub mod peers;
 pub mod problems;
 pub mod routes;
 mod scrub;

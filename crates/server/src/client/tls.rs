@@ -1,6 +1,6 @@
 //! TLS of the client: which certificates it trusts, and what it says about one that it does not.
 
-use std::{io, path::Path, sync::Arc};
+use std::{fmt, io, path::Path, sync::Arc};
 
 use tokio::net::TcpStream;
 use tokio_rustls::{
@@ -18,6 +18,13 @@ use super::ClientError;
 /// The certificates that a client trusts. Clones share them.
 #[derive(Clone)]
 pub struct Trust(TlsConnector);
+
+/// Without the certificates: there may be hundreds.
+impl fmt::Debug for Trust {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Trust")
+    }
+}
 
 impl Trust {
     /// What the system trusts, and the certificates (PEM) in this file.
@@ -50,7 +57,7 @@ impl Trust {
     }
 
     /// Opens TLS on a connection to this host.
-    pub(super) async fn connect(&self, host: &str, stream: TcpStream) -> Result<TlsStream<TcpStream>, String> {
+    pub async fn connect(&self, host: &str, stream: TcpStream) -> Result<TlsStream<TcpStream>, String> {
         let name = ServerName::try_from(host.to_owned()).map_err(|error| error.to_string())?;
         self.0.connect(name, stream).await.map_err(|error| reason(&error))
     }

@@ -29,6 +29,7 @@ mod orders;
 mod pages;
 mod pauses;
 mod payments;
+mod peers;
 mod people;
 mod problems;
 mod process;
