@@ -16,7 +16,9 @@ use tradewind_engine::{
     Entity,
     ports::{Direction, List},
 };
-use tradewind_events::{Attributes, Column, Currency, Id, Media, Product, ProductStatus, Timestamp, Value, VariantStatus};
+use tradewind_events::{
+    Attributes, Column, Currency, Id, Media, Product, ProductStatus, Timestamp, Value, VariantStatus,
+};
 use tradewind_query::{self as query, Availability, ProductPrice};
 
 use super::variants::NewVariant;
