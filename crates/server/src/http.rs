@@ -39,7 +39,7 @@ mod tls;
 pub(crate) use address::{Client, FORWARDED_FOR, client_address, network};
 pub use answer::{Accepted, Answer, Created, Done, Okay, OnItsWay, Sent, There};
 pub use body::{BodyBytes, Json, read};
-pub use call::{Call, Principal, Wait};
+pub use call::{Call, Principal, Wait, WaitUntilFound};
 pub use cursor::Mark;
 pub use describe::{Describe, Describer};
 pub use edge::answer;
