@@ -45,6 +45,7 @@ use clap::{
 
 use crate::{
     app::AppError,
+    brokers,
     client::ClientError,
     config::{Config, ConfigError, Flags, Layers},
     gateway::GatewayError,
@@ -56,10 +57,26 @@ pub use shop::ShopArgs;
 /// An event-driven commerce backend in one binary: it takes orders, reserves stock, moves money and ships goods, and
 /// loses nothing and does nothing twice.
 #[derive(Parser)]
-#[command(name = "tradewind", version, propagate_version = true, arg_required_else_help = true)]
+#[command(
+    name = "tradewind",
+    version,
+    long_version = version(),
+    propagate_version = true,
+    arg_required_else_help = true
+)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
+}
+
+/// The version, and the brokers that this build can use.
+fn version() -> String {
+    let brokers = if brokers::FEATURES.is_empty() {
+        String::from("none (cargo features kafka, kafka-tls, rabbitmq)")
+    } else {
+        brokers::FEATURES.join(", ")
+    };
+    format!("{}\nbrokers: {brokers}", env!("CARGO_PKG_VERSION"))
 }
 
 #[derive(Subcommand)]
@@ -145,7 +162,7 @@ impl CliError {
             | Self::Usage(_)
             | Self::Peers(_)
             | Self::Gateway(GatewayError::Tls(_))
-            | Self::App(AppError::Tls(_) | AppError::Traces(_))
+            | Self::App(AppError::Split(_) | AppError::Tls(_) | AppError::Traces(_))
             | Self::Client(ClientError::Url(_) | ClientError::CaFile { .. }) => 2,
             Self::App(AppError::Open(_) | AppError::Store(_) | AppError::Secrets(_))
             | Self::Stopped(_)

@@ -6,6 +6,7 @@
 pub mod alarm;
 pub mod app;
 pub mod backroom;
+pub mod brokers;
 pub mod cli;
 pub mod client;
 pub mod config;
@@ -22,6 +23,7 @@ mod scrub;
 pub mod secret;
 pub mod services;
 pub mod shop;
+pub mod split;
 pub mod story;
 pub mod tasks;
 pub mod telemetry;

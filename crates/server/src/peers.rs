@@ -15,7 +15,14 @@
 //! services = ["inventory", "orders", "payments", "shipping", "notifications"]
 //! ```
 
+mod comparison;
+mod keep;
 mod read;
+mod statement;
+
+pub use comparison::{Answer, Comparison, ComparisonStep, Findings, Stranger};
+pub use keep::keep_compared;
+pub use statement::{Question, Statement};
 
 use std::{collections::BTreeSet, io, path::PathBuf, sync::Arc};
 

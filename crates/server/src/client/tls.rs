@@ -83,7 +83,8 @@ fn reason(error: &io::Error) -> String {
 fn certificate(wrong: &CertificateError) -> String {
     match wrong {
         CertificateError::UnknownIssuer => String::from(
-            "nobody that this machine trusts has signed its certificate: name the certificate of who did with --ca-file",
+            "its certificate is signed by an authority that this machine does not trust: name the certificate of that authority \
+             with --ca-file, or with `trusted` in a peers file",
         ),
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
             format!("its certificate is for another name ({wrong}): use that name in the URL")
@@ -94,6 +95,8 @@ fn certificate(wrong: &CertificateError) -> String {
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
             format!("its certificate is not valid yet ({wrong}): is the clock of this machine right?")
         }
-        other => format!("its certificate cannot be trusted ({other}): --ca-file names one that is trusted"),
+        other => format!(
+            "its certificate cannot be trusted ({other}): name one that is with --ca-file, or with `trusted` in a peers file"
+        ),
     }
 }

@@ -8,7 +8,7 @@ use super::{
     route::{Route, Section, Who, delete, get, patch, post, put},
 };
 use crate::routes::{
-    accounts, carts, categories, clients, locations, operations, orders, payments, prices, products,
+    accounts, carts, categories, clients, locations, operations, orders, payments, peer, prices, products,
     provider_callbacks, sales, sessions, shipments, signing_keys, stock, timelines, users, variants,
 };
 
@@ -245,6 +245,7 @@ fn state() -> Vec<Route> {
 fn about() -> Vec<Route> {
     let mut routes = state();
     routes.extend([
+        get("/v1/peer", Public, peer::read, "Compare settings with another process of a split shop. Only processes of the shop can read the answer.").tries_secret(),
         get("/.well-known/jwks.json", Public, probes::jwks, "The public keys that check access tokens."),
         get("/openapi.json", Public, probes::openapi, "This document."),
         get("/", Public, probes::home, "The way to the reference page, for people."),

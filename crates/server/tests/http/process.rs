@@ -13,6 +13,8 @@ mod restores;
 mod secrets;
 mod signals;
 mod simulations;
+#[cfg(any(feature = "kafka", feature = "rabbitmq"))]
+mod split;
 mod starts;
 
 use std::{

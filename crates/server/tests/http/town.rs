@@ -12,13 +12,14 @@ use std::{
 
 use serde_json::{Value, json};
 use tradewind::{
-    app::{App, Options, Part},
-    client::ShopUrl,
+    app::{App, Options},
+    client::{Client as ShopClient, ShopUrl},
     config::Config,
     gateway::Running,
     peers::Peers,
     services,
     shop::Shop,
+    split::{OpenBrokers, Part},
 };
 use tradewind_audit::{Audit, Charge as Audited, Charges, StoreView};
 use tradewind_engine::{
@@ -365,7 +366,9 @@ impl Plan {
         let hear = services::NAMES.iter().filter(|name| !services.contains(name)).map(ToString::to_string);
         let routing = Routing::by_source("town").consume(hear);
         let broker = (self.layout.len() > 1).then(|| BrokerParts::only(self.broker.clone(), routing, &*group));
-        let part = Part { services: services.to_vec(), brokers: broker.into_iter().collect(), identity };
+        let brokers = broker.map(|broker| -> OpenBrokers { Box::new(|_| Ok(vec![broker])) });
+        let identity = identity.map(ShopClient::new);
+        let part = Some(Part { services: services.to_vec(), split: None, brokers, identity });
         let cache_forgets = cache_forgets();
         let options = Options { clock: Arc::new(self.clock.clone()), hire, part, cache_forgets, ..Options::default() };
         let app = App::start_with(self.configured(number), options).await.unwrap();
