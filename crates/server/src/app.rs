@@ -27,7 +27,7 @@ use crate::{
     client::Client,
     config::{Config, Secret, SecretsError, is_exposed},
     descriptors,
-    http::{self, Limiter, Places, Reads, Server, Tls, TlsError},
+    http::{self, Limiter, Places, Reads, Server, ShopDoor, Tls, TlsError},
     hub::Hub,
     identity::{KeyRing, Passwords, Revocations, keep_fetched, keep_rotated},
     metrics::Metrics,
@@ -279,7 +279,7 @@ fn assemble(config: Config, started: Started, part: &Part, tasks: &Tasks) -> Res
 }
 
 /// Takes the address. Whoever connects is answered once everything is ready.
-fn listen(at: SocketAddr) -> Result<(TcpListener, SocketAddr), AppError> {
+pub(crate) fn listen(at: SocketAddr) -> Result<(TcpListener, SocketAddr), AppError> {
     let failed = |error| AppError::Listen { address: at, error };
     let socket = if at.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }.map_err(failed)?;
     socket.set_reuseaddr(true).map_err(failed)?;
@@ -309,14 +309,14 @@ async fn open_doors(shop: &Shop, tasks: &Tasks, doors: Doors, part: &Part) -> Re
     }
     tasks.spawn("peers", keep_compared(shop.clone()));
     tasks.spawn("scrub", keep_scrubbed(shop.clone()));
-    let router = http::router(shop, http::table());
+    let door = ShopDoor { shop: shop.clone(), router: http::router(shop, http::table()) };
     let address = listener.local_addr().map_or_else(|error| error.to_string(), |address| address.to_string());
     let encrypted = tls.is_some();
     let acceptor = tls.map(|tls| tls.acceptor);
-    tasks.spawn_to_end("http", Server::new(listener, acceptor, shop.clone(), router).run(tasks.stopping()));
+    tasks.spawn_to_end("http", Server::new(listener, acceptor, door).run(tasks.stopping()));
     if let Some(listener) = probe_listener {
-        let router = http::router(shop, http::probe_table());
-        tasks.spawn_to_end("probes", Server::for_probes(listener, shop.clone(), router).run(tasks.stopping()));
+        let door = ShopDoor { shop: shop.clone(), router: http::router(shop, http::probe_table()) };
+        tasks.spawn_to_end("probes", Server::for_probes(listener, door).run(tasks.stopping()));
     }
     tracing::info!(address, tls = encrypted, "the shop is open");
     Ok(token)

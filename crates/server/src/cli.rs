@@ -10,6 +10,7 @@ mod demo;
 mod desk;
 mod events;
 mod explore;
+mod gateway;
 mod interrupt;
 mod lessons;
 mod load;
@@ -47,6 +48,8 @@ use crate::{
     brokers,
     client::ClientError,
     config::{Config, ConfigError, Flags, Layers},
+    gateway::GatewayError,
+    peers::PeersError,
 };
 
 pub use shop::ShopArgs;
@@ -79,6 +82,7 @@ fn version() -> String {
 #[derive(Subcommand)]
 enum Command {
     Serve(serve::Serve),
+    Gateway(gateway::Gateway),
     Demo(demo::Demo),
     Load(load::Load),
     Verify(verify::Verify),
@@ -106,6 +110,10 @@ pub enum CliError {
     Config(Vec<ConfigError>),
     #[error(transparent)]
     App(#[from] AppError),
+    #[error(transparent)]
+    Peers(#[from] PeersError),
+    #[error(transparent)]
+    Gateway(#[from] GatewayError),
     /// What is to be done needs a shop that stands still.
     #[error("{0}")]
     InUse(String),
@@ -152,6 +160,8 @@ impl CliError {
         match self {
             Self::Config(_)
             | Self::Usage(_)
+            | Self::Peers(_)
+            | Self::Gateway(GatewayError::Tls(_))
             | Self::App(AppError::Split(_) | AppError::Tls(_) | AppError::Traces(_))
             | Self::Client(ClientError::Url(_) | ClientError::CaFile { .. }) => 2,
             Self::App(AppError::Open(_) | AppError::Store(_) | AppError::Secrets(_))
@@ -188,6 +198,7 @@ pub fn main() -> ExitCode {
     };
     ended(match command {
         Command::Serve(serve) => serve.run(),
+        Command::Gateway(gateway) => gateway.run(),
         Command::Demo(demo) => demo.run(),
         Command::Load(load) => load.run(),
         Command::Verify(verify) => verify.run(),

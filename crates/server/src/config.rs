@@ -117,6 +117,14 @@ settings! {
         /// How long Kafka writes to one segment (`segment.ms`). The inbox remembers events for the retention and this.
         kafka_segment: Duration = "1day";
     }
+    "Gateway" {
+        /// How long a gateway tries to connect to a peer.
+        peer_connect_timeout: Duration = "2s";
+        /// Connections of a gateway to each peer, as far as the limit on open files allows; each request under way takes one. More requests are refused with 503.
+        peer_connections_max: usize = "2048";
+        /// The longest pause between two pieces of an answer of a peer. An event stream says something every 15 seconds.
+        peer_pause_max: Duration = "1m";
+    }
     "Shop" {
         /// What the shop sells in.
         currency: Currency = "EUR";

@@ -11,6 +11,7 @@ pub mod cli;
 pub mod client;
 pub mod config;
 mod descriptors;
+pub mod gateway;
 pub mod http;
 pub mod hub;
 pub mod identity;

@@ -61,6 +61,14 @@ pub struct AtMost {
     pub limit: usize,
 }
 
+/// Which store of a split shop.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct OfStore {
+    /// Only this store of a shop behind a gateway: the name of its process in the peers file
+    #[arg(long, value_name = "NAME")]
+    pub store: Option<String>,
+}
+
 /// A user, of an answer of the shop.
 #[derive(Deserialize)]
 pub struct Registered {

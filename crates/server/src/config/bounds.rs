@@ -33,6 +33,7 @@ impl Config {
         let counts = [
             ("connections_max", self.connections_max),
             ("requests_max", self.requests_max),
+            ("peer_connections_max", self.peer_connections_max),
             ("waits_max", self.waits_max),
             ("password_threads", self.password_threads),
             ("password_queue_max", self.password_queue_max),
@@ -85,6 +86,8 @@ impl Config {
             ("answer_timeout", self.answer_timeout),
             ("keep_alive_timeout", self.keep_alive_timeout),
             ("request_timeout", self.request_timeout),
+            ("peer_connect_timeout", self.peer_connect_timeout),
+            ("peer_pause_max", self.peer_pause_max),
             ("reservation_ttl", self.reservation_ttl),
             ("cart_ttl", self.cart_ttl),
             ("snapshot_ttl", self.snapshot_ttl),

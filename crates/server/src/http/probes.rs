@@ -127,9 +127,24 @@ pub async fn docs() -> Page {
 
 /// What a problem code means, and what to do.
 pub async fn problem_page(Path(code): Path<Id>) -> Result<ProblemPage, Failure> {
+    problem(&code)
+}
+
+/// The page of a problem code.
+pub fn problem(code: &Id) -> Result<ProblemPage, Failure> {
     let page =
         problems::page(code.as_str()).ok_or_else(|| ROUTE_UNKNOWN.because("There is no problem of this code."))?;
     Ok(ProblemPage(page))
+}
+
+/// The document of the API, of a gateway.
+pub fn document(text: &'static str) -> Response {
+    Document(text).into_response()
+}
+
+/// Figures, as Prometheus reads them.
+pub fn figures(text: String) -> Response {
+    Figures(text).into_response()
 }
 
 /// The way to the reference page.

@@ -47,6 +47,8 @@ refusals! {
     OVERLOADED: SERVICE_UNAVAILABLE, Unavailable, "overloaded", "The shop has more to do than it can take.";
     NO_SIGNING_KEY: SERVICE_UNAVAILABLE, Unavailable, "no_signing_key", "No key signs access tokens at the moment.";
     NOT_READY: SERVICE_UNAVAILABLE, Unavailable, "not_ready", "The shop cannot do all of its work at the moment.";
+    LOOP_DETECTED: LOOP_DETECTED, Misdirected, "loop_detected", "The request goes round in a loop of proxies.";
+    PEER_UNREACHABLE: SERVICE_UNAVAILABLE, Unavailable, "peer_unreachable", "The process where this lives did not answer.";
     TIMED_OUT: SERVICE_UNAVAILABLE, Unavailable, "timed_out", "The request took too long. A write may still have been carried out.";
 }
 

@@ -20,6 +20,7 @@ mod doors;
 mod endings;
 mod faults;
 mod free_json;
+mod gateway;
 mod hiring;
 mod hostile;
 mod idempotency;
