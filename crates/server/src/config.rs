@@ -92,8 +92,8 @@ settings! {
         shutdown_grace: Duration = "20s";
     }
     "Split" {
-        /// The services that this process runs. With fewer than all nine it needs `broker` and `peers`. A store keeps its services.
-        services: ServiceNames = "identity,catalog,inventory,carts,orders,payments,shipping,notifications,query";
+        /// The services that this process runs; all nine when empty. With fewer it needs `broker` and `peers`. A store keeps its services.
+        services: ServiceNames = "";
         /// The peers file: all processes of a split shop with their URLs and services. Every process and the gateway read the same file.
         peers: Option<PathBuf> = "";
         /// The broker between the processes: `kafka://HOST:PORT,HOST:PORT`, or `amqp://HOST:PORT/VHOST` for RabbitMQ; over TLS `kafkas://` and `amqps://`. A user stands before the host: `amqps://shop@HOST`. Needs a build with the cargo feature `kafka` (with TLS or a user `kafka-tls`) or `rabbitmq`; `tradewind --version` lists those of a build.

@@ -73,6 +73,9 @@ impl Value for ServiceNames {
                                     orders, payments, shipping, notifications, query";
     const KIND: &'static str = "NAMES";
     fn parse(text: &str) -> Option<Self> {
+        if text.is_empty() {
+            return Some(Self(services::NAMES.to_vec()));
+        }
         let given: Vec<&str> = words(text).collect();
         let known = given.iter().all(|name| services::NAMES.contains(name));
         let names: Vec<&'static str> = services::NAMES.into_iter().filter(|name| given.contains(name)).collect();
@@ -266,6 +269,7 @@ mod tests {
         assert_eq!(shown("query, orders,orders").as_deref(), Some("orders,query"));
         assert_eq!(shown(&services::NAMES.join(",")).as_deref(), Some(services::NAMES.join(",").as_str()));
         assert!(ServiceNames::parse(&services::NAMES.join(",")).unwrap().are_all());
-        assert_eq!([shown(""), shown(","), shown("orders,billing"), shown("Orders")], [None, None, None, None]);
+        assert_eq!(shown(""), shown(&services::NAMES.join(",")));
+        assert_eq!([shown(","), shown("orders,billing"), shown("Orders")], [None, None, None]);
     }
 }

@@ -119,10 +119,10 @@ async fn becomes(app: &App, status: u16, text: &str) -> String {
         }
     };
     let waited = tokio::time::timeout(PATIENCE, wait).await;
-    match waited {
-        Ok(text) => text,
-        Err(_) => panic!("it is {}, not {status} {text}", readiness(app).await.text()),
+    if let Ok(text) = waited {
+        return text;
     }
+    panic!("it is {}, not {status} {text}", readiness(app).await.text())
 }
 
 #[tokio::test]

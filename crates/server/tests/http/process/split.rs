@@ -52,8 +52,8 @@ impl Shop {
         let peers = entry("front", ports[0], FRONT) + &entry("back", ports[1], BACK);
         fs::write(directory.0.join("peers.toml"), peers).unwrap();
         let secrets = ["master_key", "cart_secret", "provider_secret"];
-        let secrets: String = secrets.iter().map(|name| format!("{name} = \"the {name} of the test\"\n")).collect();
-        fs::write(directory.0.join("secrets.toml"), secrets).unwrap();
+        let secrets = secrets.map(|name| format!("{name} = \"the {name} of the test\"\n"));
+        fs::write(directory.0.join("secrets.toml"), secrets.concat()).unwrap();
         Self { directory, broker, ports }
     }
 
