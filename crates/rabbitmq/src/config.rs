@@ -86,6 +86,8 @@ impl fmt::Debug for Password {
 pub enum ConfigError {
     #[error("the address of RabbitMQ must be amqp://USER@HOST:PORT/VHOST or amqps://…: {0}")]
     Url(String),
+    #[error("the user {0} of RabbitMQ needs a password, which is a setting of its own")]
+    NoPassword(String),
     #[error("`{parameter}` in the address of RabbitMQ {problem}")]
     Parameter { parameter: String, problem: String },
     #[error("the authorities of {path} cannot be used: {reason}")]
@@ -110,12 +112,13 @@ impl RabbitConfig {
     /// | `prefetch` | 1000 | as [`RabbitConfig::prefetch`] |
     pub fn parse(url: &str, password: Option<Password>) -> Result<Self, ConfigError> {
         let parts = url::parse(url)?;
-        let guest = if parts.user == "guest" { "guest" } else { "" };
+        let guest = || (parts.user == "guest").then(|| Password::new("guest"));
+        let password = password.or_else(guest).ok_or_else(|| ConfigError::NoPassword(parts.user.clone()))?;
         Ok(Self {
             host: parts.host,
             port: parts.port,
             user: parts.user,
-            password: password.unwrap_or_else(|| Password::new(guest)),
+            password,
             vhost: parts.vhost,
             tls: parts.tls,
             ca_file: parts.ca_file,

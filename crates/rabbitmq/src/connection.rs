@@ -95,7 +95,7 @@ impl Connection {
         let Method::Tune { frame_bytes_max, heartbeat } = tune else { return Err(unexpected(&tune)) };
         let frame_bytes_max = match frame_bytes_max {
             0 => wire::FRAME_BYTES_MAX,
-            offered => offered.min(wire::FRAME_BYTES_MAX),
+            offered => offered.clamp(wire::FRAME_BYTES_MIN, wire::FRAME_BYTES_MAX),
         };
         let ours = u16::try_from(settings.timing.heartbeat.as_secs()).unwrap_or(u16::MAX).max(1);
         let heartbeat = if heartbeat == 0 { ours } else { ours.min(heartbeat) };
@@ -116,7 +116,7 @@ impl Connection {
     pub fn push(&self, bytes: Vec<u8>, wait: Duration) -> Result<(), Fault> {
         let mut bytes = Some(bytes);
         self.wait(wait, "it did not take what was sent", |state| {
-            if state.out.len() >= OUT_BYTES_MAX {
+            if state.has_ended || state.out.len() >= OUT_BYTES_MAX {
                 return None;
             }
             state.out.extend(bytes.take()?);
@@ -135,8 +135,8 @@ impl Connection {
     ) -> Result<T, Fault> {
         let mut found = None;
         let nothing = |state: &mut State| {
-            let State { out, connected, inbox, .. } = state;
-            found = look(&mut Look { out, connected: *connected, inbox });
+            let State { out, connected, inbox, end, .. } = state;
+            found = look(&mut Look { out, connected: *connected, has_ended: end.is_some(), inbox });
             found.is_none() && state.end.is_none()
         };
         let waited = self.0.changed.wait_timeout_while(self.0.state(), wait, nothing);
@@ -169,6 +169,7 @@ impl Connection {
 pub struct Look<'a> {
     pub out: &'a mut Vec<u8>,
     pub connected: bool,
+    pub has_ended: bool,
     pub inbox: &'a mut Inbox,
 }
 
@@ -278,4 +279,52 @@ pub fn is_same(returned: &BrokerMessage, message: &BrokerMessage) -> bool {
         && returned.routing_key.as_deref().unwrap_or_default() == message.routing_key.as_deref().unwrap_or_default()
         && returned.key == message.key
         && returned.body == message.body
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A delivery with a body of this many bytes.
+    fn delivery(tag: u64, body: usize) -> Vec<u8> {
+        let frame = |kind: u8, payload: &[u8]| {
+            let size = u32::try_from(payload.len()).unwrap().to_be_bytes();
+            [&[kind, 0, 1], &size[..], payload, &[0xCE]].concat()
+        };
+        let method = [&[0, 60, 0, 60, 0][..], &tag.to_be_bytes(), &[0, 1, b'e', 0]].concat();
+        let header = [&[0, 60, 0, 0][..], &(body as u64).to_be_bytes(), &[0, 0]].concat();
+        [frame(1, &method), frame(2, &header), frame(3, &vec![0; body])].concat()
+    }
+
+    #[test]
+    fn there_is_room_until_the_memory_is_full_and_again_when_something_is_taken() {
+        let line = Arc::new(Line::new());
+        let connection = Connection(Arc::clone(&line));
+        for tag in 1..=10 {
+            assert!(line.has_room(1_000), "before message {tag}");
+            let bytes = delivery(tag, 100);
+            assert_eq!(line.take_frames(&bytes), Ok(bytes.len()));
+        }
+        assert!(!line.has_room(1_000));
+        assert_eq!(connection.look(Inbox::take_delivery).map(|delivery| delivery.tag), Some(1));
+        assert!(!line.has_room(900) && line.has_room(1_000));
+        drop(connection);
+        assert!(line.has_room(0), "one that is closing keeps nothing, and reads on");
+        let bytes = delivery(11, 100);
+        assert_eq!(line.take_frames(&bytes), Ok(bytes.len()));
+        assert_eq!(line.state().inbox.deliveries.len(), 9);
+    }
+
+    #[test]
+    fn a_caller_that_writes_waits_for_room_and_no_longer_than_it_says() {
+        let line = Arc::new(Line::new());
+        let connection = Connection(Arc::clone(&line));
+        let push = |bytes: usize| connection.push(vec![0; bytes], Duration::ZERO);
+        assert_eq!(push(OUT_BYTES_MAX), Ok(()), "one message may be larger");
+        assert!(push(1).is_err());
+        assert_eq!(line.take_out().len(), OUT_BYTES_MAX);
+        assert_eq!(push(1), Ok(()));
+        line.ended(Fault::lost("the end"));
+        assert_eq!(push(1), Err(Fault::lost("the end")));
+    }
 }

@@ -23,7 +23,7 @@
 //!   out, in its old place. From RabbitMQ 4.0 on a queue drops a message after 20 returns, unless its own argument says
 //!   otherwise.
 //! - **Acknowledged means acknowledged:** the call returns when the server has answered a method behind the
-//!   acknowledgements.
+//!   acknowledgements. Only while the memory for deliveries is full it does not wait, since no answer can be read then.
 //! - **One active member:** a member consumes only once no other does. All that the queue has is ready then, so
 //!   `caught_up` waits for as many messages as it had at that moment. The queue's own single active consumer decides
 //!   when two begin at once.
@@ -42,8 +42,8 @@
 //!   kept as bytes (`x-tradewind-raw-headers`). So the message reaches the engine, which makes a dead letter of it if
 //!   need be.
 //!
-//! Publisher and subscription have a connection each, since an alarm blocks all that a connection does. A connection has
-//! one channel, which lives and dies with it: the number of a channel in a position is that of its connection.
+//! Publisher and subscription have a connection each, since an alarm blocks all that a connection does. A connection
+//! has one channel, which lives and dies with it: the number of a channel in a position is that of its connection.
 //!
 //! An error has what the server says, its address, the object and what to do. A refusal of the connection or of the
 //! topology holds up all messages and is the fault of none of them, so publishing reports it as

@@ -153,11 +153,20 @@ impl Link {
         Ok(Self { connection, channel, stage, out: BTreeMap::new(), handed_out: 0 })
     }
 
-    /// Sends bytes and makes sure that the server has them: it answers in order, and this changes nothing.
+    /// Sends bytes and makes sure that the server has them: it answers in order, and this changes nothing. While the
+    /// memory is full no answer can be read: the engine has to take messages first.
     fn reach(&self, mut bytes: Vec<u8>, settings: &Settings) -> Result<(), Fault> {
+        let wait = settings.timing.answer_wait;
         bytes.extend(wire::qos(settings.prefetch));
-        let answer = self.connection.call(bytes, settings.timing.answer_wait)?;
-        expect(answer, |method| matches!(method, Method::QosOk)).map(drop)
+        self.connection.push(bytes, wait)?;
+        let answer = self.connection.wait(wait, "it did not answer", |look| match look.inbox.replies.pop_front() {
+            None if look.inbox.delivered_bytes() >= settings.delivered_bytes_max => {
+                look.inbox.skip_answer();
+                Some(None)
+            }
+            answer => answer.map(Some),
+        })?;
+        answer.map_or(Ok(()), |answer| expect(answer, |method| matches!(method, Method::QosOk)).map(drop))
     }
 
     /// Why it is of no use any more.

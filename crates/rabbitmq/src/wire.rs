@@ -22,6 +22,9 @@ pub const HEARTBEAT: &[u8] = &[8, 0, 0, 0, 0, 0, 0, FRAME_END];
 /// The largest frame that we accept, and RabbitMQ's default, in bytes.
 pub const FRAME_BYTES_MAX: u32 = 131_072;
 
+/// What every server accepts, in bytes.
+pub const FRAME_BYTES_MIN: u32 = 4_096;
+
 /// What a frame has beside its payload, in bytes.
 pub const FRAME_EXTRA_BYTES: usize = 8;
 

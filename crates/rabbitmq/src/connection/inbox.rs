@@ -22,6 +22,8 @@ pub struct Inbox {
     pub frame_bytes_max: usize,
     /// Answers to calls.
     pub replies: VecDeque<Method>,
+    /// Answers for which no caller waits any more.
+    skipped: usize,
     pub deliveries: VecDeque<Delivery>,
     delivered_bytes: usize,
     /// The server has ended the consumer, as when its queue was deleted.
@@ -70,6 +72,11 @@ impl Inbox {
         let delivery = self.deliveries.pop_front()?;
         self.delivered_bytes -= delivery.message.bytes();
         Some(delivery)
+    }
+
+    /// The next answer that comes is of no interest.
+    pub fn skip_answer(&mut self) {
+        self.skipped += 1;
     }
 
     pub fn forget_deliveries(&mut self) {
@@ -131,6 +138,7 @@ impl Inbox {
             }
             Method::Ack { tag, multiple } => self.confirms.settle(tag, multiple, true),
             Method::Nack { tag, multiple } => self.confirms.settle(tag, multiple, false),
+            _ if self.skipped > 0 => self.skipped -= 1,
             answer => self.replies.push_back(answer),
         }
         Ok(())
@@ -187,7 +195,10 @@ impl Confirms {
 
     fn settle(&mut self, tag: u64, multiple: bool, taken: bool) {
         // Confirms of what was published before are of no interest. With a tag of zero it is all that is out.
-        let Some(after) = (if tag == 0 { Some(u64::MAX) } else { (tag + 1).checked_sub(self.first) }) else { return };
+        let Some(after) = (if tag == 0 { Some(u64::MAX) } else { tag.saturating_add(1).checked_sub(self.first) })
+        else {
+            return;
+        };
         let after = usize::try_from(after).unwrap_or(usize::MAX);
         let range = if multiple { self.known..after.min(self.outcomes.len()) } else { after.saturating_sub(1)..after };
         for outcome in self.outcomes.get_mut(range).unwrap_or_default() {
@@ -204,6 +215,8 @@ impl Confirms {
 
 #[cfg(test)]
 mod tests {
+    use proptest::{collection::vec, prelude::*};
+
     use super::*;
 
     fn settled(confirms: &[(u64, bool, bool)]) -> (usize, usize, bool) {
@@ -230,5 +243,59 @@ mod tests {
             (1, 1, false),
             "what was not sent"
         );
+    }
+
+    fn header(properties: &[u8], body_bytes: u64) -> Vec<u8> {
+        [&[0, 60, 0, 0][..], &body_bytes.to_be_bytes(), properties].concat()
+    }
+
+    fn takes(inbox: &mut Inbox, kind: FrameKind, payload: &[u8]) -> Result<(), Fault> {
+        inbox.take(&Frame { kind, payload }, &mut Vec::new(), false)
+    }
+
+    #[test]
+    fn a_message_is_there_when_all_of_it_has_come_and_weighs_until_it_is_taken() {
+        let mut inbox = Inbox::default();
+        let deliver = [&[0, 60, 0, 60, 1, b'c'][..], &7_u64.to_be_bytes(), b"\0\x01e\x01k"].concat();
+        takes(&mut inbox, FrameKind::Method, &deliver).unwrap();
+        takes(&mut inbox, FrameKind::Header, &header(&[0, 0], 4)).unwrap();
+        takes(&mut inbox, FrameKind::Body, b"bo").unwrap();
+        assert!(inbox.take_delivery().is_none());
+        takes(&mut inbox, FrameKind::Body, b"dy").unwrap();
+        let weight = inbox.delivered_bytes();
+        let Delivery { tag, message, .. } = inbox.take_delivery().expect("a message");
+        assert_eq!(
+            (tag, &*message.topic, message.routing_key.as_deref(), message.body()),
+            (7, "e", Some("k"), &b"body"[..])
+        );
+        assert_eq!((weight, inbox.delivered_bytes()), (message.bytes(), 0));
+        assert!(takes(&mut inbox, FrameKind::Body, b"more").is_err(), "of nothing");
+    }
+
+    proptest! {
+        /// A server that sends nonsense is left, and is no reason to panic.
+        #[test]
+        fn nonsense_is_an_error_or_nothing(
+            frames in vec((0..4_u8, 0..130_u8, 0..130_u8, vec(any::<u8>(), 0..40)), 0..12),
+        ) {
+            let mut inbox = Inbox::default();
+            inbox.confirms.expect(3);
+            for (kind, class, number, rest) in frames {
+                let payload = [&[0, class, 0, number][..], &rest].concat();
+                let kind = [FrameKind::Method, FrameKind::Header, FrameKind::Body, FrameKind::Heartbeat][usize::from(kind)];
+                if takes(&mut inbox, kind, &payload).is_err() {
+                    break;
+                }
+                while inbox.take_delivery().is_some() {}
+                prop_assert_eq!(inbox.delivered_bytes(), 0);
+            }
+        }
+
+        #[test]
+        fn a_content_of_nonsense_is_an_error_or_a_message(flags in any::<u16>(), rest in vec(any::<u8>(), 0..200)) {
+            let properties = [&flags.to_be_bytes()[..], &rest].concat();
+            let decoded = wire::decode(&header(&properties, 1));
+            prop_assert!(decoded.is_err() || decoded.is_ok_and(|content| content.body_bytes == 1));
+        }
     }
 }

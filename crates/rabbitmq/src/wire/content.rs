@@ -175,3 +175,116 @@ fn take_key(headers: &mut Vec<(String, HeaderValue)>) -> Option<Bytes> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, option, prelude::*};
+
+    use super::*;
+    use crate::wire::{FRAME_BYTES_MAX, Frame, FrameKind};
+
+    fn value() -> impl Strategy<Value = HeaderValue> {
+        let bytes = || vec(any::<u8>(), 0..20).prop_map(Bytes);
+        let leaf = prop_oneof![
+            Just(HeaderValue::Void),
+            bytes().prop_map(HeaderValue::Text),
+            bytes().prop_map(HeaderValue::Binary),
+            any::<bool>().prop_map(HeaderValue::Bool),
+            any::<i8>().prop_map(HeaderValue::I8),
+            any::<u8>().prop_map(HeaderValue::U8),
+            any::<i16>().prop_map(HeaderValue::I16),
+            any::<u16>().prop_map(HeaderValue::U16),
+            any::<i32>().prop_map(HeaderValue::I32),
+            any::<u32>().prop_map(HeaderValue::U32),
+            any::<i64>().prop_map(HeaderValue::I64),
+            any::<u32>().prop_map(HeaderValue::F32),
+            any::<u64>().prop_map(HeaderValue::F64),
+            any::<(u8, u32)>().prop_map(|(scale, value)| HeaderValue::Decimal { scale, value }),
+            any::<u64>().prop_map(HeaderValue::Time),
+        ];
+        leaf.prop_recursive(3, 20, 4, |value| {
+            prop_oneof![
+                vec(value.clone(), 0..4).prop_map(HeaderValue::List),
+                vec(("[a-z]{0,9}", value), 0..4).prop_map(HeaderValue::Table),
+            ]
+        })
+    }
+
+    /// The message of these frames, and how many frames its body has.
+    fn decoded(bytes: &[u8]) -> (BrokerMessage, usize) {
+        let (mut rest, mut message, mut frames) = (bytes, BrokerMessage::default(), 0);
+        while let Some((frame, length)) = Frame::first(rest).unwrap() {
+            if frame.kind == FrameKind::Header {
+                message = decode(frame.payload).unwrap().message;
+            } else {
+                message.body.as_mut().unwrap().extend(frame.payload);
+                frames += 1;
+            }
+            rest = &rest[length..];
+        }
+        assert!(rest.is_empty());
+        (message, frames)
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_encoded_is_decoded(
+            key in option::of(vec(any::<u8>(), 0..20).prop_map(Bytes)),
+            headers in proptest::collection::btree_map("[a-z\u{e4}]{1,9}", value(), 0..6),
+            texts in any::<[Option<u8>; 10]>(),
+            numbers in any::<[Option<u8>; 2]>(),
+            seconds in option::of(0..4_000_000_000_i64),
+            body in vec(any::<u8>(), 0..100),
+        ) {
+            let mut texts = texts.into_iter().map(|text| text.map(|byte| "\u{fc}".repeat(usize::from(byte) / 2)));
+            let mut text = || texts.next().flatten();
+            let properties = Properties {
+                content_type: text(), content_encoding: text(), correlation_id: text(), reply_to: text(),
+                expiration: text(), message_id: text(), message_type: text(), user_id: text(), app_id: text(),
+                cluster_id: text(), delivery_mode: numbers[0], priority: numbers[1],
+            };
+            let time = seconds.map(|seconds| Timestamp::from_millis(seconds * 1_000));
+            let headers = headers.into_iter().collect();
+            let message = BrokerMessage { key, headers, properties, time, body: Some(body), ..BrokerMessage::default() };
+            let mut bytes = Vec::new();
+            encode(&mut bytes, &message, FRAME_BYTES_MAX as usize).unwrap();
+            prop_assert_eq!(decoded(&bytes).0, message);
+        }
+    }
+
+    #[test]
+    fn a_body_is_cut_into_frames_and_headers_must_fit_one() {
+        let message = BrokerMessage::new("t", vec![7; 10_000]);
+        let mut bytes = Vec::new();
+        encode(&mut bytes, &message, 4_096).unwrap();
+        let (decoded, frames) = decoded(&bytes);
+        assert_eq!((decoded.body, frames), (message.body.clone(), 3));
+        let large = |bytes: usize| message.clone().with_header("h", vec![0; bytes]);
+        let mut none = Vec::new();
+        assert_eq!(encode(&mut none, &large(4_096 - 8 - 25), 4_096), Ok(()));
+        none.clear();
+        let error = encode(&mut none, &large(4_096), 4_096).unwrap_err();
+        assert!(error.contains("4088") && none.is_empty(), "{error}");
+    }
+
+    #[test]
+    fn what_there_is_no_place_for_is_named() {
+        let refused = |message: BrokerMessage| encode(&mut Vec::new(), &message, 4_096).unwrap_err();
+        let message = BrokerMessage::new("t", "");
+        let early = Some(Timestamp::from_millis(-1));
+        for (message, named) in [
+            (BrokerMessage { body: None, ..message.clone() }, "body"),
+            (message.clone().with_header("h", "1").with_header("h", "2"), "twice"),
+            (message.clone().with_header(KEY_HEADER, "1"), KEY_HEADER),
+            (message.clone().with_header(DELIVERY_COUNT, "1"), DELIVERY_COUNT),
+            (message.clone().with_header("h".repeat(256), "1"), "256"),
+            (BrokerMessage { time: early, ..message.clone() }, "1970"),
+            (BrokerMessage::new("t", vec![0; BODY_BYTES_MAX + 1]), "134217729"),
+        ] {
+            let error = refused(message);
+            assert!(error.contains(named), "{error}");
+        }
+        let properties = Properties { reply_to: Some("r".repeat(256)), ..Properties::default() };
+        assert!(refused(BrokerMessage { properties, ..message }).contains("reply_to"));
+    }
+}

@@ -101,6 +101,17 @@ pub fn acknowledge(subscription: &mut dyn Subscription, messages: &[Incoming]) {
     subscription.acknowledge(&positions).expect("the broker answers");
 }
 
+/// Receives so many messages and acknowledges them as they come; their bodies.
+pub fn takes(subscription: &mut dyn Subscription, count: usize) -> Vec<String> {
+    let mut taken = Vec::new();
+    while taken.len() < count {
+        let some = receive(subscription, 1);
+        acknowledge(subscription, &some);
+        taken.extend(bodies(&some));
+    }
+    taken
+}
+
 /// Publishes, and again what was not acknowledged, as the relay does.
 pub fn publish(broker: &mut dyn Broker, messages: &[BrokerMessage]) {
     let (mut done, mut last) = (0, None);

@@ -4,6 +4,7 @@
 
 mod alarms;
 mod bench;
+mod bounds;
 mod poison;
 mod refusals;
 mod restarts;

@@ -3,7 +3,7 @@
 use tradewind_engine::ports::{Broker, BrokerMessage};
 use tradewind_rabbitmq::{Queue, RabbitConfig, Topology};
 
-use crate::bench::{Bench, acknowledge, bodies, broker, publish, receive, refusal, texts};
+use crate::bench::{Bench, bodies, broker, publish, receive, refusal, takes, texts};
 
 fn typed(topic: &str, routing_key: &str, body: u32) -> BrokerMessage {
     let message = BrokerMessage::new(topic, body.to_string()).with_key("key");
@@ -50,11 +50,9 @@ fn a_returned_message_is_found_among_thousands() {
     let error = refusal(error);
     assert!(error.contains(&unbound) && error.contains("312"), "{error}");
     publish(&mut publisher, &all[2_347..4_999]);
-    let mut received = Vec::new();
+    let mut received = takes(&mut *subscription, 1);
     while received.last().is_none_or(|last| last != "4998") {
-        let some = receive(&mut *subscription, 1);
-        acknowledge(&mut *subscription, &some);
-        received.extend(bodies(&some));
+        received.extend(takes(&mut *subscription, 1));
     }
     received.sort_by_key(|body| body.parse::<u32>().expect("a number"));
     received.dedup();
