@@ -232,7 +232,7 @@ mod tests {
         assert_eq!(asked(&comparison, ASK_AGAIN_AFTER), [1]);
         comparison.answered(1, Answer::Statement(statement(&others[1])), START.plus(ASK_AGAIN_AFTER));
         assert_eq!(comparison.findings(), Findings::default());
-        assert_eq!(asked(&comparison, COMPARE_EVERY - Duration::from_millis(1)), [0_usize; 0]);
+        assert_eq!(asked(&comparison, COMPARE_EVERY.saturating_sub(Duration::from_millis(1))), [0_usize; 0]);
         assert_eq!(asked(&comparison, COMPARE_EVERY), [0]);
         comparison.ask_all();
         assert_eq!(asked(&comparison, Duration::ZERO), [0, 1]);

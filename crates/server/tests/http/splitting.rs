@@ -115,3 +115,20 @@ fn a_process_consumes_what_its_services_and_its_access_tokens_need_and_nothing_e
     assert_eq!(query.values().map(BTreeSet::len).sum::<usize>(), all);
     assert!(of(&services::NAMES).is_empty());
 }
+
+#[cfg(feature = "rabbitmq")]
+#[tokio::test]
+async fn secrets_that_are_missing_and_a_file_that_is_no_certificate_are_named_before_the_store_is_made() {
+    let peer = |name: &str, services: &[&str]| {
+        format!("[[peer]]\nname = {name:?}\nurl = \"http://{name}\"\nservices = {services:?}\n")
+    };
+    let (first, second) = services::NAMES.split_at(4);
+    let two = peer("front", first) + &peer("back", second);
+    let partial = first.join(",");
+    let refused = start(&two, &[("services", &partial), ("broker", "amqp://localhost")]).await;
+    assert!(refused.starts_with("master_key, cart_secret, provider_secret must be given: all processes"), "{refused}");
+    let tls = [("broker", "amqps://localhost"), ("broker_trusted", "/nowhere/ca.pem")];
+    let refused = start(&peer("all", &services::NAMES), &tls).await;
+    assert!(refused.starts_with("the broker amqps://localhost:5671 cannot be used: "), "{refused}");
+    assert!(refused.contains("/nowhere/ca.pem"), "{refused}");
+}

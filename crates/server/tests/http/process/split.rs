@@ -101,26 +101,34 @@ fn listens(port: u16) -> Option<()> {
 
 async fn an_order_is_confirmed_by_both_processes(script: &str) {
     let shop = Shop::new(script);
-    let processes = [shop.serve(0, FRONT), shop.serve(1, BACK)];
-    for number in [0, 1] {
-        until(async || listens(shop.ports[number])).await;
-        let client = shop.client(number);
+    let front_process = shop.serve(0, FRONT);
+    until(async || listens(shop.ports[0])).await;
+    let (front, token) = (shop.client(0), shop.first_admin_token().await);
+    let new = json!({"token": token, "email": "admin@example.org", "password": PASSWORD});
+    front.post("/v1/first-admin", new).await.expect(201);
+    let front = front.signed_in("admin@example.org").await.client;
+    let product = json!({
+        "product_id": "p-TEA", "name": "tea", "variants": [{"sku": "TEA", "amount_minor": 1_000, "currency": "EUR"}],
+    });
+    front.post("/v1/products", product).await.expect(201);
+    front.post("/v1/products/p-TEA/publication", json!({})).await.expect(200);
+    until(async || {
+        let ready = front.get("/readyz").await;
+        (ready.status == 200 && ready.text().contains("the peer back cannot be reached")).then_some(())
+    })
+    .await;
+
+    // What was published before the other process has ever run is not lost to it.
+    let back_process = shop.serve(1, BACK);
+    until(async || listens(shop.ports[1])).await;
+    let back = Client { address: shop.client(1).address, ..front.clone() };
+    for client in [&front, &back] {
         until(async || {
             let ready = client.get("/readyz").await;
             (ready.status == 200 && !ready.text().contains("warnings")).then_some(())
         })
         .await;
     }
-    let (front, token) = (shop.client(0), shop.first_admin_token().await);
-    let new = json!({"token": token, "email": "admin@example.org", "password": PASSWORD});
-    front.post("/v1/first-admin", new).await.expect(201);
-    let front = front.signed_in("admin@example.org").await.client;
-    let back = Client { address: shop.client(1).address, ..front.clone() };
-    let product = json!({
-        "product_id": "p-TEA", "name": "tea", "variants": [{"sku": "TEA", "amount_minor": 1_000, "currency": "EUR"}],
-    });
-    front.post("/v1/products", product).await.expect(201);
-    front.post("/v1/products/p-TEA/publication", json!({})).await.expect(200);
     let restock = json!({"delta": 5, "adjustment_type": "restock"});
     until(async || {
         let reply = back.post("/v1/stock/TEA/adjustments", restock.clone()).await;
@@ -135,7 +143,7 @@ async fn an_order_is_confirmed_by_both_processes(script: &str) {
     })
     .await;
     assert_eq!(seen["order_id"], order_id);
-    for process in processes {
+    for process in [front_process, back_process] {
         assert_eq!(terminated(process), Some(0));
     }
     // Neither store can be started as another part of the shop.
