@@ -36,7 +36,7 @@ const KINDS: [(&str, u16); 9] = [
 ];
 
 /// `StatusCode::NAME`, as the table of the HTTP edge names them.
-const STATUSES: [(&str, u16); 14] = [
+const STATUSES: [(&str, u16); 15] = [
     ("BAD_REQUEST", 400),
     ("UNAUTHORIZED", 401),
     ("FORBIDDEN", 403),
@@ -51,6 +51,7 @@ const STATUSES: [(&str, u16); 14] = [
     ("TOO_MANY_REQUESTS", 429),
     ("INTERNAL_SERVER_ERROR", 500),
     ("SERVICE_UNAVAILABLE", 503),
+    ("LOOP_DETECTED", 508),
 ];
 
 /// Every problem by its code.

@@ -21,7 +21,7 @@ use super::{
     forward::{self, Asked, Content, Passing},
     operations::{Operation, STORE},
     peer::Peer,
-    routes::Page,
+    routes::{BETWEEN_PROCESSES, Page},
 };
 use crate::http::{
     self, Failure, Okay, probes as pages,
@@ -98,6 +98,9 @@ fn document() -> &'static str {
     static TEXT: OnceLock<String> = OnceLock::new();
     TEXT.get_or_init(|| {
         let mut document = http::document(&http::table());
+        if let Some(paths) = document["paths"].as_object_mut() {
+            paths.remove(BETWEEN_PROCESSES);
+        }
         let routes = http::table().into_iter().flat_map(|section| section.routes);
         for route in
             routes.filter(|route| Operation::of(&route.method, route.path).is_some() && route.service.is_none())

@@ -17,6 +17,9 @@ use crate::{
 /// The public keys of access tokens. Every process has them; identity has them first.
 const JWKS: &str = "/.well-known/jwks.json";
 
+/// Processes ask each other here, and never through a gateway, which could not say which one is meant.
+pub const BETWEEN_PROCESSES: &str = "/v1/peer";
+
 /// Every route of the shop.
 pub struct Routes(Router<Vec<Known>>);
 
@@ -78,7 +81,8 @@ impl Routes {
     /// The routes of these sections, over these peers.
     pub fn new(sections: Vec<Section>, peers: &Peers) -> Result<Self, Unplaced> {
         let mut by_path: BTreeMap<&'static str, Vec<Known>> = BTreeMap::new();
-        for route in sections.into_iter().flat_map(|section| section.routes) {
+        let routes = sections.into_iter().flat_map(|section| section.routes);
+        for route in routes.filter(|route| route.path != BETWEEN_PROCESSES) {
             let unplaced = || Unplaced { method: route.method.clone(), path: route.path };
             let known = known(&route, peers).ok_or_else(unplaced)?;
             by_path.entry(route.path).or_default().push(known);

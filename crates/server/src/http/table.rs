@@ -87,7 +87,7 @@ fn products() -> Vec<Route> {
     vec![
         get("/v1/products", Anyone, products::list, "Products by words and by what they are; staff sees all of them.").of("query"),
         post("/v1/products", Staff, products::create, "Set a product up, as a draft."),
-        get("/v1/products/{product_id}", Anyone, products::read, "A product with its variants."),
+        get("/v1/products/{product_id}", Anyone, products::read, "A product with its variants.").of("query"),
         patch("/v1/products/{product_id}", Staff, products::update, "Change what is said of a product."),
         post("/v1/products/{product_id}/publication", Staff, products::publish, "Put a product up for sale."),
         delete("/v1/products/{product_id}/publication", Staff, products::unpublish, "Take a product off the shelf until it is published again."),

@@ -1,12 +1,12 @@
-//! Products: what is said of them, whether they are for sale, and how they are found. Everyone sees what is published;
-//! staff sees all. One product is read from catalog, lists come from the read model.
+//! Products: what is said of them, whether they are for sale, and how they are found. Everyone sees what is published, as
+//! the read model shows it; staff sees all.
 
 use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tradewind_catalog::{
-    self as catalog, Variant,
+    self as catalog,
     commands::{
         self, ArchiveProduct, CreateProduct, NewMedia as MediaToBe, NewVariant as VariantToBe, PublishProduct,
         UnpublishProduct, UpdateProduct,
@@ -16,14 +16,13 @@ use tradewind_engine::{
     Entity,
     ports::{Direction, List},
 };
-use tradewind_events::{
-    Attributes, Column, Currency, Id, Media, Product, ProductStatus, Timestamp, Value, VariantStatus,
-};
+use tradewind_events::{Attributes, Column, Currency, Id, Media, Product, ProductStatus, Timestamp, Value};
 use tradewind_query::{self as query, Availability, ProductPrice};
 
 use super::variants::NewVariant;
 use crate::http::{
-    Call, Created, Failure, Json, Okay, Page, PageOf, Patch, Path, Query, Sent, location, refusals::NOT_ALLOWED,
+    Call, Created, Failure, Json, Okay, Page, PageOf, Patch, Path, Query, Sent, WaitUntilFound, location,
+    refusals::NOT_ALLOWED,
 };
 
 #[derive(Deserialize, JsonSchema)]
@@ -169,22 +168,16 @@ pub async fn create(call: Call, Json(new): Json<NewProduct>) -> Result<Sent<Crea
     call.submit(create, answer).await
 }
 
-/// Catalog answers alone: the product, and whether it can be had, which catalog knows from the stock events.
-pub async fn read(call: Call, Path(product_id): Path<Id>) -> Result<Okay<ProductView>, Failure> {
-    let unknown = || catalog::PRODUCT_NOT_FOUND.because(format!("there is no product {product_id}"));
-    let product = call.load::<catalog::Product>(&product_id).await?;
-    let product = product.filter(|product| is_visible(&call, product)).ok_or_else(unknown)?;
-    let variants = call.load_all::<Variant>(product.skus().iter()).await?;
-    let active = variants.iter().filter(|variant| variant.status() == VariantStatus::Active);
-    let active: Vec<&Id> = active.map(Variant::sku).collect();
-    let stock = call.load_all::<catalog::Availability>(active.iter().copied()).await?;
-    let availability = match stock.iter().any(|sku| sku.locations() > 0) {
-        true => Availability::InStock,
-        false if active.is_empty() => Availability::Unknown,
-        // What catalog has heard nothing of was never there.
-        false => Availability::OutOfStock,
-    };
-    Ok(Okay(ProductView { product: product.told(&variants), availability }))
+/// The read model answers alone, as it does for lists: it has the product and its stock, also where the product comes from
+/// another system.
+pub async fn read(call: Call, wait: WaitUntilFound, Path(product_id): Path<Id>) -> Result<Okay<ProductView>, Failure> {
+    call.until_found(wait, &product_id, || shown_to(&call, &product_id)).await.map(Okay)
+}
+
+async fn shown_to(call: &Call, product_id: &Id) -> Result<ProductView, Failure> {
+    let view = call.load::<query::ProductView>(product_id).await?.and_then(ProductView::of);
+    let view = view.filter(|view| call.is_staff() || view.product.status == ProductStatus::Published);
+    Ok(view.ok_or_else(|| catalog::PRODUCT_NOT_FOUND.because(format!("there is no product {product_id}")))?)
 }
 
 pub async fn list(
@@ -268,11 +261,6 @@ pub(super) fn visible(call: &Call, list: List, wanted: Option<ProductStatus>) ->
     }
 }
 
-/// Whether the caller may see a product.
-pub(super) fn is_visible(call: &Call, product: &catalog::Product) -> bool {
-    call.is_staff() || product.status() == ProductStatus::Published
-}
-
 fn shown(product: &Product) -> Okay<Product> {
     Okay(product.clone())
 }
@@ -285,6 +273,25 @@ fn media(new: Vec<NewMedia>) -> Vec<MediaToBe> {
         alt_text: new.alt_text,
     });
     media.collect()
+}
+
+impl ProductView {
+    /// As the read model has it; `None` while it knows only of the stock or a variant of the product.
+    fn of(view: query::ProductView) -> Option<Self> {
+        let product = Product {
+            product_id: view.product_id,
+            name: view.name,
+            description: view.description,
+            brand: view.brand,
+            category_ids: view.category_ids,
+            status: view.status?,
+            attributes: view.attributes,
+            media: view.media,
+            variants: view.variants,
+            created_at: view.created_at,
+        };
+        Some(Self { product, availability: view.availability })
+    }
 }
 
 impl From<&query::ProductView> for ProductCard {

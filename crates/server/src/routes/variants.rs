@@ -6,9 +6,8 @@ use tradewind_catalog::{
     self as catalog,
     commands::{AddVariant, DiscontinueVariant, NewVariant as VariantToBe, UpdateVariant},
 };
-use tradewind_events::{Attributes, Currency, Id, Variant};
+use tradewind_events::{Attributes, Currency, Id, ProductStatus, Variant};
 
-use super::products::is_visible;
 use crate::http::{Call, Created, Failure, Json, Okay, Path, Sent, location};
 
 #[derive(Deserialize, JsonSchema)]
@@ -51,8 +50,10 @@ pub async fn add(
 pub async fn read(call: Call, Path(sku): Path<Id>) -> Result<Okay<VariantView>, Failure> {
     let unknown = || catalog::VARIANT_NOT_FOUND.because(format!("there is no variant {sku}"));
     let variant = call.load::<catalog::Variant>(&sku).await?.ok_or_else(unknown)?;
-    let product = call.load::<catalog::Product>(variant.product_id()).await?;
-    product.filter(|product| is_visible(&call, product)).ok_or_else(unknown)?;
+    let product = call.load::<catalog::Product>(variant.product_id()).await?.ok_or_else(unknown)?;
+    if !call.is_staff() && product.status() != ProductStatus::Published {
+        return Err(unknown().into());
+    }
     Ok(Okay(VariantView { product_id: variant.product_id().clone(), variant: variant.told() }))
 }
 

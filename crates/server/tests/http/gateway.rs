@@ -89,6 +89,7 @@ async fn what_is_unknown_is_answered_as_a_shop_answers() {
         });
         assert_eq!(std::mem::take(&mut allowed[0]), allowed[1], "{method} {path}");
     }
+    front.get("/v1/peer").await.refused(404, "route_unknown");
     let named = front.request("GET", "/v1/nothing").header("X-Request-Id", "mine-17").send().await;
     assert_eq!((named.header("x-request-id"), named.field("request_id")), (Some("mine-17"), "mine-17".into()));
     let passed = front.request("GET", "/v1/products/none").header("X-Request-Id", "mine-18").send().await;
