@@ -209,7 +209,7 @@ impl Line {
     pub fn ended(&self, fault: Fault) {
         let mut state = self.state();
         state.end.get_or_insert(fault);
-        // Nobody writes or reads any more, and what was delivered cannot be acknowledged.
+        // Nothing is written or read any more, and what was delivered cannot be acknowledged.
         state.out = Vec::new();
         state.inbox.forget_deliveries();
         drop(state);

@@ -1,5 +1,5 @@
 //! The one thread of an adapter: it moves the bytes of all its connections. It ends when nothing refers to it any more
-//! and the last connection is closed; nobody waits for that.
+//! and the last connection is closed; no caller waits for that.
 
 mod transport;
 

@@ -35,7 +35,8 @@
 //!   since another would be blocked too, and each call on it is an error. Dropping waits for nothing: what was written
 //!   goes out in the background, for at most five seconds.
 //! - **Memory is bounded:** one window; 1 MiB that waits to be written; [`RabbitConfig::prefetch`] messages, of which
-//!   16 MiB wait here. Then nothing is read, and the server waits. One message may be larger than each of these.
+//!   16 MiB wait here. Then nothing is read, and the server waits; after half a minute it closes the connection, which
+//!   is as if the messages were given back. One message may be larger than each of these.
 //! - **One reconnect logic:** a connection that fails is thrown away. The engine calls again after its backoff, and the
 //!   next call makes another one, with the topology.
 //! - **Poison passes:** names and properties that are not UTF-8 are escaped, and headers that cannot be decoded are

@@ -87,7 +87,14 @@ impl RabbitBroker {
             Err(fault) => return (0, Some(BrokerError::Unavailable(shared.settings.describe(&fault)))),
         };
         let sent = link.send(&shared.topology, messages, wait);
-        let confirmed = link.confirm(wait);
+        let confirmed = match sent {
+            // It has waited long enough, and something is left.
+            Err(Unsent::Fault(_)) => {
+                link.is_stale = true;
+                Ok(())
+            }
+            _ => link.confirm(wait),
+        };
         let (count, returned) = link.count(messages);
         let settings = &shared.settings;
         let error = match (returned, confirmed, sent) {

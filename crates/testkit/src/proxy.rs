@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_reaches_it_until_it_is_reachable_again() {
+    fn a_connection_is_closed_at_once_until_it_is_reachable_again() {
         let proxy = Proxy::start(echo()).unwrap();
         let mut client = connect(&proxy);
         ask(&mut client, "there");

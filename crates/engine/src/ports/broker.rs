@@ -9,6 +9,7 @@
 //! | group | consumer group | one durable quorum queue a group, bound to its topics, with a single active consumer |
 //! | [`BrokerMessage::key`] | the record's key, by which the producer chooses the partition | header `x-tradewind-key`; the queue keeps the order of all |
 //! | not carried, and refused | routing key, properties, headers of other types than text and null | a body that is absent, a header's name twice |
+//! | [`BrokerMessage::routing_key`] | none | the type of the event, by [`crate::Routing::route_by_type`]: a queue is bound to what its services consume |
 //! | time | the record's, in milliseconds | the property `timestamp`, in seconds |
 //! | [`Broker::publish`] | idempotent producer, `acks=all`; counts the delivery reports without a hole before them | `mandatory`, with confirms; counts the confirms without a hole before them; a return comes before its confirm |
 //! | [`BrokerError::Refused`] | too large, not authorized, no such topic | returned, nacked, larger than the frame limits allow |

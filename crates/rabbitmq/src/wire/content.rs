@@ -5,7 +5,7 @@ use tradewind_events::Timestamp;
 
 use super::{
     CHANNEL, FRAME_EXTRA_BYTES,
-    codec::{Input, Malformed, Output, Uncarried},
+    codec::{Input, Malformed, Output, RAW_HEADERS, Uncarried},
     put_frame,
 };
 
@@ -127,18 +127,32 @@ fn seconds(time: Timestamp) -> Result<u64, Uncarried> {
     u64::try_from(time.as_millis().div_euclid(1_000)).map_err(|_| "RabbitMQ has no times before 1970".to_owned())
 }
 
-/// Decodes a header frame. The topic and the routing key come from the method before it, the body after it.
+/// Decodes a header frame. The topic and the routing key come from the method before it, the body after it. Properties
+/// that cannot be decoded are kept as bytes, as headers are.
 pub fn decode(payload: &[u8]) -> Result<Content, Malformed> {
     let mut input = Input(payload);
-    let (_class, _weight, body_bytes, flags) = (input.u16()?, input.u16()?, input.u64()?, input.u16()?);
+    let (_class, _weight, body_bytes) = (input.u16()?, input.u16()?, input.u64()?);
     if body_bytes > BODY_BYTES_TAKEN_MAX {
         return Err(Malformed("a body of at most 512 MiB"));
     }
+    let raw = || HeaderValue::Binary(Bytes(input.0.to_vec()));
+    let mut message = properties(input).unwrap_or_else(|_| BrokerMessage {
+        headers: vec![(RAW_HEADERS.to_owned(), raw())],
+        ..BrokerMessage::default()
+    });
+    message.headers.retain(|(name, _)| name != DELIVERY_COUNT);
+    message.key = take_key(&mut message.headers);
+    message.body = Some(Vec::new());
+    Ok(Content { message, body_bytes })
+}
+
+fn properties(mut input: Input) -> Result<BrokerMessage, Malformed> {
+    let flags = input.u16()?;
     let has = |bit: u16| flags & (1 << bit) != 0;
-    let mut message = BrokerMessage::default();
-    let properties = &mut message.properties;
     let text = |input: &mut Input, bit| has(bit).then(|| input.short()).transpose();
     let number = |input: &mut Input, bit| has(bit).then(|| input.u8()).transpose();
+    let mut message = BrokerMessage::default();
+    let properties = &mut message.properties;
     properties.content_type = text(&mut input, 15)?;
     properties.content_encoding = text(&mut input, 14)?;
     if has(13) {
@@ -158,10 +172,7 @@ pub fn decode(payload: &[u8]) -> Result<Content, Malformed> {
     properties.user_id = text(&mut input, 4)?;
     properties.app_id = text(&mut input, 3)?;
     properties.cluster_id = text(&mut input, 2)?;
-    message.headers.retain(|(name, _)| name != DELIVERY_COUNT);
-    message.key = take_key(&mut message.headers);
-    message.body = Some(Vec::new());
-    Ok(Content { message, body_bytes })
+    Ok(message)
 }
 
 /// A header of this name that is no string is a header like any other.
@@ -265,6 +276,19 @@ mod tests {
         none.clear();
         let error = encode(&mut none, &large(4_096), 4_096).unwrap_err();
         assert!(error.contains("4088") && none.is_empty(), "{error}");
+    }
+
+    #[test]
+    fn properties_that_cannot_be_decoded_are_kept_as_bytes() {
+        // A content type that has fewer bytes than it says.
+        let properties = [0x80, 0, 9, b'x'];
+        let Content { message, body_bytes } = decode(&[&[0; 11][..], &[5], &properties].concat()).unwrap();
+        let kept = [(RAW_HEADERS.to_owned(), HeaderValue::Binary(Bytes(properties.to_vec())))];
+        assert_eq!((&message.headers[..], body_bytes), (&kept[..], 5));
+        assert!(
+            decode(&[&[0; 4][..], &u64::MAX.to_be_bytes(), &[0, 0]].concat()).is_err(),
+            "no memory is large enough"
+        );
     }
 
     #[test]

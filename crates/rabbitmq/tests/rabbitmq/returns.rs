@@ -31,7 +31,7 @@ fn the_queues_of_all_groups_are_there_and_get_their_types_alone() {
     assert_eq!(bodies(&received), ["1", "3"]);
     assert_eq!(received[1].message.routing_key.as_deref(), Some("order.shipped"));
     let without = BrokerMessage { routing_key: None, ..all[0].clone() };
-    assert!(publisher.publish(&[without]).is_err(), "nobody knows what it is");
+    assert!(publisher.publish(&[without]).is_err(), "its type is unknown");
 }
 
 /// Returns have no number: they are told apart by what they are, whatever confirm comes beside them.

@@ -125,7 +125,7 @@ impl BrokerUnderTest for Rabbit {
         self.proxy.set_reachable(reachable);
     }
 
-    /// Nobody may make an exchange of such a name.
+    /// The server reserves exchanges of such names.
     fn refused(&self) -> BrokerMessage {
         BrokerMessage::new("amq.refused", "refused").with_key("key")
     }

@@ -16,7 +16,7 @@ fn a_server_is_trusted_by_the_authority_of_a_file() {
     adapter.publish(&messages(&topic, [1])).expect("a queue");
     assert_eq!(receive(&mut *subscription, 1).len(), 1);
     let mut stranger = broker(&RabbitConfig::parse(&address, None).expect("an address"));
-    let error = stranger.publish(&messages(&topic, [2])).expect_err("nobody has vouched for it").1.to_string();
+    let error = stranger.publish(&messages(&topic, [2])).expect_err("its authority is not trusted").1.to_string();
     assert!(error.contains("UnknownIssuer"), "{error}");
     let none = RabbitConfig::parse(&format!("{address}?ca_file=/nowhere.pem"), None).expect("an address");
     let error = RabbitBroker::new(&none).err().expect("no such file").to_string();
