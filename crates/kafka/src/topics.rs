@@ -10,8 +10,8 @@ use rdkafka::{
 use tradewind_engine::ports::BrokerError;
 
 use crate::{
-    KafkaConfig, TopicSettings,
-    client::{self, Deadline, Reporting, Reports, broker_error, end, wait},
+    TopicSettings,
+    client::{Cluster, Deadline, Reporting, Reports, broker_error, wait},
     config::milliseconds,
 };
 
@@ -27,7 +27,7 @@ const CREATED_SOON: Duration = Duration::from_millis(20);
 
 /// An administrator's connection, for as long as it is needed.
 pub(crate) struct Topics<'a> {
-    config: &'a KafkaConfig,
+    cluster: &'a Cluster,
     client: Option<AdminClient<Reporting>>,
     reports: Arc<Reports>,
 }
@@ -42,12 +42,12 @@ pub(crate) struct Topic {
 }
 
 impl<'a> Topics<'a> {
-    pub fn connect(config: &'a KafkaConfig) -> Result<Self, BrokerError> {
-        client::may_begin()?;
+    pub fn connect(cluster: &'a Cluster) -> Result<Self, BrokerError> {
+        cluster.calls.may_begin()?;
         let reports = Reports::new("administrator");
-        let client = AdminClient::from_config_and_context(&config.client(), Reporting(Arc::clone(&reports)));
+        let client = AdminClient::from_config_and_context(&cluster.config.client(), Reporting(Arc::clone(&reports)));
         let client = client.map_err(|error| broker_error("connecting to Kafka", &error))?;
-        Ok(Self { config, client: Some(client), reports })
+        Ok(Self { cluster, client: Some(client), reports })
     }
 
     /// The topic as it is now; none if it is missing.
@@ -95,7 +95,7 @@ impl<'a> Topics<'a> {
     }
 
     fn create(&self, name: &str, deadline: Deadline) -> Result<(), BrokerError> {
-        let settings = &self.config.topics;
+        let settings = &self.cluster.config.topics;
         if !settings.create {
             return Err(BrokerError::Refused(format!(
                 "the topic {name} does not exist, and this process must not create it: create it, or configure \
@@ -134,7 +134,7 @@ impl<'a> Topics<'a> {
     }
 
     fn answer(&self, deadline: Deadline) -> Duration {
-        self.config.answer_within.min(deadline.left())
+        self.cluster.config.answer_within.min(deadline.left())
     }
 
     fn options(&self, deadline: Deadline) -> AdminOptions {
@@ -160,7 +160,7 @@ impl<'a> Topics<'a> {
 impl Drop for Topics<'_> {
     fn drop(&mut self) {
         if let Some(client) = self.client.take() {
-            end(client, Duration::ZERO);
+            self.cluster.calls.end(client, Duration::ZERO);
         }
     }
 }
