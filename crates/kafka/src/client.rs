@@ -16,6 +16,8 @@ use rdkafka::{
     ClientContext,
     config::RDKafkaLogLevel,
     error::{KafkaError, RDKafkaErrorCode},
+    message::DeliveryResult,
+    producer::ProducerContext,
 };
 use tradewind_engine::ports::BrokerError;
 
@@ -123,6 +125,12 @@ impl ClientContext for Reporting {
     fn error(&self, error: KafkaError, reason: &str) {
         self.0.error(&error, reason);
     }
+}
+
+impl ProducerContext for Reporting {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, _: &DeliveryResult<'_>, (): ()) {}
 }
 
 /// A moment until which something is waited for.

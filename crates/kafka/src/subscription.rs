@@ -121,7 +121,8 @@ impl KafkaSubscription {
             let taken = match connection.poll(wait) {
                 None => return Ok(()),
                 Some(Ok(record)) => self.partitions.check(&record).map(|checked| (checked, incoming(&record))),
-                Some(Err(error)) if is_transient(&error) => continue,
+                // The connection is looked at before more is waited for.
+                Some(Err(error)) if is_transient(&error) => return Ok(()),
                 Some(Err(error)) => Err(broker_error("receiving", &error)),
             };
             wait = Duration::ZERO;

@@ -6,6 +6,7 @@ use std::{
         Arc,
         mpsc::{Receiver, RecvTimeoutError},
     },
+    thread,
     time::Duration,
 };
 
@@ -35,6 +36,9 @@ const ALL_COMMITS_EVERY: Duration = Duration::from_hours(1);
 /// the next one, or on leaving. After a longer pause, such as an outage, every acknowledgement waits for its commit: the
 /// inbox may forget then.
 const COMMIT_EVERY: Duration = Duration::from_millis(50);
+
+/// How soon a group's coordinator is asked for again that is not there yet.
+const COORDINATOR_SOON: Duration = Duration::from_millis(50);
 
 /// How long the last commit may take on leaving, and the end of the consumer after it.
 const LEAVE_WITHIN: Duration = Duration::from_secs(1);
@@ -224,7 +228,15 @@ impl Connection {
         for (topic, partition) in partitions {
             asked.add_partition(topic, *partition);
         }
-        let answer = self.consumer().committed_offsets(asked, self.answer_within);
+        let deadline = Deadline::after(self.answer_within);
+        let answer = loop {
+            let answer = self.consumer().committed_offsets(asked.clone(), deadline.left());
+            let code = answer.as_ref().err().and_then(KafkaError::rdkafka_error_code);
+            if deadline.has_passed() || !code.is_some_and(has_no_coordinator_yet) {
+                break answer;
+            }
+            thread::park_timeout(COORDINATOR_SOON.min(deadline.left()));
+        };
         self.known(answer, "reading the group's offsets")
     }
 
@@ -275,6 +287,16 @@ impl Drop for Connection {
             self.calls.end(consumer, LEAVE_WITHIN);
         }
     }
+}
+
+/// As when the cluster has never kept an offset, or a broker has just stopped.
+fn has_no_coordinator_yet(code: RDKafkaErrorCode) -> bool {
+    matches!(
+        code,
+        RDKafkaErrorCode::NotCoordinator
+            | RDKafkaErrorCode::CoordinatorNotAvailable
+            | RDKafkaErrorCode::CoordinatorLoadInProgress
+    )
 }
 
 /// As librdkafka takes offsets.
