@@ -327,7 +327,7 @@ impl Relay {
         let envelope = RawEnvelope::from_json(message).map_err(|error| error.to_string())?;
         let topic = self.routing.topic(&envelope.source);
         let topic = topic.ok_or_else(|| format!("events of {} are not published at this broker", envelope.source))?;
-        Encoded::new(topic, &envelope, self.tracer.as_ref())
+        Encoded::new(topic, &envelope, self.routing.routes_by_type(), self.tracer.as_ref())
     }
 
     /// What the log has from [`RelayStep::Read`] on.
@@ -394,7 +394,9 @@ impl Relay {
         let topic = |remote: bool, id: &Id, source: &str| {
             if remote || self.aside.contains(id) { None } else { self.routing.topic(source) }
         };
-        let encode = |topic: String, envelope: &RawEnvelope| Encoded::new(topic, envelope, self.tracer.as_ref());
+        let routed = self.routing.routes_by_type();
+        let encode =
+            |topic: String, envelope: &RawEnvelope| Encoded::new(topic, envelope, routed, self.tracer.as_ref());
         match segment {
             Source::Memory(segment) => {
                 let encoded = segment.events.iter().filter_map(|Logged { envelope, remote, .. }| {

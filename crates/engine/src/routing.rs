@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// assert_eq!(routing.topic("orders").as_deref(), Some("shop-orders"));
 /// assert_eq!(routing.topic("identity"), None);
 /// assert_eq!(routing.subscribes_to().unwrap(), ["town.catalog"]);
+/// assert!(!routing.routes_by_type() && routing.route_by_type().routes_by_type());
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Routing {
@@ -23,6 +24,7 @@ pub struct Routing {
     consumed: BTreeSet<String>,
     /// Other topics that are subscribed to.
     topics: BTreeSet<String>,
+    by_type: bool,
 }
 
 /// A source is to be consumed that has no topic here.
@@ -70,6 +72,18 @@ impl Routing {
     pub fn subscribe(mut self, topic: impl Into<String>) -> Self {
         self.topics.insert(topic.into());
         self
+    }
+
+    /// Messages carry the type of their event as routing key, and its id as message id: for a broker that routes messages,
+    /// as RabbitMQ does. One that keeps logs has no place for either.
+    #[must_use]
+    pub fn route_by_type(self) -> Self {
+        Self { by_type: true, ..self }
+    }
+
+    /// As [`Self::route_by_type`].
+    pub fn routes_by_type(&self) -> bool {
+        self.by_type
     }
 
     /// The topic of the events of a source; none when they are not published here.

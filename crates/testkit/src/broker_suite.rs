@@ -9,6 +9,7 @@ mod delivery;
 mod groups;
 mod polling;
 mod publishing;
+mod trouble;
 
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ pub use delivery::*;
 pub use groups::*;
 pub use polling::*;
 pub use publishing::*;
+pub use trouble::*;
 
 /// A broker, as its operator sees it.
 pub trait BrokerUnderTest {
@@ -38,6 +40,14 @@ pub trait BrokerUnderTest {
 
     /// From now on nobody reaches it, or everybody does again. What was connected is cut.
     fn set_reachable(&self, reachable: bool);
+
+    /// It stops and starts again, with all that it keeps. What was connected is cut.
+    fn restart(&self) {
+        self.cut();
+    }
+
+    /// From now on nothing passes on any connection, or what was held back goes on: for [`Manner::HasConnections`].
+    fn freeze(&self, _frozen: bool) {}
 
     /// A message that it refuses for good.
     fn refused(&self) -> BrokerMessage;
@@ -62,6 +72,8 @@ pub enum Manner {
     AcknowledgesSingly,
     /// A message that comes again has the same position.
     KeepsPositions,
+    /// It is reached through connections that can be frozen.
+    HasConnections,
     /// A message that no group would hear is refused.
     RefusesTheUnheard,
     /// A message is a record of a log: a body may be absent, a header may repeat or be null, its time has milliseconds.
@@ -109,6 +121,11 @@ macro_rules! broker_suite {
             a_subscription_says_when_it_has_caught_up,
             a_subscription_that_was_cut_off_has_to_catch_up_again,
             the_retention_can_be_asked_for,
+            poison_is_carried_or_refused_and_what_comes_after_it_goes_on,
+            a_frozen_connection_is_an_error_and_loses_nothing_when_it_thaws,
+            a_broker_that_restarts_loses_nothing,
+            an_acknowledgement_without_a_connection_loses_nothing,
+            ten_connections_lost_with_a_message_out_lose_nothing_and_keep_the_order,
         );
     };
     ($fresh:expr; $($case:ident),* $(,)?) => {

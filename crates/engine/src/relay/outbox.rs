@@ -6,6 +6,9 @@ use tradewind_events::{Id, RawEnvelope};
 
 use crate::{Span, TraceContext, Tracer, ports::BrokerMessage, trace};
 
+/// The delivery mode of AMQP for messages that survive a restart of the broker.
+const PERSISTENT: u8 = 2;
+
 /// Messages in the order of the log. The first of them are the call: what the broker gets at once.
 pub(super) struct Outbox {
     call: Vec<BrokerMessage>,
@@ -47,11 +50,22 @@ pub(super) struct Acknowledged {
 }
 
 impl Encoded {
-    pub fn new(topic: String, envelope: &RawEnvelope, tracer: Option<&Arc<dyn Tracer>>) -> Result<Self, String> {
+    /// Routed messages carry what a broker that routes them has properties for.
+    pub fn new(
+        topic: String,
+        envelope: &RawEnvelope,
+        routed: bool,
+        tracer: Option<&Arc<dyn Tracer>>,
+    ) -> Result<Self, String> {
         let body = serde_json::to_vec(envelope).map_err(|error| error.to_string())?;
-        let message = BrokerMessage::new(topic, body)
+        let mut message = BrokerMessage::new(topic, body)
             .with_key(envelope.key.as_str())
             .with_header("content-type", "application/cloudevents+json; charset=utf-8");
+        if routed {
+            message.routing_key = Some(envelope.name.clone());
+            message.properties.message_id = Some(envelope.id.to_string());
+            message.properties.delivery_mode = Some(PERSISTENT);
+        }
         let context = trace::traced(tracer, envelope.traceparent.as_ref()).map(|(_, context)| context);
         let origin = Origin { event_id: envelope.id.clone(), dead_letter: None, bytes: message.bytes() };
         Ok(Self { message, origin, traced: context })

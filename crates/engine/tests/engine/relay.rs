@@ -34,12 +34,16 @@ impl Bench {
 
     /// As after a start.
     fn over(stage: Stage, broker: MemoryBroker, limits: &Limits) -> Self {
+        Self::routed(stage, broker, limits, Routing::by_source("test"))
+    }
+
+    fn routed(stage: Stage, broker: MemoryBroker, limits: &Limits, routing: Routing) -> Self {
         let bytes_max = limits.relay_bytes_max;
         let observer = Arc::new(());
         let setup = RelaySetup {
             store_name: "stage".into(),
             broker: KeyText::literal("broker"),
-            routing: Routing::by_source("test"),
+            routing,
             limits: limits.into(),
             observer,
         };
@@ -420,4 +424,23 @@ fn a_refused_event_that_the_broker_takes_after_all_goes_on_by_itself() {
     assert_eq!((bench.totals(), bench.relay.refused()), (numbers(6), None));
     let set_aside = Action::SetAside { event: id("stage-1-2"), reason: "too late".into() };
     assert_eq!(bench.operates(set_aside).unwrap_err().code(), "event_not_refused");
+}
+
+#[test]
+fn a_broker_that_routes_by_type_gets_type_and_id_and_another_gets_neither() {
+    let by_source = Routing::by_source("test");
+    for (routing, expected) in [
+        (by_source.clone(), (None, None, None)),
+        (by_source.route_by_type(), (Some("tally.counted"), Some("stage-1-0"), Some(2))),
+    ] {
+        let limits = Limits::default();
+        let stage = Stage::with([toy::tally()], toy::registry(), limits.clone());
+        let mut bench = Bench::routed(stage, MemoryBroker::new(), &limits, routing);
+        bench.commits(1);
+        bench.relay.take(&mut bench.buffer);
+        assert_eq!(bench.relay.next(bench.now), RelayStep::Publish);
+        let BrokerMessage { routing_key, properties, .. } = &bench.relay.call()[0];
+        let carried = (routing_key.as_deref(), properties.message_id.as_deref(), properties.delivery_mode);
+        assert_eq!(carried, expected);
+    }
 }
