@@ -16,17 +16,30 @@ use rdkafka::{
     ClientContext,
     config::RDKafkaLogLevel,
     error::{KafkaError, RDKafkaErrorCode},
+    message::DeliveryResult,
+    producer::ProducerContext,
 };
 use tradewind_engine::ports::BrokerError;
+
+use crate::KafkaConfig;
 
 /// At most one line of librdkafka's log gets into ours in so long, for each client: one that looks for a broker that is
 /// down has much to tell.
 const LOG_EVERY: Duration = Duration::from_secs(1);
 
-/// Clients that are ending at a time. One that hangs stays among them; with so many nothing new is begun.
-const ENDING_MAX: usize = 16;
+/// Calls at a time that have no deadline, such as the end of a client. One that hangs stays among them; with so many
+/// nothing new is begun at this cluster.
+const CALLS_MAX: usize = 16;
 
-static ENDING: AtomicUsize = AtomicUsize::new(0);
+/// A cluster, as all clients of one broker share it.
+pub(crate) struct Cluster {
+    pub config: KafkaConfig,
+    pub calls: Calls,
+}
+
+/// The calls that have no deadline and have not returned.
+#[derive(Clone, Default)]
+pub(crate) struct Calls(Arc<AtomicUsize>);
 
 /// What librdkafka reports of a client.
 pub(crate) struct Reports {
@@ -114,6 +127,12 @@ impl ClientContext for Reporting {
     }
 }
 
+impl ProducerContext for Reporting {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, _: &DeliveryResult<'_>, (): ()) {}
+}
+
 /// A moment until which something is waited for.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Deadline(Instant);
@@ -138,35 +157,40 @@ fn now() -> Instant {
     Instant::now()
 }
 
-/// Refuses to begin anything while too many clients do not end.
-pub(crate) fn may_begin() -> Result<(), BrokerError> {
-    let ending = ENDING.load(Ordering::Acquire);
-    if ending < ENDING_MAX {
-        return Ok(());
-    }
-    Err(BrokerError::Unavailable(format!("{ending} clients of librdkafka have not ended yet")))
-}
-
-/// Ends a client on a thread of its own, and waits for that no longer than so long: ending one can hang (rust-rdkafka#453),
-/// and its owner must not.
-pub(crate) fn end<T: Send + 'static>(client: T, wait: Duration) {
-    ENDING.fetch_add(1, Ordering::AcqRel);
-    let (ended, told) = mpsc::channel::<()>();
-    let thread = thread::Builder::new().name("kafka-end".to_owned()).spawn(move || {
-        drop(client);
-        ENDING.fetch_sub(1, Ordering::AcqRel);
-        drop(ended);
-    });
-    match thread {
-        Ok(_) => {
-            if told.recv_timeout(wait) == Err(mpsc::RecvTimeoutError::Timeout) && !wait.is_zero() {
-                tracing::warn!("a Kafka client does not end: it is left to itself");
-            }
+impl Calls {
+    /// Refuses to begin anything while too many do not return.
+    pub fn may_begin(&self) -> Result<(), BrokerError> {
+        let calls = self.0.load(Ordering::Acquire);
+        if calls < CALLS_MAX {
+            return Ok(());
         }
-        Err(error) => {
-            // It was dropped with the thread's closure.
-            ENDING.fetch_sub(1, Ordering::AcqRel);
-            tracing::warn!(%error, "no thread can be started to end a Kafka client");
+        Err(BrokerError::Unavailable(format!("{calls} calls of librdkafka have not returned yet")))
+    }
+
+    /// Makes a call on a thread of its own. The receiver gets its outcome; it may be left.
+    pub fn make<T: Send + 'static>(&self, call: impl FnOnce() -> T + Send + 'static) -> mpsc::Receiver<T> {
+        let (tell, told) = mpsc::sync_channel(1);
+        let calls = Arc::clone(&self.0);
+        calls.fetch_add(1, Ordering::AcqRel);
+        let thread = thread::Builder::new().name("kafka-call".to_owned()).spawn(move || {
+            let outcome = call();
+            calls.fetch_sub(1, Ordering::AcqRel);
+            // It may be that no one waits any more.
+            drop(tell.send(outcome));
+        });
+        if let Err(error) = thread {
+            // What the call owned is dropped here and now.
+            self.0.fetch_sub(1, Ordering::AcqRel);
+            tracing::warn!(%error, "no thread can be started for a call of librdkafka");
+        }
+        told
+    }
+
+    /// Ends a client, and waits for that no longer than so long: ending one can hang (rust-rdkafka#453), and its owner must
+    /// not.
+    pub fn end<T: Send + 'static>(&self, client: T, wait: Duration) {
+        if self.make(move || drop(client)).recv_timeout(wait).is_err() && !wait.is_zero() {
+            tracing::warn!("a Kafka client does not end: it is left to itself");
         }
     }
 }
@@ -238,17 +262,34 @@ mod tests {
             }
         }
         let mut held = Vec::new();
-        assert!(may_begin().is_ok());
-        for _ in 0..ENDING_MAX {
+        let calls = Calls::default();
+        assert!(calls.may_begin().is_ok());
+        for _ in 0..CALLS_MAX {
             let (ends, hangs) = mpsc::channel();
-            end(Hangs(hangs), Duration::from_millis(1));
+            calls.end(Hangs(hangs), Duration::from_millis(1));
             held.push(ends);
         }
-        assert!(may_begin().is_err(), "so many hang, and no more are begun");
+        assert!(calls.may_begin().is_err(), "so many hang, and no more are begun");
         held.clear();
-        while may_begin().is_err() {
+        while calls.may_begin().is_err() {
             thread::yield_now();
         }
+    }
+
+    #[test]
+    fn the_log_of_a_client_is_rationed_and_its_last_error_explains() {
+        let reports = Reports::new("test");
+        for _ in 0..10_000 {
+            reports.log(RDKafkaLogLevel::Error, "FAIL", "connection refused");
+        }
+        assert!(reports.seen().unlogged > 0, "a line a second at most");
+        assert!(!reports.was_disconnected());
+        reports.error(&KafkaError::Global(RDKafkaErrorCode::BrokerTransportFailure), "connection refused");
+        reports.error(&KafkaError::Global(RDKafkaErrorCode::AllBrokersDown), "1/1 brokers are down");
+        assert!(reports.was_disconnected());
+        assert!(!reports.was_disconnected(), "it was told");
+        assert_eq!(reports.explain("no answer"), "no answer (connection refused)");
+        assert_eq!(reports.explain("no answer"), "no answer");
     }
 
     #[test]

@@ -10,12 +10,12 @@ use std::{
 use rdkafka::{
     config::FromClientConfigAndContext,
     consumer::{BaseConsumer, CommitMode, Consumer, DefaultConsumerContext},
+    error::{KafkaError, RDKafkaErrorCode},
 };
 use tradewind_engine::ports::BrokerError;
 
 use crate::{
-    KafkaConfig,
-    client::{broker_error, end, may_begin},
+    client::{Cluster, broker_error},
     subscription::{Mark, list},
 };
 
@@ -53,7 +53,7 @@ impl fmt::Display for Gap {
             GapReason::CreatedAgain => write!(
                 formatter,
                 "{topic}/{partition} was read up to offset {read_to}, which it does not have: the topic was deleted and \
-                 created again, or has lost messages; it begins at offset {continues_at}"
+                 created again, or it has lost messages, or the group its offsets; it begins at offset {continues_at}"
             ),
         }
     }
@@ -62,13 +62,13 @@ impl fmt::Display for Gap {
 /// The gaps that the subscriptions of one broker have found. Clones share them.
 #[derive(Clone)]
 pub struct Gaps {
-    config: Arc<KafkaConfig>,
+    cluster: Arc<Cluster>,
     found: Arc<Mutex<BTreeMap<String, Vec<Gap>>>>,
 }
 
 impl Gaps {
-    pub(crate) fn new(config: Arc<KafkaConfig>) -> Self {
-        Self { config, found: Arc::default() }
+    pub(crate) fn new(cluster: Arc<Cluster>) -> Self {
+        Self { cluster, found: Arc::default() }
     }
 
     /// What the subscription of this group stands before; empty when it does not stand.
@@ -83,13 +83,16 @@ impl Gaps {
             let reason = format!("the gaps of the group {group} are others now: look at them again");
             return Err(BrokerError::Refused(reason));
         }
-        may_begin()?;
-        let config = self.config.consumer(group);
+        let Cluster { config, calls } = &*self.cluster;
+        calls.may_begin()?;
+        let answer_within = config.answer_within;
+        let config = config.consumer(group);
         let consumer = BaseConsumer::from_config_and_context(&config, DefaultConsumerContext);
         let consumer = consumer.map_err(|error| broker_error("connecting to Kafka", &error))?;
         let marks: Vec<Mark> = gaps.iter().map(Gap::behind).collect();
-        let committed = list(&marks).and_then(|list| consumer.commit(&list, CommitMode::Sync));
-        end(consumer, std::time::Duration::ZERO);
+        let commit = move || list(&marks).and_then(|list| consumer.commit(&list, CommitMode::Sync));
+        let committed = calls.make(commit).recv_timeout(answer_within);
+        let committed = committed.unwrap_or(Err(KafkaError::ConsumerCommit(RDKafkaErrorCode::OperationTimedOut)));
         committed.map_err(|error| broker_error("committing offsets", &error))?;
         self.found(group, Vec::new());
         Ok(())

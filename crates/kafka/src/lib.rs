@@ -27,13 +27,13 @@
 //!   than the inbox remembers is refused, at every connect. A message counts as kept for `retention.ms` and `segment.ms`.
 //! - **Bounded memory.** librdkafka holds at most 16 MiB to be sent, and fetches at most 8 MiB ahead and one answer of 4 MiB
 //!   on top; the subscription holds 1 MiB and one message that are taken and not handed out.
-//! - **No hanging.** A client of librdkafka ends on a thread of its own, and its owner waits a second at most.
+//! - **No hanging.** What librdkafka does without a deadline, commits and the end of a client, runs on a thread of its own,
+//!   which is waited for no longer than [`KafkaConfig::answer_within`], and a second for an end.
 //!
 //! Limits: a subscription to a topic of *transactional* producers does not catch up ([`Subscription::caught_up`]) while the
 //! last record of a partition is a marker of a transaction. The name of a header that is no UTF-8 cannot be read: the header
 //! comes as `\u{fffd}` without a value. That a topic was deleted and created again is noticed by a subscription that runs
-//! meanwhile, not by a process that starts later. A commit of offsets is bounded by librdkafka, at about three times
-//! `answer_within`.
+//! meanwhile, not by a process that starts later.
 //!
 //! TLS and SASL need the cargo feature `tls`, which builds OpenSSL into librdkafka.
 
@@ -54,14 +54,14 @@ pub use config::{
 };
 pub use gaps::{Gap, GapReason, Gaps};
 
-use client::Deadline;
+use client::{Calls, Cluster, Deadline};
 use publisher::Publisher;
 use subscription::KafkaSubscription;
 use topics::Topics;
 
 /// A Kafka cluster, as one store uses it. It connects when it is used, and again whenever it has to.
 pub struct KafkaBroker {
-    config: Arc<KafkaConfig>,
+    cluster: Arc<Cluster>,
     publisher: Publisher,
     gaps: Gaps,
 }
@@ -70,8 +70,8 @@ impl KafkaBroker {
     /// Nothing is connected yet: a cluster that is down is no error here.
     pub fn new(config: KafkaConfig) -> Result<Self, ConfigError> {
         config.check()?;
-        let config = Arc::new(config);
-        Ok(Self { publisher: Publisher::new(Arc::clone(&config)), gaps: Gaps::new(Arc::clone(&config)), config })
+        let cluster = Arc::new(Cluster { config, calls: Calls::default() });
+        Ok(Self { publisher: Publisher::new(Arc::clone(&cluster)), gaps: Gaps::new(Arc::clone(&cluster)), cluster })
     }
 
     /// What its subscriptions cannot read any more, and how they continue.
@@ -86,17 +86,17 @@ impl Broker for KafkaBroker {
     }
 
     fn subscribe(&self, group: &str, topics: &[String]) -> Result<Box<dyn Subscription>, BrokerError> {
-        Ok(Box::new(KafkaSubscription::new(Arc::clone(&self.config), group, topics, self.gaps())))
+        Ok(Box::new(KafkaSubscription::new(Arc::clone(&self.cluster), group, topics, self.gaps())))
     }
 
     fn retention(&self, topics: &[String]) -> Result<Option<Duration>, BrokerError> {
-        let administrator = Topics::connect(&self.config)?;
+        let config = &self.cluster.config;
+        let administrator = Topics::connect(&self.cluster)?;
         let mut longest = None;
         for name in topics {
-            let found = administrator.find(name, Deadline::after(self.config.answer_within))?;
+            let found = administrator.find(name, Deadline::after(config.answer_within))?;
             // One that is missing is created as it is configured.
-            let kept =
-                found.map_or_else(|| Ok(self.config.topics.retention + self.config.topics.segment), |t| t.kept())?;
+            let kept = found.map_or_else(|| Ok(config.topics.retention + config.topics.segment), |t| t.kept())?;
             longest = longest.max(Some(kept));
         }
         Ok(longest)

@@ -13,8 +13,7 @@ use rdkafka::{
 use tradewind_engine::ports::{BrokerError, BrokerMessage};
 
 use crate::{
-    KafkaConfig,
-    client::{Deadline, Reports, broker_error, end, is_refusal, may_begin},
+    client::{Calls, Cluster, Deadline, Reports, broker_error, is_refusal},
     message::{cannot_carry, headers},
     topics::Topics,
 };
@@ -24,12 +23,9 @@ use deliveries::{Deliveries, Delivering};
 /// How long a full queue is waited for before it is looked at again.
 const ROOM_WITHIN: Duration = Duration::from_millis(50);
 
-/// How many topics are remembered as checked. With more they are checked again.
-const TOPICS_MAX: usize = 1_000;
-
 /// Publishes messages.
 pub(crate) struct Publisher {
-    config: Arc<KafkaConfig>,
+    cluster: Arc<Cluster>,
     live: Option<Live>,
 }
 
@@ -38,13 +34,14 @@ struct Live {
     producer: ThreadedProducer<Delivering>,
     deliveries: Arc<Deliveries>,
     reports: Arc<Reports>,
-    /// Topics that exist and are as they must be.
+    /// Topics that exist and are as they must be: no more than the configuration routes events to.
     topics: BTreeSet<String>,
+    calls: Calls,
 }
 
 impl Publisher {
-    pub fn new(config: Arc<KafkaConfig>) -> Self {
-        Self { config, live: None }
+    pub fn new(cluster: Arc<Cluster>) -> Self {
+        Self { cluster, live: None }
     }
 
     /// As [`tradewind_engine::ports::Broker::publish`].
@@ -52,12 +49,12 @@ impl Publisher {
         if messages.is_empty() {
             return Ok(());
         }
-        let deadline = Deadline::after(self.config.publish_within);
+        let deadline = Deadline::after(self.cluster.config.publish_within);
         let mut live = match self.live.take() {
             Some(live) => live,
-            None => Live::begin(&self.config).map_err(|error| (0, error))?,
+            None => Live::begin(&self.cluster).map_err(|error| (0, error))?,
         };
-        let (sendable, refusal) = live.sendable(&self.config, messages, deadline);
+        let (sendable, refusal) = live.sendable(&self.cluster, messages, deadline);
         let sent = live.send(&messages[..sendable], deadline);
         match (sent, refusal) {
             (Ok(()), None) => {
@@ -97,19 +94,19 @@ struct Unsent {
 }
 
 impl Live {
-    fn begin(config: &KafkaConfig) -> Result<Self, BrokerError> {
-        may_begin()?;
+    fn begin(cluster: &Cluster) -> Result<Self, BrokerError> {
+        cluster.calls.may_begin()?;
         let (reports, deliveries) = (Reports::new("producer"), Arc::new(Deliveries::default()));
         let context = Delivering { reports: Arc::clone(&reports), deliveries: Arc::clone(&deliveries) };
-        let producer = ThreadedProducer::from_config_and_context(&config.producer(), context);
+        let producer = ThreadedProducer::from_config_and_context(&cluster.config.producer(), context);
         let producer = producer.map_err(|error| broker_error("connecting to Kafka", &error))?;
-        Ok(Self { producer, deliveries, reports, topics: BTreeSet::new() })
+        Ok(Self { producer, deliveries, reports, topics: BTreeSet::new(), calls: cluster.calls.clone() })
     }
 
     /// How many of the first messages may be sent, and why the next one may not.
     fn sendable(
         &mut self,
-        config: &KafkaConfig,
+        cluster: &Cluster,
         messages: &[BrokerMessage],
         deadline: Deadline,
     ) -> (usize, Option<BrokerError>) {
@@ -123,16 +120,13 @@ impl Live {
             }
             let checked = match &administrator {
                 Some(topics) => Ok(topics),
-                None => Topics::connect(config).map(|topics| &*administrator.insert(topics)),
+                None => Topics::connect(cluster).map(|topics| &*administrator.insert(topics)),
             };
             let checked = checked
                 .and_then(|topics| topics.ensure(&message.topic, deadline))
-                .and_then(|topic| topic.check_published(&config.topics));
+                .and_then(|topic| topic.check_published(&cluster.config.topics));
             if let Err(error) = checked {
                 return (index, Some(error));
-            }
-            if self.topics.len() >= TOPICS_MAX {
-                self.topics.clear();
             }
             self.topics.insert(message.topic.clone());
         }
@@ -208,6 +202,47 @@ impl Live {
     /// first of each key comes in order whichever of both gets there.
     fn leave(self) {
         self.producer.purge(PurgeConfig::default().queue().inflight().non_blocking());
-        end(self.producer, Duration::ZERO);
+        self.calls.end(self.producer, Duration::ZERO);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::{
+        mocking::MockCluster,
+        types::{RDKafkaApiKey, RDKafkaRespErr},
+    };
+
+    use super::*;
+    use crate::KafkaConfig;
+
+    /// A producer that has looked at the topic: the mock has no administrator's requests.
+    fn live(cluster: &Cluster) -> Live {
+        let mut live = Live::begin(cluster).expect("a producer");
+        live.topics.insert("t".to_owned());
+        live
+    }
+
+    #[test]
+    fn a_producer_with_a_fatal_error_is_left() {
+        let mock = MockCluster::new(1).expect("a mock");
+        mock.create_topic("t", 1, 1).expect("a topic");
+        let config = KafkaConfig::new(vec![mock.bootstrap_servers()]);
+        let cluster = Arc::new(Cluster { config, calls: Calls::default() });
+        let mut publisher = Publisher::new(Arc::clone(&cluster));
+        publisher.live = Some(live(&cluster));
+        let messages: Vec<_> = (0..3).map(|body| BrokerMessage::new("t", body.to_string()).with_key("k")).collect();
+        assert_eq!(publisher.publish(&messages), Ok(()));
+        assert!(publisher.live.is_some(), "it is used again");
+        let fatal = RDKafkaRespErr::RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER;
+        mock.request_errors(RDKafkaApiKey::Produce, &[fatal]);
+        let answer = publisher.publish(&messages);
+        assert!(
+            matches!(&answer, Err((0, BrokerError::Unavailable(reason))) if reason.contains("sequence")),
+            "{answer:?}"
+        );
+        assert!(publisher.live.is_none(), "it would never send again");
+        publisher.live = Some(live(&cluster));
+        assert_eq!(publisher.publish(&messages), Ok(()), "another one does");
     }
 }

@@ -10,8 +10,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use tradewind_engine::ports::{BrokerError, Incoming, Position, Subscription};
 
 use crate::{
-    KafkaConfig,
-    client::{Deadline, broker_error},
+    client::{Cluster, Deadline, broker_error},
     gaps::Gaps,
     message::received,
 };
@@ -31,7 +30,7 @@ const WAITING_BYTES_MAX: usize = 1_024 * 1_024;
 
 /// One group's subscription to its topics.
 pub(crate) struct KafkaSubscription {
-    config: Arc<KafkaConfig>,
+    cluster: Arc<Cluster>,
     group: String,
     topics: Vec<String>,
     gaps: Gaps,
@@ -46,9 +45,9 @@ pub(crate) struct KafkaSubscription {
 }
 
 impl KafkaSubscription {
-    pub fn new(config: Arc<KafkaConfig>, group: &str, topics: &[String], gaps: Gaps) -> Self {
+    pub fn new(cluster: Arc<Cluster>, group: &str, topics: &[String], gaps: Gaps) -> Self {
         Self {
-            config,
+            cluster,
             group: group.to_owned(),
             topics: topics.to_vec(),
             gaps,
@@ -67,16 +66,14 @@ impl KafkaSubscription {
                 let ends = connection.ends(&self.partitions)?;
                 self.partitions.begin_to_catch_up(&ends);
             }
-            if connection.commits_are_due() {
-                connection.commit(&self.partitions.marks())?;
-            }
+            connection.commit_all_when_due(&self.partitions)?;
             if !connection.partitions_are_due() || connection.has_all_partitions(&self.topics, &self.partitions)? {
                 return Ok(());
             }
             tracing::info!(group = self.group, "topics have other partitions than before: connecting again");
             self.disconnect();
         }
-        let connected = Connection::begin(&self.config, &self.group, &self.topics, &mut self.partitions);
+        let connected = Connection::begin(&self.cluster, &self.group, &self.topics, &mut self.partitions);
         let (connection, gaps) = connected?;
         self.gaps.found(&self.group, gaps.clone());
         if let Some(first) = gaps.first() {
@@ -90,6 +87,26 @@ impl KafkaSubscription {
         Ok(())
     }
 
+    /// Commits what is acknowledged, unless that was done a moment ago.
+    fn commit(&mut self) -> Result<(), BrokerError> {
+        let Some(connection) = self.connection.as_mut().filter(|connection| connection.may_commit()) else {
+            return Ok(());
+        };
+        let marks = self.partitions.uncommitted_marks();
+        if marks.is_empty() {
+            return Ok(());
+        }
+        let committed = connection.commit(&marks);
+        match &committed {
+            Ok(()) => self.partitions.committed(&marks),
+            // These offsets may be those of a topic that is gone: connecting finds out.
+            Err(BrokerError::Refused(_)) => self.disconnect(),
+            Err(BrokerError::Unavailable(_)) => {}
+        }
+        committed
+    }
+
+    /// What is not committed comes again: after an error the offsets may be those of a topic that is gone.
     fn disconnect(&mut self) {
         self.connection = None;
         self.waiting.clear();
@@ -104,7 +121,8 @@ impl KafkaSubscription {
             let taken = match connection.poll(wait) {
                 None => return Ok(()),
                 Some(Ok(record)) => self.partitions.check(&record).map(|checked| (checked, incoming(&record))),
-                Some(Err(error)) if is_transient(&error) => continue,
+                // The connection is looked at before more is waited for.
+                Some(Err(error)) if is_transient(&error) => return Ok(()),
                 Some(Err(error)) => Err(broker_error("receiving", &error)),
             };
             wait = Duration::ZERO;
@@ -112,12 +130,18 @@ impl KafkaSubscription {
                 Ok((Checked::Follows, incoming)) => self.push(incoming),
                 Ok((Checked::SkipsSome { topic, partition }, incoming)) => {
                     // Markers of transactions take offsets too. If messages are gone, connecting finds it.
-                    let begins = connection.begins_at(&topic, partition)?;
-                    if self.partitions.is_missed(&topic, partition, begins) {
-                        self.disconnect();
-                        return self.see_to_connection();
+                    match connection.begins_at(&topic, partition) {
+                        Ok(begins) if !self.partitions.is_missed(&topic, partition, begins) => self.push(incoming),
+                        Ok(_) => {
+                            self.disconnect();
+                            return self.see_to_connection();
+                        }
+                        Err(error) => {
+                            // The message is read again.
+                            self.disconnect();
+                            return Err(error);
+                        }
                     }
-                    self.push(incoming);
                 }
                 Err(error) => {
                     self.disconnect();
@@ -158,10 +182,11 @@ impl Subscription for KafkaSubscription {
             }
             self.take(WAITING_MESSAGES_MAX, Duration::ZERO)?;
             self.see_to_connection()?;
+            self.commit()?;
             return Ok(Vec::new());
         }
         loop {
-            let seen_to = self.see_to_connection();
+            let seen_to = self.see_to_connection().and_then(|()| self.commit());
             let wait = deadline.left().min(WAIT_MAX);
             let taken =
                 seen_to.and_then(|()| self.take(max, if self.waiting.is_empty() { wait } else { Duration::ZERO }));
@@ -183,11 +208,7 @@ impl Subscription for KafkaSubscription {
         for position in positions {
             self.partitions.acknowledge(position);
         }
-        let marks = self.partitions.uncommitted_marks();
-        let Some(connection) = self.connection.as_mut().filter(|_| !marks.is_empty()) else { return Ok(()) };
-        connection.commit(&marks)?;
-        self.partitions.committed(&marks);
-        Ok(())
+        self.commit()
     }
 
     fn caught_up(&mut self) -> Result<bool, BrokerError> {
@@ -196,6 +217,15 @@ impl Subscription for KafkaSubscription {
         }
         self.see_to_connection()?;
         Ok(self.partitions.have_caught_up())
+    }
+}
+
+impl Drop for KafkaSubscription {
+    /// What is acknowledged is committed.
+    fn drop(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            connection.leave(&self.partitions.uncommitted_marks());
+        }
     }
 }
 

@@ -6,12 +6,13 @@ use rdkafka::{
     admin::{AdminClient, AdminOptions, ConfigResource, NewTopic, ResourceSpecifier, TopicReplication},
     config::FromClientConfigAndContext,
     error::{KafkaError, RDKafkaErrorCode},
+    producer::{BaseProducer, Producer},
 };
 use tradewind_engine::ports::BrokerError;
 
 use crate::{
-    KafkaConfig, TopicSettings,
-    client::{self, Deadline, Reporting, Reports, broker_error, end, wait},
+    TopicSettings,
+    client::{Cluster, Deadline, Reporting, Reports, broker_error, wait},
     config::milliseconds,
 };
 
@@ -22,14 +23,23 @@ const SEGMENT: &str = "segment.ms";
 const MIN_INSYNC: &str = "min.insync.replicas";
 const MESSAGE_BYTES: &str = "max.message.bytes";
 
+/// Events of a client that are looked at for a reason.
+const EVENTS_MAX: usize = 100;
+
 /// How long a topic that was just created may take until the brokers know it: then it is asked for again.
 const CREATED_SOON: Duration = Duration::from_millis(20);
 
 /// An administrator's connection, for as long as it is needed.
 pub(crate) struct Topics<'a> {
-    config: &'a KafkaConfig,
-    client: Option<AdminClient<Reporting>>,
+    cluster: &'a Cluster,
+    clients: Option<Clients>,
     reports: Arc<Reports>,
+}
+
+/// An administrator's client never says why it has no connection. The other one does, and asks what both can.
+struct Clients {
+    administrator: AdminClient<Reporting>,
+    asking: BaseProducer<Reporting>,
 }
 
 /// A topic as it is.
@@ -42,19 +52,26 @@ pub(crate) struct Topic {
 }
 
 impl<'a> Topics<'a> {
-    pub fn connect(config: &'a KafkaConfig) -> Result<Self, BrokerError> {
-        client::may_begin()?;
+    pub fn connect(cluster: &'a Cluster) -> Result<Self, BrokerError> {
+        cluster.calls.may_begin()?;
         let reports = Reports::new("administrator");
-        let client = AdminClient::from_config_and_context(&config.client(), Reporting(Arc::clone(&reports)));
-        let client = client.map_err(|error| broker_error("connecting to Kafka", &error))?;
-        Ok(Self { config, client: Some(client), reports })
+        let (config, reporting) = (cluster.config.client(), || Reporting(Arc::clone(&reports)));
+        let administrator = AdminClient::from_config_and_context(&config, reporting());
+        let asking = BaseProducer::from_config_and_context(&config, reporting());
+        let clients = administrator.and_then(|administrator| Ok(Clients { administrator, asking: asking? }));
+        let clients = clients.map_err(|error| broker_error("connecting to Kafka", &error))?;
+        Ok(Self { cluster, clients: Some(clients), reports })
     }
 
     /// The topic as it is now; none if it is missing.
     pub fn find(&self, name: &str, deadline: Deadline) -> Result<Option<Topic>, BrokerError> {
-        let client = self.client();
-        let metadata = client.inner().fetch_metadata(Some(name), self.answer(deadline));
-        let metadata = metadata.map_err(|error| self.failed(name, &error))?;
+        let Clients { administrator, asking } = self.clients();
+        let metadata = asking.client().fetch_metadata(Some(name), self.answer(deadline));
+        let metadata = metadata.map_err(|error| {
+            // What it reports comes with its events.
+            (0..EVENTS_MAX).for_each(|_| asking.poll(Duration::ZERO));
+            self.failed(name, &error)
+        })?;
         let found = metadata.topics().iter().find(|topic| topic.name() == name);
         let found = found.ok_or_else(|| BrokerError::Unavailable(format!("no answer about the topic {name}")))?;
         match found.error().map(RDKafkaErrorCode::from) {
@@ -65,7 +82,7 @@ impl<'a> Topics<'a> {
         let replication = found.partitions().iter().map(|partition| partition.replicas().len()).min().unwrap_or(0);
         let partitions = i32::try_from(found.partitions().len()).unwrap_or(i32::MAX);
         let specifier = [ResourceSpecifier::Topic(name)];
-        let described = wait(client.describe_configs(&specifier, &self.options(deadline)), deadline);
+        let described = wait(administrator.describe_configs(&specifier, &self.options(deadline)), deadline);
         let mut described = self.answered(name, described)?;
         let entries = match described.pop() {
             Some(Ok(ConfigResource { entries, .. })) => entries,
@@ -95,7 +112,7 @@ impl<'a> Topics<'a> {
     }
 
     fn create(&self, name: &str, deadline: Deadline) -> Result<(), BrokerError> {
-        let settings = &self.config.topics;
+        let settings = &self.cluster.config.topics;
         if !settings.create {
             return Err(BrokerError::Refused(format!(
                 "the topic {name} does not exist, and this process must not create it: create it, or configure \
@@ -111,7 +128,7 @@ impl<'a> Topics<'a> {
             .set(SEGMENT, &segment)
             .set(MIN_INSYNC, &min_insync)
             .set(MESSAGE_BYTES, &bytes);
-        let created = wait(self.client().create_topics([&topic], &self.options(deadline)), deadline);
+        let created = wait(self.clients().administrator.create_topics([&topic], &self.options(deadline)), deadline);
         match self.answered(name, created)?.pop() {
             Some(Ok(_)) => {
                 tracing::info!(topic = name, partitions = settings.partitions, "created a topic");
@@ -129,12 +146,12 @@ impl<'a> Topics<'a> {
         }
     }
 
-    fn client(&self) -> &AdminClient<Reporting> {
-        self.client.as_ref().expect("it is there until it is dropped")
+    fn clients(&self) -> &Clients {
+        self.clients.as_ref().expect("it is there until it is dropped")
     }
 
     fn answer(&self, deadline: Deadline) -> Duration {
-        self.config.answer_within.min(deadline.left())
+        self.cluster.config.answer_within.min(deadline.left())
     }
 
     fn options(&self, deadline: Deadline) -> AdminOptions {
@@ -159,8 +176,8 @@ impl<'a> Topics<'a> {
 /// The thread that serves the client takes a while to end.
 impl Drop for Topics<'_> {
     fn drop(&mut self) {
-        if let Some(client) = self.client.take() {
-            end(client, Duration::ZERO);
+        if let Some(clients) = self.clients.take() {
+            self.cluster.calls.end(clients, Duration::ZERO);
         }
     }
 }

@@ -1,20 +1,28 @@
 //! One consumer of librdkafka, from where the group's offsets are read until something is wrong with it.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        mpsc::{Receiver, RecvTimeoutError},
+    },
+    thread,
+    time::Duration,
+};
 
 use rdkafka::{
     ClientContext, Offset, TopicPartitionList,
     config::{FromClientConfigAndContext, RDKafkaLogLevel},
     consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext},
-    error::{KafkaError, KafkaResult},
+    error::{KafkaError, KafkaResult, RDKafkaErrorCode},
     message::BorrowedMessage,
 };
 use tradewind_engine::ports::BrokerError;
 
 use super::partitions::{Found, Mark, Partitions};
 use crate::{
-    Gap, KafkaConfig,
-    client::{Deadline, Reports, broker_error, end, may_begin},
+    Gap,
+    client::{Calls, Cluster, Deadline, Reports, broker_error},
     topics::Topics,
 };
 
@@ -22,18 +30,30 @@ pub(super) type Record<'a> = BorrowedMessage<'a>;
 
 /// How often all offsets are committed again: Kafka forgets those of a partition where nothing happens for
 /// `offsets.retention.minutes`.
-const COMMITS_EVERY: Duration = Duration::from_hours(1);
+const ALL_COMMITS_EVERY: Duration = Duration::from_hours(1);
 
-/// How long leaving may take.
+/// One commit in so long: it takes as long as a thousand messages do. What is acknowledged in between is committed with
+/// the next one, or on leaving. After a longer pause, such as an outage, every acknowledgement waits for its commit: the
+/// inbox may forget then.
+const COMMIT_EVERY: Duration = Duration::from_millis(50);
+
+/// How soon a group's coordinator is asked for again that is not there yet.
+const COORDINATOR_SOON: Duration = Duration::from_millis(50);
+
+/// How long the last commit may take on leaving, and the end of the consumer after it.
 const LEAVE_WITHIN: Duration = Duration::from_secs(1);
 
 pub(super) struct Connection {
-    consumer: Option<BaseConsumer<Consuming>>,
+    consumer: Option<Arc<BaseConsumer<Consuming>>>,
+    calls: Calls,
+    /// A commit that has not returned in time.
+    committing: Option<Receiver<KafkaResult<()>>>,
     reports: Arc<Reports>,
     answer_within: Duration,
     partitions_every: Duration,
     partitions_at: Deadline,
-    commits_at: Deadline,
+    commit_at: Deadline,
+    all_commits_at: Deadline,
 }
 
 struct Consuming(Arc<Reports>);
@@ -56,14 +76,15 @@ pub(super) type Offsets = BTreeMap<(String, i32), i64>;
 impl Connection {
     /// Connects, and begins to fetch where the group's offsets are. Gives the gaps instead, if there are any.
     pub fn begin(
-        config: &KafkaConfig,
+        cluster: &Cluster,
         group: &str,
         topics: &[String],
         partitions: &mut Partitions,
     ) -> Result<(Self, Vec<Gap>), BrokerError> {
-        may_begin()?;
+        let Cluster { config, calls } = cluster;
+        calls.may_begin()?;
         let mut counts = BTreeMap::new();
-        let administrator = Topics::connect(config)?;
+        let administrator = Topics::connect(cluster)?;
         for topic in topics {
             let deadline = Deadline::after(config.answer_within);
             let found = administrator.ensure(topic, deadline)?;
@@ -74,12 +95,15 @@ impl Connection {
         let consumer = BaseConsumer::from_config_and_context(&config.consumer(group), Consuming(Arc::clone(&reports)));
         let consumer = consumer.map_err(|error| broker_error("connecting to Kafka", &error))?;
         let mut connection = Self {
-            consumer: Some(consumer),
+            consumer: Some(Arc::new(consumer)),
+            calls: calls.clone(),
+            committing: None,
             reports,
             answer_within: config.answer_within,
             partitions_every: config.partitions_every,
             partitions_at: Deadline::after(config.partitions_every),
-            commits_at: Deadline::after(COMMITS_EVERY),
+            commit_at: Deadline::after(Duration::ZERO),
+            all_commits_at: Deadline::after(ALL_COMMITS_EVERY),
         };
         let all =
             counts.iter().flat_map(|(topic, count)| (0..*count).map(move |partition| (topic.as_str(), partition)));
@@ -153,17 +177,50 @@ impl Connection {
         Ok(true)
     }
 
-    pub fn commits_are_due(&self) -> bool {
-        self.commits_at.has_passed()
+    /// Commits all offsets, also those that have not changed, once in a while.
+    pub fn commit_all_when_due(&mut self, partitions: &Partitions) -> Result<(), BrokerError> {
+        if self.all_commits_at.has_passed() {
+            self.commit(&partitions.marks())?;
+            self.all_commits_at = Deadline::after(ALL_COMMITS_EVERY);
+        }
+        Ok(())
+    }
+
+    /// Whether the last commit was long enough ago.
+    pub fn may_commit(&self) -> bool {
+        self.commit_at.has_passed()
     }
 
     /// Commits offsets for the group, and waits until they are.
     pub fn commit(&mut self, marks: &[Mark]) -> Result<(), BrokerError> {
-        let committed = list(marks).and_then(|list| self.consumer().commit(&list, CommitMode::Sync));
-        if self.commits_at.has_passed() {
-            self.commits_at = Deadline::after(COMMITS_EVERY);
+        // It has no deadline, and none of librdkafka's own holds while a broker is silent. So at most one is on its way.
+        let late = || KafkaError::ConsumerCommit(RDKafkaErrorCode::OperationTimedOut);
+        if let Some(before) = self.committing.take()
+            && before.recv_timeout(self.answer_within) == Err(RecvTimeoutError::Timeout)
+        {
+            self.committing = Some(before);
+            return Err(self.failed("committing offsets", &late()));
         }
-        committed.map_err(|error| self.failed("committing offsets", &error))
+        let (consumer, list) = (Arc::clone(self.consumer()), list(marks));
+        let committing = self.calls.make(move || list.and_then(|list| consumer.commit(&list, CommitMode::Sync)));
+        let committed = committing.recv_timeout(self.answer_within);
+        if committed.is_err() {
+            self.committing = Some(committing);
+        }
+        committed.unwrap_or_else(|_| Err(late())).map_err(|error| self.failed("committing offsets", &error))?;
+        self.commit_at = Deadline::after(COMMIT_EVERY);
+        Ok(())
+    }
+
+    /// Ends, and commits these offsets first.
+    pub fn leave(mut self, marks: &[Mark]) {
+        self.answer_within = LEAVE_WITHIN;
+        if !marks.is_empty()
+            && let Err(error) = self.commit(marks)
+        {
+            // It comes again, and the inbox knows it.
+            tracing::debug!(%error, "the last offsets are not committed");
+        }
     }
 
     fn committed(&self, partitions: &[(&str, i32)]) -> Result<Offsets, BrokerError> {
@@ -171,7 +228,15 @@ impl Connection {
         for (topic, partition) in partitions {
             asked.add_partition(topic, *partition);
         }
-        let answer = self.consumer().committed_offsets(asked, self.answer_within);
+        let deadline = Deadline::after(self.answer_within);
+        let answer = loop {
+            let answer = self.consumer().committed_offsets(asked.clone(), deadline.left());
+            let code = answer.as_ref().err().and_then(KafkaError::rdkafka_error_code);
+            if deadline.has_passed() || !code.is_some_and(has_no_coordinator_yet) {
+                break answer;
+            }
+            thread::park_timeout(COORDINATOR_SOON.min(deadline.left()));
+        };
         self.known(answer, "reading the group's offsets")
     }
 
@@ -210,17 +275,28 @@ impl Connection {
         }
     }
 
-    fn consumer(&self) -> &BaseConsumer<Consuming> {
+    fn consumer(&self) -> &Arc<BaseConsumer<Consuming>> {
         self.consumer.as_ref().expect("it is there until the connection is dropped")
     }
 }
 
+/// A commit that hangs has the consumer too, and ends it when it returns.
 impl Drop for Connection {
     fn drop(&mut self) {
         if let Some(consumer) = self.consumer.take() {
-            end(consumer, LEAVE_WITHIN);
+            self.calls.end(consumer, LEAVE_WITHIN);
         }
     }
+}
+
+/// As when the cluster has never kept an offset, or a broker has just stopped.
+fn has_no_coordinator_yet(code: RDKafkaErrorCode) -> bool {
+    matches!(
+        code,
+        RDKafkaErrorCode::NotCoordinator
+            | RDKafkaErrorCode::CoordinatorNotAvailable
+            | RDKafkaErrorCode::CoordinatorLoadInProgress
+    )
 }
 
 /// As librdkafka takes offsets.

@@ -208,7 +208,7 @@ impl Partition {
             (Some(committed), _) if committed < begins => Some((committed, GapReason::Removed)),
             (Some(committed), _) if committed > ends => Some((committed, GapReason::CreatedAgain)),
             // Kafka forgets the offsets of a topic that is deleted.
-            (None, Some(known)) if known > 0 => Some((known, GapReason::CreatedAgain)),
+            (None, Some(_)) if self.mark() > 0 => Some((self.mark(), GapReason::CreatedAgain)),
             _ => None,
         }
     }

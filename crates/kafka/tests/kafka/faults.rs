@@ -39,7 +39,8 @@ fn hears(subscription: &mut dyn Subscription, done: impl Fn(&[Incoming]) -> bool
         drop(subscription.acknowledge(&positions));
         heard.extend(some);
     }
-    panic!("what is expected does not come: {} messages have", heard.len())
+    let positions: Vec<_> = heard.iter().map(|incoming| &*incoming.position.0).collect();
+    panic!("what is expected does not come, but these: {positions:?}")
 }
 
 /// Each body once, where it came first, by its key.
@@ -98,23 +99,36 @@ fn a_frozen_broker_that_thaws_has_no_gap_and_keeps_the_order() {
 }
 
 #[test]
-fn a_silent_broker_is_an_error_for_whoever_polls_and_no_empty_poll() {
+fn a_silent_broker_is_an_error_for_whoever_polls_or_acknowledges_and_no_empty_poll() {
     let door = door();
     let (topic, group) = (door.name("topic"), door.name("group"));
     let mut broker = impatient(&door);
     let mut subscription = broker.subscribe(&group, std::slice::from_ref(&topic)).expect("it connects later");
     publishes(&mut broker, &messages(&topic, 0..10));
-    hears(&mut *subscription, |heard| heard.len() == 10);
+    let mut positions = Vec::new();
+    for _ in 0..TRIES {
+        let some = subscription.poll(10, QUIET).unwrap_or_default();
+        positions.extend(some.into_iter().map(|incoming| incoming.position));
+        if positions.len() == 10 {
+            break;
+        }
+    }
     door.proxy().freeze(true);
     let noticed = (0..TRIES).any(|_| matches!(subscription.poll(10, QUIET), Err(BrokerError::Unavailable(_))));
     assert!(noticed, "a broker that does not answer is noticed");
+    for _ in 0..2 {
+        let answer = subscription.acknowledge(&positions);
+        assert!(matches!(answer, Err(BrokerError::Unavailable(_))), "{answer:?}");
+    }
     let answer = subscription.poll(0, Duration::ZERO);
     assert!(matches!(answer, Err(BrokerError::Unavailable(_))), "{answer:?}");
     assert_ne!(subscription.caught_up(), Ok(true));
-    assert!(subscription.acknowledge(&[]).is_ok(), "there is nothing to acknowledge");
     door.proxy().freeze(false);
+    assert!((0..TRIES).any(|_| subscription.acknowledge(&positions).is_ok()), "it is made up for");
     publishes(&mut broker, &messages(&topic, 10..20));
-    let heard = hears(&mut *subscription, |heard| !heard.is_empty() && streams(heard).len() == 5);
+    drop(subscription);
+    let mut subscription = broker.subscribe(&group, &[topic]).expect("it connects later");
+    let heard = hears(&mut *subscription, |heard| streams(heard) == expected(10..20));
     assert!(
         heard.iter().all(|incoming| incoming.message.body() >= b"00010"),
         "what was acknowledged does not come again"
@@ -177,6 +191,39 @@ fn a_message_that_the_broker_refuses_is_overtaken_by_none_and_publishing_goes_on
     let heard = hears(&mut *subscription, |heard| heard.len() >= 5);
     let heard: Vec<usize> = heard.iter().map(|incoming| incoming.message.body().len()).collect();
     assert_eq!(heard, [5, 1_500_000, 900_001, 900_002, 900_003], "nothing has overtaken the large one");
+}
+
+#[test]
+fn a_call_that_is_larger_than_the_producers_queue_is_published_whole() {
+    let door = door();
+    let (topic, group) = (door.name("topic"), door.name("group"));
+    let config = KafkaConfig { publish_within: Duration::from_mins(1), ..door.config() };
+    let mut broker = KafkaBroker::new(config).expect("a configuration without TLS");
+    let body = noise(1_000_000);
+    let message =
+        |nth: u32| BrokerMessage::new(&*topic, body.clone()).with_key("key").with_header("nth", nth.to_string());
+    let all: Vec<_> = (0..20).map(message).collect();
+    assert_eq!(broker.publish(&all), Ok(()));
+    let mut subscription = broker.subscribe(&group, &[topic]).expect("it connects later");
+    let heard = hears(&mut *subscription, |heard| heard.len() >= all.len());
+    let nth = |incoming: &Incoming| incoming.message.header("nth").and_then(|nth| nth.parse().ok());
+    assert_eq!(heard.iter().map(nth).collect::<Option<Vec<u32>>>(), Some((0..20).collect()));
+}
+
+#[test]
+fn a_subscription_that_takes_nothing_for_long_loses_nothing() {
+    let door = door();
+    let (topic, group) = (door.name("topic"), door.name("group"));
+    let mut broker = door.broker();
+    publishes(&mut broker, &messages(&topic, 0..3_000));
+    let mut subscription = broker.subscribe(&group, &[topic]).expect("it connects later");
+    for _ in 0..20 {
+        assert_eq!(subscription.poll(0, Duration::ZERO).unwrap_or_default(), []);
+    }
+    assert_eq!(subscription.caught_up(), Ok(false));
+    let heard = hears(&mut *subscription, |heard| heard.len() >= 3_000);
+    assert_eq!(streams(&heard), expected(0..3_000));
+    assert_eq!(subscription.caught_up(), Ok(true));
 }
 
 #[test]

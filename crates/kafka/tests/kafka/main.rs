@@ -4,5 +4,7 @@ mod conformance;
 mod faults;
 mod offsets;
 mod peers;
+#[cfg(feature = "tls")]
+mod secure;
 mod server;
 mod topics;

@@ -36,8 +36,21 @@ pub const QUIET: Duration = Duration::from_millis(500);
 /// Tries before a test has failed; each takes as long as [`QUIET`], or ends with an error.
 pub const TRIES: usize = 200;
 
+/// Who may log in.
+#[cfg(feature = "tls")]
+pub const USER: &str = "alice";
+#[cfg(feature = "tls")]
+pub const PASSWORD: &str = "s3cr3t";
+
 /// The broker of this run.
 pub struct Server {
+    /// Where it keeps everything.
+    #[cfg(feature = "tls")]
+    pub folder: PathBuf,
+    #[cfg(feature = "tls")]
+    pub tls_address: String,
+    #[cfg(feature = "tls")]
+    pub sasl_address: String,
     /// Without a proxy.
     pub address: String,
     proxies: Vec<Proxy>,
@@ -88,6 +101,8 @@ impl Server {
         for (proxy, target) in proxies.iter().zip(&targets) {
             start.arg("--advertise").arg(format!("{}@{}", proxy.address(), target.port()));
         }
+        #[cfg(feature = "tls")]
+        start.arg("--secure").arg(format!("{USER}:{PASSWORD}"));
         let started = start.stdin(Stdio::null()).output().expect("servers/kafka can be run");
         assert!(
             started.status.success(),
@@ -95,9 +110,21 @@ impl Server {
             String::from_utf8_lossy(&started.stderr)
         );
         let addresses = String::from_utf8(started.stdout).expect("addresses");
-        let address = addresses.lines().next().expect("an address").to_owned();
+        let addresses: Vec<String> = addresses.lines().map(str::to_owned).collect();
+        let address = addresses[0].clone();
         let free = Mutex::new((0..SLOTS).collect());
-        Self { address, proxies, free, freed: Condvar::new() }
+        Self {
+            address,
+            proxies,
+            free,
+            freed: Condvar::new(),
+            #[cfg(feature = "tls")]
+            folder,
+            #[cfg(feature = "tls")]
+            tls_address: addresses[SLOTS + 1].clone(),
+            #[cfg(feature = "tls")]
+            sasl_address: addresses[SLOTS + 2].clone(),
+        }
     }
 
     fn free(&self) -> MutexGuard<'_, Vec<usize>> {
