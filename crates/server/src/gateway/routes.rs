@@ -81,8 +81,8 @@ impl Routes {
     /// The routes of these sections, over these peers.
     pub fn new(sections: Vec<Section>, peers: &Peers) -> Result<Self, Unplaced> {
         let mut by_path: BTreeMap<&'static str, Vec<Known>> = BTreeMap::new();
-        let routes = sections.into_iter().flat_map(|section| section.routes);
-        for route in routes.filter(|route| route.path != BETWEEN_PROCESSES) {
+        let all = sections.into_iter().flat_map(|section| section.routes);
+        for route in all.filter(|route| route.path != BETWEEN_PROCESSES) {
             let unplaced = || Unplaced { method: route.method.clone(), path: route.path };
             let known = known(&route, peers).ok_or_else(unplaced)?;
             by_path.entry(route.path).or_default().push(known);
