@@ -4,10 +4,10 @@ use std::{collections::BTreeMap, time::Duration};
 
 use tradewind_engine::ports::{Broker, BrokerError, BrokerMessage, Incoming, Subscription};
 use tradewind_kafka::{KafkaBroker, KafkaConfig};
-use tradewind_testkit::broker_suite::BrokerUnderTest;
+use tradewind_testkit::broker_suite::{self, BrokerUnderTest};
 
 use crate::{
-    server::{Door, QUIET, TRIES, door},
+    server::{Door, QUIET, TRIES, door, own_door},
     topics::Administrator,
 };
 
@@ -191,6 +191,12 @@ fn a_message_that_the_broker_refuses_is_overtaken_by_none_and_publishing_goes_on
     let heard = hears(&mut *subscription, |heard| heard.len() >= 5);
     let heard: Vec<usize> = heard.iter().map(|incoming| incoming.message.body().len()).collect();
     assert_eq!(heard, [5, 1_500_000, 900_001, 900_002, 900_003], "nothing has overtaken the large one");
+}
+
+/// The process ends and another one goes on with its files.
+#[test]
+fn a_broker_that_stops_and_starts_again_loses_nothing() {
+    broker_suite::a_broker_that_restarts_loses_nothing(&own_door());
 }
 
 #[test]

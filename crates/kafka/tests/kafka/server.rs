@@ -3,7 +3,7 @@
 
 use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener},
-    path::PathBuf,
+    path::{Path, PathBuf},
     pin::pin,
     process::{Command, Stdio},
     sync::{
@@ -63,6 +63,8 @@ pub struct Door {
     server: &'static Server,
     slot: usize,
     prefix: String,
+    /// The folder of a broker that no other test uses.
+    own: Option<PathBuf>,
 }
 
 static TESTS: AtomicUsize = AtomicUsize::new(0);
@@ -70,11 +72,32 @@ static TESTS: AtomicUsize = AtomicUsize::new(0);
 /// A door that no other test has, as soon as there is one.
 pub fn door() -> Door {
     static SERVER: OnceLock<Server> = OnceLock::new();
-    let server = SERVER.get_or_init(Server::start);
+    open(SERVER.get_or_init(|| Server::start(&folder("kafka"))), None)
+}
+
+/// A door to a broker of its own, which stands in the way of nobody when it stops.
+pub fn own_door() -> Door {
+    static SERVER: OnceLock<Server> = OnceLock::new();
+    let folder = folder("kafka-alone");
+    open(SERVER.get_or_init(|| Server::start(&folder)), Some(folder))
+}
+
+fn folder(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()))
+}
+
+/// Does something with the broker of a folder.
+pub fn run(command: &str, folder: &Path) {
+    let mut script = Command::new(SCRIPT);
+    let done = script.arg(command).arg(folder).stdin(Stdio::null()).output().expect("servers/kafka can be run");
+    assert!(done.status.success(), "{command}: {}", String::from_utf8_lossy(&done.stderr));
+}
+
+fn open(server: &'static Server, own: Option<PathBuf>) -> Door {
     let free = server.freed.wait_while(server.free(), |free| free.is_empty());
     let slot = free.unwrap_or_else(PoisonError::into_inner).pop().expect("one is free");
     let prefix = format!("test-{}", TESTS.fetch_add(1, Ordering::Relaxed));
-    Door { server, slot, prefix }
+    Door { server, slot, prefix, own }
 }
 
 /// Waits for what librdkafka answers to an administrator; with a timeout of its own.
@@ -89,15 +112,14 @@ pub fn wait<F: Future>(future: F) -> F::Output {
 }
 
 impl Server {
-    fn start() -> Self {
-        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("kafka-{}", std::process::id()));
+    fn start(folder: &Path) -> Self {
         let listen = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         let reserved: Vec<TcpListener> = (0..SLOTS).map(|_| listen()).collect();
         let targets: Vec<SocketAddr> = reserved.iter().map(|one| one.local_addr().expect("it listens")).collect();
         let proxies: Vec<Proxy> = targets.iter().map(|target| Proxy::start(*target).expect("a proxy")).collect();
         drop(reserved);
         let mut start = Command::new(SCRIPT);
-        start.arg("start").arg(&folder).arg("--owner").arg(std::process::id().to_string());
+        start.arg("start").arg(folder).arg("--owner").arg(std::process::id().to_string());
         for (proxy, target) in proxies.iter().zip(&targets) {
             start.arg("--advertise").arg(format!("{}@{}", proxy.address(), target.port()));
         }
@@ -119,7 +141,7 @@ impl Server {
             free,
             freed: Condvar::new(),
             #[cfg(feature = "tls")]
-            folder,
+            folder: folder.to_owned(),
             #[cfg(feature = "tls")]
             tls_address: addresses[SLOTS + 1].clone(),
             #[cfg(feature = "tls")]
@@ -189,6 +211,18 @@ impl BrokerUnderTest for Door {
         self.proxy().set_reachable(reachable);
     }
 
+    /// Others use the broker too: only a door to one of its own restarts it.
+    fn restart(&self) {
+        match &self.own {
+            Some(folder) => run("restart", folder),
+            None => self.cut(),
+        }
+    }
+
+    fn freeze(&self, frozen: bool) {
+        self.proxy().freeze(frozen);
+    }
+
     fn refused(&self) -> BrokerMessage {
         let body = vec![0; usize::try_from(MESSAGE_BYTES_MAX).expect("a size")];
         BrokerMessage::new(self.name("topic"), body).with_key("key")
@@ -196,7 +230,13 @@ impl BrokerUnderTest for Door {
 
     fn differences(&self) -> Differences {
         Differences {
-            manners: &[Manner::HearsThePast, Manner::KeepsPositions, Manner::KeepsRecords, Manner::HasOneOwner],
+            manners: &[
+                Manner::HearsThePast,
+                Manner::KeepsPositions,
+                Manner::HasConnections,
+                Manner::KeepsRecords,
+                Manner::HasOneOwner,
+            ],
             quiet: QUIET,
         }
     }
