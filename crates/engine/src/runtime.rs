@@ -22,7 +22,7 @@ use crate::{
     BrokerLimits, CommandMessage, Core, Limits, Logged, Message, Problem, RefusedEvent, Routing, Setup, Tracer,
     core::BROKER,
     operator::UNAVAILABLE,
-    ports::{Broker, Reader, StoreError, Writer},
+    ports::{Broker, BrokerError, Reader, StoreError, Writer},
     time::{EngineTime, JUMPED},
 };
 
@@ -93,6 +93,10 @@ pub struct BrokerStatus {
     pub receives: bool,
     /// The subscription is paused: what comes stays at the broker.
     pub paused: bool,
+    /// Why the last call failed: the broker cannot be reached, or refuses. The relay and the subscription try again.
+    pub error: Option<BrokerError>,
+    /// How often the subscription has connected.
+    pub connections: u64,
 }
 
 /// Receives the events of every commit.

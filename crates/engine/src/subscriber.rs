@@ -383,7 +383,7 @@ impl Subscriber {
         while !self.brake.is_on()
             && let Some(incoming) = self.held.pop_front()
         {
-            let decoded = Envelope::from_json(incoming.message.body(), &self.registry);
+            let decoded = Envelope::from_message(&incoming.message, &self.registry);
             if let Err(error) = &decoded
                 && self.brake.keeps_back(error, now, self.limits.dead_letters_a_minute_max)
             {

@@ -3,7 +3,9 @@
 
 use std::sync::Arc;
 
-use tradewind_events::{AsKey, Fingerprint, Id, Key, KeyText, Subject, TextEnum, Timestamp};
+use tradewind_events::{
+    AsKey, DecodeError, Fingerprint, Id, Key, KeyText, RawEnvelope, Subject, TextEnum, Timestamp, broker::BrokerMessage,
+};
 use tradewind_macros::Entity;
 
 use crate::{Cause, LogPosition, Stop, StoredAnswer, Table, segment::Indexes};
@@ -175,6 +177,19 @@ pub struct DeadLetterRow {
     /// The broker that delivered what could not be decoded, or that refuses the event; none in rows of earlier versions,
     /// where that is the broker `broker`, and of what failed in a service.
     pub broker: Option<KeyText>,
+}
+
+impl DeadLetterRow {
+    /// The envelope of an event. What a broker delivered is read with its headers, which have the attributes in the binary
+    /// mode of CloudEvents; an operator's edit is an envelope in JSON.
+    pub fn envelope(&self) -> Result<RawEnvelope, DecodeError> {
+        let Some(record) = self.record.as_ref().filter(|_| self.edited_from.is_none()) else {
+            return RawEnvelope::from_json(&self.message);
+        };
+        let message: BrokerMessage = serde_json::from_str(record)
+            .map_err(|error| DecodeError::Envelope { reason: format!("its headers are unreadable: {error}") })?;
+        RawEnvelope::from_message(&BrokerMessage { body: Some(self.message.to_vec()), ..message })
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, TextEnum)]

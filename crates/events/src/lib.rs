@@ -22,6 +22,7 @@ pub mod payments;
 pub mod samples;
 pub mod shipping;
 
+mod binary;
 mod cart_snapshot;
 mod column;
 mod envelope;

@@ -12,7 +12,7 @@ use std::{
 
 use tokio::net::{TcpListener, TcpSocket};
 use tradewind_engine::{
-    BrokerParts, EngineTime, Entity, Handle, Limits, Parts as EngineParts, Problem, Settings, Setup,
+    EngineTime, Entity, Handle, Limits, Parts as EngineParts, Problem, Settings, Setup,
     ports::{Clock, Reader, StoreError, SystemClock, UuidV7, Writer},
 };
 use tradewind_identity::{
@@ -24,17 +24,19 @@ use tradewind_sqlite::{OpenError, Options as SqliteOptions, Sqlite};
 
 use crate::{
     alarm::Alarm,
-    client::ShopUrl,
+    client::Client,
     config::{Config, Secret, SecretsError, is_exposed},
     descriptors,
-    http::{self, Limiter, Places, Reads, Server, Tls, TlsError},
+    http::{self, Limiter, Places, Reads, Server, ShopDoor, Tls, TlsError},
     hub::Hub,
     identity::{KeyRing, Passwords, Revocations, keep_fetched, keep_rotated},
     metrics::Metrics,
+    peers::{Comparison, Statement, keep_compared},
     scrub::keep_scrubbed,
     secret::{Keys, digest_of, drawn_text},
     services,
     shop::{Parts, Shop},
+    split::{Part, SplitError},
     tasks::Tasks,
     traces::{Instance, Traces, TracesError},
     workers::{self, HireWorkers, WorkersError},
@@ -69,31 +71,24 @@ pub struct Store {
 }
 
 /// Opens the store of a shop for the services that live in it.
-pub type OpenStore = Box<dyn FnOnce(&Config, &[&'static str], &dyn Clock) -> Result<Store, AppError> + Send>;
+pub type OpenStore = Box<dyn FnOnce(&Config, &Part, &dyn Clock) -> Result<Store, AppError> + Send>;
 
 /// What an app is made of, beside its configuration.
 pub struct Options {
     pub clock: Arc<dyn Clock>,
     pub open: OpenStore,
     pub hire: HireWorkers,
-    pub part: Part,
+    /// None: the part that is configured.
+    pub part: Option<Part>,
     /// For tests: see [`Limits::cache_forgets`].
     pub cache_forgets: bool,
-}
-
-/// Which part of a shop it is.
-pub struct Part {
-    /// The services that live here.
-    pub services: Vec<&'static str>,
-    /// How the others are reached; none when all of them live here.
-    pub brokers: Vec<BrokerParts>,
-    /// Where identity lives, if not here: its door has the public keys of access tokens.
-    pub identity: Option<ShopUrl>,
 }
 
 /// Why a shop did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
+    #[error(transparent)]
+    Split(#[from] SplitError),
     #[error(transparent)]
     Open(#[from] OpenError),
     #[error(transparent)]
@@ -117,24 +112,14 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             clock: Arc::new(SystemClock),
-            open: Box::new(open_sqlite),
+            open: Box::new(|config, part, clock| {
+                let peer = part.split.as_ref().map(|split| &*split.own().name);
+                open_sqlite(config, &part.services, peer, clock)
+            }),
             hire: Box::new(workers::hire),
-            part: Part::default(),
+            part: None,
             cache_forgets: false,
         }
-    }
-}
-
-/// The whole shop.
-impl Default for Part {
-    fn default() -> Self {
-        Self { services: services::NAMES.to_vec(), brokers: Vec::new(), identity: None }
-    }
-}
-
-impl Part {
-    fn holds(&self, service: &str) -> bool {
-        self.services.contains(&service)
     }
 }
 
@@ -146,11 +131,12 @@ impl App {
 
     /// The same with another clock and store: tests drive the real server by hand.
     pub async fn start_with(mut config: Config, options: Options) -> Result<Self, AppError> {
-        let Options { clock, open, hire, mut part, cache_forgets } = options;
+        let Options { clock, open, hire, part, cache_forgets } = options;
         descriptors::fit(&mut config);
         // Before the store: a shop whose files cannot be used changes nothing.
         let tls = Tls::of(&config)?;
-        let Store { name, epoch, reader, writer } = open(&config, &part.services, &*clock)?;
+        let mut part = part.map_or_else(|| Part::of(&config), Ok)?;
+        let Store { name, epoch, reader, writer } = open(&config, &part, &*clock)?;
         // Only now: whoever owns the store owns the file of secrets beside it.
         config.draw_missing_secrets()?;
         if let Some(path) = config.exposed_secrets_file() {
@@ -161,6 +147,7 @@ impl App {
         let probe_address = probe_listener.as_ref().map(|(_, address)| *address);
         let time = EngineTime::new(clock);
         let workers = hire(&config, time.clone(), address)?;
+        let brokers = part.open_brokers(&name)?;
         let (traces, metrics) = traced(&config, &Instance { store_name: &name, epoch })?;
         let setup = Setup {
             store_name: Arc::clone(&name),
@@ -172,9 +159,9 @@ impl App {
             ids: Box::new(UuidV7::default()),
             limits: Limits { cache_forgets, ..services::limits(&config) },
             observer: Arc::clone(&metrics) as _,
-            log_remote: !part.brokers.is_empty() && part.holds("query"),
+            log_remote: part.holds("query") && brokers.iter().any(|broker| broker.routing.subscribes()),
         };
-        let engine = Handle::start(setup, EngineParts { writer, workers, brokers: std::mem::take(&mut part.brokers) })?;
+        let engine = Handle::start(setup, EngineParts { writer, workers, brokers })?;
         let tasks = Tasks::default();
         let shop = assemble(config, Started { engine, name, metrics, traces }, &part, &tasks)?;
         let doors = Doors { listener, probe_listener: probe_listener.map(|(listener, _)| listener), tls };
@@ -243,12 +230,17 @@ fn assemble(config: Config, started: Started, part: &Part, tasks: &Tasks) -> Res
     let shop = Shop::new(Parts {
         alarm: Alarm::new(engine.clock().clone()),
         key_ring: KeyRing::new(&config, Arc::clone(&keys), Arc::clone(engine.reader()), Vec::new())?
-            .asking(part.identity.clone()),
+            .asking(part.identity.as_ref().map(Client::another)),
         revocations: if part.holds("identity") {
             Revocations::here()
         } else {
             Revocations::elsewhere(config.access_token_ttl + 2 * config.clock_skew)
         },
+        comparison: part.split.as_ref().map(|split| {
+            let own = Statement::own(&config, split, &keys, &store_name);
+            Mutex::new(Comparison::new(own, split.others()))
+        }),
+        split: part.split.clone(),
         services: part.services.clone(),
         passwords: Passwords::new(&config),
         limiter: Limiter::new(&config),
@@ -287,7 +279,7 @@ fn assemble(config: Config, started: Started, part: &Part, tasks: &Tasks) -> Res
 }
 
 /// Takes the address. Whoever connects is answered once everything is ready.
-fn listen(at: SocketAddr) -> Result<(TcpListener, SocketAddr), AppError> {
+pub(crate) fn listen(at: SocketAddr) -> Result<(TcpListener, SocketAddr), AppError> {
     let failed = |error| AppError::Listen { address: at, error };
     let socket = if at.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }.map_err(failed)?;
     socket.set_reuseaddr(true).map_err(failed)?;
@@ -315,15 +307,16 @@ async fn open_doors(shop: &Shop, tasks: &Tasks, doors: Doors, part: &Part) -> Re
         shop.key_ring.fetch(shop).await;
         tasks.spawn("keys of identity", keep_fetched(shop.clone()));
     }
+    tasks.spawn("peers", keep_compared(shop.clone()));
     tasks.spawn("scrub", keep_scrubbed(shop.clone()));
-    let router = http::router(shop, http::table());
+    let door = ShopDoor { shop: shop.clone(), router: http::router(shop, http::table()) };
     let address = listener.local_addr().map_or_else(|error| error.to_string(), |address| address.to_string());
     let encrypted = tls.is_some();
     let acceptor = tls.map(|tls| tls.acceptor);
-    tasks.spawn_to_end("http", Server::new(listener, acceptor, shop.clone(), router).run(tasks.stopping()));
+    tasks.spawn_to_end("http", Server::new(listener, acceptor, door).run(tasks.stopping()));
     if let Some(listener) = probe_listener {
-        let router = http::router(shop, http::probe_table());
-        tasks.spawn_to_end("probes", Server::for_probes(listener, shop.clone(), router).run(tasks.stopping()));
+        let door = ShopDoor { shop: shop.clone(), router: http::router(shop, http::probe_table()) };
+        tasks.spawn_to_end("probes", Server::for_probes(listener, door).run(tasks.stopping()));
     }
     tracing::info!(address, tls = encrypted, "the shop is open");
     Ok(token)
@@ -367,11 +360,17 @@ fn traced(config: &Config, instance: &Instance<'_>) -> Result<(Option<Arc<Traces
 }
 
 /// The store of `serve`: an SQLite file.
-pub fn open_sqlite(config: &Config, services: &[&'static str], clock: &dyn Clock) -> Result<Store, AppError> {
+pub fn open_sqlite(
+    config: &Config,
+    services: &[&'static str],
+    peer: Option<&str>,
+    clock: &dyn Clock,
+) -> Result<Store, AppError> {
     let name = drawn_text().chars().filter(char::is_ascii_alphanumeric).take(STORE_NAME_CHARS).collect::<String>();
     let options = SqliteOptions {
         readers_max: config.readers_max + PROBE_READERS + 1,
         bytes_max: config.store_size_max.map(|size| size.0),
+        peer: peer.map(str::to_owned),
         ..SqliteOptions::new(&name, services.iter().copied(), clock.wall())
     };
     let opened = Sqlite::open(&config.store, &options)?;

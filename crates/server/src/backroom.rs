@@ -31,7 +31,7 @@ impl Backroom {
         drop(reader);
         let recorded = |name: &&'static str| meta.services.iter().any(|recorded| recorded == name);
         let names: Vec<&'static str> = services::NAMES.into_iter().filter(recorded).collect();
-        let Store { name, epoch, reader, writer } = open_sqlite(config, &names, &SystemClock)?;
+        let Store { name, epoch, reader, writer } = open_sqlite(config, &names, None, &SystemClock)?;
         let setup = Setup {
             store_name: name,
             epoch,

@@ -10,6 +10,7 @@ mod demo;
 mod desk;
 mod events;
 mod explore;
+mod gateway;
 mod interrupt;
 mod lessons;
 mod load;
@@ -44,8 +45,11 @@ use clap::{
 
 use crate::{
     app::AppError,
+    brokers,
     client::ClientError,
     config::{Config, ConfigError, Flags, Layers},
+    gateway::GatewayError,
+    peers::PeersError,
 };
 
 pub use shop::ShopArgs;
@@ -53,15 +57,32 @@ pub use shop::ShopArgs;
 /// An event-driven commerce backend in one binary: it takes orders, reserves stock, moves money and ships goods, and
 /// loses nothing and does nothing twice.
 #[derive(Parser)]
-#[command(name = "tradewind", version, propagate_version = true, arg_required_else_help = true)]
+#[command(
+    name = "tradewind",
+    version,
+    long_version = version(),
+    propagate_version = true,
+    arg_required_else_help = true
+)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
 }
 
+/// The version, and the brokers that this build can use.
+fn version() -> String {
+    let brokers = if brokers::FEATURES.is_empty() {
+        String::from("none (cargo features kafka, kafka-tls, rabbitmq)")
+    } else {
+        brokers::FEATURES.join(", ")
+    };
+    format!("{}\nbrokers: {brokers}", env!("CARGO_PKG_VERSION"))
+}
+
 #[derive(Subcommand)]
 enum Command {
     Serve(serve::Serve),
+    Gateway(gateway::Gateway),
     Demo(demo::Demo),
     Load(load::Load),
     Verify(verify::Verify),
@@ -89,6 +110,10 @@ pub enum CliError {
     Config(Vec<ConfigError>),
     #[error(transparent)]
     App(#[from] AppError),
+    #[error(transparent)]
+    Peers(#[from] PeersError),
+    #[error(transparent)]
+    Gateway(#[from] GatewayError),
     /// What is to be done needs a shop that stands still.
     #[error("{0}")]
     InUse(String),
@@ -135,7 +160,9 @@ impl CliError {
         match self {
             Self::Config(_)
             | Self::Usage(_)
-            | Self::App(AppError::Tls(_) | AppError::Traces(_))
+            | Self::Peers(_)
+            | Self::Gateway(GatewayError::Tls(_))
+            | Self::App(AppError::Split(_) | AppError::Tls(_) | AppError::Traces(_))
             | Self::Client(ClientError::Url(_) | ClientError::CaFile { .. }) => 2,
             Self::App(AppError::Open(_) | AppError::Store(_) | AppError::Secrets(_))
             | Self::Stopped(_)
@@ -171,6 +198,7 @@ pub fn main() -> ExitCode {
     };
     ended(match command {
         Command::Serve(serve) => serve.run(),
+        Command::Gateway(gateway) => gateway.run(),
         Command::Demo(demo) => demo.run(),
         Command::Load(load) => load.run(),
         Command::Verify(verify) => verify.run(),

@@ -117,8 +117,22 @@ impl ShopUrl {
         Self { scheme: Scheme::Https, ..self }
     }
 
+    /// Whether it is reached over TLS.
+    pub fn is_secure(&self) -> bool {
+        self.scheme == Scheme::Https
+    }
+
+    /// The host name or IP address; an IPv6 address without its brackets.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// As it stands in a URL and in a header.
-    fn authority(&self) -> String {
+    pub fn authority(&self) -> String {
         let Self { host, port, .. } = self;
         if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
     }

@@ -7,6 +7,7 @@ mod layers;
 mod secrets;
 mod setting;
 mod show;
+mod split;
 mod value;
 
 use std::{
@@ -25,6 +26,7 @@ use tradewind_workers::provider::AmountRules;
 pub use layers::{Flags, Layers};
 pub use secrets::{SecretsError, is_exposed};
 pub use setting::{ConfigError, Origin, Setting};
+pub use split::{BrokerKind, BrokerUrl, KafkaSasl, ServiceNames};
 pub use value::{Headers, LogFormat, Password, Ratio, Secret, Size, SmtpTls};
 
 use setting::{Source, settings};
@@ -88,6 +90,40 @@ settings! {
         secret_rate_burst: u32 = "50";
         /// How long a stop waits for requests that are being answered.
         shutdown_grace: Duration = "20s";
+    }
+    "Split" {
+        /// The services that this process runs; all nine when empty. With fewer it needs `broker` and `peers`. A store keeps its services.
+        services: ServiceNames = "";
+        /// The peers file: all processes of a split shop with their URLs and services. Every process and the gateway read the same file.
+        peers: Option<PathBuf> = "";
+        /// The broker between the processes: `kafka://HOST:PORT,HOST:PORT`, or `amqp://HOST:PORT/VHOST` for RabbitMQ; over TLS `kafkas://` and `amqps://`. A user stands before the host: `amqps://shop@HOST`. Needs a build with the cargo feature `kafka` (with TLS or a user `kafka-tls`) or `rabbitmq`; `tradewind --version` lists those of a build.
+        broker: Option<BrokerUrl> = "";
+        /// The password of the user in the URL of the broker. Without a user, RabbitMQ knows a process as `guest`.
+        broker_password: Option<Password> = "";
+        /// Certificates of brokers that are trusted besides those of the system, PEM.
+        broker_trusted: Option<PathBuf> = "";
+        /// What the names of topics, exchanges, queues and consumer groups begin with. The same in all processes of a shop.
+        broker_prefix: Arc<str> = "tradewind";
+        /// How the user of the broker signs in to Kafka: plain, scram-sha-256 or scram-sha-512.
+        kafka_sasl: KafkaSasl = "scram-sha-512";
+        /// Partitions of a Kafka topic that the shop creates. An existing topic keeps its own.
+        kafka_partitions: u32 = "12";
+        /// Replicas of a Kafka topic that the shop creates; an existing topic must have at least as many.
+        kafka_replicas: u32 = "3";
+        /// Replicas that must have an event before Kafka acknowledges it (`min.insync.replicas`); at most `kafka_replicas`.
+        kafka_replicas_in_sync: u32 = "2";
+        /// How long Kafka keeps events (`retention.ms`). A store that is down for longer misses events.
+        kafka_retention: Duration = "6days";
+        /// How long Kafka writes to one segment (`segment.ms`). The inbox remembers events for the retention and this.
+        kafka_segment: Duration = "1day";
+    }
+    "Gateway" {
+        /// How long a gateway tries to connect to a peer.
+        peer_connect_timeout: Duration = "2s";
+        /// Connections of a gateway to each peer, as far as the limit on open files allows; each request under way takes one. More requests are refused with 503.
+        peer_connections_max: usize = "2048";
+        /// The longest pause between two pieces of an answer of a peer. An event stream says something every 15 seconds.
+        peer_pause_max: Duration = "1m";
     }
     "Shop" {
         /// What the shop sells in.

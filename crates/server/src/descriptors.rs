@@ -21,7 +21,24 @@ const EDGE: usize = 96;
 pub fn fit(config: &mut Config) {
     let Some(limit) = raised() else { return };
     // Where the limit is very low, connections still get half of it.
-    let reserved = reserved(config).min(limit / 2);
+    lower(config, (limit, reserved(config).min(limit / 2)));
+}
+
+/// The same for a gateway over so many peers: its connections to them are within the limit, too.
+pub fn fit_gateway(config: &mut Config, peers: usize) {
+    let Some(limit) = raised() else { return };
+    let under_way = config.requests_max.saturating_add(config.waits_max).saturating_add(config.streams_max);
+    let to_peers = config.peer_connections_max.saturating_mul(peers).min(under_way);
+    lower(config, (limit, (OWN + EDGE).saturating_add(to_peers).min(limit / 2)));
+}
+
+/// Descriptors that connections leave to the shop.
+fn reserved(config: &Config) -> usize {
+    OWN + EDGE + PER_READER * config.readers_max + PER_JOB * config.jobs_running_max
+}
+
+/// Lowers `connections_max` to what is left of the limit.
+fn lower(config: &mut Config, (limit, reserved): (usize, usize)) {
     let room = limit.saturating_sub(reserved).max(1);
     if room < config.connections_max {
         tracing::warn!(
@@ -33,11 +50,6 @@ pub fn fit(config: &mut Config) {
         );
         config.connections_max = room;
     }
-}
-
-/// Descriptors that connections leave to the shop.
-fn reserved(config: &Config) -> usize {
-    OWN + EDGE + PER_READER * config.readers_max + PER_JOB * config.jobs_running_max
 }
 
 /// The limit on open files that is in force; `None` when there is none.

@@ -9,6 +9,15 @@ mod revocations;
 mod secrets;
 mod tokens;
 
+use tradewind_events::{
+    Event,
+    identity::{ServiceClientRevoked, SigningKeyPublished, SigningKeyRetired, UserSignedOut},
+};
+
+/// The events of identity that every process needs, whatever its services: access tokens are checked everywhere.
+pub const CONSUMED_EVENTS: [&str; 4] =
+    [ServiceClientRevoked::NAME, SigningKeyPublished::NAME, SigningKeyRetired::NAME, UserSignedOut::NAME];
+
 pub use access::{check, ended};
 pub use elsewhere::keep_fetched;
 pub use key_ring::{KeyRing, keep_rotated};

@@ -16,12 +16,11 @@ use prometheus_client::{
 };
 use tradewind_engine::{Logged, Status, Tracer};
 
-use book::Book;
 use engine::EngineFigures;
 use sagas::Sagas;
 use waiting::WaitingFigures;
 
-pub use book::Figure;
+pub use book::{Book, Figure};
 pub use edge::{ConnectionFigures, EdgeFigures};
 pub use traces::TraceFigures;
 pub use waiting::{Owed, Waiting};
@@ -40,9 +39,7 @@ pub struct Stopwatch(std::time::Instant);
 /// All figures of a shop.
 pub struct Metrics {
     book: Book,
-    requests: Family<Labels<3>, Counter>,
-    seconds: Histograms<1>,
-    problems: Family<Labels<1>, Counter>,
+    requests: RequestFigures,
     pub(crate) edge: EdgeFigures,
     pub(crate) engine: EngineFigures,
     sagas: Sagas,
@@ -50,6 +47,13 @@ pub struct Metrics {
     pub(crate) traces: TraceFigures,
     /// Whom the engine tells its steps.
     pub(crate) tracer: Option<Arc<dyn Tracer>>,
+}
+
+/// What becomes of requests: the same figures in a shop and in a gateway.
+pub struct RequestFigures {
+    requests: Family<Labels<3>, Counter>,
+    seconds: Histograms<1>,
+    problems: Family<Labels<1>, Counter>,
 }
 
 /// How a request was answered.
@@ -77,30 +81,20 @@ impl Stopwatch {
 impl Default for Metrics {
     fn default() -> Self {
         let mut book = Book::default();
-        let (requests, problems) = (Family::default(), Family::default());
-        let seconds: Histograms<1> = Family::new_with_constructor(in_seconds);
-        let counted = ["method", "route", "status"];
-        book.add("http_requests", &counted, "Requests, by route and class of status", requests.clone());
-        book.add("http_request_seconds", &["route"], "How long requests took", seconds.clone());
-        book.add("http_problems", &["code"], "Requests that were not followed, by code", problems.clone());
+        let requests = RequestFigures::new(&mut book);
         let edge = EdgeFigures::new(&mut book);
         let engine = EngineFigures::new(&mut book);
         let sagas = Sagas::new(&mut book);
         let waiting = WaitingFigures::new(&mut book);
         let traces = TraceFigures::new(&mut book);
-        Self { book, requests, seconds, problems, edge, engine, sagas, waiting, traces, tracer: None }
+        Self { book, requests, edge, engine, sagas, waiting, traces, tracer: None }
     }
 }
 
 impl Metrics {
     /// A request was answered.
     pub fn answered(&self, answered: &Answered) {
-        let Answered { method, route, status, took, code } = *answered;
-        self.requests.get_or_create(&[("method", known(method)), ("route", route), ("status", class(status))]).inc();
-        self.seconds.get_or_create(&[("route", route)]).observe(took.as_secs_f64());
-        if let Some(code) = code {
-            self.problems.get_or_create(&[("code", code)]).inc();
-        }
+        self.requests.answered(answered);
     }
 
     /// To be called with the events of every commit.
@@ -121,6 +115,28 @@ impl Metrics {
     /// What there is to read, by name.
     pub fn figures(&self) -> Vec<&Figure> {
         self.book.figures()
+    }
+}
+
+impl RequestFigures {
+    pub fn new(book: &mut Book) -> Self {
+        let (requests, problems) = (Family::default(), Family::default());
+        let seconds: Histograms<1> = Family::new_with_constructor(in_seconds);
+        let counted = ["method", "route", "status"];
+        book.add("http_requests", &counted, "Requests, by route and class of status", requests.clone());
+        book.add("http_request_seconds", &["route"], "How long requests took", seconds.clone());
+        book.add("http_problems", &["code"], "Requests that were not followed, by code", problems.clone());
+        Self { requests, seconds, problems }
+    }
+
+    /// A request was answered.
+    pub fn answered(&self, answered: &Answered) {
+        let Answered { method, route, status, took, code } = *answered;
+        self.requests.get_or_create(&[("method", known(method)), ("route", route), ("status", class(status))]).inc();
+        self.seconds.get_or_create(&[("route", route)]).observe(took.as_secs_f64());
+        if let Some(code) = code {
+            self.problems.get_or_create(&[("code", code)]).inc();
+        }
     }
 }
 

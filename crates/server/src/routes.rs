@@ -9,6 +9,7 @@ pub mod locations;
 pub mod operations;
 pub mod orders;
 pub mod payments;
+pub mod peer;
 pub mod prices;
 pub mod products;
 pub mod provider_callbacks;

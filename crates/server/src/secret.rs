@@ -61,6 +61,8 @@ pub struct Keys {
     pub fingerprints: hmac::Key,
     /// Makes the secrets of service clients.
     pub clients: hmac::Key,
+    /// Proves that a process belongs to a split shop.
+    pub peers: hmac::Key,
 }
 
 impl Keys {
@@ -83,6 +85,7 @@ impl Keys {
             cursors: authenticates("cursors"),
             fingerprints: authenticates("fingerprints"),
             clients: authenticates("clients"),
+            peers: authenticates("peers"),
         }
     }
 

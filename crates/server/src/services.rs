@@ -1,6 +1,6 @@
 //! The nine services, each with its part of the configuration.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tradewind_carts::Carts;
 use tradewind_catalog::Catalog;
@@ -14,7 +14,7 @@ use tradewind_payments::Payments;
 use tradewind_query::Query;
 use tradewind_shipping::Shipping;
 
-use crate::config::{Config, Secret};
+use crate::config::{BrokerKind, Config, Secret};
 
 /// The names of all services, as a store remembers them.
 pub const NAMES: [&str; 9] =
@@ -101,6 +101,15 @@ fn identity(config: &Config) -> Identity {
     }
 }
 
+/// How long the inbox remembers an event: Kafka may deliver one again until it removes the segment that has it.
+fn inbox_kept(config: &Config) -> Duration {
+    let kept = Limits::default().inbox_kept;
+    match &config.broker {
+        Some(url) if url.kind == BrokerKind::Kafka => kept.max(config.kafka_retention + config.kafka_segment),
+        _ => kept,
+    }
+}
+
 /// The bounds of the engine.
 pub fn limits(config: &Config) -> Limits {
     Limits {
@@ -114,6 +123,7 @@ pub fn limits(config: &Config) -> Limits {
         dead_letters_a_minute_max: config.dead_letters_a_minute_max,
         idempotency_kept: config.idempotency_kept,
         clock_jump_max: config.clock_jump_max,
+        inbox_kept: inbox_kept(config),
         ..Limits::default()
     }
 }

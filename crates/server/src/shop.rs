@@ -2,7 +2,7 @@
 
 use std::{
     ops::Deref,
-    sync::{Arc, atomic::AtomicBool},
+    sync::{Arc, Mutex, atomic::AtomicBool},
 };
 
 use tokio::sync::oneshot;
@@ -20,7 +20,9 @@ use crate::{
     hub::Hub,
     identity::{KeyRing, Passwords, Revocations},
     metrics::Metrics,
+    peers::Comparison,
     secret::Keys,
+    split::Split,
     tasks::Stopping,
     traces::Traces,
 };
@@ -40,6 +42,10 @@ pub struct Parts {
     pub store_name: Arc<str>,
     /// Those that live in this store; the others have a door elsewhere.
     pub services: Vec<&'static str>,
+    /// The other processes, if the shop is split.
+    pub split: Option<Split>,
+    /// What is known about them.
+    pub comparison: Option<Mutex<Comparison>>,
     pub engine: Handle,
     pub alarm: Alarm,
     pub keys: Arc<Keys>,
@@ -66,7 +72,7 @@ pub struct Parts {
     pub probe_reads: Reads,
     /// The token for the first admin has been shown, or none is needed.
     pub is_announced: AtomicBool,
-    pub ids: std::sync::Mutex<UuidV7>,
+    pub ids: Mutex<UuidV7>,
 }
 
 impl Shop {

@@ -5,7 +5,7 @@ mod facts;
 use std::{collections::BTreeMap, fmt, time::Duration};
 
 use tradewind_engine::{
-    Entity, LogPosition,
+    Entity,
     ports::{Reader, StoreError},
 };
 use tradewind_events::{Envelope, Event, Id, Key, notifications::NotificationQueued};
@@ -27,7 +27,6 @@ pub struct Story {
 
 /// An event of the story.
 pub struct Chapter {
-    pub address: LogPosition,
     pub envelope: Envelope,
     /// Since the first one.
     pub after: Duration,
@@ -59,16 +58,20 @@ impl Story {
         let order = OrderView::from_row(&row.values).map_err(|error| StoreError::Corrupt(error.to_string()))?;
         let places = places_after(reader, &order, None, usize::MAX)?;
         let events = events_at(reader, store, places)?;
+        Ok(Some(Self::of(order, events.into_iter().map(|(_, envelope)| envelope).collect())))
+    }
+
+    /// The story of these events, which are all that there are, in the order of the log.
+    pub fn of(order: OrderView, events: Vec<Envelope>) -> Self {
         let numbers = Numbers::of(&events);
-        let began_at = events.iter().map(|(_, event)| event.time).min();
-        let chapters = events.into_iter().map(|(address, envelope)| Chapter {
-            address,
+        let began_at = events.iter().map(|event| event.time).min();
+        let chapters = events.into_iter().map(|envelope| Chapter {
             after: began_at.map_or(Duration::ZERO, |began_at| envelope.time.since(began_at)),
             cause: cause(&order, &envelope, &numbers),
             facts: facts(&envelope),
             envelope,
         });
-        Ok(Some(Self { chapters: chapters.collect(), order }))
+        Self { chapters: chapters.collect(), order }
     }
 }
 
@@ -80,8 +83,8 @@ struct Numbers {
 }
 
 impl Numbers {
-    fn of(events: &[(LogPosition, Envelope)]) -> Self {
-        let numbered = || events.iter().map(|(_, event)| event).zip(1..);
+    fn of(events: &[Envelope]) -> Self {
+        let numbered = || events.iter().zip(1..);
         let queued = numbered().filter(|(event, _)| event.event.name() == NotificationQueued::NAME);
         Self {
             queued: queued.map(|(event, number)| (event.subject.key.clone(), number)).collect(),

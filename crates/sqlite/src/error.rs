@@ -36,6 +36,16 @@ pub enum OpenError {
         .recorded.join(", "), .asked.join(", ")
     )]
     OtherServices { store: String, recorded: Vec<String>, asked: Vec<String> },
+    #[error(
+        "{store} is shard {recorded} of its services, this program runs shard {ours}: start the version that made the \
+         store, or choose another store"
+    )]
+    OtherShard { store: String, recorded: String, ours: &'static str },
+    #[error(
+        "{store} belongs to the peer {recorded:?}, and the peers file calls this process {asked:?}: give the process its \
+         name back, or choose another store; under another name, what the broker keeps for {recorded:?} would be lost"
+    )]
+    OtherPeer { store: String, recorded: String, asked: String },
     #[error("{store} is a database of another program: choose another path")]
     NotOurs { store: String },
     #[error("there is no store at {store}: check the path, or start the server once to create it")]

@@ -34,6 +34,9 @@ pub struct Options {
     pub new_name: String,
     /// The services that run on the store. It remembers them: a start with others is refused.
     pub services: Vec<String>,
+    /// The name of the process in the peers file of a split shop. The store remembers it: a start under another name is
+    /// refused. None: the shop is not split.
+    pub peer: Option<String>,
     pub now: Timestamp,
     /// How many threads may read at a time; more wait.
     pub readers_max: usize,
@@ -69,6 +72,10 @@ pub struct Meta {
     pub epoch: u64,
 }
 
+/// The part of its services' keys that every store has: all. It is recorded now, so that a program that does not know of
+/// shards refuses a store that is one of several.
+const SHARD: &str = "1 of 1";
+
 /// Written into the header of the file, as "TRWD", so that no other program's database is taken for a store.
 const APPLICATION_ID: i32 = 0x5452_5744;
 
@@ -85,6 +92,7 @@ impl Options {
         Self {
             new_name: new_name.to_owned(),
             services: services.into_iter().map(str::to_owned).collect(),
+            peer: None,
             now,
             readers_max: READERS_MAX,
             bytes_max: None,
@@ -199,12 +207,30 @@ fn become_owner(connection: &mut Connection, path: &Path, options: &Options) -> 
     } else {
         create(&transaction, applied, &services, options, path)?;
     }
-    transaction.execute("UPDATE store_meta SET epoch = epoch + 1", []).map_err(sqlite)?;
+    check_part(&transaction, path, options)?;
+    let took = "UPDATE store_meta SET epoch = epoch + 1, peer = coalesce(peer, ?1)";
+    transaction.execute(took, [&options.peer]).map_err(sqlite)?;
     let resumed_behind = resume_copy(&transaction, options.now).map_err(sqlite)?;
     let meta = read_meta(&transaction).map_err(sqlite)?;
     transaction.commit().map_err(sqlite)?;
     let meta = meta.ok_or_else(|| OpenError::NotOurs { store: path.display().to_string() })?;
     Ok((meta, resumed_behind))
+}
+
+/// Refuses a store that is another part of a shop.
+fn check_part(connection: &Connection, path: &Path, options: &Options) -> Result<(), OpenError> {
+    let part = connection.query_row("SELECT shard, peer FROM store_meta", [], |row| Ok((row.get(0)?, row.get(1)?)));
+    let (shard, peer): (String, Option<String>) = part.map_err(|error| OpenError::sqlite(path, &error))?;
+    let store = path.display().to_string();
+    if shard != SHARD {
+        return Err(OpenError::OtherShard { store, recorded: shard, ours: SHARD });
+    }
+    match (peer, &options.peer) {
+        (Some(recorded), Some(asked)) if recorded != *asked => {
+            Err(OpenError::OtherPeer { store, recorded, asked: asked.clone() })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// A backup that becomes a store cannot know how far the log went that it is a copy of. No store makes segments faster

@@ -78,6 +78,8 @@ pub enum Manner {
     RefusesTheUnheard,
     /// A message is a record of a log: a body may be absent, a header may repeat or be null, its time has milliseconds.
     KeepsRecords,
+    /// A group belongs to one member at a time, and to whom is decided elsewhere: two at a time get the same messages.
+    HasOneOwner,
     /// A message is routed: it has a routing key, properties and typed headers, and its time has seconds.
     RoutesMessages,
 }

@@ -64,7 +64,7 @@ const FUZZING: Ours = Ours::These(&[
 ]);
 
 /// The first row that fits is the one that counts.
-const ARROWS: [Arrows; 17] = [
+const ARROWS: [Arrows; 18] = [
     // Search compares words by the tables of Unicode, which are pure functions.
     Arrows { from: "services/query", ours: ENGINE, theirs: Some(&["unicode-normalization"]), tests_see_all: false },
     // Nine services read the same, and none knows another, a database, a broker, HTTP or an async runtime.
@@ -79,6 +79,7 @@ const ARROWS: [Arrows; 17] = [
     },
     // Adapters. Their tests bring the services' tables.
     Arrows { from: "crates/sqlite", ours: ENGINE, theirs: None, tests_see_all: true },
+    Arrows { from: "crates/kafka", ours: ENGINE, theirs: None, tests_see_all: true },
     Arrows { from: "crates/rabbitmq", ours: ENGINE, theirs: None, tests_see_all: true },
     Arrows { from: "crates/workers", ours: ENGINE, theirs: None, tests_see_all: true },
     Arrows { from: "crates/memory", ours: ENGINE, theirs: Some(&[]), tests_see_all: true },

@@ -4,7 +4,7 @@
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
         mpsc::{self, RecvTimeoutError},
     },
@@ -15,7 +15,7 @@ use std::{
 use tradewind_events::KeyText;
 
 use super::{BrokerStatus, Input, Shared};
-use crate::{Admission, BrokerLimits, RefusedEvent, core::panic_text};
+use crate::{Admission, BrokerLimits, RefusedEvent, core::panic_text, ports::BrokerError};
 
 /// What the threads share of one broker.
 pub(super) struct SharedBroker {
@@ -26,6 +26,16 @@ pub(super) struct SharedBroker {
     refused: Mutex<Option<RefusedEvent>>,
     admission: Mutex<Admission>,
     paused: AtomicBool,
+    /// Why the last call of each kind failed, if it did.
+    errors: [Mutex<Option<BrokerError>>; 2],
+    connections: AtomicU64,
+}
+
+/// The calls of a broker: each kind fails and recovers by itself.
+#[derive(Clone, Copy)]
+pub(super) enum Calls {
+    Publish,
+    Receive,
 }
 
 impl SharedBroker {
@@ -39,6 +49,8 @@ impl SharedBroker {
             refused: Mutex::default(),
             admission: Mutex::new(Admission { takes: false, resumes: 0 }),
             paused: AtomicBool::new(false),
+            errors: Default::default(),
+            connections: AtomicU64::new(0),
         }
     }
 
@@ -49,7 +61,19 @@ impl SharedBroker {
             refused: self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             receives: self.receives,
             paused: self.paused.load(Ordering::Acquire),
+            error: self.errors.iter().find_map(|error| lock(error).clone()),
+            connections: self.connections.load(Ordering::Acquire),
         }
+    }
+
+    /// How the last call of this kind ended.
+    pub fn answered<T>(&self, calls: Calls, answer: Result<&T, &BrokerError>) {
+        *lock(&self.errors[calls as usize]) = answer.err().cloned();
+    }
+
+    /// The subscription has connected.
+    pub fn connected(&self) {
+        self.connections.fetch_add(1, Ordering::AcqRel);
     }
 
     /// As [`crate::Core::admission`].
@@ -69,6 +93,10 @@ impl SharedBroker {
     pub fn refuses(&self, event: Option<&RefusedEvent>) {
         *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = event.cloned();
     }
+}
+
+fn lock(error: &Mutex<Option<BrokerError>>) -> MutexGuard<'_, Option<BrokerError>> {
+    error.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Each thread holds a clone of `running` until it has ended.

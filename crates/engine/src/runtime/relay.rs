@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 
-use super::{BrokerThreads, Input, Shared};
+use super::{BrokerThreads, Input, Shared, broker::Calls};
 use crate::{
     Logged, Message, Relay, RelayBuffer, RelayOrder, RelayStep,
     observe::Stopwatch,
@@ -121,6 +121,7 @@ fn publish(
         match relay.next(clock.read()) {
             RelayStep::Publish => {
                 let answer = broker.publish(relay.call());
+                status.answered(Calls::Publish, answer.as_ref().map_err(|(_, error)| error));
                 relay.published(answer, clock.read());
                 status.published(relay.mark());
             }

@@ -7,7 +7,7 @@ use std::{
 
 use tradewind_events::Registry;
 
-use super::{BrokerParts, BrokerThreads, Input, Shared};
+use super::{BrokerParts, BrokerThreads, Input, Shared, broker::Calls};
 use crate::{
     Message, Observer, Receipt, Subscriber, SubscriberSetup, SubscriberStep,
     observe::Stopwatch,
@@ -136,12 +136,18 @@ fn receive(
         match subscriber.next(clock.read(), status.admission()) {
             SubscriberStep::Acknowledge => {
                 let answer = subscription.acknowledge(subscriber.committed());
+                status.answered(Calls::Receive, answer.as_ref());
                 subscriber.acknowledged(answer, clock.read());
             }
             SubscriberStep::Poll { max, wait } => {
                 let messages = subscription.poll(max, wait);
+                status.answered(Calls::Receive, messages.as_ref());
+                let is_connected = messages.is_ok();
                 let messages = subscriber.polled(messages, clock.read());
                 if subscriber.fell_behind() {
+                    if is_connected {
+                        status.connected();
+                    }
                     shared.tell(Input::FellBehind(subscriber.number()));
                 }
                 send(shared, subscriber, messages);

@@ -90,6 +90,34 @@ fn bytes_that_nobody_understood_are_heard_once_they_are_edited() {
 }
 
 #[test]
+fn a_dead_letter_in_binary_mode_is_redriven_with_its_headers_and_an_edit_of_it_without() {
+    let mut stage = toy::stage();
+    let binary = |stage: &mut Stage, event_id: &str| {
+        let raw = stage.envelope(event_id, Happened { name: id("a"), after: None }).to_raw().unwrap();
+        let attributes = serde_json::to_value(&raw).unwrap();
+        let message = BrokerMessage::new("t.far", raw.data.get());
+        let texts = attributes.as_object().unwrap().iter().filter(|(name, _)| *name != "data");
+        texts.fold(message, |message, (name, value)| {
+            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            message.with_header(format!("ce_{name}"), text)
+        })
+    };
+    for (nth, event_id) in ["e1", "e2"].into_iter().enumerate() {
+        let incoming = Incoming { message: binary(&mut stage, event_id), position: Position(format!("t.far/{nth}")) };
+        let reason = "an earlier build did not know the event".to_owned();
+        stage.accept(Message::Undecodable(Box::new(Undecodable { incoming, reason, subscription: 0 })));
+        stage.run();
+    }
+    let letters: Vec<_> = stage.dead_letters().into_iter().map(|row| row.id).collect();
+    stage.operate(Action::Redrive { dead_letter: letters[0].clone() }).unwrap();
+    assert_eq!(stage.row::<Image>(id("a")).unwrap().heard, 1);
+    let edit = stage.envelope("e2", Happened { name: id("a"), after: None }).to_json().unwrap();
+    stage.operate(Action::EditAndRedrive { dead_letter: letters[1].clone(), message: edit.into() }).unwrap();
+    assert_eq!(stage.row::<Image>(id("a")).unwrap().heard, 2);
+    assert_eq!(stage.dead_letters(), []);
+}
+
+#[test]
 fn an_edit_that_cannot_be_read_is_refused_and_changes_nothing() {
     let mut stage = toy::stage();
     stage.ask(add("a", POISON)).unwrap();

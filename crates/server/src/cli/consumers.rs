@@ -8,9 +8,10 @@ use tradewind_events::{Id, Timestamp};
 
 use super::{
     CliError, ShopArgs,
-    desk::{Desk, ask, encoded},
+    desk::{Desk, ask, at_store, encoded},
     say,
     screen::{self, GOOD, OPEN},
+    shop::OfStore,
     table::{Cell, Table},
 };
 use crate::words::span;
@@ -38,6 +39,8 @@ enum Command {
 /// List the services, and whether they are paused
 #[derive(clap::Args)]
 struct List {
+    #[command(flatten)]
+    of: OfStore,
     /// Print one JSON object a line
     #[arg(long)]
     json: bool,
@@ -48,8 +51,10 @@ struct List {
 /// Let a service hear nothing until it is resumed
 #[derive(clap::Args)]
 struct Pause {
-    /// The service
+    /// The service, or the name of a broker
     service: Id,
+    #[command(flatten)]
+    of: OfStore,
     /// Why, for the audit trail; nothing personal
     #[arg(long)]
     reason: String,
@@ -60,14 +65,17 @@ struct Pause {
 /// Let a service go on, from what is parked for it
 #[derive(clap::Args)]
 struct Resume {
-    /// The service
+    /// The service, or the name of a broker
     service: Id,
+    #[command(flatten)]
+    of: OfStore,
     #[command(flatten)]
     shop: ShopArgs,
 }
 
 #[derive(Deserialize)]
 struct Consumer {
+    store: Option<String>,
     name: String,
     paused: bool,
     reason: Option<String>,
@@ -86,22 +94,24 @@ impl Consumers {
 
 impl List {
     async fn run(self, desk: &mut Desk) -> Result<(), CliError> {
-        let found = desk.whole(PATH).await?;
+        let found = desk.whole(&at_store(PATH, self.of.store.as_deref())).await?;
         if self.json {
             return say(found.as_json());
         }
         let mut table = Table::new(&["SERVICE", "STATE", "SINCE", "REASON"]);
         let now = SystemClock.wall();
-        for consumer in found.typed::<Consumer>(PATH)? {
+        let consumers: Vec<Consumer> = found.typed(PATH)?;
+        for consumer in &consumers {
             let state = if consumer.paused { ("paused", OPEN) } else { ("runs", GOOD) };
             let since = consumer.since.map_or_else(|| String::from("-"), |since| span(now.since(since)));
             table.row([
-                Cell::from(consumer.name),
+                Cell::from(consumer.name.as_str()),
                 Cell::from(state.0).style(state.1),
                 Cell::from(since),
-                Cell::from(consumer.reason.unwrap_or_default()),
+                Cell::from(consumer.reason.clone().unwrap_or_default()),
             ]);
         }
+        let table = table.of_stores(consumers.iter().map(|consumer| consumer.store.as_deref()));
         say(table.shown(screen::width()))
     }
 }
@@ -109,6 +119,7 @@ impl List {
 impl Pause {
     async fn run(self, desk: &mut Desk) -> Result<(), CliError> {
         let path = format!("{PATH}/{}/pause", encoded(self.service.as_str()));
+        let path = at_store(&path, self.of.store.as_deref());
         let _done: Value = desk.post(&path, &json!({ "reason": self.reason })).await?;
         say(format_args!("{} is paused. `tradewind consumers resume {0}` lets it go on.\n", self.service))
     }
@@ -116,7 +127,8 @@ impl Pause {
 
 impl Resume {
     async fn run(self, desk: &mut Desk) -> Result<(), CliError> {
-        let _done: Value = desk.act(&format!("{PATH}/{}/resume", encoded(self.service.as_str()))).await?;
+        let path = format!("{PATH}/{}/resume", encoded(self.service.as_str()));
+        let _done: Value = desk.act(&at_store(&path, self.of.store.as_deref())).await?;
         say(format_args!("{} goes on.\n", self.service))
     }
 }

@@ -19,7 +19,7 @@ use super::{
     desk::{Desk, ask, encoded},
     say,
     screen::{self, BAD, DIM, GOOD, HEAD, styled},
-    shop::AtMost,
+    shop::{AtMost, OfStore},
     table::{Cell, Table},
 };
 use crate::words::{clean, count, short, span};
@@ -73,6 +73,8 @@ struct Filter {
     /// Only events of this name
     #[arg(long, value_name = "EVENT")]
     name: Option<String>,
+    #[command(flatten)]
+    of: OfStore,
 }
 
 /// Show a dead letter with its message
@@ -128,6 +130,8 @@ struct Discard {
 /// A dead letter, as the shop tells it.
 #[derive(Debug, Deserialize)]
 struct Letter {
+    /// Where a gateway has told it.
+    store: Option<String>,
     id: Id,
     consumer: String,
     kind: String,
@@ -173,7 +177,11 @@ impl DeadLetters {
 
 impl Filter {
     fn query(&self) -> Vec<(&'static str, &str)> {
-        let parts = [("consumer", self.consumer.as_deref()), ("name", self.name.as_deref())];
+        let parts = [
+            ("consumer", self.consumer.as_deref()),
+            ("name", self.name.as_deref()),
+            ("store", self.of.store.as_deref()),
+        ];
         parts.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
     }
 }
@@ -213,7 +221,7 @@ fn table(letters: &[Letter]) -> Table {
             Cell::from(letter.reason.as_str()),
         ]);
     }
-    table
+    table.of_stores(letters.iter().map(|letter| letter.store.as_deref()))
 }
 
 impl Show {

@@ -13,6 +13,8 @@ use crate::{
     secret::drawn_text,
 };
 
+pub use crate::http::encoded_part as encoded;
+
 /// Rows that are asked for at a time.
 const PAGE_ROWS: usize = 100;
 
@@ -166,18 +168,12 @@ fn items(answer: &mut Value) -> Vec<Value> {
     }
 }
 
-/// A text as a part of a path or of a query.
-pub fn encoded(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            // Writing to a string does not fail.
-            let _written = write!(encoded, "%{byte:02X}");
-        }
+/// A path at one store of a split shop, if one is named.
+pub fn at_store(path: &str, store: Option<&str>) -> String {
+    match store {
+        Some(store) => format!("{path}?store={}", encoded(store)),
+        None => path.to_owned(),
     }
-    encoded
 }
 
 /// Until the shop can take more.
@@ -190,15 +186,4 @@ fn wait_asked(answer: &Answer) -> Option<Duration> {
 #[expect(clippy::disallowed_methods, reason = "the shop has asked to wait, or the operator has said how fast")]
 pub async fn pause(wait: Duration) {
     tokio::time::sleep(wait).await;
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn whatever_stands_in_an_id_it_is_one_part_of_a_path() {
-        assert_eq!(encoded("order-1_~.A"), "order-1_~.A");
-        assert_eq!(encoded("a/b?c=d&e%é"), "a%2Fb%3Fc%3Dd%26e%25%C3%A9");
-    }
 }

@@ -144,7 +144,7 @@ pub async fn stock(staff: &mut Client, new: &NewGood<'_>) -> Result<Good, Client
     if *units > 0 {
         let adjust = json!({ "delta": units, "adjustment_type": "restock" });
         let path = format!("/v1/stock/{sku}/adjustments");
-        let _level: Value = staff.write(Method::POST, &path, &adjust, &format!("stock-{sku}")).await?;
+        write_once_known(staff, &path, &adjust, &format!("stock-{sku}")).await?;
     }
     Ok(Good { product_id, sku: (*sku).to_owned() })
 }
@@ -167,19 +167,46 @@ async fn customer(staff: &mut Client, name: &str, amount_minor: i64) -> Result<S
             done => break done?,
         }
     };
-    credit(staff, &user_id, amount_minor).await?;
+    credit_once_known(staff, &user_id, amount_minor).await?;
     Ok(user_id)
 }
 
 /// How long to wait where too many have tried to register.
 const RATE_WAIT: Duration = Duration::from_millis(250);
 
-/// Puts money into a customer's account.
-pub async fn credit(staff: &mut Client, customer: &str, amount_minor: i64) -> Result<(), ClientError> {
-    let path = format!("/v1/users/{customer}/accounts/EUR/credits");
-    let body = json!({ "amount_minor": amount_minor, "cause": "top_up" });
+/// Credits a customer's account. Payments may not know a customer of another store yet, who has just registered.
+pub async fn credit_once_known(staff: &mut Client, customer: &str, amount_minor: i64) -> Result<(), ClientError> {
+    let (path, body) = credit_of(customer, amount_minor);
+    write_once_known(staff, &path, &body, &format!("credit-{customer}")).await
+}
+
+async fn credit(staff: &mut Client, customer: &str, amount_minor: i64) -> Result<(), ClientError> {
+    let (path, body) = credit_of(customer, amount_minor);
     let _account: Value = staff.write(Method::POST, &path, &body, &format!("credit-{customer}")).await?;
     Ok(())
+}
+
+fn credit_of(customer: &str, amount_minor: i64) -> (String, Value) {
+    let body = json!({ "amount_minor": amount_minor, "cause": "top_up" });
+    (format!("/v1/users/{customer}/accounts/EUR/credits"), body)
+}
+
+/// How often a write is tried whose service has not received an event yet, and the pause between two tries: 30 s.
+const KNOWN_TRIES_MAX: u32 = 600;
+const KNOWN_WAIT: Duration = Duration::from_millis(50);
+
+/// Writes about something that another service has created. In a split shop its event may still be on its way: the write
+/// is repeated while the answer is 404, at most [`KNOWN_TRIES_MAX`] times.
+#[expect(clippy::disallowed_methods, reason = "the event takes a moment")]
+async fn write_once_known(staff: &mut Client, path: &str, body: &Value, key: &str) -> Result<(), ClientError> {
+    let mut tries = 1;
+    loop {
+        match staff.write::<Value>(Method::POST, path, body, key).await {
+            Err(ClientError::Refused { status: 404, .. }) if tries < KNOWN_TRIES_MAX => tries += 1,
+            done => return done.map(drop),
+        }
+        tokio::time::sleep(KNOWN_WAIT).await;
+    }
 }
 
 /// Money of one customer, in minor units: enough for any load.

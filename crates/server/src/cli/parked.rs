@@ -11,7 +11,7 @@ use super::{
     desk::{Desk, ask, encoded},
     say,
     screen::{self, DIM},
-    shop::AtMost,
+    shop::{AtMost, OfStore},
     table::{Cell, Table},
 };
 use crate::words::{short, span};
@@ -39,6 +39,8 @@ enum Command {
 #[derive(clap::Args)]
 struct List {
     #[command(flatten)]
+    of: OfStore,
+    #[command(flatten)]
     most: AtMost,
     /// Print one JSON object a line
     #[arg(long)]
@@ -58,6 +60,7 @@ struct Retry {
 
 #[derive(Deserialize)]
 struct Message {
+    store: Option<String>,
     id: Id,
     consumer: String,
     event: String,
@@ -81,7 +84,8 @@ impl Parked {
 
 impl List {
     async fn run(self, desk: &mut Desk) -> Result<(), CliError> {
-        let found = desk.list(PATH, &[], self.most.limit).await?;
+        let query: Vec<(&str, &str)> = self.of.store.iter().map(|store| ("store", store.as_str())).collect();
+        let found = desk.list(PATH, &query, self.most.limit).await?;
         if self.json {
             return say(found.as_json());
         }
@@ -94,6 +98,7 @@ impl List {
         for message in &messages {
             table.row(message.cells(now));
         }
+        let table = table.of_stores(messages.iter().map(|message| message.store.as_deref()));
         say(format_args!("{}{}", table.shown(screen::width()), found.more()))
     }
 }

@@ -56,7 +56,7 @@ pub fn serve(config: Config, options: Options) -> Result<(), CliError> {
 }
 
 /// Says it to whoever has started the shop. A shop serves, whether that can be printed or not.
-fn tell(text: impl std::fmt::Display) {
+pub fn tell(text: impl std::fmt::Display) {
     if let Err(error) = say(text) {
         tracing::warn!(%error, "the start could not be told on standard output");
     }

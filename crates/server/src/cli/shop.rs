@@ -61,6 +61,14 @@ pub struct AtMost {
     pub limit: usize,
 }
 
+/// Which store of a split shop.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct OfStore {
+    /// Only this store of a shop behind a gateway: the name of its process in the peers file
+    #[arg(long, value_name = "NAME")]
+    pub store: Option<String>,
+}
+
 /// A user, of an answer of the shop.
 #[derive(Deserialize)]
 pub struct Registered {
@@ -95,6 +103,11 @@ impl ShopArgs {
         url.map_err(|error: ClientError| CliError::Usage(format!("{URL}: {error}")))
     }
 
+    /// A client that is not signed in.
+    pub fn visitor(&self) -> Result<Client, CliError> {
+        Ok(self.trusted.client(self.url()?)?)
+    }
+
     /// A client in the name of whoever the environment says.
     pub async fn sign_in(&self) -> Result<Client, CliError> {
         Ok(self.enter().await?.0)
@@ -102,7 +115,7 @@ impl ShopArgs {
 
     /// The same, with the path of the session, if this has opened one.
     pub async fn enter(&self) -> Result<(Client, Option<String>), CliError> {
-        let client = self.trusted.client(self.url()?)?;
+        let client = self.visitor()?;
         if let Some(token) = variable(TOKEN) {
             let client = client.with_token(&token).map_err(|error| CliError::Usage(format!("{TOKEN}: {error}")))?;
             return Ok((client, None));

@@ -15,7 +15,6 @@ use super::CliError;
 use crate::{
     app::AppError,
     config::{Config, Flags, Layers},
-    services,
 };
 
 /// Arguments of every command that opens a store by itself.
@@ -69,10 +68,10 @@ impl StoreArgs {
     pub fn own(&self) -> Result<(Config, Opened), CliError> {
         let config = self.configured_to_read()?;
         // A store that is not there is not made by a command that mends one.
-        drop(Sqlite::open_reader(&config.store).map_err(AppError::from)?);
+        let (_, meta) = Sqlite::open_reader(&config.store).map_err(AppError::from)?;
         let now = tradewind_engine::ports::Clock::wall(&tradewind_engine::ports::SystemClock);
-        let opened =
-            Sqlite::open(&config.store, &Options::new("unused", services::NAMES, now)).map_err(AppError::from)?;
+        let options = Options::new("unused", meta.services.iter().map(String::as_str), now);
+        let opened = Sqlite::open(&config.store, &options).map_err(AppError::from)?;
         Ok((config, opened))
     }
 }

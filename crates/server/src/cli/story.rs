@@ -1,5 +1,7 @@
 //! `tradewind story`
 
+mod remote;
+
 use std::fmt::{self, Write};
 
 use serde::Serialize;
@@ -8,13 +10,17 @@ use tradewind_events::{Id, TextEnum};
 use tradewind_query::{OrderStatus, OrderView};
 
 use super::{
-    CliError, say,
+    CliError, ShopArgs,
+    desk::ask,
+    say,
     screen::{self, BAD, DIM, GOOD, HEAD, OPEN, styled, wrapped},
+    shop::Trusted,
     store::StoreArgs,
     table::{Cell, Table},
 };
 use crate::{
     app::AppError,
+    client::ShopUrl,
     routes::{orders::OrderDetails, timelines::TimelineEvent},
     story::{Cause, Chapter, Story},
     words::{clean, money, short, span},
@@ -25,8 +31,9 @@ const NAME_COLUMNS: usize = 10;
 
 /// Tell the story of one order: what happened to it, when, and what caused what.
 ///
-/// It is read from the file of the shop, whether the shop runs or not. Each line is an event: its number, the time since
-/// the first one, the service that said it, the number of the event that caused it, and what it says in a few words.
+/// It is read from the file of the shop, whether the shop runs or not; with --url, of a shop or a gateway that runs. Each
+/// line is an event: its number, the time since the first one, the service that said it, the number of the event that
+/// caused it, and what it says in a few words.
 /// What came from outside (a request, a time that had come, an answer of the payment provider) stands above what followed
 /// from it. Nothing personal is shown.
 #[derive(clap::Args)]
@@ -35,17 +42,22 @@ pub struct Tell {
     order: Id,
     #[command(flatten)]
     store: StoreArgs,
+    /// Ask the shop that listens here, in the name of staff, instead of reading a file. A gateway tells of all stores
+    #[arg(long, conflicts_with_all = ["store", "config"])]
+    url: Option<ShopUrl>,
+    #[command(flatten)]
+    trusted: Trusted,
     /// Print one JSON object instead of text
     #[arg(long)]
     json: bool,
 }
 
 #[derive(Serialize)]
-struct StoryJson {
+struct StoryJson<Order> {
     order_id: Id,
     /// Absent while nobody has told who placed it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    order: Option<OrderDetails>,
+    order: Option<Order>,
     events: Vec<ChapterJson>,
 }
 
@@ -64,20 +76,28 @@ struct ChapterJson {
 
 impl Tell {
     pub fn run(self) -> Result<(), CliError> {
+        if let Some(url) = &self.url {
+            let shop = ShopArgs::at(url, &self.trusted);
+            return ask(shop, async |desk| {
+                let (story, order) = remote::read(desk, &self.order).await?;
+                self.tell(&story, Some(order))
+            });
+        }
         let reading = self.store.read()?;
         let story = read(&reading.reader, &reading.meta.name, &self.order)?.ok_or_else(|| {
             CliError::Other(format!("there is no order {} in {}", self.order, reading.config.store.display()))
         })?;
-        if self.json {
-            let events = story.chapters.iter().zip(1..).map(|(chapter, number)| ChapterJson::of(chapter, number));
-            let json = StoryJson {
-                order_id: self.order,
-                events: events.collect::<Result<_, _>>()?,
-                order: OrderDetails::of_view(story.order),
-            };
-            return say(format_args!("{}\n", serde_json::to_string(&json)?));
+        self.tell(&story, OrderDetails::of_view(story.order.clone()))
+    }
+
+    /// `order` is how JSON shows it.
+    fn tell<Order: Serialize>(&self, story: &Story, order: Option<Order>) -> Result<(), CliError> {
+        if !self.json {
+            return say(shown(story, screen::width()));
         }
-        say(shown(&story, screen::width()))
+        let events = story.chapters.iter().zip(1..).map(|(chapter, number)| ChapterJson::of(chapter, number));
+        let json = StoryJson { order_id: self.order.clone(), order, events: events.collect::<Result<_, _>>()? };
+        say(format_args!("{}\n", serde_json::to_string(&json)?))
     }
 }
 

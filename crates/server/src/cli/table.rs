@@ -56,6 +56,22 @@ impl Table {
         self.rows.push(Row::Line(text.into()));
     }
 
+    /// With the store of each row in front, where a gateway has told it.
+    #[must_use]
+    pub fn of_stores<'a>(mut self, stores: impl Iterator<Item = Option<&'a str>>) -> Self {
+        let stores: Vec<Option<&str>> = stores.collect();
+        if stores.iter().all(Option::is_none) {
+            return self;
+        }
+        self.heads.insert(0, "STORE");
+        self.rights.iter_mut().for_each(|column| *column += 1);
+        let rows = self.rows.iter_mut().filter_map(|row| if let Row::Cells(cells) = row { Some(cells) } else { None });
+        for (cells, store) in rows.zip(stores) {
+            cells.insert(0, Cell::from(store.unwrap_or_default()));
+        }
+        self
+    }
+
     /// The table for a screen so wide; without a width no line is broken.
     pub fn shown(&self, width: Option<usize>) -> String {
         let widths = self.widths();

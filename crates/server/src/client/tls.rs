@@ -1,6 +1,6 @@
 //! TLS of the client: which certificates it trusts, and what it says about one that it does not.
 
-use std::{io, path::Path, sync::Arc};
+use std::{fmt, io, path::Path, sync::Arc};
 
 use tokio::net::TcpStream;
 use tokio_rustls::{
@@ -18,6 +18,13 @@ use super::ClientError;
 /// The certificates that a client trusts. Clones share them.
 #[derive(Clone)]
 pub struct Trust(TlsConnector);
+
+/// Without the certificates: there may be hundreds.
+impl fmt::Debug for Trust {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Trust")
+    }
+}
 
 impl Trust {
     /// What the system trusts, and the certificates (PEM) in this file.
@@ -50,7 +57,7 @@ impl Trust {
     }
 
     /// Opens TLS on a connection to this host.
-    pub(super) async fn connect(&self, host: &str, stream: TcpStream) -> Result<TlsStream<TcpStream>, String> {
+    pub async fn connect(&self, host: &str, stream: TcpStream) -> Result<TlsStream<TcpStream>, String> {
         let name = ServerName::try_from(host.to_owned()).map_err(|error| error.to_string())?;
         self.0.connect(name, stream).await.map_err(|error| reason(&error))
     }
@@ -76,7 +83,8 @@ fn reason(error: &io::Error) -> String {
 fn certificate(wrong: &CertificateError) -> String {
     match wrong {
         CertificateError::UnknownIssuer => String::from(
-            "nobody that this machine trusts has signed its certificate: name the certificate of who did with --ca-file",
+            "its certificate is signed by an authority that this machine does not trust: name the certificate of that authority \
+             with --ca-file, or with `trusted` in a peers file",
         ),
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
             format!("its certificate is for another name ({wrong}): use that name in the URL")
@@ -87,6 +95,8 @@ fn certificate(wrong: &CertificateError) -> String {
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
             format!("its certificate is not valid yet ({wrong}): is the clock of this machine right?")
         }
-        other => format!("its certificate cannot be trusted ({other}): --ca-file names one that is trusted"),
+        other => format!(
+            "its certificate cannot be trusted ({other}): name one that is with --ca-file, or with `trusted` in a peers file"
+        ),
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tradewind_orders::UNPAID_ORDERS_MAX_MAX;
 
-use super::{Config, ConfigError, SETTINGS};
+use super::{BrokerKind, Config, ConfigError, SETTINGS};
 
 /// A value beyond a bound: the setting's name, and what it must be.
 type Found = Vec<(&'static str, String)>;
@@ -16,6 +16,8 @@ impl Config {
         self.check_counts(&mut found);
         self.check_durations(&mut found);
         self.check_relations(&mut found);
+        self.check_split(&mut found);
+        self.check_broker(&mut found);
         if found.is_empty() {
             return Ok(());
         }
@@ -31,6 +33,7 @@ impl Config {
         let counts = [
             ("connections_max", self.connections_max),
             ("requests_max", self.requests_max),
+            ("peer_connections_max", self.peer_connections_max),
             ("waits_max", self.waits_max),
             ("password_threads", self.password_threads),
             ("password_queue_max", self.password_queue_max),
@@ -83,6 +86,8 @@ impl Config {
             ("answer_timeout", self.answer_timeout),
             ("keep_alive_timeout", self.keep_alive_timeout),
             ("request_timeout", self.request_timeout),
+            ("peer_connect_timeout", self.peer_connect_timeout),
+            ("peer_pause_max", self.peer_pause_max),
             ("reservation_ttl", self.reservation_ttl),
             ("cart_ttl", self.cart_ttl),
             ("snapshot_ttl", self.snapshot_ttl),
@@ -118,6 +123,65 @@ impl Config {
             let missing = if self.tls_key.is_none() { "tls_key" } else { "tls_certificate" };
             found.push((missing, String::from("a file: a certificate and its key go together")));
         }
+    }
+}
+
+/// The most partitions and replicas of a topic that are asked for: far more than a shop can use.
+const PARTITIONS_MAX: u32 = 1_000;
+const REPLICAS_MAX: u32 = 100;
+
+/// The longest prefix of topics, in characters. Kafka allows 249 for a name, which the longest source needs a part of.
+const PREFIX_CHARS_MAX: usize = 64;
+
+impl Config {
+    /// What a process needs that runs some of the services.
+    fn check_split(&self, found: &mut Found) {
+        if self.services.are_all() {
+            return;
+        }
+        let needed = [
+            ("broker", self.broker.is_none(), "the URL of the broker that carries events to the other services"),
+            ("peers", self.peers.is_none(), "the peers file, which says where the other services run"),
+        ];
+        found.extend(
+            needed
+                .iter()
+                .filter(|(_, is_missing, _)| *is_missing)
+                .map(|(name, _, what)| (*name, format!("{what}: services lists some of the services"))),
+        );
+    }
+
+    fn check_broker(&self, found: &mut Found) {
+        let mut must = |is_so: bool, name: &'static str, expected: String| {
+            if !is_so {
+                found.push((name, expected));
+            }
+        };
+        let within = |most: u32| format!("a number from 1 to {most}");
+        must((1..=PARTITIONS_MAX).contains(&self.kafka_partitions), "kafka_partitions", within(PARTITIONS_MAX));
+        must((1..=REPLICAS_MAX).contains(&self.kafka_replicas), "kafka_replicas", within(REPLICAS_MAX));
+        let in_sync = (1..=self.kafka_replicas).contains(&self.kafka_replicas_in_sync);
+        must(in_sync, "kafka_replicas_in_sync", String::from("a number from 1 to kafka_replicas"));
+        for (name, duration) in [("kafka_retention", self.kafka_retention), ("kafka_segment", self.kafka_segment)] {
+            must(duration >= Duration::from_secs(1), name, String::from("at least 1s"));
+        }
+        let prefix = self.broker_prefix.as_bytes();
+        let usable = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_".contains(byte);
+        let expected = format!("1 to {PREFIX_CHARS_MAX} letters, digits, hyphens and underscores");
+        must(prefix.len() <= PREFIX_CHARS_MAX && prefix.iter().all(usable), "broker_prefix", expected);
+        let (user, secure) = self.broker.as_ref().map_or((false, false), |url| (url.user.is_some(), url.secure));
+        let together = String::from("set if and only if the URL of the broker has a user");
+        must(user == self.broker_password.is_some(), "broker_password", together);
+        let trusted = String::from("set only if the URL of the broker begins with kafkas:// or amqps://");
+        must(secure || self.broker_trusted.is_none(), "broker_trusted", trusted);
+        let Some(url) = &self.broker else { return };
+        let (feature, is_there) = match url.kind {
+            // OpenSSL takes minutes to build, and nothing else needs it.
+            BrokerKind::Kafka if url.secure || user => ("kafka-tls", cfg!(feature = "kafka-tls")),
+            BrokerKind::Kafka => ("kafka", cfg!(feature = "kafka")),
+            BrokerKind::RabbitMq => ("rabbitmq", cfg!(feature = "rabbitmq")),
+        };
+        must(is_there, "broker", format!("a broker of this build; for this one build with `--features {feature}`"));
     }
 }
 

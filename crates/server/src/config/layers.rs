@@ -181,14 +181,16 @@ fn hint(name: &str) -> String {
     best.map(|best| format!("; did you mean {}?", best.name)).unwrap_or_default()
 }
 
-impl clap::Args for Flags {
-    fn augment_args(command: Command) -> Command {
+impl Flags {
+    /// Arguments for some of the settings that are no secrets.
+    pub fn augment_some(command: Command, has: impl Fn(&Setting) -> bool) -> Command {
         let config = Arg::new("config")
             .long("config")
             .value_name("FILE")
             .help_heading("Configuration")
             .help("A TOML file with settings; each key is a flag of this list with _ for -. Also TRADEWIND_CONFIG");
-        SETTINGS.iter().filter(|setting| !setting.secret).fold(command.arg(config), |command, setting| {
+        let some = SETTINGS.iter().filter(|setting| !setting.secret && has(setting));
+        some.fold(command.arg(config), |command, setting| {
             let mut help = setting.help();
             if !setting.default.is_empty() {
                 help = format!("{help} [default: {}]", setting.default);
@@ -204,6 +206,23 @@ impl clap::Args for Flags {
         })
     }
 
+    /// What was given of these settings.
+    pub fn of_some(matches: &ArgMatches, has: impl Fn(&Setting) -> bool) -> Result<Self, clap::Error> {
+        let text = |name: &str| match matches.value_source(name) {
+            Some(ValueSource::CommandLine) => matches.get_one::<String>(name).cloned(),
+            _ => None,
+        };
+        let some = SETTINGS.iter().filter(|setting| !setting.secret && has(setting));
+        let given = some.filter_map(|setting| Some((setting.name, text(setting.name)?))).collect();
+        Ok(Self { config: text("config"), given, without_secrets: false })
+    }
+}
+
+impl clap::Args for Flags {
+    fn augment_args(command: Command) -> Command {
+        Self::augment_some(command, |_| true)
+    }
+
     fn augment_args_for_update(command: Command) -> Command {
         Self::augment_args(command)
     }
@@ -211,13 +230,7 @@ impl clap::Args for Flags {
 
 impl clap::FromArgMatches for Flags {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        let text = |name: &str| match matches.value_source(name) {
-            Some(ValueSource::CommandLine) => matches.get_one::<String>(name).cloned(),
-            _ => None,
-        };
-        let plain = SETTINGS.iter().filter(|setting| !setting.secret);
-        let given = plain.filter_map(|setting| Some((setting.name, text(setting.name)?))).collect();
-        Ok(Self { config: text("config"), given, without_secrets: false })
+        Self::of_some(matches, |_| true)
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {

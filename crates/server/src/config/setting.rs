@@ -73,7 +73,7 @@ impl Setting {
             errors.push(if self.secret {
                 ConfigError::InvalidSecret { name, origin, expected }
             } else {
-                ConfigError::Invalid { name, text, origin, expected }
+                ConfigError::Invalid { name, text: T::quote(&text), origin, expected }
             });
         }
         (value, origin)

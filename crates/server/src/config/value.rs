@@ -26,6 +26,11 @@ pub trait Value: Sized {
 
     fn parse(text: &str) -> Option<Self>;
     fn show(&self) -> String;
+
+    /// A text that cannot be parsed, as an error quotes it: without what must not be shown.
+    fn quote(text: &str) -> String {
+        text.to_owned()
+    }
 }
 
 /// A size in bytes: `64MiB`.
@@ -217,6 +222,9 @@ impl<T: Value> Value for Option<T> {
     fn show(&self) -> String {
         self.as_ref().map(T::show).unwrap_or_default()
     }
+    fn quote(text: &str) -> String {
+        T::quote(text)
+    }
 }
 
 impl Value for Duration {
@@ -283,7 +291,7 @@ impl Value for BTreeMap<Id, u32> {
     }
 }
 
-fn words(text: &str) -> impl Iterator<Item = &str> {
+pub(super) fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(',').map(str::trim).filter(|word| !word.is_empty())
 }
 

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use axum::http::HeaderMap;
 
-const FORWARDED_FOR: &str = "x-forwarded-for";
+pub const FORWARDED_FOR: &str = "x-forwarded-for";
 
 /// The client's address, as limits count it: of IPv6 the network, of which one customer has all addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -16,23 +16,28 @@ impl Default for Client {
     }
 }
 
-/// The client behind `peer`: the last address of X-Forwarded-For that is no trusted proxy, if the peer is one. What stands
-/// before an entry that is no address is not believed: only the client itself may have written it.
+/// The client behind `peer`, as limits count it: see [`client_address`].
 pub fn client(peer: IpAddr, headers: &HeaderMap, trusted: &[IpAddr]) -> Client {
+    Client(network(client_address(peer, headers, trusted)))
+}
+
+/// The address of the client behind `peer`: the last address of X-Forwarded-For that is no trusted proxy, if the peer is
+/// one. What stands before an entry that is no address is not believed: only the client itself may have written it.
+pub fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpAddr]) -> IpAddr {
     if !is_trusted(peer, trusted) {
-        return Client(network(peer));
+        return peer;
     }
     let mut nearest = peer;
     for value in headers.get_all(FORWARDED_FOR).iter().rev() {
         for entry in value.as_bytes().rsplit(|byte| *byte == b',') {
-            let Some(hop) = address(entry) else { return Client(network(nearest)) };
+            let Some(hop) = address(entry) else { return nearest };
             if !is_trusted(hop, trusted) {
-                return Client(network(hop));
+                return hop;
             }
             nearest = hop;
         }
     }
-    Client(network(nearest))
+    nearest
 }
 
 /// Whether an address is the one of a trusted proxy. A socket for both versions shows an IPv4 address as an IPv6 one.

@@ -1,6 +1,7 @@
 //! A request that came through its gate: who asks, and how its command goes to the engine.
 
 use std::{
+    future::Future,
     ops::Deref,
     sync::{
         Arc, Mutex, PoisonError,
@@ -11,7 +12,7 @@ use std::{
 
 use axum::{
     extract::FromRequestParts,
-    http::{HeaderValue, request},
+    http::{HeaderValue, StatusCode, request},
     response::Response,
 };
 use tradewind_engine::{
@@ -19,7 +20,7 @@ use tradewind_engine::{
     operator::{Done as OperatorDone, Operator},
     tables::IdempotencyRow,
 };
-use tradewind_events::{Id, Personal};
+use tradewind_events::{Id, Personal, Timestamp};
 use tradewind_identity::model::{Actor, PasswordHash, Role};
 
 use super::{
@@ -32,6 +33,7 @@ use super::{
     refusals::NOT_SIGNED_IN,
 };
 use crate::{
+    hub::Watch,
     identity::{Bearer, Checked},
     shop::Shop,
 };
@@ -64,6 +66,13 @@ pub struct Parts {
 /// How long the client is ready to wait for the outcome, if it is: `Prefer: wait=N` (RFC 7240).
 #[derive(Debug, Clone, Copy)]
 pub struct Wait(pub Option<Duration>);
+
+/// How long the client is ready to wait until what it reads is there, if it is: `Prefer: wait=N` on a read.
+#[derive(Debug, Clone, Copy)]
+pub struct WaitUntilFound(Option<Duration>);
+
+/// Who waits looks again so often even when nothing was said here: what another store says may change a row silently.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 impl Call {
     pub(super) fn new(parts: Parts) -> Self {
@@ -123,6 +132,46 @@ impl Call {
         let place = self.place_among(&self.waits).ok()?;
         drop(self.0.place.lock().unwrap_or_else(PoisonError::into_inner).take());
         Some(place)
+    }
+
+    /// Reads something that may be on its way here from another store. Where it is not found, this looks again whenever
+    /// an event of `key` is handled here, for as long as the client prefers to wait.
+    pub async fn until_found<T, Reading: Future<Output = Result<T, Failure>> + Send>(
+        &self,
+        WaitUntilFound(wait): WaitUntilFound,
+        key: &Id,
+        read: impl Fn() -> Reading + Send + Sync,
+    ) -> Result<T, Failure> {
+        let Some(wait) = wait else { return read().await };
+        let give_up_at = self.clock().now().plus(wait);
+        let mut place = None;
+        loop {
+            // Watched before the row is read, so that nothing is missed between the two.
+            let mut watch = self.hub.watch(key);
+            let found = read().await;
+            let is_missing = matches!(&found, Err(failure) if failure.status() == StatusCode::NOT_FOUND);
+            if !is_missing || self.stopping.is_stopping() || self.clock().now() >= give_up_at {
+                return found;
+            }
+            // Without a place it is as if the time were over: to wait is a preference.
+            place = place.or_else(|| self.begins_to_wait());
+            if place.is_none() {
+                return found;
+            }
+            self.news(&mut watch, give_up_at).await;
+        }
+    }
+
+    /// Waits until it is worth looking again: an event has come, a while is over, it is time to give up, or the shop
+    /// stops.
+    pub async fn news(&self, watch: &mut Watch, give_up_at: Timestamp) {
+        let said = async {
+            tokio::select! {
+                heard = tokio::time::timeout(LOOK_EVERY, watch.next()) => drop(heard),
+                () = self.stopping.stopped() => {}
+            }
+        };
+        self.alarm.until(give_up_at, said).await;
     }
 
     /// A place of this caller.
@@ -235,16 +284,38 @@ impl Describe for Call {}
 impl FromRequestParts<Shop> for Wait {
     type Rejection = Failure;
     async fn from_request_parts(parts: &mut request::Parts, shop: &Shop) -> Result<Self, Failure> {
-        let preferences = parts.headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
-        let mut words = preferences.flat_map(|value| value.split([',', ';'])).map(str::trim);
-        let seconds = words.find_map(|word| word.strip_prefix("wait=")?.trim_matches('"').parse().ok());
-        Ok(Self(seconds.map(|seconds| Duration::from_secs(seconds).min(shop.config.wait_max))))
+        Ok(Self(preferred(parts, shop)))
     }
 }
 
 impl Describe for Wait {
     fn describe(describer: &mut Describer) {
-        let help = "`wait=N` waits up to N seconds for the outcome, and answers with it.";
-        describer.header("Prefer", help, serde_json::json!({"type": "string", "pattern": "^wait=[0-9]+$"}));
+        describe_wait(describer, "`wait=N` waits up to N seconds for the outcome, and answers with it.");
     }
+}
+
+impl FromRequestParts<Shop> for WaitUntilFound {
+    type Rejection = Failure;
+    async fn from_request_parts(parts: &mut request::Parts, shop: &Shop) -> Result<Self, Failure> {
+        Ok(Self(preferred(parts, shop)))
+    }
+}
+
+impl Describe for WaitUntilFound {
+    fn describe(describer: &mut Describer) {
+        let help = "`wait=N` waits up to N seconds for what is not found: in a split shop it may be on its way here.";
+        describe_wait(describer, help);
+    }
+}
+
+/// The time of `Prefer: wait=N`, as far as it is followed.
+fn preferred(parts: &request::Parts, shop: &Shop) -> Option<Duration> {
+    let preferences = parts.headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
+    let mut words = preferences.flat_map(|value| value.split([',', ';'])).map(str::trim);
+    let seconds = words.find_map(|word| word.strip_prefix("wait=")?.trim_matches('"').parse().ok());
+    seconds.map(|seconds| Duration::from_secs(seconds).min(shop.config.wait_max))
+}
+
+fn describe_wait(describer: &mut Describer, help: &str) {
+    describer.header("Prefer", help, serde_json::json!({"type": "string", "pattern": "^wait=[0-9]+$"}));
 }

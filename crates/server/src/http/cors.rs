@@ -3,8 +3,7 @@
 
 use axum::{
     body::Body,
-    extract::Request,
-    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
+    http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header},
     response::{IntoResponse, Response},
 };
 
@@ -24,7 +23,7 @@ const EXPOSED: HeaderValue =
 const REMEMBERED_SECONDS: HeaderValue = HeaderValue::from_static("600");
 
 /// The answer to a browser that asks whether a page may send a request. It needs no token: a browser sends none.
-pub fn preflight(config: &Config, request: &Request) -> Option<Response> {
+pub fn preflight<B>(config: &Config, request: &Request<B>) -> Option<Response> {
     let headers = request.headers();
     let asks = request.method() == Method::OPTIONS
         && headers.contains_key(header::ORIGIN)

@@ -179,7 +179,7 @@ impl Gate {
         // A token that is not good is nobody's request: it counts for the address.
         let known = shown.as_ref().ok().and_then(Option::as_ref).map(|principal| &principal.id);
         limiter.admit(known, client, now)?;
-        if let Some(service) = self.route.services.iter().find(|service| !self.shop.services.contains(service)) {
+        if let Some(service) = self.route.service.filter(|service| !self.shop.services.contains(service)) {
             return Err(SERVICE_ELSEWHERE.because(format!("Ask where {service} lives.")).into());
         }
         let principal = shown?;

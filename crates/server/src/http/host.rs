@@ -1,15 +1,12 @@
 //! The `Host` of a request (RFC 9112, 3.2). A request that names two hosts, or none, may be read by a proxy in another way
 //! than here.
 
-use axum::{
-    extract::Request,
-    http::{HeaderValue, Version, header},
-};
+use axum::http::{HeaderValue, Request, Version, header};
 
 use super::{problem::Failure, refusals::HEADER_INVALID};
 
 /// A request has one `Host`, which is a host with or without a port, or empty. One of HTTP/1.0 may have none.
-pub fn check(request: &Request) -> Result<(), Failure> {
+pub fn check<B>(request: &Request<B>) -> Result<(), Failure> {
     let mut hosts = request.headers().get_all(header::HOST).iter();
     let rule = match (hosts.next(), hosts.next()) {
         (Some(host), None) if is_host(host.as_bytes()) => return Ok(()),

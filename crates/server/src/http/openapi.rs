@@ -132,7 +132,7 @@ fn codes(describer: &Describer, route: &Route) -> Vec<&'static str> {
     let of_writes = route.keyed.then_some([operator::IDEMPOTENCY_KEY_REUSED, operator::UNAVAILABLE]);
     // What is only read may be missing; nothing else can be wrong with it.
     let is_read = route.method == Method::GET;
-    let of_services = route.services.iter().flat_map(|service| problems::of_service(service)).copied();
+    let of_services = route.service.into_iter().flat_map(problems::of_service).copied();
     let of_services = of_services.filter(|own| !is_read || (has("path") && own.kind == RefusalKind::NotFound));
     let mut codes = Vec::new();
     for refusal in of_form.chain(of_writes.into_iter().flatten()).chain(of_services) {

@@ -1,6 +1,6 @@
 //! What machines and people ask about the shop itself: is it alive, is it ready, its figures, its keys, its documents.
 
-use std::sync::atomic::Ordering;
+use std::sync::{PoisonError, atomic::Ordering};
 
 use axum::{
     http::{HeaderName, HeaderValue, StatusCode, header},
@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     metrics::{Owed, Waiting},
+    peers::Findings,
     problems,
 };
 
@@ -39,6 +40,10 @@ pub struct Readiness {
     /// The events that brokers refuse, their sizes, and why: nothing behind them is published there.
     #[serde(skip_serializing_if = "Option::is_none")]
     refused_event: Option<String>,
+    /// What the shop works around at the moment: peers and brokers that cannot be reached. Events for them wait.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
+    warnings: Vec<String>,
 }
 
 /// The public keys that check access tokens (RFC 7517).
@@ -68,16 +73,31 @@ pub async fn ready(call: Call) -> Result<Okay<Readiness>, Failure> {
     if !call.is_announced.load(Ordering::Acquire) {
         reasons.push(String::from("the shop is starting"));
     }
+    let findings = compared(&call);
+    if !findings.unasked.is_empty() {
+        reasons.push(format!("the settings of the peers are being compared: {}", findings.unasked.join(", ")));
+    }
+    reasons.extend(findings.differences);
     if reasons.is_empty() {
+        let silent = findings.silent.iter().map(|peer| format!("the peer {peer} cannot be reached"));
+        let failing = status.brokers.iter().filter(|broker| broker.error.is_some());
+        let failing = failing.map(|broker| format!("the broker {} does not do what it is asked", broker.name));
+        let warnings = silent.chain(failing).collect();
         let refused = status.brokers.iter().filter_map(|broker| Some((&broker.name, broker.refused.as_ref()?)));
         let refused: Vec<String> = refused
             .map(|(broker, event)| format!("{}, {} bytes, by {broker}: {}", event.event_id, event.bytes, event.reason))
             .collect();
         let refused_event = (!refused.is_empty()).then(|| refused.join("; "));
-        Ok(Okay(Readiness { status: "ready", paused, refused_event }))
+        Ok(Okay(Readiness { status: "ready", paused, refused_event, warnings }))
     } else {
         Err(NOT_READY.because(reasons.join("; ")))
     }
+}
+
+/// What is known about the peers of a split shop.
+fn compared(call: &Call) -> Findings {
+    let comparison = call.comparison.as_ref();
+    comparison.map(|known| known.lock().unwrap_or_else(PoisonError::into_inner).findings()).unwrap_or_default()
 }
 
 pub async fn metrics(call: Call) -> Result<Figures, Failure> {
@@ -107,9 +127,24 @@ pub async fn docs() -> Page {
 
 /// What a problem code means, and what to do.
 pub async fn problem_page(Path(code): Path<Id>) -> Result<ProblemPage, Failure> {
+    problem(&code)
+}
+
+/// The page of a problem code.
+pub fn problem(code: &Id) -> Result<ProblemPage, Failure> {
     let page =
         problems::page(code.as_str()).ok_or_else(|| ROUTE_UNKNOWN.because("There is no problem of this code."))?;
     Ok(ProblemPage(page))
+}
+
+/// The document of the API, of a gateway.
+pub fn document(text: &'static str) -> Response {
+    Document(text).into_response()
+}
+
+/// Figures, as Prometheus reads them.
+pub fn figures(text: String) -> Response {
+    Figures(text).into_response()
 }
 
 /// The way to the reference page.

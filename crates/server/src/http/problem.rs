@@ -114,7 +114,7 @@ impl Failure {
     }
 
     /// The whole answer, once the id of the request is known.
-    pub(super) fn render(&self, request_id: &Id) -> Response {
+    pub(crate) fn render(&self, request_id: &Id) -> Response {
         let Inner { status, problem, retry_after, headers } = &*self.0;
         let body = ProblemBody {
             kind: format!("/docs/problems/{}", problem.code()),

@@ -36,6 +36,7 @@ refusals! {
     ACCESS_TOKEN_INVALID: UNAUTHORIZED, Unauthenticated, "access_token_invalid", "The access token is not one of ours, or no longer good.";
     ACCESS_TOKEN_EXPIRED: UNAUTHORIZED, Unauthenticated, "access_token_expired", "The access token has expired.";
     CLIENT_REFUSED: UNAUTHORIZED, Unauthenticated, "client_refused", "The client id or its secret is wrong.";
+    PEER_REFUSED: FORBIDDEN, Forbidden, "peer_refused", "The question does not come from a process of this shop.";
     PASSWORD_INVALID: UNPROCESSABLE_ENTITY, Invalid, "password_invalid", "The password cannot be taken.";
     SIGNATURE_MALFORMED: BAD_REQUEST, Invalid, "signature_malformed", "The callback is not signed as it must be.";
     SIGNATURE_INVALID: UNAUTHORIZED, Unauthenticated, "signature_invalid", "The signature is not of this body and secret.";
@@ -46,6 +47,8 @@ refusals! {
     OVERLOADED: SERVICE_UNAVAILABLE, Unavailable, "overloaded", "The shop has more to do than it can take.";
     NO_SIGNING_KEY: SERVICE_UNAVAILABLE, Unavailable, "no_signing_key", "No key signs access tokens at the moment.";
     NOT_READY: SERVICE_UNAVAILABLE, Unavailable, "not_ready", "The shop cannot do all of its work at the moment.";
+    LOOP_DETECTED: LOOP_DETECTED, Misdirected, "loop_detected", "The request goes round in a loop of proxies.";
+    PEER_UNREACHABLE: SERVICE_UNAVAILABLE, Unavailable, "peer_unreachable", "The process where this lives did not answer.";
     TIMED_OUT: SERVICE_UNAVAILABLE, Unavailable, "timed_out", "The request took too long. A write may still have been carried out.";
 }
 

@@ -32,8 +32,9 @@ pub struct Route {
     pub method: Method,
     pub path: &'static str,
     pub who: Who,
-    /// The services whose rows it reads or writes; none where every door can answer.
-    pub services: Vec<&'static str>,
+    /// The service whose rows it reads or writes. At most one, so that a split shop can send each request to one
+    /// process; `None` where every process answers for itself.
+    pub service: Option<&'static str>,
     pub summary: &'static str,
     /// The handler's name: `users.register`.
     pub name: String,
@@ -62,8 +63,8 @@ impl Section {
     /// The service that they need, where a route says no other.
     #[must_use]
     pub fn of(mut self, service: &'static str) -> Self {
-        for route in self.routes.iter_mut().filter(|route| route.services.is_empty()) {
-            route.services.push(service);
+        for route in &mut self.routes {
+            route.service = route.service.or(Some(service));
         }
         self
     }
@@ -77,7 +78,7 @@ impl Route {
             method,
             path,
             who,
-            services: Vec::new(),
+            service: None,
             summary: "",
             name: name_of::<H>(),
             keyed,
@@ -111,7 +112,7 @@ impl Route {
     /// It needs this service, and not the one of its section.
     #[must_use]
     pub fn of(mut self, service: &'static str) -> Self {
-        self.services.push(service);
+        self.service = Some(service);
         self
     }
 

@@ -1,9 +1,15 @@
 //! From connections to requests: accepting, TLS, time limits, and a stop that finishes what it has begun.
 
-use std::{io, net::SocketAddr, sync::Arc};
+use std::{
+    convert::Infallible,
+    future::Future,
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 use axum::{Router, body::Body, extract::Request, response::Response};
-use hyper::{server::conn::http1, service::service_fn};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::{
     rt::TokioIo,
     server::graceful::{GracefulShutdown, Watcher},
@@ -23,7 +29,12 @@ use super::{
     edge,
     paced::{Paced, PacedBody},
 };
-use crate::{metrics::Stopwatch, shop::Shop, tasks::Stopping};
+use crate::{
+    config::Config,
+    metrics::{EdgeFigures, Stopwatch},
+    shop::Shop,
+    tasks::Stopping,
+};
 
 /// What one connection buffers of requests and of answers, each: the largest head of a request, too.
 const BUFFER_BYTES_MAX: usize = 64 * 1024;
@@ -37,20 +48,41 @@ const PROBE_CONNECTIONS_MAX: usize = 64;
 /// Failures to accept are logged once in this time, in seconds.
 const COMPLAIN_EVERY_SECONDS: u64 = 10;
 
+/// What answers the requests that come to a listener.
+pub trait Answers: Clone + Send + Sync + 'static {
+    /// The limits of its connections.
+    fn config(&self) -> &Config;
+
+    /// Where its connections are counted.
+    fn figures(&self) -> &EdgeFigures;
+
+    /// Answers a request that came over a connection from `peer`.
+    fn answer(
+        &self,
+        request: hyper::Request<Incoming>,
+        peer: IpAddr,
+    ) -> impl Future<Output = Result<Response, Infallible>> + Send;
+}
+
+/// A shop with the routes that it answers on.
+#[derive(Clone)]
+pub struct ShopDoor {
+    pub shop: Shop,
+    pub router: Router,
+}
+
 /// A listener with what answers on it.
-pub struct Server {
+pub struct Server<A> {
     listener: TcpListener,
     tls: Option<TlsAcceptor>,
-    shop: Shop,
-    router: Router,
+    answers: A,
     connections_max: usize,
 }
 
 /// What every connection needs.
 #[derive(Clone)]
-struct Context {
-    shop: Shop,
-    router: Router,
+struct Context<A> {
+    answers: A,
     tls: Option<TlsAcceptor>,
     connections: Arc<Connections>,
 }
@@ -70,25 +102,42 @@ struct Complaints {
     logged: Option<Stopwatch>,
 }
 
-impl Server {
+impl Answers for ShopDoor {
+    fn config(&self) -> &Config {
+        &self.shop.config
+    }
+
+    fn figures(&self) -> &EdgeFigures {
+        &self.shop.metrics.edge
+    }
+
+    async fn answer(&self, request: hyper::Request<Incoming>, peer: IpAddr) -> Result<Response, Infallible> {
+        let mut request: Request = request.map(Body::new);
+        let client = client(peer, request.headers(), &self.shop.config.trusted_proxies);
+        request.extensions_mut().insert(client);
+        edge::answer(self.shop.clone(), self.router.clone(), request).await
+    }
+}
+
+impl<A: Answers> Server<A> {
     /// Answers what comes to a listener. Nothing is answered yet.
-    pub fn new(listener: TcpListener, tls: Option<TlsAcceptor>, shop: Shop, router: Router) -> Self {
-        let connections_max = shop.config.connections_max;
-        Self { listener, tls, shop, router, connections_max }
+    pub fn new(listener: TcpListener, tls: Option<TlsAcceptor>, answers: A) -> Self {
+        let connections_max = answers.config().connections_max;
+        Self { listener, tls, answers, connections_max }
     }
 
     /// Answers probes on a port of their own, whose connections nobody else can take.
-    pub fn for_probes(listener: TcpListener, shop: Shop, router: Router) -> Self {
-        Self { listener, tls: None, shop, router, connections_max: PROBE_CONNECTIONS_MAX }
+    pub fn for_probes(listener: TcpListener, answers: A) -> Self {
+        Self { listener, tls: None, answers, connections_max: PROBE_CONNECTIONS_MAX }
     }
 
-    /// Serves until the shop stops; then takes no more connections and finishes the requests that are being answered.
+    /// Serves until `stopping`; then takes no more connections and finishes the requests that are being answered.
     pub async fn run(self, stopping: Stopping) {
-        let Self { listener, tls, shop, router, connections_max } = self;
-        let grace = shop.config.shutdown_grace;
-        let figures = shop.metrics.edge.connections.clone();
-        let connections = Arc::new(Connections::new(&shop.config, connections_max, figures));
-        let context = Context { shop, router, tls, connections };
+        let Self { listener, tls, answers, connections_max } = self;
+        let grace = answers.config().shutdown_grace;
+        let figures = answers.figures().connections.clone();
+        let connections = Arc::new(Connections::new(answers.config(), connections_max, figures));
+        let context = Context { answers, tls, connections };
         let graceful = GracefulShutdown::new();
         let mut accepting = Accepting::new(&context.connections);
         let mut open = JoinSet::new();
@@ -133,7 +182,7 @@ impl Accepting {
         Self { sweep, is_exhausted: false, complaints: Complaints::default() }
     }
 
-    fn swept(&mut self, context: &Context) {
+    fn swept<A: Answers>(&mut self, context: &Context<A>) {
         context.connections.sweep();
         self.is_exhausted = false;
         self.complaints.log();
@@ -141,8 +190,8 @@ impl Accepting {
 
     /// The client is gone already, and others may still come; or descriptors or memory are exhausted, and then another
     /// attempt at once fails, too.
-    fn failed(&mut self, context: &Context, error: &io::Error) {
-        context.shop.metrics.edge.accept_failed();
+    fn failed<A: Answers>(&mut self, context: &Context<A>, error: &io::Error) {
+        context.answers.figures().accept_failed();
         let scarce = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM].map(Errno::raw_os_error);
         self.is_exhausted = error.raw_os_error().is_some_and(|code| scarce.contains(&code));
         if self.is_exhausted {
@@ -164,10 +213,10 @@ impl Complaints {
     }
 }
 
-impl Context {
+impl<A: Answers> Context<A> {
     /// Serves a connection, if there is room for it.
     fn take(&self, stream: TcpStream, peer: SocketAddr, watcher: Watcher, open: &mut JoinSet<()>) {
-        let is_proxy = is_trusted(peer.ip(), &self.shop.config.trusted_proxies);
+        let is_proxy = is_trusted(peer.ip(), &self.answers.config().trusted_proxies);
         let Some(connection) = self.connections.opened(network(peer.ip()), is_proxy) else { return };
         let context = self.clone();
         open.spawn(async move {
@@ -199,14 +248,11 @@ impl Context {
         watcher: Watcher,
         connection: &Arc<Connection>,
     ) {
-        let service = service_fn(|request: hyper::Request<hyper::body::Incoming>| {
+        let service = service_fn(|request: hyper::Request<Incoming>| {
             connection.begins_request();
-            let mut request: Request = request.map(Body::new);
-            let client = client(peer.ip(), request.headers(), &self.shop.config.trusted_proxies);
-            request.extensions_mut().insert(client);
-            let (shop, router, connection) = (self.shop.clone(), self.router.clone(), Arc::clone(connection));
+            let (answers, connection) = (self.answers.clone(), Arc::clone(connection));
             async move {
-                let answered = edge::answer(shop, router, request).await;
+                let answered = answers.answer(request, peer.ip()).await;
                 answered.map(|response: Response| response.map(|body| PacedBody::new(body, connection)))
             }
         });

@@ -8,7 +8,7 @@ use super::{
     route::{Route, Section, Who, delete, get, patch, post, put},
 };
 use crate::routes::{
-    accounts, carts, categories, clients, locations, operations, orders, payments, prices, products,
+    accounts, carts, categories, clients, locations, operations, orders, payments, peer, prices, products,
     provider_callbacks, sales, sessions, shipments, signing_keys, stock, timelines, users, variants,
 };
 
@@ -87,7 +87,7 @@ fn products() -> Vec<Route> {
     vec![
         get("/v1/products", Anyone, products::list, "Products by words and by what they are; staff sees all of them.").of("query"),
         post("/v1/products", Staff, products::create, "Set a product up, as a draft."),
-        get("/v1/products/{product_id}", Anyone, products::read, "A product with its variants.").of("catalog").of("query"),
+        get("/v1/products/{product_id}", Anyone, products::read, "A product with its variants."),
         patch("/v1/products/{product_id}", Staff, products::update, "Change what is said of a product."),
         post("/v1/products/{product_id}/publication", Staff, products::publish, "Put a product up for sale."),
         delete("/v1/products/{product_id}/publication", Staff, products::unpublish, "Take a product off the shelf until it is published again."),
@@ -98,7 +98,7 @@ fn products() -> Vec<Route> {
 fn variants() -> Vec<Route> {
     vec![
         post("/v1/products/{product_id}/variants", Staff, variants::add, "Add a variant to a product."),
-        get("/v1/variants/{sku}", Anyone, variants::read, "A variant by its SKU.").of("catalog").of("query"),
+        get("/v1/variants/{sku}", Anyone, variants::read, "A variant by its SKU."),
         patch("/v1/variants/{sku}", Staff, variants::update, "Change what is said of a variant."),
         post("/v1/variants/{sku}/discontinuation", Staff, variants::discontinue, "End a variant for good."),
     ]
@@ -245,6 +245,7 @@ fn state() -> Vec<Route> {
 fn about() -> Vec<Route> {
     let mut routes = state();
     routes.extend([
+        get("/v1/peer", Public, peer::read, "Compare settings with another process of a split shop. Only processes of the shop can read the answer.").tries_secret(),
         get("/.well-known/jwks.json", Public, probes::jwks, "The public keys that check access tokens."),
         get("/openapi.json", Public, probes::openapi, "This document."),
         get("/", Public, probes::home, "The way to the reference page, for people."),
@@ -252,4 +253,23 @@ fn about() -> Vec<Route> {
         get("/docs/problems/{code}", Public, probes::problem_page, "What a problem code means."),
     ]);
     routes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::services;
+
+    #[test]
+    fn every_route_of_the_shop_belongs_to_one_service_except_what_each_process_answers_for_itself() {
+        for section in table() {
+            for route in section.routes {
+                let own = section.name == "About" || section.name == "Operations";
+                match route.service {
+                    Some(service) => assert!(services::NAMES.contains(&service), "{}: {service}", route.path),
+                    None => assert!(own, "{} {} belongs to no service", route.method, route.path),
+                }
+            }
+        }
+    }
 }

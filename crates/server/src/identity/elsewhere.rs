@@ -9,10 +9,7 @@ use std::{
 use serde::Deserialize;
 use tradewind_events::{Id, Timestamp, identity::Jwk};
 
-use crate::{
-    client::{Client, ShopUrl},
-    shop::Shop,
-};
+use crate::{client::Client, shop::Shop};
 
 /// A key that is retired there is trusted here no longer than this, should its event not arrive.
 const FETCH_EVERY: Duration = Duration::from_mins(5);
@@ -48,8 +45,8 @@ impl Elsewhere {
         Self { keys: RwLock::new(keys), door: None }
     }
 
-    pub fn ask_at(&mut self, url: Option<ShopUrl>) {
-        self.door = url.map(|url| tokio::sync::Mutex::new(Door { client: Client::new(url), asked_at: None }));
+    pub fn ask_at(&mut self, identity: Option<Client>) {
+        self.door = identity.map(|client| tokio::sync::Mutex::new(Door { client, asked_at: None }));
     }
 
     pub fn door(&self) -> Option<&tokio::sync::Mutex<Door>> {

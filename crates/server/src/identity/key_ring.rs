@@ -31,7 +31,7 @@ use super::{
     tokens::{Bearer, InvalidToken, Tokens},
 };
 use crate::{
-    client::ShopUrl,
+    client::Client,
     config::Config,
     http::{Failure, refusals::NO_SIGNING_KEY},
     secret::{Keys, decoded, encoded},
@@ -90,9 +90,9 @@ impl KeyRing {
         Ok(ring)
     }
 
-    /// The public keys of identity are asked for here.
+    /// The public keys of identity are fetched from this process.
     #[must_use]
-    pub fn asking(mut self, identity: Option<ShopUrl>) -> Self {
+    pub fn asking(mut self, identity: Option<Client>) -> Self {
         self.elsewhere.ask_at(identity);
         self
     }

@@ -17,7 +17,7 @@ use tradewind_query::{self as query, ProductCategory};
 
 use super::products::{ProductCard, visible};
 use crate::http::{
-    Call, Created, Done, Failure, Json, Okay, Page, PageOf, Patch, Path, Query, Sent, location,
+    Call, Created, Done, Failure, Json, Okay, Page, PageOf, Patch, Path, Query, Sent, WaitUntilFound, location,
     refusals::CATEGORY_TREE_TOO_LARGE,
 };
 
@@ -102,8 +102,13 @@ pub async fn tree(call: Call) -> Result<Okay<CategoryTree>, Failure> {
     Ok(Okay(CategoryTree { items: grown(categories) }))
 }
 
-pub async fn read(call: Call, Path(category_id): Path<Id>) -> Result<Okay<CategoryView>, Failure> {
-    Ok(Okay(CategoryView::from(&known(&call, &category_id).await?)))
+pub async fn read(
+    call: Call,
+    wait: WaitUntilFound,
+    Path(category_id): Path<Id>,
+) -> Result<Okay<CategoryView>, Failure> {
+    let category = call.until_found(wait, &category_id, || known(&call, &category_id)).await?;
+    Ok(Okay(CategoryView::from(&category)))
 }
 
 pub async fn update(
@@ -121,11 +126,12 @@ pub async fn delete(call: Call, Path(category_id): Path<Id>) -> Result<Sent<Done
 
 pub async fn products(
     call: Call,
+    wait: WaitUntilFound,
     Path(category_id): Path<Id>,
     Query(wanted): Query<StatusQuery>,
     page: Page,
 ) -> Result<Okay<PageOf<ProductCard>>, Failure> {
-    known(&call, &category_id).await?;
+    call.until_found(wait, &category_id, || known(&call, &category_id)).await?;
     let list = List::of(ProductCategory::TABLE, page.limit).equal("category_id", category_id.to_value());
     let list = visible(&call, list, wanted.status)?;
     let Okay(rows) = call.page(&page, list, |row: ProductCategory| (row.product_id, row.status)).await?;

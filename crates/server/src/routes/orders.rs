@@ -23,7 +23,7 @@ use tradewind_payments::model::CUSTOMER_NOT_FOUND;
 use tradewind_query::{OrderStatus, OrderView, RefundView};
 
 use crate::http::{
-    Call, Failure, Json, Okay, OnItsWay, Page, PageOf, Path, Query, Sent, There, Wait, location,
+    Call, Failure, Json, Okay, OnItsWay, Page, PageOf, Path, Query, Sent, There, Wait, WaitUntilFound, location,
     refusals::{BODY_INVALID, NOT_ALLOWED, QUERY_INVALID},
 };
 
@@ -204,8 +204,12 @@ fn accepted(told: &OrderAccepted) -> There<Acceptance> {
     There { is_new: told.is_new, location, body }
 }
 
-pub async fn read(call: Call, Path(order_id): Path<Id>) -> Result<Okay<OrderDetails>, Failure> {
-    let (seen, order) = (call.load::<OrderView>(&order_id).await?, call.load::<Order>(&order_id).await?);
+pub async fn read(call: Call, wait: WaitUntilFound, Path(order_id): Path<Id>) -> Result<Okay<OrderDetails>, Failure> {
+    call.until_found(wait, &order_id, || details(&call, &order_id)).await.map(Okay)
+}
+
+async fn details(call: &Call, order_id: &Id) -> Result<OrderDetails, Failure> {
+    let (seen, order) = (call.load::<OrderView>(order_id).await?, call.load::<Order>(order_id).await?);
     let order = order.filter(|order| order.state() != OrderState::Unheard);
     let details = match seen.and_then(OrderDetails::of_view) {
         Some(details) => Some(details),
@@ -216,20 +220,29 @@ pub async fn read(call: Call, Path(order_id): Path<Id>) -> Result<Okay<OrderDeta
     let unknown = || ORDER_NOT_FOUND.problem();
     let mut details = details.ok_or_else(unknown)?;
     call.owned_by(details.customer_id(), ORDER_NOT_FOUND)?;
-    details.add_refunds(refunds_of(&call, &order_id, &Page::first(REFUNDS_SHOWN_MAX)).await?);
+    details.add_refunds(refunds_of(call, order_id, &Page::first(REFUNDS_SHOWN_MAX)).await?);
     if let Some(order) = order.filter(|_| call.sees_personal(details.customer_id())) {
         details.add_addresses(&order);
     }
-    Ok(Okay(details))
+    Ok(details)
 }
 
 /// All of them, a page at a time.
-pub async fn refunds(call: Call, Path(order_id): Path<Id>, page: Page) -> Result<Okay<PageOf<RefundPart>>, Failure> {
+pub async fn refunds(
+    call: Call,
+    wait: WaitUntilFound,
+    Path(order_id): Path<Id>,
+    page: Page,
+) -> Result<Okay<PageOf<RefundPart>>, Failure> {
+    call.until_found(wait, &order_id, || refund_page(&call, &order_id, &page)).await.map(Okay)
+}
+
+async fn refund_page(call: &Call, order_id: &Id, page: &Page) -> Result<PageOf<RefundPart>, Failure> {
     // The same words as for an order of somebody else.
     let unknown = || ORDER_NOT_FOUND.problem();
-    let order = call.load::<OrderView>(&order_id).await?.ok_or_else(unknown)?;
+    let order = call.load::<OrderView>(order_id).await?.ok_or_else(unknown)?;
     call.owned_by(order.customer_id.as_ref().ok_or_else(unknown)?, ORDER_NOT_FOUND)?;
-    refunds_of(&call, &order_id, &page).await.map(Okay)
+    refunds_of(call, order_id, page).await
 }
 
 async fn refunds_of(call: &Call, order_id: &Id, page: &Page) -> Result<PageOf<RefundPart>, Failure> {

@@ -1,5 +1,5 @@
-//! Products: what is said of them, whether they are for sale, and how they are found. Everybody sees what is published,
-//! as the read model shows it; staff sees all, and one product as catalog keeps it.
+//! Products: what is said of them, whether they are for sale, and how they are found. Everyone sees what is published;
+//! staff sees all. One product is read from catalog, lists come from the read model.
 
 use std::sync::Arc;
 
@@ -16,7 +16,9 @@ use tradewind_engine::{
     Entity,
     ports::{Direction, List},
 };
-use tradewind_events::{Attributes, Column, Currency, Id, Media, Product, ProductStatus, Timestamp, Value};
+use tradewind_events::{
+    Attributes, Column, Currency, Id, Media, Product, ProductStatus, Timestamp, Value, VariantStatus,
+};
 use tradewind_query::{self as query, Availability, ProductPrice};
 
 use super::variants::NewVariant;
@@ -167,17 +169,22 @@ pub async fn create(call: Call, Json(new): Json<NewProduct>) -> Result<Sent<Crea
     call.submit(create, answer).await
 }
 
+/// Catalog answers alone: the product, and whether it can be had, which catalog knows from the stock events.
 pub async fn read(call: Call, Path(product_id): Path<Id>) -> Result<Okay<ProductView>, Failure> {
     let unknown = || catalog::PRODUCT_NOT_FOUND.because(format!("there is no product {product_id}"));
-    let shown = call.load::<query::ProductView>(&product_id).await?;
-    let availability = shown.as_ref().map_or(Availability::Unknown, |shown| shown.availability);
-    let product = if call.is_staff() {
-        let product = call.load::<catalog::Product>(&product_id).await?.ok_or_else(unknown)?;
-        product.told(&call.load_all::<Variant>(product.skus().iter()).await?)
-    } else {
-        published(shown).ok_or_else(unknown)?
+    let product = call.load::<catalog::Product>(&product_id).await?;
+    let product = product.filter(|product| is_visible(&call, product)).ok_or_else(unknown)?;
+    let variants = call.load_all::<Variant>(product.skus().iter()).await?;
+    let active = variants.iter().filter(|variant| variant.status() == VariantStatus::Active);
+    let active: Vec<&Id> = active.map(Variant::sku).collect();
+    let stock = call.load_all::<catalog::Availability>(active.iter().copied()).await?;
+    let availability = match stock.iter().any(|sku| sku.locations() > 0) {
+        true => Availability::InStock,
+        false if active.is_empty() => Availability::Unknown,
+        // What catalog has heard nothing of was never there.
+        false => Availability::OutOfStock,
     };
-    Ok(Okay(ProductView { product, availability }))
+    Ok(Okay(ProductView { product: product.told(&variants), availability }))
 }
 
 pub async fn list(
@@ -261,22 +268,9 @@ pub(super) fn visible(call: &Call, list: List, wanted: Option<ProductStatus>) ->
     }
 }
 
-/// The product as everybody may see it.
-pub(super) fn published(shown: Option<query::ProductView>) -> Option<Product> {
-    let shown = shown?;
-    let status = shown.status.filter(|status| *status == ProductStatus::Published)?;
-    Some(Product {
-        product_id: shown.product_id,
-        name: shown.name,
-        description: shown.description,
-        brand: shown.brand,
-        category_ids: shown.category_ids,
-        status,
-        attributes: shown.attributes,
-        media: shown.media,
-        variants: shown.variants,
-        created_at: shown.created_at,
-    })
+/// Whether the caller may see a product.
+pub(super) fn is_visible(call: &Call, product: &catalog::Product) -> bool {
+    call.is_staff() || product.status() == ProductStatus::Published
 }
 
 fn shown(product: &Product) -> Okay<Product> {

@@ -8,7 +8,8 @@ use std::{
 };
 
 use axum::{
-    http::StatusCode,
+    extract::FromRequestParts,
+    http::{StatusCode, request},
     response::{IntoResponse, Response, sse::Event},
 };
 use futures_util::{Stream, stream};
@@ -22,7 +23,7 @@ use tradewind_query::OrderView;
 
 use crate::{
     http::{
-        Accepts, Call, Describe, Describer, Events, Failure, LastEventId, Okay, Page, PageOf, Path,
+        Accepts, Call, Describe, Describer, Events, Failure, LastEventId, Okay, Page, PageOf, Path, WaitUntilFound,
         refusals::{CURSOR_INVALID, HEADER_INVALID},
     },
     hub::Watch,
@@ -70,6 +71,12 @@ pub enum Timeline {
     Over,
 }
 
+/// Whether a stream is asked for, and after which event it begins.
+pub struct Asked {
+    accepts: Accepts,
+    last: Option<String>,
+}
+
 /// What a stream has told and what is next.
 struct Telling {
     shop: Shop,
@@ -88,18 +95,13 @@ struct Telling {
 /// what happens, until the order is settled.
 pub async fn read(
     call: Call,
-    accepts: Accepts,
-    LastEventId(last): LastEventId,
+    asked: Asked,
+    wait: WaitUntilFound,
     page: Page,
     Path(order_id): Path<Id>,
 ) -> Result<Timeline, Failure> {
-    // Watched before the read model is looked at, so that nothing is missed between the two.
-    let watch = call.hub.watch(&order_id);
-    // The same words as for an order of somebody else.
-    let unknown = || ORDER_NOT_FOUND.problem();
-    let order = call.load::<OrderView>(&order_id).await?.ok_or_else(unknown)?;
-    let customer_id = order.customer_id.clone().ok_or_else(unknown)?;
-    call.owned_by(&customer_id, ORDER_NOT_FOUND)?;
+    let Asked { accepts, last } = asked;
+    let (watch, order, customer_id) = call.until_found(wait, &order_id, || known(&call, &order_id)).await?;
     let shows_personal = call.sees_personal(&customer_id);
     if !accepts.event_stream() {
         return paged(&call, &page, order, shows_personal).await.map(Timeline::Page);
@@ -112,6 +114,18 @@ pub async fn read(
     let (shop, next) = (Shop::clone(&call), VecDeque::new());
     let telling = Telling { shop, order_id, shows_personal, watch, told, told_rest: after, next, over: false };
     call.stream(telling.events()).map(Timeline::Stream)
+}
+
+/// An order that the caller may see, with its customer. It is watched before the read model is looked at, so that nothing
+/// is missed between the two.
+async fn known(call: &Call, order_id: &Id) -> Result<(Watch, OrderView, Id), Failure> {
+    let watch = call.hub.watch(order_id);
+    // The same words as for an order of somebody else.
+    let unknown = || ORDER_NOT_FOUND.problem();
+    let order = call.load::<OrderView>(order_id).await?.ok_or_else(unknown)?;
+    let customer_id = order.customer_id.clone().ok_or_else(unknown)?;
+    call.owned_by(&customer_id, ORDER_NOT_FOUND)?;
+    Ok((watch, order, customer_id))
 }
 
 async fn paged(
@@ -244,6 +258,22 @@ impl TimelineEvent {
             causation_id: raw.causation_id,
             data: raw.data,
         })
+    }
+}
+
+impl FromRequestParts<Shop> for Asked {
+    type Rejection = Failure;
+    async fn from_request_parts(parts: &mut request::Parts, shop: &Shop) -> Result<Self, Failure> {
+        let accepts = Accepts::from_request_parts(parts, shop).await?;
+        let LastEventId(last) = LastEventId::from_request_parts(parts, shop).await?;
+        Ok(Self { accepts, last })
+    }
+}
+
+impl Describe for Asked {
+    fn describe(describer: &mut Describer) {
+        Accepts::describe(describer);
+        LastEventId::describe(describer);
     }
 }
 

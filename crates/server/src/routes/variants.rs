@@ -7,9 +7,8 @@ use tradewind_catalog::{
     commands::{AddVariant, DiscontinueVariant, NewVariant as VariantToBe, UpdateVariant},
 };
 use tradewind_events::{Attributes, Currency, Id, Variant};
-use tradewind_query::ProductView;
 
-use super::products::published;
+use super::products::is_visible;
 use crate::http::{Call, Created, Failure, Json, Okay, Path, Sent, location};
 
 #[derive(Deserialize, JsonSchema)]
@@ -51,14 +50,10 @@ pub async fn add(
 
 pub async fn read(call: Call, Path(sku): Path<Id>) -> Result<Okay<VariantView>, Failure> {
     let unknown = || catalog::VARIANT_NOT_FOUND.because(format!("there is no variant {sku}"));
-    let known = call.load::<catalog::Variant>(&sku).await?.ok_or_else(unknown)?;
-    let variant = if call.is_staff() {
-        known.told()
-    } else {
-        let product = published(call.load::<ProductView>(known.product_id()).await?).ok_or_else(unknown)?;
-        product.variants.iter().find(|variant| variant.sku == sku).cloned().ok_or_else(unknown)?
-    };
-    Ok(Okay(VariantView { product_id: known.product_id().clone(), variant }))
+    let variant = call.load::<catalog::Variant>(&sku).await?.ok_or_else(unknown)?;
+    let product = call.load::<catalog::Product>(variant.product_id()).await?;
+    product.filter(|product| is_visible(&call, product)).ok_or_else(unknown)?;
+    Ok(Okay(VariantView { product_id: variant.product_id().clone(), variant: variant.told() }))
 }
 
 pub async fn update(

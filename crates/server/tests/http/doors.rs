@@ -22,6 +22,7 @@ async fn a_door_says_what_lives_behind_another_one() {
         (second.post("/v1/orders", order_of("tea", 1, "balance")).await, "orders"),
         (second.get("/v1/orders").await, "query"),
         (second.get("/v1/products/p-tea").await, "catalog"),
+        (second.get("/v1/variants/tea").await, "catalog"),
         (second.post("/v1/sessions", json!({"email": "ada@example.org", "password": "?"})).await, "identity"),
         (second.get("/v1/operations/sagas").await, "orders"),
         (first.get("/v1/shipments").await, "shipping"),

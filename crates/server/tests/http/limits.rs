@@ -10,7 +10,7 @@ use axum::response::sse::Event;
 use futures_util::{StreamExt, stream};
 use serde_json::json;
 use tradewind::{
-    http::{self, Call, Done, Events, Failure, Json, Okay, Section, Server, Wait, Who},
+    http::{self, Call, Done, Events, Failure, Json, Okay, Section, Server, ShopDoor, Wait, Who},
     tasks::Tasks,
 };
 use tradewind_identity::model::USER_UNKNOWN;
@@ -65,7 +65,7 @@ pub async fn with_routes(world: &World, tasks: &Tasks) -> Client {
     let built = http::router(shop, vec![Section::new("Test", "For a test.", routes)]);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let client = Client::new(listener.local_addr().unwrap());
-    let server = Server::new(listener, None, shop.clone(), built);
+    let server = Server::new(listener, None, ShopDoor { shop: shop.clone(), router: built });
     tasks.spawn_to_end("test", server.run(tasks.stopping()));
     client
 }

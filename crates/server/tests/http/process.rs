@@ -13,7 +13,10 @@ mod restores;
 mod secrets;
 mod signals;
 mod simulations;
+#[cfg(any(feature = "kafka", feature = "rabbitmq"))]
+mod split;
 mod starts;
+mod visits;
 
 use std::{
     fs,

@@ -1,5 +1,5 @@
-//! The place-order saga, with all services in one store and with them split over two and three: what is asked comes in
-//! by the door, what is told goes over the broker. Every test ends with the audit of all stores.
+//! The place-order saga, with all services in one store and with them split over two and three, and behind a gateway:
+//! what is asked comes in by the door, what is told goes over the broker. Every test ends with the audit of all stores.
 
 use std::time::Duration;
 
@@ -20,6 +20,18 @@ macro_rules! in_every_layout {
         in_every_layout!(@layout one_store ONE_STORE $($name)*);
         in_every_layout!(@layout two_stores TWO_STORES $($name)*);
         in_every_layout!(@layout three_stores THREE_STORES $($name)*);
+        in_every_layout!(@behind behind_a_gateway THREE_STORES $($name)*);
+    };
+    (@behind $module:ident $layout:ident $($name:ident)*) => {
+        mod $module {
+            use crate::town::{$layout, Town};
+            $(
+                #[tokio::test]
+                async fn $name() {
+                    super::$name(Town::behind_a_gateway($layout, super::SETTINGS).await).await;
+                }
+            )*
+        }
     };
     (@layout $module:ident $layout:ident $($name:ident)*) => {
         mod $module {

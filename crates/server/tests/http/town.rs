@@ -1,19 +1,25 @@
 //! A shop in one store or in several, each behind a door of its own, with a broker in memory between them; its staff,
 //! its buyers, and the payment provider.
 
+mod placed;
+
 use std::{
     net::SocketAddr,
+    path::PathBuf,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
 use serde_json::{Value, json};
 use tradewind::{
-    app::{App, Options, Part},
-    client::ShopUrl,
+    app::{App, Options},
+    client::{Client as ShopClient, ShopUrl},
     config::Config,
+    gateway::Running,
+    peers::Peers,
     services,
     shop::Shop,
+    split::{OpenBrokers, Part},
 };
 use tradewind_audit::{Audit, Charge as Audited, Charges, StoreView};
 use tradewind_engine::{
@@ -26,9 +32,11 @@ use tradewind_testkit::{ManualClock, MemoryBroker, cache_forgets, manual_clock};
 use tradewind_workers::provider::{ChargeState, Forced, ProviderSimulator};
 
 use crate::{
-    client::{Client, Doors, Reply},
+    client::{Client, Doors},
     world::{Directory, Mails, Person, config, hiring},
 };
+
+pub use placed::{Placed, checked_out, named, order_of};
 
 /// Whoever waits longer has failed.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -45,6 +53,8 @@ pub const THREE_STORES: Layout =
 /// A running shop.
 pub struct Town {
     pub doors: Vec<Door>,
+    /// In front of the doors, if there is one.
+    pub gateway: Option<Running>,
     pub clock: ManualClock,
     pub broker: MemoryBroker,
     provider: Option<Arc<ProviderSimulator>>,
@@ -62,6 +72,8 @@ struct Plan {
     broker: MemoryBroker,
     layout: Layout,
     settings: &'static [(&'static str, &'static str)],
+    /// A door that is opened again is where it was: a gateway knows it by its address.
+    addresses: Mutex<Vec<SocketAddr>>,
 }
 
 /// Where each door is.
@@ -84,8 +96,26 @@ impl Town {
     }
 
     pub async fn laid_out(layout: Layout, settings: &'static [(&'static str, &'static str)]) -> Self {
-        let plan =
-            Plan { directory: Directory::new(), clock: manual_clock(), broker: MemoryBroker::new(), layout, settings };
+        Self::opened(layout, settings, None).await
+    }
+
+    /// The same with a gateway, which all clients go to.
+    pub async fn behind_a_gateway(layout: Layout, settings: &'static [(&'static str, &'static str)]) -> Self {
+        Self::opened(layout, settings, Some(&[])).await
+    }
+
+    /// The same with settings of the gateway's own.
+    pub async fn behind_a_gateway_with(layout: Layout, settings: &'static [(&'static str, &'static str)]) -> Self {
+        Self::opened(layout, &[], Some(settings)).await
+    }
+
+    async fn opened(
+        layout: Layout,
+        settings: &'static [(&'static str, &'static str)],
+        of_gateway: Option<&'static [(&'static str, &'static str)]>,
+    ) -> Self {
+        let (directory, clock, broker) = (Directory::new(), manual_clock(), MemoryBroker::new());
+        let plan = Plan { directory, clock, broker, layout, settings, addresses: Mutex::default() };
         let (mut doors, mut provider, mut identity) = (Vec::new(), None, None);
         for number in 0..layout.len() {
             let (door, hired) = plan.open(number, identity.take()).await;
@@ -93,14 +123,18 @@ impl Town {
             doors.push(door);
             identity = Some(url_of(&doors[0]));
         }
+        let gateway = of_gateway.map(|settings| plan.gateway(&doors, settings));
         let addresses = Arc::new(Mutex::new(addresses(&doors)));
-        let anonymous = anonymous(&addresses);
+        let anonymous = match &gateway {
+            Some(gateway) => Client::new(gateway.address()),
+            None => anonymous(&addresses),
+        };
         let admin = anonymous.first_admin(&doors[0].app).await;
         let staff = anonymous.person_as(&admin, "staff", "staff").await.client;
         let service = anonymous.service(&admin).await;
         let (clock, broker) = (plan.clock.clone(), plan.broker.clone());
         let admin = admin.client;
-        Self { doors, clock, broker, provider, admin, staff, service, addresses, plan }
+        Self { doors, gateway, clock, broker, provider, admin, staff, service, addresses, plan }
     }
 
     /// Stops one of the doors with its store, whatever it does, and opens it again.
@@ -122,7 +156,15 @@ impl Town {
     }
 
     pub fn anonymous(&self) -> Client {
-        anonymous(&self.addresses)
+        match &self.gateway {
+            Some(gateway) => Client::new(gateway.address()),
+            None => anonymous(&self.addresses),
+        }
+    }
+
+    /// A door of its own, without the gateway.
+    pub fn at_door(&self, number: usize, client: &Client) -> Client {
+        Client { address: self.doors[number].app.address(), doors: None, ..client.clone() }
     }
 
     /// A customer with so much money on their account.
@@ -317,94 +359,6 @@ impl Door {
     }
 }
 
-/// An order that was placed.
-pub struct Placed<'a> {
-    pub town: &'a Town,
-    pub order_id: String,
-    pub buyer: Client,
-}
-
-impl Placed<'_> {
-    pub fn path(&self) -> String {
-        format!("/v1/orders/{}", self.order_id)
-    }
-
-    /// As its buyer sees it.
-    pub async fn seen(&self) -> Value {
-        self.buyer.get(&self.path()).await.expect(200).json()
-    }
-
-    pub async fn status(&self) -> String {
-        self.seen().await["status"].as_str().unwrap().to_owned()
-    }
-
-    /// How it stands and why, as `rejected: insufficient`.
-    pub async fn is(&self, status: &str) {
-        let seen = self.seen().await;
-        let reason = seen["reason"].as_str().map(|reason| format!(": {reason}")).unwrap_or_default();
-        assert_eq!(format!("{}{reason}", seen["status"].as_str().unwrap()), status, "{seen}");
-    }
-
-    pub async fn payment(&self) -> Value {
-        self.buyer.get(&format!("{}/payment", self.path())).await.expect(200).json()
-    }
-
-    /// The names of its events, in the order of the log.
-    pub async fn story(&self) -> Vec<String> {
-        let page = self.buyer.get(&format!("{}/events?limit=100", self.path())).await.expect(200).json();
-        page["items"].as_array().unwrap().iter().map(|event| event["name"].as_str().unwrap().to_owned()).collect()
-    }
-
-    pub async fn cancels(&self) -> Reply {
-        self.buyer.post(&format!("{}/cancellation", self.path()), json!({})).await
-    }
-
-    /// Somebody outside holds the money.
-    pub async fn authorizes(&self, reference: &str, amount_minor: i64) -> Reply {
-        let held = json!({"reference": reference, "amount_minor": amount_minor, "currency": "EUR"});
-        self.town.service.post(&format!("{}/payment/authorization", self.path()), held).await
-    }
-
-    pub async fn dispatches(&self) -> Reply {
-        let parcel = json!({"carrier": "Post", "tracking": "T-1"});
-        self.town.staff.post(&format!("{}/shipment/dispatch", self.path()), parcel).await
-    }
-
-    pub async fn delivers(&self) -> Reply {
-        self.town.staff.post(&format!("{}/shipment/delivery", self.path()), json!({})).await
-    }
-
-    pub async fn refunds(&self, refund: Value) -> Reply {
-        self.town.staff.post(&format!("{}/payment/refunds", self.path()), refund).await
-    }
-}
-
-/// An order of so many of a SKU.
-pub fn order_of(sku: &str, quantity: u32, payment_method: &str) -> Value {
-    json!({
-        "lines": [{"product_id": format!("p-{sku}"), "sku": sku, "quantity": quantity}],
-        "payment_method": payment_method,
-        "shipping_address": {"street": "Dock 1", "city": "Hamburg", "zip": "20457", "country": "DE"},
-    })
-}
-
-/// The same, by staff for somebody, with an id that is known before.
-pub fn named(order_id: &str, buyer: &Person, order: Value) -> Value {
-    let mut order = order;
-    order["order_id"] = json!(order_id);
-    order["customer_id"] = json!(buyer.user_id);
-    order
-}
-
-/// A cart of theirs with one line that was checked out: its id, and what was signed.
-pub async fn checked_out(buyer: &Person, sku: &str, quantity: u32) -> (String, Value) {
-    let cart = buyer.client.post("/v1/carts", json!({})).await.expect(201).field("cart_id");
-    let line = json!({"sku": sku, "quantity": quantity});
-    buyer.client.post(&format!("/v1/carts/{cart}/lines"), line).await.expect(200);
-    let signed = buyer.client.post(&format!("/v1/carts/{cart}/checkout"), json!({})).await.expect(200).json();
-    (cart, signed)
-}
-
 impl Plan {
     async fn open(&self, number: usize, identity: Option<ShopUrl>) -> (Door, Option<Arc<ProviderSimulator>>) {
         let (slot, hire) = hiring(Mails::default());
@@ -412,11 +366,14 @@ impl Plan {
         let hear = services::NAMES.iter().filter(|name| !services.contains(name)).map(ToString::to_string);
         let routing = Routing::by_source("town").consume(hear);
         let broker = (self.layout.len() > 1).then(|| BrokerParts::only(self.broker.clone(), routing, &*group));
-        let part = Part { services: services.to_vec(), brokers: broker.into_iter().collect(), identity };
+        let brokers = broker.map(|broker| -> OpenBrokers { Box::new(|_| Ok(vec![broker])) });
+        let identity = identity.map(ShopClient::new);
+        let part = Some(Part { services: services.to_vec(), split: None, brokers, identity });
         let cache_forgets = cache_forgets();
         let options = Options { clock: Arc::new(self.clock.clone()), hire, part, cache_forgets, ..Options::default() };
         let app = App::start_with(self.configured(number), options).await.unwrap();
         app.announced();
+        self.addresses.lock().unwrap().push(app.address());
         let hired = slot.lock().unwrap().take().filter(|_| services.contains(&"payments"));
         (Door { app, services, group }, hired)
     }
@@ -424,8 +381,11 @@ impl Plan {
     fn configured(&self, number: usize) -> Config {
         let file = |name: &str| self.directory.0.join(name).display().to_string();
         let (store, secrets) = (file(&format!("store-{number}.db")), file("secrets"));
+        let known = self.addresses.lock().unwrap().get(number).map(ToString::to_string);
         let ours = [
             ("store", &*store),
+            ("listen", known.as_deref().unwrap_or("127.0.0.1:0")),
+            ("trusted_proxies", "127.0.0.1"),
             ("secrets_file", &secrets),
             ("rate_per_second", "0"),
             ("secret_rate_per_second", "0"),
@@ -433,6 +393,25 @@ impl Plan {
         ];
         config(&self.directory, &[&ours, self.settings].concat())
     }
+
+    fn gateway(&self, doors: &[Door], settings: &[(&'static str, &str)]) -> Running {
+        let peer = |(number, door): (usize, &Door)| (format!("part-{number}"), door.app.address(), door.services);
+        let peers = peers_file(&self.directory, doors.iter().enumerate().map(peer));
+        Running::start(config(&self.directory, settings), &Peers::read(peers).unwrap()).unwrap()
+    }
+}
+
+/// A peers file: the name, the address and the services of each peer.
+pub fn peers_file<'a>(
+    directory: &Directory,
+    peers: impl IntoIterator<Item = (String, SocketAddr, &'a [&'static str])>,
+) -> PathBuf {
+    let entry = |(name, address, services): (String, SocketAddr, &[&'static str])| {
+        format!("[[peer]]\nname = \"{name}\"\nurl = \"http://{address}\"\nservices = {services:?}\n")
+    };
+    let path = directory.0.join("peers.toml");
+    std::fs::write(&path, peers.into_iter().map(entry).collect::<String>()).unwrap();
+    path
 }
 
 fn url_of(door: &Door) -> ShopUrl {

@@ -1,4 +1,5 @@
-//! `Prefer: wait` on placing and cancelling: each outcome, and a time that is over first.
+//! `Prefer: wait` on placing and cancelling: each outcome, and a time that is over first. On a read: what is still on its
+//! way here from another store.
 
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use tradewind_testkit::BrokerFaults;
 
 use crate::{
     client::{Client, Reply},
-    town::{TWO_STORES, Town, order_of},
+    town::{THREE_STORES, TWO_STORES, Town, order_of},
 };
 
 async fn place(client: &Client, order: Value, seconds: u32) -> Reply {
@@ -148,4 +149,81 @@ async fn whoever_cancels_and_waits_hears_how_it_went() {
     town.settles().await;
     leaving.is("dispatched").await;
     town.is_clean().await;
+}
+
+/// A read that waits for so many seconds until there is something.
+async fn patient(client: &Client, path: &str, seconds: u32) -> Reply {
+    client.request("GET", path).header("Prefer", &format!("wait={seconds}")).send().await
+}
+
+/// A shop in which no store hears of another, and an order that is placed in it.
+async fn placed_without_a_broker(town: &Town) -> (Client, String) {
+    town.stocks("tea", 9).await;
+    let ada = town.buyer("ada", 0).await;
+    town.broker.set_faults(BrokerFaults { down: true, ..BrokerFaults::default() });
+    let order = town.places(&ada, order_of("tea", 1, "external")).await;
+    (ada.client.clone(), order.path())
+}
+
+#[tokio::test]
+async fn an_order_that_was_just_placed_is_found_by_who_waits_for_it() {
+    let town = Town::behind_a_gateway(THREE_STORES, &[]).await;
+    let (ada, path) = placed_without_a_broker(&town).await;
+    let timeline = format!("{path}/events");
+    for path in [&path, &format!("{path}/refunds"), &timeline] {
+        ada.get(path).await.refused(404, "order_not_found");
+        patient(&ada, path, 0).await.refused(404, "order_not_found");
+    }
+    let mut stream = ada.request("GET", &timeline).header("Prefer", "wait=20").stream().await;
+    let waiting = |town: &Town| town.doors[0].shop().waits.held();
+    let back = async {
+        while waiting(&town) < 3 {
+            tokio::task::yield_now().await;
+        }
+        town.broker.set_faults(BrokerFaults::default());
+    };
+    let (read, page, told, ()) =
+        tokio::join!(patient(&ada, &path, 20), patient(&ada, &timeline, 20), stream.next(), back);
+    assert_eq!(read.expect(200).field("order_id"), path.rsplit('/').next().unwrap());
+    assert_eq!(page.expect(200).json()["items"][0]["name"], "order.placed");
+    assert_eq!(told.unwrap().name, "order.placed");
+    town.settles().await;
+    assert_eq!(waiting(&town), 0);
+}
+
+#[tokio::test]
+async fn what_does_not_come_or_is_of_somebody_else_is_not_found_when_the_time_is_over() {
+    let town = Town::laid_out(THREE_STORES, &[]).await;
+    town.stocks("tea", 9).await;
+    let (ada, bob) = (town.buyer("ada", 0).await, town.buyer("bob", 0).await);
+    let order = town.settles_order(&ada, order_of("tea", 1, "external")).await;
+    for path in ["/v1/orders/nobody", &order.path(), "/v1/categories/none", "/v1/categories/none/products"] {
+        let mut reading = Box::pin(patient(&bob.client, path, 3_600));
+        let began = town.clock_since_start();
+        let reply = loop {
+            tokio::select! {
+                reply = &mut reading => break reply,
+                other = bob.client.get("/v1/me") => drop(other),
+            }
+            town.clock.advance(Duration::from_secs(1));
+        };
+        assert_eq!(reply.status, 404, "{path}");
+        assert!(town.clock_since_start() >= began + Duration::from_secs(20), "{path}: the longest wait");
+    }
+}
+
+#[tokio::test]
+async fn reads_that_wait_are_bounded_with_all_others_who_wait() {
+    let town = Town::laid_out(THREE_STORES, &[("waits_max", "1"), ("caller_share", "1")]).await;
+    let (ada, path) = placed_without_a_broker(&town).await;
+    let waits = &town.doors[0].shop().waits;
+    let second = async {
+        while waits.held() < 1 {
+            tokio::task::yield_now().await;
+        }
+        patient(&ada, &path, 20).await.refused(404, "order_not_found");
+        town.broker.set_faults(BrokerFaults::default());
+    };
+    let (first, ()) = tokio::join!(patient(&ada, &path, 20), second);
+    first.expect(200);
 }

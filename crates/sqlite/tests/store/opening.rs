@@ -162,6 +162,25 @@ fn other_services_are_refused_with_what_to_do() {
 }
 
 #[test]
+fn another_part_of_a_shop_is_refused_with_what_to_do() {
+    let scratch = Scratch::new();
+    let named = |peer: &str| Options { peer: Some(peer.to_owned()), ..options() };
+    drop(scratch.open().expect("a shop that is not split"));
+    drop(Sqlite::open(&scratch.store(), &named("front")).expect("from now on it is"));
+    let refused = Sqlite::open(&scratch.store(), &named("back")).err();
+    assert!(matches!(&refused, Some(OpenError::OtherPeer { recorded, .. }) if recorded == "front"), "{refused:?}");
+    assert!(refused.unwrap().to_string().contains("give the process its name back"));
+    assert_eq!(Sqlite::open(&scratch.store(), &named("front")).expect("the same").meta.epoch, 3);
+
+    scratch.tampers("UPDATE store_meta SET shard = '1 of 2'");
+    let refused = scratch.refusal();
+    assert!(matches!(&refused, OpenError::OtherShard { recorded, .. } if recorded == "1 of 2"), "{refused}");
+    assert!(refused.to_string().contains("runs shard 1 of 1"), "{refused}");
+    scratch.tampers("UPDATE store_meta SET shard = '1 of 1'");
+    assert_eq!(scratch.open().expect("whole again").meta.epoch, 4, "a refused start has changed nothing");
+}
+
+#[test]
 fn what_is_no_store_is_left_alone() {
     let scratch = Scratch::new();
     let missing = Sqlite::open_reader(&scratch.store()).err();

@@ -151,7 +151,8 @@ impl Executor {
     }
 
     fn redrive_event(&mut self, row: &DeadLetterRow, around: &Surroundings<'_>) -> Result<Success, Stop> {
-        let envelope = RawEnvelope::from_json(&row.message)
+        let envelope = row
+            .envelope()
             .and_then(|raw| raw.decode(self.services.registry()))
             .map_err(|error| DEAD_LETTER_UNREADABLE.because(error))?;
         let envelope = Arc::new(envelope);

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tradewind_events::Id;
 
 use super::{
-    super::desk::{Desk, encoded, pause},
+    super::desk::{Desk, at_store, encoded, pause},
     Filter, Letter, PATH, table,
 };
 use crate::{
@@ -136,7 +136,8 @@ impl Redrive {
 
 async fn send(desk: &mut Desk, letter: &Letter) -> Result<Fate, CliError> {
     let path = format!("{PATH}/{}", encoded(letter.id.as_str()));
-    match desk.act::<Value>(&format!("{path}/redrive")).await {
+    let store = letter.store.as_deref();
+    match desk.act::<Value>(&at_store(&format!("{path}/redrive"), store)).await {
         Ok(_) => {}
         Err(CliError::Client(ClientError::Refused { code, .. })) if code == "dead_letter_settled" => {
             return Ok(Fate::Settled);
@@ -146,7 +147,7 @@ async fn send(desk: &mut Desk, letter: &Letter) -> Result<Fate, CliError> {
         }
         Err(error) => return Err(error),
     }
-    let after: Letter = desk.get(&path).await?;
+    let after: Letter = desk.get(&at_store(&path, store)).await?;
     Ok(if after.state == "dead" { Fate::DeadAgain(after.reason) } else { Fate::Taken })
 }
 

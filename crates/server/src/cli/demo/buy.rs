@@ -196,7 +196,7 @@ impl Purchase {
     }
 
     async fn pay_outside(&mut self, path: &str) -> Result<(), ClientError> {
-        let order: Value = self.buyer.get(path).await?;
+        let order = self.look(path).await?;
         let amount = order.get("total_minor").cloned().unwrap_or_default();
         let body = json!({ "reference": format!("bank-{}", self.key), "amount_minor": amount, "currency": "EUR" });
         self.by_staff(&format!("{path}/payment/authorization"), &body, "pay").await
@@ -226,11 +226,17 @@ impl Purchase {
         }
     }
 
+    /// The order, as the read model shows it. In a split shop it takes a moment until it is there.
+    async fn look(&mut self, path: &str) -> Result<Value, ClientError> {
+        let extra = Extra { idempotency_key: None, wait: Some(WAIT_SECONDS) };
+        self.buyer.send(Method::GET, path, None, extra).await?.read(&Method::GET, path)
+    }
+
     /// Looks at the order until it stands like this, or has an outcome that is final.
     async fn until(&mut self, path: &str, status: &str) -> Result<String, ClientError> {
         let mut seen = String::new();
         for _ in 0..LOOKS_MAX {
-            let order: Value = self.buyer.get(path).await?;
+            let order = self.look(path).await?;
             seen = order.get("status").and_then(Value::as_str).unwrap_or_default().to_owned();
             let is_final = matches!(seen.as_str(), "completed" | "rejected" | "cancelled");
             if seen == status || is_final || (status.is_empty() && seen == "confirmed") {

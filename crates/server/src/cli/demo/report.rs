@@ -83,6 +83,13 @@ pub fn stories(store: &Path, told: &Told) -> Result<(), CliError> {
     Ok(())
 }
 
+/// Names the orders whose stories are worth reading.
+pub fn examples(told: &Told) -> String {
+    let both = [("went through", &told.delivered), ("was compensated", &told.compensated)];
+    let named = both.iter().filter_map(|(what, order)| Some(format!("An order that {what}: {}\n", order.as_ref()?)));
+    named.collect()
+}
+
 /// Audits the shop while it runs, and prints what was found; `true` when it is clean.
 pub fn audit(store: &Path) -> Result<bool, CliError> {
     let audited = verify::audit(store, &ProviderSimulator::file_beside(store))?;

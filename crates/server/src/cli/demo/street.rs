@@ -7,12 +7,11 @@ use serde_json::{Value, json};
 
 use super::kinds::GOODS;
 use crate::{
-    app::App,
     cli::{
-        market::{Good, NewGood, credit, stock, uuid_like},
+        market::{Good, NewGood, credit_once_known, stock, uuid_like},
         shop::{Registered, sign_in},
     },
-    client::{Client, ClientError, ShopUrl},
+    client::{Client, ClientError},
 };
 
 /// Customers with money.
@@ -32,14 +31,11 @@ pub struct Street {
 }
 
 impl Street {
-    pub async fn open(app: &App) -> Result<Self, ClientError> {
-        let address = app.address();
-        let url = ShopUrl::new(&address.ip().to_string(), address.port());
-        let mut first = Client::new(url.clone());
-        let token = app.first_admin_token().unwrap_or_default();
-        let admin = json!({ "token": token, "email": "staff@demo.example", "password": PASSWORD });
-        let _admin: Value = first.write(Method::POST, "/v1/first-admin", &admin, "first-admin").await?;
-        let mut staff = sign_in(first, "staff@demo.example", PASSWORD).await?;
+    /// `visitor` is a client of the shop who is not signed in; with the token it becomes the first admin.
+    pub async fn open(mut visitor: Client, first_admin_token: &str) -> Result<Self, ClientError> {
+        let admin = json!({ "token": first_admin_token, "email": "staff@demo.example", "password": PASSWORD });
+        let _admin: Value = visitor.write(Method::POST, "/v1/first-admin", &admin, "first-admin").await?;
+        let mut staff = sign_in(visitor.another(), "staff@demo.example", PASSWORD).await?;
         let category = json!({ "category_id": "tea-and-ware", "name": "Tea and ware" });
         let _category: Value = staff.write(Method::POST, "/v1/categories", &category, "category").await?;
         let mut goods = BTreeMap::new();
@@ -49,21 +45,20 @@ impl Street {
         }
         let mut rich = Vec::new();
         for number in 0..RICH {
-            let (client, id) = register(&url, &format!("customer{number}")).await?;
-            credit(&mut staff, &id, MONEY_MINOR).await?;
+            let (client, id) = register(visitor.another(), &format!("customer{number}")).await?;
+            credit_once_known(&mut staff, &id, MONEY_MINOR).await?;
             rich.push(client);
         }
-        let (poor, _) = register(&url, "poor").await?;
+        let (poor, _) = register(visitor, "poor").await?;
         Ok(Self { staff, goods: Arc::new(goods), rich, poor })
     }
 }
 
 /// Signs a customer up and in.
-async fn register(url: &ShopUrl, name: &str) -> Result<(Client, String), ClientError> {
-    let mut client = Client::new(url.clone());
+async fn register(mut visitor: Client, name: &str) -> Result<(Client, String), ClientError> {
     let email = format!("{name}@demo.example");
     let user = json!({ "email": email, "password": PASSWORD });
     let Registered { user_id } =
-        client.write(Method::POST, "/v1/users", &user, &format!("user-{}", uuid_like())).await?;
-    Ok((sign_in(client, &email, PASSWORD).await?, user_id))
+        visitor.write(Method::POST, "/v1/users", &user, &format!("user-{}", uuid_like())).await?;
+    Ok((sign_in(visitor, &email, PASSWORD).await?, user_id))
 }

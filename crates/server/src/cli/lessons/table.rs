@@ -43,12 +43,29 @@ pub const LESSONS: &[Lesson] = &[
         ],
     },
     Lesson {
+        command: "gateway",
+        store: NO_STORE,
+        needs: "A peers file with all processes of the shop, and a free port.",
+        examples: &[
+            ("one address for a shop that is split", "tradewind gateway --peers peers.toml"),
+            (
+                "for others, with TLS",
+                "tradewind gateway --peers peers.toml --listen 0.0.0.0:443 \\\n    --tls-certificate chain.pem --tls-key key.pem",
+            ),
+        ],
+        ends: &[(0, "stopped by SIGINT or SIGTERM; requests under way are answered"), (1, "it cannot listen"), USAGE],
+    },
+    Lesson {
         command: "demo",
         store: "A new one, which it leaves behind for you to look at.",
         needs: NOTHING,
         examples: &[
             ("see everything, then look around", "tradewind demo"),
             ("only the proof, for a script", "tradewind demo --once --orders 500 --listen 127.0.0.1:0"),
+            (
+                "a new shop that runs, such as a split one behind its gateway",
+                "TRADEWIND_FIRST_ADMIN_TOKEN=$TOKEN tradewind demo --url http://127.0.0.1:8080",
+            ),
         ],
         ends: &[
             (0, "every order ended as it should, and the audit is clean"),
@@ -87,15 +104,20 @@ pub const LESSONS: &[Lesson] = &[
     Lesson {
         command: "story",
         store: READS,
-        needs: THE_FILE,
+        needs: "The file of the shop, and the right to write beside it. With --url a shop or a gateway that runs, and \
+                somebody of its staff in TRADEWIND_TOKEN, or in TRADEWIND_EMAIL and TRADEWIND_PASSWORD.",
         examples: &[
             ("one order", "tradewind story 01a1fdc8-1e55-75f3-aa96-92fa4a72b689"),
+            (
+                "the same of a shop that is split, from all of its stores",
+                "tradewind story 01a1fdc8-1e55-75f3-aa96-92fa4a72b689 \\\n    --url http://gateway:8080",
+            ),
             (
                 "the last order that was rejected",
                 "tradewind events --type order.rejected -n 1 --json \\\n    | jq -r .partitionkey | xargs tradewind story",
             ),
         ],
-        ends: &[(0, "done"), (1, "there is no such order"), USAGE, STORE],
+        ends: &[(0, "done"), (1, "there is no such order, or the shop cannot be reached"), USAGE, STORE],
     },
     Lesson {
         command: "events",

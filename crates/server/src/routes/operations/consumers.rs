@@ -39,7 +39,8 @@ pub async fn list(call: Call) -> Result<Okay<ConsumersView>, Failure> {
     // The subscriptions are listed once they were paused.
     let is_service = |row: &&ConsumerRow| services::NAMES.contains(&&*row.name);
     let subscriptions = rows.iter().filter(|row| !is_service(row)).map(|row| row.name.as_str());
-    let names = services::NAMES.into_iter().chain(subscriptions);
+    // A service that lives in another store handles its events there.
+    let names = call.services.iter().copied().chain(subscriptions);
     let view = |name: &str| {
         let row = rows.iter().find(|row| &*row.name == name);
         ConsumerView {

@@ -2,7 +2,6 @@
 
 use std::sync::LazyLock;
 
-use axum::body::Bytes;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -12,7 +11,7 @@ use tradewind_engine::{
     ports::{Direction, List},
     tables::{DeadLetterKind, DeadLetterRow, DeadLetterState},
 };
-use tradewind_events::{Envelope, FreeJson, Id, Registry, TextEnum, Timestamp, Value, mask};
+use tradewind_events::{FreeJson, Id, Registry, TextEnum, Timestamp, Value, mask};
 
 use super::{ActionView, Reason, operate, operator};
 use crate::http::{Call, Failure, Json, Okay, Page, PageOf, Path, Query, Sent};
@@ -116,7 +115,7 @@ pub async fn read(call: Call, Path(id): Path<Id>) -> Result<Okay<DeadLetterDetai
     let row = letter(&call, &id).await?;
     Ok(Okay(DeadLetterDetail {
         letter: DeadLetterView::from(&row),
-        message: masked(&row.message),
+        message: masked(&row),
         message_bytes: row.message.len(),
     }))
 }
@@ -140,8 +139,8 @@ async fn letter(call: &Call, id: &Id) -> Result<DeadLetterRow, Failure> {
 }
 
 /// The message without what is personal; none when it cannot be decoded.
-fn masked(message: &[u8]) -> Option<Box<RawValue>> {
-    let envelope = Envelope::from_json(&Bytes::copy_from_slice(message), registry()).ok()?;
+fn masked(row: &DeadLetterRow) -> Option<Box<RawValue>> {
+    let envelope = row.envelope().and_then(|raw| raw.decode(registry())).ok()?;
     mask(|| serde_json::value::to_raw_value(&serde_json::to_value(envelope.to_raw().ok()?).ok()?).ok())
 }
 

@@ -9,9 +9,6 @@ use tradewind_orders::{ALREADY_DISPATCHED, Order, OrderState, Step};
 
 use crate::http::{Call, Failure, Sent, Wait};
 
-/// The row is looked at so often even when nothing was said here: what another store says may change it silently.
-const LOOK_EVERY: Duration = Duration::from_millis(200);
-
 /// How an order stands.
 #[derive(Serialize, JsonSchema)]
 pub struct OutcomeView {
@@ -73,13 +70,7 @@ async fn wait_for(
         if place.is_none() {
             return Ok(Some(OutcomeView::of(&order, decided)));
         }
-        let said = async {
-            tokio::select! {
-                heard = tokio::time::timeout(LOOK_EVERY, watch.next()) => drop(heard),
-                () = call.stopping.stopped() => {}
-            }
-        };
-        call.alarm.until(give_up_at, said).await;
+        call.news(&mut watch, give_up_at).await;
     }
 }
 

@@ -1,9 +1,12 @@
 //! Figures: what a scrape shows after orders that went through and orders that did not, and the page that lists them.
 
-use std::{collections::BTreeSet, fmt::Write, fs, path::Path};
+use std::{collections::BTreeSet, fs, path::Path};
 
 use serde_json::json;
-use tradewind::metrics::Metrics;
+use tradewind::{
+    gateway::GatewayFigures,
+    metrics::{Figure, Metrics},
+};
 
 use crate::shelf::{Shelf, order_of};
 
@@ -125,10 +128,20 @@ fn the_page_of_figures_is_fresh() {
          [operate](operate.md#watch).\n\n\
          | name | kind | labels | what it says |\n|---|---|---|---|\n",
     );
-    for figure in Metrics::default().figures() {
+    let line = |figure: &Figure| {
         let labels: Vec<String> = figure.labels.iter().map(|label| format!("`{label}`")).collect();
-        writeln!(page, "| `{}` | {} | {} | {} |", figure.name, figure.kind, labels.join(", "), figure.help).unwrap();
-    }
+        format!("| `{}` | {} | {} | {} |\n", figure.name, figure.kind, labels.join(", "), figure.help)
+    };
+    let (metrics, gateway) = (Metrics::default(), GatewayFigures::default());
+    page.extend(metrics.figures().into_iter().map(line));
+    page.push_str(
+        "\n## Of a gateway\n\n\
+         `/metrics` of a [gateway](gateway.md) shows those of requests and connections above, and these. `peer` is a \
+         name in the peers\nfile.\n\n\
+         | name | kind | labels | what it says |\n|---|---|---|---|\n",
+    );
+    let own = gateway.figures().into_iter().filter(|figure| !metrics.figures().contains(figure));
+    page.extend(own.map(line));
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/metrics.md");
     #[expect(clippy::disallowed_methods, reason = "a test asks whether to write its document anew")]
     if std::env::var("TRADEWIND_REFRESH").is_ok() {
@@ -140,7 +153,8 @@ fn the_page_of_figures_is_fresh() {
 
 #[test]
 fn names_follow_the_conventions_of_prometheus() {
-    for figure in Metrics::default().figures() {
+    let (metrics, gateway) = (Metrics::default(), GatewayFigures::default());
+    for figure in metrics.figures().into_iter().chain(gateway.figures()) {
         let plain = |text: &str| text.chars().all(|char| char.is_ascii_lowercase() || "_.".contains(char));
         assert!(figure.name.starts_with("tradewind_") && plain(&figure.name), "{}", figure.name);
         assert_eq!(figure.name.ends_with("_total"), figure.kind == "counter", "{}", figure.name);
