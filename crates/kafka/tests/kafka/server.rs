@@ -119,7 +119,7 @@ impl Server {
         let proxies: Vec<Proxy> = targets.iter().map(|target| Proxy::start(*target).expect("a proxy")).collect();
         drop(reserved);
         let mut start = Command::new(SCRIPT);
-        start.arg("start").arg(folder).arg("--owner").arg(std::process::id().to_string());
+        start.arg("start").arg(folder).arg("--for").arg(std::process::id().to_string());
         for (proxy, target) in proxies.iter().zip(&targets) {
             start.arg("--advertise").arg(format!("{}@{}", proxy.address(), target.port()));
         }

@@ -38,8 +38,7 @@ impl Shop {
         let folder = directory.0.join("broker");
         let mut start = Command::new(&script);
         // It ends with this process.
-        let owner = if script.ends_with("kafka") { "--owner" } else { "--for" };
-        start.arg("start").arg(&folder).args([owner, &std::process::id().to_string()]);
+        start.arg("start").arg(&folder).args(["--for", &std::process::id().to_string()]);
         let started = run(start.stderr(Stdio::inherit()));
         assert!(started.status.success(), "the broker does not start");
         let printed = String::from_utf8(started.stdout).unwrap();
