@@ -4,6 +4,7 @@
 //! `fresh()` gives a broker, or a door to one. Where brokers differ they say so as [`Differences`]. Each case is a test
 //! of its own.
 
+mod backlog;
 mod content;
 mod delivery;
 mod groups;
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 use tradewind_engine::ports::{Broker, BrokerMessage, Incoming, Position, Subscription};
 
+pub use backlog::*;
 pub use content::*;
 pub use delivery::*;
 pub use groups::*;
@@ -107,6 +109,7 @@ macro_rules! broker_suite {
             a_subscription_says_when_it_has_caught_up,
             a_subscription_that_was_cut_off_has_to_catch_up_again,
             the_retention_can_be_asked_for,
+            a_subscription_tells_how_much_waits,
         );
     };
     ($fresh:expr; $($case:ident),* $(,)?) => {

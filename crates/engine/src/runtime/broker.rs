@@ -4,7 +4,7 @@
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
         mpsc::{self, RecvTimeoutError},
     },
@@ -14,7 +14,7 @@ use std::{
 
 use tradewind_events::KeyText;
 
-use super::{BrokerStatus, Input, Shared};
+use super::{BrokerStatus, Input, Shared, lag::Deliveries};
 use crate::{Admission, BrokerLimits, RefusedEvent, core::panic_text};
 
 /// What the threads share of one broker.
@@ -26,19 +26,21 @@ pub(super) struct SharedBroker {
     refused: Mutex<Option<RefusedEvent>>,
     admission: Mutex<Admission>,
     paused: AtomicBool,
+    deliveries: Mutex<Deliveries>,
 }
 
 impl SharedBroker {
     /// With what its relay has published. Nothing is received before [`Self::admit`].
-    pub fn new(name: KeyText, limits: BrokerLimits, receives: bool, published: u64) -> Self {
+    pub fn new(name: KeyText, limits: BrokerLimits, deliveries: Deliveries, published: u64) -> Self {
         Self {
             name,
             limits,
-            receives,
+            receives: deliveries.receives(),
             published: AtomicU64::new(published),
             refused: Mutex::default(),
             admission: Mutex::new(Admission { takes: false, resumes: 0 }),
             paused: AtomicBool::new(false),
+            deliveries: Mutex::new(deliveries),
         }
     }
 
@@ -50,6 +52,11 @@ impl SharedBroker {
             receives: self.receives,
             paused: self.paused.load(Ordering::Acquire),
         }
+    }
+
+    /// What was received and is not committed, and what waits at the broker.
+    pub fn deliveries(&self) -> MutexGuard<'_, Deliveries> {
+        self.deliveries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// As [`crate::Core::admission`].

@@ -109,6 +109,7 @@ fn publish(
     woken: &mpsc::Receiver<()>,
 ) {
     let (clock, mut told, status) = (Stopwatch::start(), None, &shared.brokers[number]);
+    relay.returned(broker.returned());
     loop {
         if shared.is_stopping() {
             relay.stop();
@@ -122,6 +123,7 @@ fn publish(
             RelayStep::Publish => {
                 let answer = broker.publish(relay.call());
                 relay.published(answer, clock.read());
+                relay.returned(broker.returned());
                 status.published(relay.mark());
             }
             RelayStep::Read { from, segments_max } => {
