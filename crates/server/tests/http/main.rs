@@ -12,6 +12,7 @@ mod clocks;
 mod cors;
 mod crowds;
 mod deletions;
+mod delivery;
 mod disclosure;
 mod discretion;
 mod documents;
