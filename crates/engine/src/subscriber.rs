@@ -237,6 +237,11 @@ impl Subscriber {
         self.uncommitted
     }
 
+    /// Messages that the brake keeps back: received, and not given to the core.
+    pub fn held(&self) -> usize {
+        self.held.len()
+    }
+
     /// These messages are committed.
     pub fn commit(&mut self, receipts: impl IntoIterator<Item = Receipt>) {
         for receipt in receipts {

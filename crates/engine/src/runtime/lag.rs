@@ -55,7 +55,8 @@ pub struct BrokerLag {
     pub name: KeyText,
     /// Messages that are received and not committed.
     pub uncommitted: usize,
-    /// Messages that wait at the broker, as it last told; none when it cannot tell.
+    /// Messages that wait at the broker, as it last told, and those that the brake of a paused subscription keeps back; none
+    /// when the broker cannot tell.
     pub backlog: Option<u64>,
     /// Some may wait there. Everything that happened before is received: the time of the newest event that was received,
     /// or when the broker last had nothing more, whichever is later.

@@ -140,7 +140,7 @@ fn receive(
             }
             SubscriberStep::Poll { max, wait } => {
                 let messages = subscription.poll(max, wait);
-                look(shared, status, subscription, (max, &messages));
+                look(shared, subscriber, subscription, (max, &messages));
                 let messages = subscriber.polled(messages, clock.read());
                 if subscriber.fell_behind() {
                     shared.tell(Input::FellBehind(subscriber.number()));
@@ -178,16 +178,18 @@ fn commit(status: &SharedBroker, subscriber: &mut Subscriber, receipts: Vec<Rece
 /// Notes for figures how a poll for so many messages went, and asks the broker now and then how much waits.
 fn look(
     shared: &Shared,
-    status: &SharedBroker,
+    subscriber: &Subscriber,
     subscription: &mut dyn Subscription,
     (max, answer): (usize, &Result<Vec<Incoming>, BrokerError>),
 ) {
-    let now = shared.clock.now();
+    let (status, now) = (&shared.brokers[subscriber.number()], shared.clock.now());
     let messages = answer.as_ref().map(Vec::len).map_err(|_| ());
     status.deliveries().polled(max, messages, now);
     let monotonic = shared.clock.monotonic();
     if messages.is_ok() && status.deliveries().asks(monotonic) {
-        let told = subscription.backlog();
+        // What is kept back here waits as if it were there.
+        let held = u64::try_from(subscriber.held()).unwrap_or(u64::MAX);
+        let told = subscription.backlog().map(|backlog| backlog.map(|backlog| backlog.saturating_add(held)));
         status.deliveries().told(told, now, monotonic);
     }
 }
