@@ -21,7 +21,8 @@ Usage: cargo xtask COMMAND
 
 Commands:
   tidy  Checks the rules of the house; lists what breaks one
-  docs  Writes the generated documents: the events, the settings, the figures, the API, the index of problems
+  docs  Writes the generated documents: the events, the settings, the figures, alerts and
+        dashboard, the API, the index of problems
   coverage [--lines]
         Runs the tests and prints how many lines of each crate they reach, and which they do not";
 
@@ -68,11 +69,12 @@ fn write(root: &Path) -> io::Result<ExitCode> {
     let tree = Tree::read(root)?;
     fs::write(root.join(problems::INDEX), problems::index(&problems::declared(&tree)))?;
     // The rest is made from the running code: by the tests that check it, and by the product itself.
-    let tests: [&[&str]; 4] = [
+    let tests: [&[&str]; 5] = [
         &["--package", "xtask", "--test", "documents"],
         &["--package", "tradewind", "--test", "http", "settings::"],
         &["--package", "tradewind", "--test", "http", "documents::figures::the_page"],
         &["--package", "tradewind", "--test", "http", "documents::commands::the_"],
+        &["--package", "tradewind", "--test", "http", "documents::monitoring::the_"],
     ];
     for test in tests {
         let mut cargo = cargo(root, "test");

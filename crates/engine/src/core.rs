@@ -43,6 +43,7 @@ use deadlines::{CATCHING_UP, Deadlines};
 use executor::{Attempt, Executor, Surroundings};
 use intake::Intake;
 use jobs::Jobs;
+pub(crate) use parking::ParkedPile;
 use parking::Parking;
 use services::Services;
 use task::{Backlog, Lane, Note, Task, TaskKind};
@@ -212,6 +213,12 @@ impl Core {
 
     pub fn parked(&self) -> usize {
         self.parking.count()
+    }
+
+    /// What is parked, by consumer and source. `None` when that is not different from what it was in `version`, which is
+    /// then set: at first to anything but the version of the core.
+    pub(crate) fn parked_piles(&self, version: &mut u64) -> Option<Vec<ParkedPile>> {
+        self.parking.piles(version)
     }
 
     /// How far the subscription at this broker may go.
@@ -451,9 +458,10 @@ impl Core {
             Note::NotDue { due_at, timer } => self.deadlines.insert(due_at, timer),
             Note::ClockConfirmed => self.confirm_clock(),
             Note::Unparked(row) => self.parking.remove(&row),
-            Note::Parked { id, waits_for } => self.parking.add(id, Some(waits_for)),
-            Note::ParkedBehind { consumer, id } => {
-                self.parking.add_behind(consumer, self.executor.batch(), id, &mut self.intake);
+            Note::Duplicate { broker } => forming.duplicates.push(broker),
+            Note::Parked(row) => self.parking.add(&row),
+            Note::ParkedBehind { consumer, row } => {
+                self.parking.add_behind(consumer, self.executor.batch(), &row, &mut self.intake);
             }
             Note::Paused { consumer } => {
                 self.dead_letters.paused(consumer);

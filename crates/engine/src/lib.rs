@@ -48,12 +48,15 @@ pub use limits::{Backoff, BrokerLimits, EVENT_BYTES_MAX, IMPORTED_SOURCES_MAX, L
 pub use message::{
     AnyAnswer, Cause, Command, EventCause, Events, Finished, Idempotency, Job, LogPosition, StoredAnswer, Timer,
 };
-pub use observe::{BatchFigures, Handled, Observer};
+pub use observe::{BatchFigures, Direction, Handled, Observer};
 pub use relay::{RefusedEvent, Relay, RelayBuffer, RelayOrder, RelaySetup, RelayStep};
 pub use replay::Replay;
 pub use retention::Retention;
 pub use routing::{NoTopic, Routing};
-pub use runtime::{BrokerParts, BrokerStatus, Handle, Parts, Status, Worker};
+pub use runtime::{
+    BACKLOG_EVERY, BrokerLag, BrokerParts, BrokerStatus, ConsumerLag, Drain, Handle, Lag, OTHER_SOURCE, Parts, Status,
+    Worker,
+};
 pub use segment::LogEvent;
 pub use service::{AnyService, InvalidSource, Reaction, Service, Settings};
 pub use stop::{AMOUNT_TOO_LARGE, Answer, OrRefuse, Outcome, Problem, Refusal, RefusalKind, Stop};

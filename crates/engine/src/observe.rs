@@ -2,6 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
+use tradewind_events::KeyText;
+
 use crate::{
     Tracer,
     ports::{BrokerError, StoreError},
@@ -15,14 +17,29 @@ pub trait Observer: Send + Sync + 'static {
     /// A batch is durable.
     fn committed(&self, _batch: &BatchFigures) {}
 
-    /// The relay has published up to this segment.
-    fn published(&self, _segment: u64, _events: usize) {}
+    /// This broker has acknowledged so many events more.
+    fn published(&self, _broker: &KeyText, _events: usize) {}
+
+    /// A subscription at this broker has received so many messages more, repeated ones included.
+    fn received(&self, _broker: &KeyText, _messages: usize) {}
+
+    /// So many messages from this broker were received before, and are dropped: that is durable.
+    fn duplicates(&self, _broker: &KeyText, _messages: usize) {}
+
+    /// This broker refuses one event more.
+    fn refused(&self, _broker: &KeyText) {}
+
+    /// This broker has returned so many messages more, because no queue takes them.
+    fn returned(&self, _broker: &KeyText, _messages: u64) {}
+
+    /// This broker answers again after it could not be reached.
+    fn reconnected(&self, _broker: &KeyText, _direction: Direction) {}
 
     /// An event of this name was received that no service of this store consumes. Nothing of it is kept.
     fn unconsumed(&self, _event: &'static str) {}
 
     /// A broker did not do what it was asked.
-    fn broker_failed(&self, _error: &BrokerError) {}
+    fn broker_failed(&self, _broker: &KeyText, _error: &BrokerError) {}
 
     /// A row of this table was needed and cannot be read, or the store rejects it. It stays where it is, and the log
     /// has its key.
@@ -39,6 +56,13 @@ pub trait Observer: Send + Sync + 'static {
 
 /// Nobody measures.
 impl Observer for () {}
+
+/// What a connection to a broker is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    Publish,
+    Receive,
+}
 
 /// How a handler has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -12,7 +12,7 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 use tradewind_events::{AsKey, Id, KeyText, RawEnvelope};
 
 use crate::{
-    Backoff, BrokerLimits, Entity, Logged, Observer, Routing, Tracer, injected,
+    Backoff, BrokerLimits, Direction, Entity, Logged, Observer, Routing, Tracer, injected,
     ports::{BrokerError, BrokerMessage, Reader, StoreError},
     segment::{LogEvent, Segment, event_position},
     tables::RelayRow,
@@ -59,8 +59,12 @@ pub struct Relay {
     aside: Aside,
     /// Dead letters whose event is published, or refused for this reason, which the core does not know yet.
     republished: VecDeque<(Id, Option<String>)>,
+    /// How many messages the broker has returned, as it said last.
+    returned: Option<u64>,
     /// Failures since the last success.
     failures: u32,
+    /// The last call did not reach the broker.
+    unreachable: bool,
     /// The monotonic time of the next try after a failure.
     retry_at: Option<Duration>,
     stopping: bool,
@@ -125,7 +129,9 @@ impl Relay {
             refused: None,
             aside,
             republished: VecDeque::new(),
+            returned: None,
             failures: 0,
+            unreachable: false,
             retry_at: None,
             stopping: false,
         };
@@ -246,13 +252,16 @@ impl Relay {
             let now = tracer.now();
             tracer.ended(spans.into_iter().map(|span| crate::Span { ended: now, ..span }).collect());
         }
-        self.observer.published(self.mark(), messages);
+        if messages > 0 {
+            self.observer.published(&self.broker, messages);
+        }
+        self.look_for_connection(messages, error.as_ref());
         let Some(error) = error else {
             self.failures = 0;
             return;
         };
         tracing::warn!(broker = %self.broker, %error, segment = self.mark() + 1, "publishing failed");
-        self.observer.broker_failed(&error);
+        self.observer.broker_failed(&self.broker, &error);
         if messages > 0 {
             self.failures = 0;
         }
@@ -268,6 +277,15 @@ impl Relay {
         }
     }
 
+    /// How many messages the broker says that it has returned in all. What it says first counts for nothing.
+    pub fn returned(&mut self, messages: u64) {
+        let more = messages.saturating_sub(self.returned.unwrap_or(messages));
+        if more > 0 {
+            self.observer.returned(&self.broker, more);
+        }
+        self.returned = Some(messages);
+    }
+
     /// A refusal does not say which message of a call is at fault: they are published one by one until that is known.
     fn look_for_refused(&mut self, sent: usize, acknowledged: usize, error: Option<&BrokerError>) {
         self.one_by_one = self.one_by_one.saturating_sub(acknowledged);
@@ -280,6 +298,7 @@ impl Relay {
         } else if let Some((message, origin)) = self.outbox.first() {
             if let Some(dead_letter) = origin.dead_letter.clone() {
                 // It was set aside before, and holds nothing up.
+                self.observer.refused(&self.broker);
                 self.republished.push_back((dead_letter, Some(reason.clone())));
                 self.outbox.acknowledge(1);
                 return;
@@ -289,8 +308,18 @@ impl Relay {
             if self.refused.as_ref() != Some(&refused) {
                 let (RefusedEvent { event_id, topic, .. }, broker) = (&refused, &self.broker);
                 tracing::error!(%broker, %event_id, topic, bytes, reason, "the broker refuses an event, which holds up others");
+                self.observer.refused(&self.broker);
                 self.refused = Some(refused);
             }
+        }
+    }
+
+    /// A broker that acknowledges or refuses something can be reached.
+    fn look_for_connection(&mut self, acknowledged: usize, error: Option<&BrokerError>) {
+        let was_unreachable =
+            std::mem::replace(&mut self.unreachable, matches!(error, Some(BrokerError::Unavailable(_))));
+        if was_unreachable && (acknowledged > 0 || !self.unreachable) {
+            self.observer.reconnected(&self.broker, Direction::Publish);
         }
     }
 

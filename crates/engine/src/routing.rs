@@ -94,6 +94,11 @@ impl Routing {
         }
     }
 
+    /// The sources whose topics are subscribed to by the names of the sources.
+    pub fn sources(&self) -> impl Iterator<Item = &str> {
+        self.consumed.iter().map(String::as_str)
+    }
+
     /// Whether something is subscribed to.
     pub fn subscribes(&self) -> bool {
         !self.consumed.is_empty() || !self.topics.is_empty()

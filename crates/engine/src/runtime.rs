@@ -2,6 +2,7 @@
 //! and several for each kind of job run its worker.
 
 mod broker;
+mod lag;
 mod relay;
 mod run;
 mod subscriber;
@@ -27,6 +28,8 @@ use crate::{
 };
 
 use broker::{BrokerThreads, SharedBroker};
+use lag::Lags;
+pub use lag::{BACKLOG_EVERY, BrokerLag, ConsumerLag, Drain, Lag, OTHER_SOURCE};
 pub use workers::Worker;
 use workers::WorkersEnded;
 
@@ -123,6 +126,7 @@ struct Shared {
     segment: AtomicU64,
     /// By their numbers.
     brokers: Vec<SharedBroker>,
+    lags: Lags,
     held: Mutex<Option<&'static str>>,
     stopping: AtomicBool,
     stopped: Mutex<Option<String>>,
@@ -221,6 +225,12 @@ impl Handle {
         }
     }
 
+    /// How far the consumers of this store are behind, and how much waits at each broker.
+    pub fn lag(&self) -> Lag {
+        let deliveries = self.0.brokers.iter().map(|broker| (&broker.name, broker.deliveries()));
+        self.0.lags.read(deliveries)
+    }
+
     /// Stops the engine and waits for its threads.
     ///
     /// - New commands are refused. Accepted messages are handled and committed.
@@ -304,6 +314,7 @@ impl Shared {
         for (number, broker) in self.brokers.iter().enumerate() {
             broker.admit(core.admission(number), core.is_paused(number));
         }
+        self.lags.take(core);
         *self.held.lock().unwrap_or_else(PoisonError::into_inner) = core.held();
     }
 

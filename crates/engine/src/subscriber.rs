@@ -9,7 +9,7 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 use tradewind_events::{DecodeError, Envelope, KeyText, Registry};
 
 use crate::{
-    Backoff, BrokerLimits, Message, Observer, Receipt, Received, Tracer, Undecodable, injected,
+    Backoff, BrokerLimits, Direction, Message, Observer, Receipt, Received, Tracer, Undecodable, injected,
     ports::{BrokerError, Incoming, Position},
     trace,
 };
@@ -237,6 +237,11 @@ impl Subscriber {
         self.uncommitted
     }
 
+    /// Messages that the brake keeps back: received, and not given to the core.
+    pub fn held(&self) -> usize {
+        self.held.len()
+    }
+
     /// These messages are committed.
     pub fn commit(&mut self, receipts: impl IntoIterator<Item = Receipt>) {
         for receipt in receipts {
@@ -274,7 +279,7 @@ impl Subscriber {
                 self.catching_up = CatchingUp::Polls;
                 let (broker, messages) = (&self.broker, self.committed.len());
                 tracing::warn!(%broker, %error, messages, "received events cannot be acknowledged");
-                self.observer.broker_failed(&error);
+                self.observer.broker_failed(&self.broker, &error);
                 self.acknowledging.fail(now);
             }
         }
@@ -288,6 +293,7 @@ impl Subscriber {
         match messages {
             Ok(messages) => {
                 if self.polling.failures > 0 {
+                    self.observer.reconnected(&self.broker, Direction::Receive);
                     (self.catching_up, self.fell_behind) = (CatchingUp::Polls, true);
                 }
                 self.polling = Attempts { failures: 0, at: if self.idles { now + POLL_WAIT } else { Duration::ZERO } };
@@ -363,6 +369,9 @@ impl Subscriber {
     }
 
     fn receive(&mut self, messages: Vec<Incoming>, now: Duration) -> Vec<Message> {
+        if !messages.is_empty() {
+            self.observer.received(&self.broker, messages.len());
+        }
         if let Some(largest) = messages.iter().map(|incoming| incoming.message.bytes()).max() {
             self.message_bytes = largest.max(self.message_bytes / 2).max(MESSAGE_BYTES_MIN);
         }
@@ -419,7 +428,7 @@ impl Subscriber {
 
     fn fail_polling(&mut self, error: &BrokerError, now: Duration) {
         tracing::warn!(broker = %self.broker, %error, "the subscription failed");
-        self.observer.broker_failed(error);
+        self.observer.broker_failed(&self.broker, error);
         self.catching_up = CatchingUp::Polls;
         self.polling.fail(now);
     }

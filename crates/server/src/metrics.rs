@@ -1,27 +1,36 @@
 //! Figures for Prometheus. Names and labels are of bounded number: kinds and templates, never ids.
 
 mod book;
+mod delivery;
 mod edge;
 mod engine;
 mod sagas;
+mod store;
 mod traces;
 mod waiting;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use axum::http::{Method, StatusCode};
 use prometheus_client::{
     encoding::text::encode,
     metrics::{counter::Counter, family::Family, histogram::Histogram},
 };
-use tradewind_engine::{Logged, Status, Tracer};
+use tradewind_engine::{Lag, Logged, Status, Tracer};
+use tradewind_events::Timestamp;
 
+use delivery::DeliveryFigures;
 use engine::EngineFigures;
 use sagas::Sagas;
+use store::StoreFigures;
 use waiting::WaitingFigures;
 
 pub use book::{Book, Figure};
 pub use edge::{ConnectionFigures, EdgeFigures};
+pub use store::StoreSize;
 pub use traces::TraceFigures;
 pub use waiting::{Owed, Waiting};
 
@@ -44,6 +53,10 @@ pub struct Metrics {
     pub(crate) engine: EngineFigures,
     sagas: Sagas,
     waiting: WaitingFigures,
+    delivery: DeliveryFigures,
+    store: StoreFigures,
+    /// Gauges are set and read by one scrape at a time.
+    scraping: Mutex<()>,
     pub(crate) traces: TraceFigures,
     /// Whom the engine tells its steps.
     pub(crate) tracer: Option<Arc<dyn Tracer>>,
@@ -54,6 +67,16 @@ pub struct RequestFigures {
     requests: Family<Labels<3>, Counter>,
     seconds: Histograms<1>,
     problems: Family<Labels<1>, Counter>,
+}
+
+/// How the shop is doing at the moment of a scrape.
+pub struct Now<'a> {
+    pub at: Timestamp,
+    pub status: &'a Status,
+    pub lag: &'a Lag,
+    pub waiting: &'a Waiting,
+    /// The services that live here.
+    pub services: &'a [&'static str],
 }
 
 /// How a request was answered.
@@ -86,8 +109,22 @@ impl Default for Metrics {
         let engine = EngineFigures::new(&mut book);
         let sagas = Sagas::new(&mut book);
         let waiting = WaitingFigures::new(&mut book);
+        let delivery = DeliveryFigures::new(&mut book);
+        let store = StoreFigures::new(&mut book);
         let traces = TraceFigures::new(&mut book);
-        Self { book, requests, edge, engine, sagas, waiting, traces, tracer: None }
+        Self {
+            book,
+            requests,
+            edge,
+            engine,
+            sagas,
+            waiting,
+            delivery,
+            store,
+            scraping: Mutex::default(),
+            traces,
+            tracer: None,
+        }
     }
 }
 
@@ -103,8 +140,11 @@ impl Metrics {
     }
 
     /// All figures, as Prometheus reads them.
-    pub fn text(&self, status: &Status, waiting: &Waiting) -> String {
-        self.waiting.set(status, waiting);
+    pub fn text(&self, now: &Now<'_>) -> String {
+        let _one_at_a_time = self.scraping.lock().unwrap_or_else(PoisonError::into_inner);
+        self.waiting.set(now.status, now.waiting);
+        self.delivery.set(now);
+        self.store.set(&now.waiting.store);
         let mut text = String::new();
         if encode(&mut text, self.book.registry()).is_err() {
             tracing::error!("the metrics could not be written");

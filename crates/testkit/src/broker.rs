@@ -66,6 +66,7 @@ struct State {
     faults: BrokerFaults,
     members: u64,
     publish_calls: usize,
+    returned: u64,
 }
 
 impl BrokerKind {
@@ -186,6 +187,7 @@ impl State {
         }
         let heard = self.groups.values().any(|group| group.hears(&message.topic));
         if self.kind == BrokerKind::Queues && !heard {
+            self.returned += 1;
             return Err(BrokerError::Refused(format!("nobody hears {}", message.topic)));
         }
         self.topics.entry(message.topic.clone()).or_default().push(message.clone());
@@ -232,6 +234,10 @@ impl Broker for MemoryBroker {
         let state = self.state();
         state.reached()?;
         Ok(state.retention)
+    }
+
+    fn returned(&self) -> u64 {
+        self.state().returned
     }
 }
 
@@ -284,6 +290,10 @@ impl Subscription for MemorySubscription {
 
     fn caught_up(&mut self) -> Result<bool, BrokerError> {
         self.group(|group, membership, _| group.has_reached(membership))
+    }
+
+    fn backlog(&mut self) -> Result<Option<u64>, BrokerError> {
+        self.group(|group, _, state| u64::try_from(group.waiting(&state.topics)).ok())
     }
 }
 

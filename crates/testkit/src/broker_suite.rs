@@ -4,6 +4,7 @@
 //! `fresh()` gives a broker, or a door to one. Where brokers differ they say so as [`Differences`]. Each case is a test
 //! of its own.
 
+mod backlog;
 mod content;
 mod delivery;
 mod groups;
@@ -15,6 +16,7 @@ use std::time::Duration;
 
 use tradewind_engine::ports::{Broker, BrokerMessage, Incoming, Position, Subscription};
 
+pub use backlog::*;
 pub use content::*;
 pub use delivery::*;
 pub use groups::*;
@@ -126,6 +128,7 @@ macro_rules! broker_suite {
             a_broker_that_restarts_loses_nothing,
             an_acknowledgement_without_a_connection_loses_nothing,
             ten_connections_lost_with_a_message_out_lose_nothing_and_keep_the_order,
+            a_subscription_tells_how_much_waits,
         );
     };
     ($fresh:expr; $($case:ident),* $(,)?) => {

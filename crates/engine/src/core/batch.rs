@@ -37,6 +37,8 @@ pub(super) struct Forming {
     pub spans: Vec<Span>,
     /// Dead letters that count when the batch is durable.
     pub counted: Vec<Counted>,
+    /// The brokers of messages that were received before, one for each, for when the batch is durable.
+    pub duplicates: Vec<usize>,
     /// Figures of handlers, for when the batch is durable.
     pub handled: Vec<HandledFigures>,
 }
@@ -73,6 +75,7 @@ impl Forming {
             relay: Vec::new(),
             spans: Vec::new(),
             counted: Vec::new(),
+            duplicates: Vec::new(),
             handled: Vec::new(),
         };
         alone.into_iter().flatten().for_each(|item| forming.take(item));

@@ -75,6 +75,11 @@ impl Brokers {
         self.0.iter().position(|known| *known.name == *name)
     }
 
+    /// In the order of their numbers.
+    pub fn names(&self) -> impl Iterator<Item = &KeyText> {
+        self.0.iter().map(|known| &known.name)
+    }
+
     pub fn name(&self, broker: usize) -> Result<&KeyText, Stop> {
         let known = self.0.get(broker).map(|known| &known.name);
         known.ok_or_else(|| Stop::Broken(format!("there is no broker of number {broker}")))

@@ -262,6 +262,7 @@ impl Core {
         for HandledFigures { service, message, took, how } in formed.handled {
             self.observer.handled(service, message, took, how);
         }
+        self.observe_duplicates(&formed.duplicates);
         for id in &formed.tried {
             self.jobs.tried(id);
         }
@@ -284,6 +285,15 @@ impl Core {
             sealed_at,
             items: formed.items,
             answers: formed.answers,
+        }
+    }
+
+    fn observe_duplicates(&self, brokers: &[usize]) {
+        for (broker, name) in self.brokers.names().enumerate().filter(|_| !brokers.is_empty()) {
+            let messages = brokers.iter().filter(|number| **number == broker).count();
+            if messages > 0 {
+                self.observer.duplicates(name, messages);
+            }
         }
     }
 
@@ -344,7 +354,7 @@ impl Core {
         self.batches.next_segment = self.reader.last_segment()? + 1;
         self.brokers.read(&*self.reader)?;
         let names = self.executor.services().iter().map(|service| service.name);
-        self.parking = Parking::read(names, &*self.reader, &mut self.intake)?;
+        self.parking = Parking::read(names, &*self.reader, &mut self.intake)?.replacing(&self.parking);
         Ok(())
     }
 }

@@ -2,6 +2,7 @@
 //! consumers are paused, and how far those have come that were resumed.
 
 mod drain;
+mod piles;
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -15,6 +16,8 @@ use crate::{
     tables::{ConsumerRow, ParkedReason, ParkedRow},
 };
 use drain::{Drain, Recent};
+pub(crate) use piles::ParkedPile;
+use piles::Piles;
 
 #[derive(Default)]
 pub(super) struct Parking {
@@ -25,6 +28,7 @@ pub(super) struct Parking {
     /// The row that is waited for, as text, to the parked messages that wait for it.
     waiting: BTreeMap<Arc<str>, Vec<Id>>,
     recent: Recent,
+    piles: Piles,
     count: usize,
 }
 
@@ -69,14 +73,24 @@ impl Parking {
                 if let (ParkedReason::Paused, Some((name, ConsumerState::Running))) = (row.reason, consumer) {
                     parking.resume(name);
                 }
-                parking.add(row.id, row.waits_for);
+                parking.add(&row);
             }
         }
+    }
+
+    /// What was read anew after batches were not applied.
+    pub fn replacing(self, before: &Self) -> Self {
+        Self { piles: self.piles.replacing(&before.piles), ..self }
     }
 
     /// Parked messages.
     pub fn count(&self) -> usize {
         self.count
+    }
+
+    /// See [`crate::Core::parked_piles`].
+    pub fn piles(&self, version: &mut u64) -> Option<Vec<ParkedPile>> {
+        self.piles.read(version)
     }
 
     /// The name of a service of this store.
@@ -104,16 +118,22 @@ impl Parking {
     }
 
     /// A message is parked.
-    pub fn add(&mut self, id: Id, waits_for: Option<Arc<str>>) {
+    pub fn add(&mut self, row: &ParkedRow) {
         self.count += 1;
-        if let Some(waits_for) = waits_for {
-            self.waiting.entry(waits_for).or_default().push(id);
+        if let Some(consumer) = self.consumer(&row.consumer) {
+            self.piles.add(consumer, row);
+        }
+        if let Some(waits_for) = &row.waits_for {
+            self.waiting.entry(Arc::clone(waits_for)).or_default().push(row.id.clone());
         }
     }
 
     /// A message is not parked any more, or not for the same reason.
     pub fn remove(&mut self, row: &ParkedRow) {
         self.count = self.count.saturating_sub(1);
+        if let Some(consumer) = self.consumer(&row.consumer) {
+            self.piles.remove(consumer, row);
+        }
         if let Some(waits_for) = &row.waits_for
             && let Some(ids) = self.waiting.get_mut(waits_for)
         {

@@ -197,15 +197,12 @@ pub(super) struct Success {
 
 /// What the core itself must know of, once the attempt is merged.
 pub(super) enum Note {
-    /// A message is parked: it waits for this row.
-    Parked {
-        id: Id,
-        waits_for: Arc<str>,
-    },
+    /// A message is parked: it waits for a row.
+    Parked(Arc<ParkedRow>),
     /// A message is parked until its consumer goes on.
     ParkedBehind {
         consumer: &'static str,
-        id: Id,
+        row: Arc<ParkedRow>,
     },
     /// A parked message waits no longer.
     Unparked(Arc<ParkedRow>),
@@ -224,6 +221,10 @@ pub(super) enum Note {
     Subscription {
         broker: usize,
         paused: bool,
+    },
+    /// This broker has delivered what was received before.
+    Duplicate {
+        broker: usize,
     },
     /// A job's try has ended: it may be tried again.
     Tried(Id),

@@ -17,6 +17,8 @@
 //! | [`Subscription::acknowledge`] | commits, for each partition, the offset before the first that is still out | `basic.ack` of each tag of the channel that is open |
 //! | not acknowledged | comes again to whom the partition is assigned next | comes again when the channel closes, so nothing is ever nacked |
 //! | what is still out | bounded by the engine | bounded by the prefetch count |
+//! | [`Broker::returned`] | none: zero | counts `basic.return` |
+//! | [`Subscription::backlog`] | for each partition the high watermark that the last fetch told, less the position | `queue.declare`, passive: the messages that are ready, and those that were delivered and not polled |
 //! | [`Broker::retention`] | the longest `retention.ms` | none: only what is not acknowledged comes again |
 //! | a new group begins | at the earliest offset | when its queue is declared; before that a topic has nowhere to put messages, and refuses them |
 //!
@@ -43,6 +45,13 @@ pub trait Broker: Send {
     /// The longest time after which a message of these topics can come again although it was acknowledged, as when
     /// an operator sets a group back; `None` when it cannot.
     fn retention(&self, topics: &[String]) -> Result<Option<Duration>, BrokerError>;
+
+    /// How many messages the broker has returned so far, because no queue takes them: each return counts, also of a message
+    /// that was returned before, and the number never falls while this value lives. Zero at a broker that returns none. For
+    /// figures: the relay asks after each [`Self::publish`], and it must not wait.
+    fn returned(&self) -> u64 {
+        0
+    }
 }
 
 /// The hearing side, for one consumer group.
@@ -62,6 +71,14 @@ pub trait Subscription: Send {
     /// including what is delivered again because of the new connection. An empty poll does not say so: the broker may not
     /// have assigned anything yet.
     fn caught_up(&mut self) -> Result<bool, BrokerError>;
+
+    /// How many messages wait for this group that [`Self::poll`] has not handed out: those at the broker, and those that this
+    /// side has fetched ahead. `None` when the broker cannot tell. It may be a little old. For figures: the engine asks every [`crate::BACKLOG_EVERY`], also while
+    /// it polls nothing, and on the thread that polls, so the answer must come within a second. An error has no effect but
+    /// that the figure is not shown.
+    fn backlog(&mut self) -> Result<Option<u64>, BrokerError> {
+        Ok(None)
+    }
 }
 
 /// A message as a broker delivered it.

@@ -14,7 +14,7 @@ use std::{
 
 use tradewind_events::KeyText;
 
-use super::{BrokerStatus, Input, Shared};
+use super::{BrokerStatus, Input, Shared, lag::Deliveries};
 use crate::{Admission, BrokerLimits, RefusedEvent, core::panic_text, ports::BrokerError};
 
 /// What the threads share of one broker.
@@ -29,6 +29,7 @@ pub(super) struct SharedBroker {
     /// Why the last call of each kind failed, if it did.
     errors: [Mutex<Option<BrokerError>>; 2],
     connections: AtomicU64,
+    deliveries: Mutex<Deliveries>,
 }
 
 /// The calls of a broker: each kind fails and recovers by itself.
@@ -40,17 +41,18 @@ pub(super) enum Calls {
 
 impl SharedBroker {
     /// With what its relay has published. Nothing is received before [`Self::admit`].
-    pub fn new(name: KeyText, limits: BrokerLimits, receives: bool, published: u64) -> Self {
+    pub fn new(name: KeyText, limits: BrokerLimits, deliveries: Deliveries, published: u64) -> Self {
         Self {
             name,
             limits,
-            receives,
+            receives: deliveries.receives(),
             published: AtomicU64::new(published),
             refused: Mutex::default(),
             admission: Mutex::new(Admission { takes: false, resumes: 0 }),
             paused: AtomicBool::new(false),
             errors: Default::default(),
             connections: AtomicU64::new(0),
+            deliveries: Mutex::new(deliveries),
         }
     }
 
@@ -74,6 +76,11 @@ impl SharedBroker {
     /// The subscription has connected.
     pub fn connected(&self) {
         self.connections.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// What was received and is not committed, and what waits at the broker.
+    pub fn deliveries(&self) -> MutexGuard<'_, Deliveries> {
+        self.deliveries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// As [`crate::Core::admission`].

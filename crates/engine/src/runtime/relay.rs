@@ -109,6 +109,7 @@ fn publish(
     woken: &mpsc::Receiver<()>,
 ) {
     let (clock, mut told, status) = (Stopwatch::start(), None, &shared.brokers[number]);
+    relay.returned(broker.returned());
     loop {
         if shared.is_stopping() {
             relay.stop();
@@ -123,6 +124,7 @@ fn publish(
                 let answer = broker.publish(relay.call());
                 status.answered(Calls::Publish, answer.as_ref().map_err(|(_, error)| error));
                 relay.published(answer, clock.read());
+                relay.returned(broker.returned());
                 status.published(relay.mark());
             }
             RelayStep::Read { from, segments_max } => {

@@ -15,8 +15,11 @@ use std::{
 use tradewind_events::KeyText;
 
 use super::{
-    BrokerParts, BrokerThreads, Handle, Input, Parts, Shared, SharedBroker, Waiting, relay::Relays,
-    subscriber::Subscribers, workers::Workers,
+    BrokerParts, BrokerThreads, Handle, Input, Lags, Parts, Shared, SharedBroker, Waiting,
+    lag::{Deliveries, waits_since},
+    relay::Relays,
+    subscriber::Subscribers,
+    workers::Workers,
 };
 use crate::{
     BatchFigures, BrokerLimits, Committed, Core, Formed, Observer, Relay, RelaySetup, Retention, Sealed, Setup,
@@ -44,6 +47,7 @@ pub(super) fn start(setup: Setup, mut parts: Parts) -> Result<Handle, StoreError
         observer: Arc::clone(&observer),
     };
     let (relays, brokers) = relays_of(&parts.brokers, relay_setup, &core, &*reader)?;
+    let lags = Lags::new(&core, &registry, parts.brokers.iter().map(|broker| &broker.routing));
     let shared = Arc::new(Shared {
         input,
         segment: AtomicU64::new(reader.last_segment()?),
@@ -58,6 +62,7 @@ pub(super) fn start(setup: Setup, mut parts: Parts) -> Result<Handle, StoreError
         in_flight: AtomicUsize::new(0),
         parked: AtomicUsize::new(0),
         brokers,
+        lags,
         held: Mutex::default(),
         stopping: AtomicBool::new(false),
         stopped: Mutex::default(),
@@ -112,7 +117,8 @@ fn relays_of(
         let setup = setup(parts);
         let (name, limits) = (setup.broker.clone(), setup.limits.clone());
         let relay = Relay::new(setup, reader)?;
-        let broker = SharedBroker::new(name, limits, parts.routing.subscribes(), relay.mark());
+        let deliveries = Deliveries::new(&parts.routing, waits_since(core, &name, reader)?);
+        let broker = SharedBroker::new(name, limits, deliveries, relay.mark());
         broker.admit(core.admission(number), core.is_paused(number));
         brokers.push(broker);
         relays.push(relay);

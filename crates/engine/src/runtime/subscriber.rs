@@ -7,11 +7,11 @@ use std::{
 
 use tradewind_events::Registry;
 
-use super::{BrokerParts, BrokerThreads, Input, Shared, broker::Calls};
+use super::{BrokerParts, BrokerThreads, Input, Shared, SharedBroker, broker::Calls};
 use crate::{
     Message, Observer, Receipt, Subscriber, SubscriberSetup, SubscriberStep,
     observe::Stopwatch,
-    ports::{StoreError, Subscription},
+    ports::{BrokerError, Incoming, StoreError, Subscription},
 };
 
 /// The side of the loop: where receipts go, by the numbers of the brokers; nowhere for one that nothing is received from.
@@ -122,7 +122,7 @@ fn receive(
         }
         let more = loop {
             match receipts.try_recv() {
-                Ok(receipts) => subscriber.commit(receipts),
+                Ok(receipts) => commit(status, subscriber, receipts),
                 Err(mpsc::TryRecvError::Empty) => break true,
                 Err(mpsc::TryRecvError::Disconnected) => break false,
             }
@@ -143,6 +143,7 @@ fn receive(
                 let messages = subscription.poll(max, wait);
                 status.answered(Calls::Receive, messages.as_ref());
                 let is_connected = messages.is_ok();
+                look(shared, subscriber, subscription, (max, &messages));
                 let messages = subscriber.polled(messages, clock.read());
                 if subscriber.fell_behind() {
                     if is_connected {
@@ -167,7 +168,7 @@ fn receive(
                 if !more {
                     thread::park_timeout(wait);
                 } else if let Ok(receipts) = receipts.recv_timeout(wait) {
-                    subscriber.commit(receipts);
+                    commit(status, subscriber, receipts);
                 }
             }
             SubscriberStep::Leave => return,
@@ -175,7 +176,32 @@ fn receive(
     }
 }
 
+fn commit(status: &SharedBroker, subscriber: &mut Subscriber, receipts: Vec<Receipt>) {
+    status.deliveries().commit(receipts.len());
+    subscriber.commit(receipts);
+}
+
+/// Notes for figures how a poll for so many messages went, and asks the broker now and then how much waits.
+fn look(
+    shared: &Shared,
+    subscriber: &Subscriber,
+    subscription: &mut dyn Subscription,
+    (max, answer): (usize, &Result<Vec<Incoming>, BrokerError>),
+) {
+    let (status, now) = (&shared.brokers[subscriber.number()], shared.clock.now());
+    let messages = answer.as_ref().map(Vec::len).map_err(|_| ());
+    status.deliveries().polled(max, messages, now);
+    let monotonic = shared.clock.monotonic();
+    if messages.is_ok() && status.deliveries().asks(monotonic) {
+        // What is kept back here waits as if it were there.
+        let held = u64::try_from(subscriber.held()).unwrap_or(u64::MAX);
+        let told = subscription.backlog().map(|backlog| backlog.map(|backlog| backlog.saturating_add(held)));
+        status.deliveries().told(told, now, monotonic);
+    }
+}
+
 fn send(shared: &Shared, subscriber: &mut Subscriber, messages: Vec<Message>) {
+    shared.brokers[subscriber.number()].deliveries().receive(&messages);
     for message in messages {
         if shared.send(message).is_err() {
             // The broker delivers it again after the next start.

@@ -10,6 +10,7 @@ mod clocks;
 mod cold;
 mod commands;
 mod failures;
+mod figures;
 mod handlers;
 mod imported;
 mod inbox;

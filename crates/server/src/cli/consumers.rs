@@ -18,10 +18,11 @@ use crate::words::span;
 
 const PATH: &str = "/v1/operations/consumers";
 
-/// See which services hear events, and stop or resume one.
+/// See how far consumers of events are behind, and pause or resume one.
 ///
-/// A service that dies of too many messages in a minute is paused by the shop itself. What a paused service would hear is
-/// parked for it, in order, and the shop shows not ready.
+/// A consumer is a service, or the subscription at a broker, which has the broker's name. While a service is paused, what it
+/// would receive is parked for it, in order. While a subscription is paused, messages stay at the broker. The shop pauses a
+/// service by itself after too many dead letters within a minute, and a subscription whose messages it cannot decode.
 #[derive(clap::Args)]
 #[command(arg_required_else_help = true)]
 pub struct Consumers {
@@ -36,7 +37,7 @@ enum Command {
     Resume(Resume),
 }
 
-/// List the services, and whether they are paused
+/// List the consumers: which are paused, and what waits for them
 #[derive(clap::Args)]
 struct List {
     #[command(flatten)]
@@ -48,10 +49,11 @@ struct List {
     shop: ShopArgs,
 }
 
-/// Let a service hear nothing until it is resumed
+/// Pause a service or a subscription until it is resumed
 #[derive(clap::Args)]
 struct Pause {
     /// The service, or the name of a broker
+    #[arg(value_name = "CONSUMER")]
     service: Id,
     #[command(flatten)]
     of: OfStore,
@@ -62,10 +64,11 @@ struct Pause {
     shop: ShopArgs,
 }
 
-/// Let a service go on, from what is parked for it
+/// Resume a service or a subscription: it begins with what has waited
 #[derive(clap::Args)]
 struct Resume {
     /// The service, or the name of a broker
+    #[arg(value_name = "CONSUMER")]
     service: Id,
     #[command(flatten)]
     of: OfStore,
@@ -80,6 +83,8 @@ struct Consumer {
     paused: bool,
     reason: Option<String>,
     since: Option<Timestamp>,
+    waiting: Option<u64>,
+    behind_since: Option<Timestamp>,
 }
 
 impl Consumers {
@@ -98,16 +103,19 @@ impl List {
         if self.json {
             return say(found.as_json());
         }
-        let mut table = Table::new(&["SERVICE", "STATE", "SINCE", "REASON"]);
+        let mut table = Table::new(&["CONSUMER", "STATE", "SINCE", "WAITING", "BEHIND", "REASON"]).right(3);
         let now = SystemClock.wall();
         let consumers: Vec<Consumer> = found.typed(PATH)?;
         for consumer in &consumers {
             let state = if consumer.paused { ("paused", OPEN) } else { ("runs", GOOD) };
-            let since = consumer.since.map_or_else(|| String::from("-"), |since| span(now.since(since)));
+            let ago = |at: Option<Timestamp>| at.map_or_else(|| String::from("-"), |at| span(now.since(at)));
+            let since = ago(consumer.since);
             table.row([
                 Cell::from(consumer.name.as_str()),
                 Cell::from(state.0).style(state.1),
                 Cell::from(since),
+                Cell::from(consumer.waiting.map_or_else(|| String::from("-"), |waiting| waiting.to_string())),
+                Cell::from(ago(consumer.behind_since)),
                 Cell::from(consumer.reason.clone().unwrap_or_default()),
             ]);
         }
@@ -121,7 +129,10 @@ impl Pause {
         let path = format!("{PATH}/{}/pause", encoded(self.service.as_str()));
         let path = at_store(&path, self.of.store.as_deref());
         let _done: Value = desk.post(&path, &json!({ "reason": self.reason })).await?;
-        say(format_args!("{} is paused. `tradewind consumers resume {0}` lets it go on.\n", self.service))
+        say(format_args!(
+            "{} is paused: what it would receive waits. `tradewind consumers resume {0}` lets it go on.\n",
+            self.service
+        ))
     }
 }
 

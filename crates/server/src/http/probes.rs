@@ -1,6 +1,6 @@
 //! What machines and people ask about the shop itself: is it alive, is it ready, its figures, its keys, its documents.
 
-use std::sync::{PoisonError, atomic::Ordering};
+use std::sync::{Arc, PoisonError, atomic::Ordering};
 
 use axum::{
     http::{HeaderName, HeaderValue, StatusCode, header},
@@ -19,7 +19,7 @@ use super::{
     refusals::{NOT_READY, ROUTE_UNKNOWN},
 };
 use crate::{
-    metrics::{Owed, Waiting},
+    metrics::{Now, Owed, Waiting},
     peers::Findings,
     problems,
 };
@@ -102,9 +102,10 @@ fn compared(call: &Call) -> Findings {
 
 pub async fn metrics(call: Call) -> Result<Figures, Failure> {
     let (status, now) = (call.engine.status(), call.engine.clock().now());
-    let published = status.published_segment;
-    let waiting = call.read_for_probe(move |reader| Waiting::read(reader, published, now)).await?;
-    Ok(Figures(call.metrics.text(&status, &waiting)))
+    let (lag, of, config) = (call.engine.lag(), status.clone(), Arc::clone(&call.config));
+    let waiting = call.read_for_probe(move |reader| Waiting::read(reader, &of, now, &config)).await?;
+    let now = Now { at: now, status: &status, lag: &lag, waiting: &waiting, services: &call.services };
+    Ok(Figures(call.metrics.text(&now)))
 }
 
 pub async fn jwks(call: Call) -> Okay<Jwks> {

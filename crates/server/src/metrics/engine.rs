@@ -8,9 +8,10 @@ use std::{
 use prometheus_client::metrics::{counter::Counter, family::Family, histogram::Histogram};
 use rustc_hash::FxHashMap;
 use tradewind_engine::{
-    BatchFigures, Handled, Observer, Tracer,
+    BatchFigures, Direction, Handled, Observer, Tracer,
     ports::{BrokerError, StoreError},
 };
+use tradewind_events::KeyText;
 
 use super::{Histograms, Labels, Metrics, book::Book, in_seconds};
 
@@ -27,9 +28,7 @@ pub struct EngineFigures {
     batch_events: Histogram,
     forming: Histogram,
     writing: Histogram,
-    published: Counter,
     unconsumed: Counter,
-    broker_failures: Family<Labels<1>, Counter>,
     store_failures: Counter,
     unusable_rows: Family<Labels<1>, Counter>,
 }
@@ -45,19 +44,15 @@ impl EngineFigures {
             batch_events: Histogram::new(SIZES),
             forming: in_seconds(),
             writing: in_seconds(),
-            published: Counter::default(),
             unconsumed: Counter::default(),
-            broker_failures: Family::default(),
             store_failures: Counter::default(),
             unusable_rows: Family::default(),
         };
         let ended = ["service", "message", "how"];
         book.add("handled", &ended, "Handlers that have run, by how they ended", figures.handled.clone());
         book.add("handler_seconds", &ended[..2], "How long handlers took", figures.handler_seconds.clone());
-        book.add("published_events", &[], "Events that a broker has acknowledged", figures.published.clone());
         let help = "Received events that no service of this store consumes";
         book.add("unconsumed_events", &[], help, figures.unconsumed.clone());
-        book.add("broker_failures", &["kind"], "Times that a broker failed", figures.broker_failures.clone());
         book.add("store_failures", &[], "Times that the store failed", figures.store_failures.clone());
         let help = "Times that a row was needed and could not be read; the log has its key";
         book.add("unusable_rows", &["table"], help, figures.unusable_rows.clone());
@@ -108,20 +103,36 @@ impl Observer for Metrics {
         self.engine.writing.observe(batch.written_in.as_secs_f64());
     }
 
-    fn published(&self, _segment: u64, events: usize) {
-        self.engine.published.inc_by(u64::try_from(events).unwrap_or(u64::MAX));
+    fn published(&self, broker: &KeyText, events: usize) {
+        self.delivery.published(broker, events);
+    }
+
+    fn received(&self, broker: &KeyText, messages: usize) {
+        self.delivery.received(broker, messages);
+    }
+
+    fn duplicates(&self, broker: &KeyText, messages: usize) {
+        self.delivery.duplicates(broker, messages);
+    }
+
+    fn refused(&self, broker: &KeyText) {
+        self.delivery.refused(broker);
+    }
+
+    fn returned(&self, broker: &KeyText, messages: u64) {
+        self.delivery.returned(broker, messages);
+    }
+
+    fn reconnected(&self, broker: &KeyText, direction: Direction) {
+        self.delivery.reconnected(broker, direction);
     }
 
     fn unconsumed(&self, _event: &'static str) {
         self.engine.unconsumed.inc();
     }
 
-    fn broker_failed(&self, error: &BrokerError) {
-        let kind = match error {
-            BrokerError::Unavailable(_) => "unavailable",
-            BrokerError::Refused(_) => "refused",
-        };
-        self.engine.broker_failures.get_or_create(&[("kind", kind)]).inc();
+    fn broker_failed(&self, broker: &KeyText, error: &BrokerError) {
+        self.delivery.failed(broker, error);
     }
 
     fn row_unusable(&self, table: &'static str) {

@@ -8,9 +8,11 @@ use tradewind_engine::{
     ports::{Direction, List, Reader, StoreError},
     tables::{ConsumerRow, DeadLetterRow, DeadLetterState, JobRow, JobState, ParkedRow, TimerRow},
 };
-use tradewind_events::{TextEnum, Timestamp, Value};
+use tradewind_events::{KeyText, TextEnum, Timestamp, Value};
+use tradewind_orders::{Order, Step, owed_step};
 
-use super::{Labels, book::Book};
+use super::{Labels, StoreSize, book::Book};
+use crate::config::Config;
 
 /// What waits in the store is counted up to here.
 const COUNTED_MAX: u32 = 1_000;
@@ -31,7 +33,7 @@ pub struct WaitingFigures {
     jobs_waiting: Gauge,
     jobs_owed: Gauge,
     paused: Gauge,
-    lag: Family<Labels<1>, Gauge<f64, AtomicU64>>,
+    lag: Family<Labels<1>, Seconds>,
     broker_unpublished: OfBrokers,
     broker_refused: OfBrokers,
     broker_paused: OfBrokers,
@@ -39,6 +41,9 @@ pub struct WaitingFigures {
 
 /// By the name of a broker. Their number is bounded, and names are configured.
 type OfBrokers = Family<[(&'static str, String); 1], Gauge>;
+
+/// A gauge of seconds.
+pub(super) type Seconds = Gauge<f64, AtomicU64>;
 
 /// What waits for an operator.
 #[derive(Debug, Clone, Default)]
@@ -52,12 +57,15 @@ pub struct Owed {
 /// All that waits in the store.
 #[derive(Debug, Clone, Default)]
 pub struct Waiting {
-    owed: Owed,
+    pub(super) owed: Owed,
     jobs: usize,
     /// A read has met damage, or the file is gone.
     damaged: bool,
     /// Since when the oldest waits, of each kind.
     lag: Vec<(&'static str, f64)>,
+    /// By broker: for how long the oldest segment waits that it has not acknowledged.
+    pub(super) relays: Vec<(KeyText, f64)>,
+    pub(super) store: StoreSize,
 }
 
 impl WaitingFigures {
@@ -84,7 +92,8 @@ impl WaitingFigures {
         ] {
             book.add(name, &[], help, gauge.clone());
         }
-        let help = "For how long the oldest has waited that is unpublished, parked, dead, an overdue timer or job";
+        let help = "For how long the oldest has waited: of what is unpublished, parked, dead, overdue timers and jobs, and \
+                    orders that wait for a service (of the 1000 that wait longest)";
         book.add("lag_seconds", &["of"], help, figures.lag.clone());
         for (family, name, help) in [
             (
@@ -153,25 +162,33 @@ impl Owed {
 }
 
 impl Waiting {
-    /// As of now, with everything published up to this segment.
-    pub fn read(reader: &dyn Reader, published: u64, now: Timestamp) -> Result<Self, StoreError> {
-        let unpublished = reader.segments(published + 1, 1)?.first().map(|segment| segment.committed_at);
+    /// As of now.
+    pub fn read(reader: &dyn Reader, status: &Status, now: Timestamp, config: &Config) -> Result<Self, StoreError> {
+        let since = |at: Option<Timestamp>| at.map_or(0.0, |at| now.since(at).as_secs_f64());
+        let unpublished = |published: u64| -> Result<f64, StoreError> {
+            let first = if published < status.segment { reader.segments(published + 1, 1)? } else { Vec::new() };
+            Ok(since(first.first().map(|segment| segment.committed_at)))
+        };
+        let relay = |broker: &BrokerStatus| Ok((broker.name.clone(), unpublished(broker.published_segment)?));
+        let relays = status.brokers.iter().map(relay).collect::<Result<_, StoreError>>()?;
         let parked = first(reader, List::of(ParkedRow::TABLE, 1), "parked_at", |row: ParkedRow| row.parked_at)?;
         let dead = first(reader, dead(1), "died_at", |row: DeadLetterRow| row.died_at)?;
         let timer = first(reader, List::of(TimerRow::TABLE, 1), "due_at", |row: TimerRow| row.due_at)?;
         let job = first(reader, jobs(JobState::Waiting, 1), "due_at", |row: JobRow| row.due_at)?;
-        let since = |at: Option<Timestamp>| at.map_or(0.0, |at| now.since(at).as_secs_f64());
         Ok(Self {
             owed: Owed::read(reader)?,
             jobs: reader.list(&jobs(JobState::Waiting, COUNTED_MAX))?.len(),
             damaged: reader.fault().is_some(),
             lag: vec![
-                ("publishing", since(unpublished)),
+                ("publishing", unpublished(status.published_segment)?),
                 ("parked", since(parked)),
                 ("dead_letters", since(dead)),
                 ("timers", since(timer)),
                 ("jobs", since(job)),
+                ("sagas", since(stuck(reader, now)?)),
             ],
+            relays,
+            store: StoreSize::read(config),
         })
     }
 }
@@ -179,6 +196,21 @@ impl Waiting {
 /// Zero when it refuses none.
 fn refused_bytes(broker: &BrokerStatus) -> usize {
     broker.refused.as_ref().map_or(0, |event| event.bytes)
+}
+
+/// Since when an order waits for a step that a service takes by itself: not for people who pay, pack or deliver, nor for an
+/// operator.
+fn stuck(reader: &dyn Reader, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+    let waiting = List::of(Order::TABLE, COUNTED_MAX).at_most("waits_since", Value::Int(now.as_millis()));
+    let rows = reader.list(&waiting.order_by("waits_since", Direction::Ascending))?;
+    let by_itself = |order: &Order| {
+        owed_step(order).is_some_and(|(step, by)| {
+            !matches!(step, Step::Dispatch | Step::Delivery) && !matches!(by, "external" | "operator")
+        })
+    };
+    // A row that cannot be read hides none of the others.
+    let mut orders = rows.iter().filter_map(|row| Order::from_row(&row.values).ok());
+    Ok(orders.find(by_itself).and_then(|order| order.waits_since()))
 }
 
 fn dead(limit: u32) -> List {

@@ -2,6 +2,7 @@
 
 mod commands;
 mod figures;
+mod monitoring;
 
 use std::{collections::BTreeSet, fs, path::Path};
 

@@ -13,6 +13,7 @@ mod comparison;
 mod cors;
 mod crowds;
 mod deletions;
+mod delivery;
 mod disclosure;
 mod discretion;
 mod documents;

@@ -68,7 +68,8 @@ impl Group {
         self.out.len() + self.waiting(topics)
     }
 
-    fn waiting(&self, topics: &Topics) -> usize {
+    /// What waits, without what is out.
+    pub fn waiting(&self, topics: &Topics) -> usize {
         let waiting = |(topic, mark): (&String, &Mark)| {
             topics.get(topic).map_or(0, |all| all.len() - mark.next) + mark.again.len()
         };

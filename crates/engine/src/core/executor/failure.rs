@@ -79,10 +79,10 @@ impl Executor {
             }
             Via::Local | Via::Remote => self.count(delivery, Tally::Parked)?,
         }
-        let (id, consumer) = (row.id.clone(), self.services.get(delivery.service).name);
-        success.notes.push(match row.waits_for.clone() {
-            Some(waits_for) => Note::Parked { id, waits_for },
-            None => Note::ParkedBehind { consumer, id },
+        let (parked, consumer) = (Arc::new(row.clone()), self.services.get(delivery.service).name);
+        success.notes.push(match row.waits_for {
+            Some(_) => Note::Parked(parked),
+            None => Note::ParkedBehind { consumer, row: parked },
         });
         self.work.put(row);
         Ok(success)

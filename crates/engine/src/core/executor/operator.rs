@@ -12,7 +12,7 @@ use super::{
     Executor, Surroundings,
 };
 use crate::{
-    OrRefuse, RelayOrder, Stop,
+    OrRefuse, Problem, RelayOrder, Stop,
     operator::{
         Action, CONSUMER_UNKNOWN, DEAD_LETTER_IS_IN_THE_LOG, DEAD_LETTER_NOT_FOUND, DEAD_LETTER_SETTLED,
         DEAD_LETTER_UNREADABLE, EVENT_NOT_REFUSED, JOB_ERASED, JOB_NOT_FOUND, Operator, PARKED_NOT_FOUND,
@@ -114,11 +114,20 @@ impl Executor {
         // Read first: a row that is there is updated, not inserted.
         let before = self.work.get::<ConsumerRow>(consumer.as_key())?;
         if note.is_none() && (paused || before.is_none()) {
-            return Err(CONSUMER_UNKNOWN.because(consumer).into());
+            return Err(self.unknown_consumer(consumer, around).into());
         }
         let since = self.work.now;
         self.work.put(ConsumerRow { name: KeyText::from(consumer), paused, reason: reason.cloned(), since });
         Ok(Success { notes: note.into_iter().collect(), ..Success::default() })
+    }
+
+    fn unknown_consumer(&self, consumer: &Id, around: &Surroundings<'_>) -> Problem {
+        let brokers = around.brokers.names().map(ToString::to_string);
+        let known: Vec<String> = self.services.names().map(str::to_owned).chain(brokers).collect();
+        CONSUMER_UNKNOWN.because(format!(
+            "{consumer} is neither a service nor a broker of this store. Its consumers are {}.",
+            known.join(", ")
+        ))
     }
 
     fn unsettled(&mut self, id: &Id) -> Result<DeadLetterRow, Stop> {

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::{
     super::{
         brokers::BROKER,
-        task::{Delivery, Success, TaskKind, Via},
+        task::{Delivery, Note, Success, TaskKind, Via},
     },
     Executor, Surroundings,
     failure::Headline,
@@ -33,7 +33,8 @@ impl Executor {
             return Ok(Success::default());
         }
         if !self.receive_once(&envelope.id)? {
-            return Ok(Success::default());
+            let from = received.receipt.as_ref().map(|receipt| receipt.subscription);
+            return Ok(from.map_or_else(Success::default, duplicate));
         }
         if self.services.serves(&envelope.source) {
             return Err(Stop::Broken(format!("{} is emitted by this store itself", envelope.source)));
@@ -80,7 +81,7 @@ impl Executor {
         let broker = around.brokers.name(undecodable.subscription).cloned().unwrap_or(BROKER);
         let message = &incoming.message;
         if !self.receive_once(&identity(&broker, incoming))? {
-            return Ok(Success::default());
+            return Ok(duplicate(undecodable.subscription));
         }
         let key = String::from_utf8_lossy(message.key.as_ref().map_or(&[], |key| &key.0));
         let dead = DeadLetterRow {
@@ -122,6 +123,11 @@ impl Executor {
         }
         Ok(success)
     }
+}
+
+/// What was received before has no effect.
+fn duplicate(broker: usize) -> Success {
+    Success::note(Note::Duplicate { broker })
 }
 
 /// What tells a message that cannot be read from all others of its broker: the id that its producer gave it, or else its

@@ -114,9 +114,10 @@ impl Executor {
                 return Ok(Success::default());
             }
             // It keeps its place among what waits for the consumer.
-            self.work.put(ParkedRow { reason: ParkedReason::Paused, waits_for: None, ..row.clone() });
+            let behind = ParkedRow { reason: ParkedReason::Paused, waits_for: None, ..row.clone() };
             let mut success = Success::note(Note::Unparked(Arc::new(row)));
-            success.notes.push(Note::ParkedBehind { consumer, id: id.clone() });
+            success.notes.push(Note::ParkedBehind { consumer, row: Arc::new(behind.clone()) });
+            self.work.put(behind);
             return Ok(success);
         }
         if row.reason == ParkedReason::Paused && !around.parking.has_its_turn(consumer, id) {

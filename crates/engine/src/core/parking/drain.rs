@@ -66,9 +66,9 @@ impl Parking {
     }
 
     /// One more message is parked, in this batch, until its consumer goes on.
-    pub fn add_behind(&mut self, consumer: &'static str, batch: u64, id: Id, intake: &mut Intake) {
-        self.add(id.clone(), None);
-        self.recent.push(consumer, batch, id);
+    pub fn add_behind(&mut self, consumer: &'static str, batch: u64, row: &ParkedRow, intake: &mut Intake) {
+        self.add(row);
+        self.recent.push(consumer, batch, row.id.clone());
         if let Some(drain) = self.drains.get_mut(consumer) {
             drain.is_complete = false;
             intake.parked_behind();

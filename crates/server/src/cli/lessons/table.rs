@@ -262,7 +262,7 @@ pub const LESSONS: &[Lesson] = &[
         command: "consumers list",
         store: ASKS,
         needs: STAFF,
-        examples: &[("who hears, and who is paused and why", "tradewind consumers list")],
+        examples: &[("what is paused and why, and how much waits", "tradewind consumers list")],
         ends: ASKED,
     },
     Lesson {

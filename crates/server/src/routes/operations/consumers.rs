@@ -1,9 +1,11 @@
 //! Consumers: the services as hearers of events, and the subscriptions at brokers. A service that is paused has what it
 //! would hear parked for it; what a paused subscription would receive stays at its broker.
 
+use std::collections::BTreeSet;
+
 use schemars::JsonSchema;
 use serde::Serialize;
-use tradewind_engine::{Entity, operator::Action, ports::List, tables::ConsumerRow};
+use tradewind_engine::{ConsumerLag, Entity, Lag, operator::Action, ports::List, tables::ConsumerRow};
 use tradewind_events::{Id, Timestamp};
 
 use super::{ActionView, Reason, operate};
@@ -15,10 +17,12 @@ use crate::{
 /// Consumers that are listed because they are or were paused, at most.
 const CONSUMERS_MAX: u32 = 1_000;
 
-/// A consumer: a service, or the subscription at the broker of this name.
+/// A consumer: a service of this store, or the subscription at the broker of this name.
 #[derive(Serialize, JsonSchema)]
 pub struct ConsumerView {
     name: String,
+    kind: ConsumerKind,
+    /// Of a service: what it would receive is parked. Of a subscription: messages stay at the broker.
     paused: bool,
     /// Why it was paused.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -26,6 +30,35 @@ pub struct ConsumerView {
     /// Since when it is paused or runs again.
     #[serde(skip_serializing_if = "Option::is_none")]
     since: Option<Timestamp>,
+    /// Messages that wait for it: for a service what is received or parked, for a subscription what waits at the broker.
+    /// Absent where the broker cannot tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waiting: Option<u64>,
+    /// No event that happened earlier waits for it; absent when none does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    behind_since: Option<Timestamp>,
+    /// Of a service: the sources of events that wait for it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
+    sources: Vec<SourceView>,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum ConsumerKind {
+    Service,
+    Subscription,
+}
+
+/// Events of one source that wait for a service.
+#[derive(Serialize, JsonSchema)]
+pub struct SourceView {
+    /// The service that emits them; `other` stands for all sources that the shop does not know.
+    source: String,
+    /// Those that are received or parked.
+    waiting: u64,
+    /// No event of the source that happened earlier waits: here, or at the broker.
+    behind_since: Timestamp,
 }
 
 /// All consumers.
@@ -36,21 +69,60 @@ pub struct ConsumersView {
 
 pub async fn list(call: Call) -> Result<Okay<ConsumersView>, Failure> {
     let rows = call.list::<ConsumerRow>(List::of(ConsumerRow::TABLE, CONSUMERS_MAX)).await?;
-    // The subscriptions are listed once they were paused.
+    let lag = call.engine.lag();
     let is_service = |row: &&ConsumerRow| services::NAMES.contains(&&*row.name);
-    let subscriptions = rows.iter().filter(|row| !is_service(row)).map(|row| row.name.as_str());
-    // A service that lives in another store handles its events there.
-    let names = call.services.iter().copied().chain(subscriptions);
-    let view = |name: &str| {
-        let row = rows.iter().find(|row| &*row.name == name);
-        ConsumerView {
+    // Those of brokers that are configured no more are listed while they have a row: one that is paused can be resumed.
+    let rows_of_brokers = rows.iter().filter(|row| !is_service(row)).map(|row| row.name.as_str());
+    let configured = lag.brokers.iter().map(|broker| broker.name.as_str());
+    let subscriptions: BTreeSet<&str> = configured.chain(rows_of_brokers).collect();
+    let row = |name: &str| rows.iter().find(|row| &*row.name == name);
+    let services = call.services.iter().map(|name| ConsumerView::of_service(name, row(name), &lag));
+    let subscriptions = subscriptions.iter().map(|name| ConsumerView::of_subscription(name, row(name), &lag));
+    Ok(Okay(ConsumersView { items: services.chain(subscriptions).collect() }))
+}
+
+impl ConsumerView {
+    fn of_service(name: &str, row: Option<&ConsumerRow>, lag: &Lag) -> Self {
+        let behind = lag.consumers.iter().filter(|lag| lag.consumer == name);
+        let sources: Vec<SourceView> = behind.filter_map(SourceView::of).collect();
+        Self {
+            waiting: Some(sources.iter().map(|source| source.waiting).sum()),
+            behind_since: sources.iter().map(|source| source.behind_since).min(),
+            sources,
+            ..Self::of(name, ConsumerKind::Service, row)
+        }
+    }
+
+    fn of_subscription(name: &str, row: Option<&ConsumerRow>, lag: &Lag) -> Self {
+        let behind = lag.brokers.iter().find(|lag| &*lag.name == name);
+        Self {
+            waiting: behind.and_then(|lag| lag.backlog),
+            behind_since: behind.and_then(|lag| lag.waits_since),
+            ..Self::of(name, ConsumerKind::Subscription, row)
+        }
+    }
+
+    fn of(name: &str, kind: ConsumerKind, row: Option<&ConsumerRow>) -> Self {
+        Self {
             name: name.to_owned(),
+            kind,
             paused: row.is_some_and(|row| row.paused),
             reason: row.and_then(|row| row.reason.as_deref().map(str::to_owned)),
             since: row.map(|row| row.since),
+            waiting: None,
+            behind_since: None,
+            sources: Vec::new(),
         }
-    };
-    Ok(Okay(ConsumersView { items: names.map(view).collect() }))
+    }
+}
+
+impl SourceView {
+    /// None when nothing waits.
+    fn of(lag: &ConsumerLag) -> Option<Self> {
+        let behind_since = lag.since?;
+        let waiting = u64::try_from(lag.messages).unwrap_or(u64::MAX);
+        Some(Self { source: lag.source.clone(), waiting, behind_since })
+    }
 }
 
 pub async fn pause(

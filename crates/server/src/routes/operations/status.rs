@@ -2,7 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use tradewind_engine::{BrokerStatus, RefusedEvent, operator::Action};
+use tradewind_engine::{BrokerStatus, Drain, Lag, RefusedEvent, operator::Action};
 use tradewind_events::{Id, Timestamp};
 
 use super::{ActionView, Reason, operate};
@@ -52,6 +52,17 @@ pub struct BrokerView {
     receives: bool,
     /// What it has stays there, until an operator resumes the consumer.
     paused: bool,
+    /// Messages from it that are received and not committed yet.
+    uncommitted_messages: usize,
+    /// Messages that wait there for this store, as it said within the last seconds; absent where it cannot tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    backlog_messages: Option<u64>,
+    /// No event that happened earlier waits there; absent while it has nothing more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    behind_since: Option<Timestamp>,
+    /// An estimate of the seconds until nothing waits; absent without one, and while what waits does not become less.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    drains_in_seconds: Option<u64>,
 }
 
 /// An event that a broker refuses.
@@ -67,7 +78,7 @@ pub struct RefusedEventView {
 }
 
 pub async fn read(call: Call) -> Result<Okay<StatusView>, Failure> {
-    let status = call.engine.status();
+    let (status, lag) = (call.engine.status(), call.engine.lag());
     let segment = status.segment;
     let refused = status.brokers.iter().find_map(|broker| broker.refused.clone());
     Ok(Okay(StatusView {
@@ -80,7 +91,7 @@ pub async fn read(call: Call) -> Result<Okay<StatusView>, Failure> {
         unpublished_segments: segment.saturating_sub(status.published_segment),
         deadlines_held: status.deadlines_held.map(str::to_owned),
         refused_event: refused.map(RefusedEventView::from),
-        brokers: status.brokers.into_iter().map(|broker| BrokerView::of(broker, segment)).collect(),
+        brokers: status.brokers.into_iter().map(|broker| BrokerView::of(broker, segment, &lag)).collect(),
     }))
 }
 
@@ -97,7 +108,8 @@ pub async fn set_aside(
 }
 
 impl BrokerView {
-    fn of(broker: BrokerStatus, segment: u64) -> Self {
+    fn of(broker: BrokerStatus, segment: u64, lag: &Lag) -> Self {
+        let lag = lag.brokers.iter().find(|lag| lag.name == broker.name);
         Self {
             name: broker.name.to_string(),
             published_segment: broker.published_segment,
@@ -105,6 +117,13 @@ impl BrokerView {
             refused_event: broker.refused.map(RefusedEventView::from),
             receives: broker.receives,
             paused: broker.paused,
+            uncommitted_messages: lag.map_or(0, |lag| lag.uncommitted),
+            backlog_messages: lag.and_then(|lag| lag.backlog),
+            behind_since: lag.and_then(|lag| lag.waits_since),
+            drains_in_seconds: lag.and_then(|lag| match lag.drain? {
+                Drain::Never => None,
+                Drain::Within(time) => Some(time.as_secs()),
+            }),
         }
     }
 }

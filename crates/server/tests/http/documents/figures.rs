@@ -109,11 +109,23 @@ async fn what_is_exposed_is_what_is_listed() {
     assert_eq!(
         unseen,
         BTreeSet::from([
+            "tradewind_broker_backlog_messages",
+            "tradewind_broker_drain_seconds",
             "tradewind_broker_failures_total",
+            "tradewind_broker_lag_seconds",
             "tradewind_broker_paused",
+            "tradewind_broker_reconnects_total",
             "tradewind_broker_refused_event_bytes",
+            "tradewind_broker_uncommitted_messages",
             "tradewind_broker_unpublished_segments",
+            "tradewind_duplicate_events_total",
             "tradewind_http_connections_ended_total",
+            "tradewind_published_events_total",
+            "tradewind_received_events_total",
+            "tradewind_refused_events_total",
+            "tradewind_relay_lag_seconds",
+            "tradewind_relay_segment",
+            "tradewind_returned_events_total",
             "tradewind_unusable_rows_total"
         ])
     );
@@ -125,7 +137,7 @@ fn the_page_of_figures_is_fresh() {
         "# Figures\n\n\
          `/metrics` shows these, in the OpenMetrics text format. Labels name kinds, routes and services, never ids or \
          people, so their\nnumber is bounded. What has labels shows once it has happened. Which are worth an alert: \
-         [operate](operate.md#watch).\n\n\
+         [operate](operate.md#watch). Rules and a\ndashboard: [delivery](delivery.md#watch).\n\n\
          | name | kind | labels | what it says |\n|---|---|---|---|\n",
     );
     let line = |figure: &Figure| {
