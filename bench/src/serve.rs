@@ -1,11 +1,12 @@
 //! `tradewind-bench serve`: the real server, in a world that is made for a measure.
 
 use tradewind::{
-    app::{Options, Part},
+    app::Options,
     cli,
-    client::ShopUrl,
+    client::{Client, ShopUrl},
     config::Flags,
     services,
+    split::{OpenBrokers, Part},
 };
 use tradewind_engine::{
     BrokerParts, Routing,
@@ -50,7 +51,7 @@ impl Serve {
             options.hire = Box::new(|_, clock, _| Ok(shop::workers(clock)?));
         }
         if let Some(identity) = identity {
-            options.part = without_identity(identity, backlog);
+            options.part = Some(without_identity(identity, backlog));
         }
         Ok(cli::serve(config, options)?)
     }
@@ -58,13 +59,14 @@ impl Serve {
 
 /// The other eight, as one store of a shop that has identity in another.
 fn without_identity(identity: ShopUrl, backlog: u64) -> Part {
-    let broker = BrokerParts {
+    let broker = move || BrokerParts {
         name: KeyText::literal(BROKER_CONSUMER),
         broker: Box::new(Registrations { count: backlog, time: SystemClock.wall() }),
         routing: Routing::by_source(NAME).consume([SOURCE]),
         group: NAME.to_owned(),
         limits: None,
     };
+    let brokers: OpenBrokers = Box::new(move |_| Ok(vec![broker()]));
     let services = services::NAMES.into_iter().filter(|name| *name != SOURCE).collect();
-    Part { services, brokers: vec![broker], identity: Some(identity) }
+    Part { services, split: None, brokers: Some(brokers), identity: Some(Client::new(identity)) }
 }
