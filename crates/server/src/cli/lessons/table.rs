@@ -64,7 +64,7 @@ pub const LESSONS: &[Lesson] = &[
             ("only the proof, for a script", "tradewind demo --once --orders 500 --listen 127.0.0.1:0"),
             (
                 "a new shop that runs, such as a split one behind its gateway",
-                "TRADEWIND_FIRST_ADMIN_TOKEN=$TOKEN tradewind demo --url http://127.0.0.1:8080",
+                "TRADEWIND_FIRST_ADMIN_TOKEN=$TOKEN tradewind demo --url http://gateway",
             ),
         ],
         ends: &[
