@@ -97,10 +97,12 @@ impl KafkaSubscription {
             return Ok(());
         }
         let committed = connection.commit(&marks);
+        let is_stuck = connection.is_stuck();
         match &committed {
             Ok(()) => self.partitions.committed(&marks),
             // These offsets may be those of a topic that is gone: connecting finds out.
             Err(BrokerError::Refused(_)) => self.disconnect(),
+            Err(BrokerError::Unavailable(_)) if is_stuck => self.disconnect(),
             Err(BrokerError::Unavailable(_)) => {}
         }
         committed

@@ -48,6 +48,7 @@ pub(super) struct Connection {
     calls: Calls,
     /// A commit that has not returned in time.
     committing: Option<Receiver<KafkaResult<()>>>,
+    is_stuck: bool,
     reports: Arc<Reports>,
     answer_within: Duration,
     partitions_every: Duration,
@@ -98,6 +99,7 @@ impl Connection {
             consumer: Some(Arc::new(consumer)),
             calls: calls.clone(),
             committing: None,
+            is_stuck: false,
             reports,
             answer_within: config.answer_within,
             partitions_every: config.partitions_every,
@@ -199,6 +201,7 @@ impl Connection {
             && before.recv_timeout(self.answer_within) == Err(RecvTimeoutError::Timeout)
         {
             self.committing = Some(before);
+            self.is_stuck = true;
             return Err(self.failed("committing offsets", &late()));
         }
         let (consumer, list) = (Arc::clone(self.consumer()), list(marks));
@@ -210,6 +213,11 @@ impl Connection {
         committed.unwrap_or_else(|_| Err(late())).map_err(|error| self.failed("committing offsets", &error))?;
         self.commit_at = Deadline::after(COMMIT_EVERY);
         Ok(())
+    }
+
+    /// Whether a commit does not return: some never do, though the broker answers again.
+    pub fn is_stuck(&self) -> bool {
+        self.is_stuck
     }
 
     /// Ends, and commits these offsets first.

@@ -124,7 +124,7 @@ fn a_silent_broker_is_an_error_for_whoever_polls_or_acknowledges_and_no_empty_po
     assert!(matches!(answer, Err(BrokerError::Unavailable(_))), "{answer:?}");
     assert_ne!(subscription.caught_up(), Ok(true));
     door.proxy().freeze(false);
-    assert!((0..TRIES).any(|_| subscription.acknowledge(&positions).is_ok()), "it is made up for");
+    assert!((0..TRIES).any(|_| subscription.acknowledge(&positions).is_ok()), "it takes them, or passes them over");
     publishes(&mut broker, &messages(&topic, 10..20));
     drop(subscription);
     let mut subscription = broker.subscribe(&group, &[topic]).expect("it connects later");
