@@ -117,12 +117,13 @@ async fn what_is_done_with_an_item_goes_to_the_store_that_has_it() {
 async fn consumers_states_and_one_store_by_its_name() {
     let town = parked().await;
     let consumers = items(&town.staff.get("/v1/operations/consumers").await.expect(200));
-    assert_eq!(consumers.len(), 9, "{consumers:?}");
+    // The nine services, and the subscription of each store.
+    assert_eq!(consumers.len(), 11, "{consumers:?}");
     let of = |name: &str| consumers.iter().find(|consumer| consumer["name"] == name).unwrap();
     assert_eq!((&of("shipping")["store"], &of("shipping")["paused"]), (&json!("part-1"), &json!(true)));
     assert_eq!((&of("orders")["store"], &of("orders")["paused"]), (&json!("part-0"), &json!(false)));
     let second = items(&town.staff.get("/v1/operations/consumers?store=part-1").await.expect(200));
-    assert_eq!((second.len(), stores(&second)), (3, BTreeSet::from(["part-1"])));
+    assert_eq!((second.len(), stores(&second)), (4, BTreeSet::from(["part-1"])));
 
     let states = items(&town.staff.get("/v1/operations").await.expect(200));
     assert_eq!((states.len(), stores(&states)), (2, BTreeSet::from(["part-0", "part-1"])));
@@ -134,8 +135,11 @@ async fn consumers_states_and_one_store_by_its_name() {
     assert_eq!(unnamed.field("field"), "store");
     town.staff.post(&format!("{pause}?store=part-1"), json!({"reason": "for the test"})).await.expect(200);
     let paused = items(&town.staff.get("/v1/operations/consumers").await.expect(200));
-    let brokers: Vec<&Value> = paused.iter().filter(|consumer| consumer["name"] == "broker").collect();
-    assert_eq!((brokers.len(), &brokers[0]["store"], &brokers[0]["paused"]), (1, &json!("part-1"), &json!(true)));
+    let subscriptions = paused.iter().filter(|consumer| consumer["kind"] == "subscription");
+    let states: Vec<_> = subscriptions.map(|found| (&found["name"], &found["store"], &found["paused"])).collect();
+    let state = |store: &str, paused: bool| (json!("broker"), json!(store), json!(paused));
+    let expected = [state("part-0", false), state("part-1", true)];
+    assert_eq!(states, expected.iter().map(|(name, store, paused)| (name, store, paused)).collect::<Vec<_>>());
 
     let confirm = "/v1/operations/clock/confirmation";
     town.staff.post(confirm, json!({})).await.refused(400, "query_invalid");
