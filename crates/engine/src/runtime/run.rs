@@ -352,6 +352,8 @@ impl Loop {
                     formed_in,
                     written_in: Duration::ZERO,
                 });
+                // The status shows it before its commit stands in the store.
+                self.shared.in_flight.store(self.core.in_flight(), Ordering::Release);
                 self.to_writer.send(sealed).map_err(|_| writer_gone())?;
             }
         }

@@ -26,6 +26,7 @@ mod relay;
 mod retention;
 mod running;
 mod segments;
+mod status;
 mod subscriber;
 mod timers;
 mod toy;
