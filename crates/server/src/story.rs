@@ -1,6 +1,7 @@
 //! The story of an order: what happened to it, in which order, and what caused what. Not here: how it is shown.
 
 mod facts;
+mod merge;
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
@@ -21,12 +22,13 @@ pub use facts::facts;
 /// An order with all that was told of it.
 pub struct Story {
     pub order: OrderView,
-    /// In the order of the log.
+    /// In the order of the log; of several logs, causes first.
     pub chapters: Vec<Chapter>,
 }
 
 /// An event of the story.
 pub struct Chapter {
+    /// Its place in the log that was read, or among all events that were read from several.
     pub address: LogPosition,
     pub envelope: Envelope,
     /// Since the first one.
@@ -59,6 +61,12 @@ impl Story {
         let order = OrderView::from_row(&row.values).map_err(|error| StoreError::Corrupt(error.to_string()))?;
         let places = places_after(reader, &order, None, usize::MAX)?;
         let events = events_at(reader, store, places)?;
+        Ok(Some(Self::of(order, events)))
+    }
+
+    /// The story of these events, in their order.
+    fn of(order: OrderView, events: impl IntoIterator<Item = (LogPosition, Envelope)>) -> Self {
+        let events: Vec<_> = events.into_iter().collect();
         let numbers = Numbers::of(&events);
         let began_at = events.iter().map(|(_, event)| event.time).min();
         let chapters = events.into_iter().map(|(address, envelope)| Chapter {
@@ -68,7 +76,7 @@ impl Story {
             facts: facts(&envelope),
             envelope,
         });
-        Ok(Some(Self { chapters: chapters.collect(), order }))
+        Self { chapters: chapters.collect(), order }
     }
 }
 

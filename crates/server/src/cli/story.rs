@@ -1,16 +1,20 @@
 //! `tradewind story`
 
-use std::fmt::{self, Write};
+use std::{
+    fmt::{self, Write},
+    path::PathBuf,
+};
 
 use serde::Serialize;
 use tradewind_engine::ports::Reader;
 use tradewind_events::{Id, TextEnum};
 use tradewind_query::{OrderStatus, OrderView};
+use tradewind_sqlite::Sqlite;
 
 use super::{
     CliError, say,
     screen::{self, BAD, DIM, GOOD, HEAD, OPEN, styled, wrapped},
-    store::StoreArgs,
+    store::StoresArgs,
     table::{Cell, Table},
 };
 use crate::{
@@ -25,16 +29,19 @@ const NAME_COLUMNS: usize = 10;
 
 /// Tell the story of one order: what happened to it, when, and what caused what.
 ///
-/// It is read from the file of the shop, whether the shop runs or not. Each line is an event: its number, the time since
-/// the first one, the service that said it, the number of the event that caused it, and what it says in a few words.
-/// What came from outside (a request, a time that had come, an answer of the payment provider) stands above what followed
-/// from it. Nothing personal is shown.
+/// It is read from the file of the shop, whether the shop runs or not. If the shop is split over several stores, name the
+/// store of `query`: its log has every event that has arrived there. Or name several stores: the command reads their logs
+/// from the beginning and merges them, causes before effects, whatever the clocks of the stores say.
+///
+/// Each line is an event: its number, the time since the first one, the service that said it, the number of the event that
+/// caused it, and what it says in a few words. What came from outside (a request, a time that had come, an answer of the
+/// payment provider) stands above what followed from it. Nothing personal is shown.
 #[derive(clap::Args)]
 pub struct Tell {
     /// The id of the order
     order: Id,
     #[command(flatten)]
-    store: StoreArgs,
+    stores: StoresArgs,
     /// Print one JSON object instead of text
     #[arg(long)]
     json: bool,
@@ -64,9 +71,10 @@ struct ChapterJson {
 
 impl Tell {
     pub fn run(self) -> Result<(), CliError> {
-        let reading = self.store.read()?;
-        let story = read(&reading.reader, &reading.meta.name, &self.order)?.ok_or_else(|| {
-            CliError::Other(format!("there is no order {} in {}", self.order, reading.config.store.display()))
+        let (_, paths) = self.stores.configured_to_read()?;
+        let story = read_all(&paths, &self.order)?.ok_or_else(|| {
+            let stores: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+            CliError::Other(format!("there is no order {} in {}", self.order, stores.join(", ")))
         })?;
         if self.json {
             let events = story.chapters.iter().zip(1..).map(|(chapter, number)| ChapterJson::of(chapter, number));
@@ -84,6 +92,18 @@ impl Tell {
 /// The story of an order in an open store.
 pub fn read(reader: &dyn Reader, store: &str, order_id: &Id) -> Result<Option<Story>, CliError> {
     Ok(Story::read(reader, store, order_id).map_err(AppError::from)?)
+}
+
+/// The story of an order in one store, as its read model has it, or in the logs of several.
+fn read_all(paths: &[PathBuf], order_id: &Id) -> Result<Option<Story>, CliError> {
+    let open = |path: &PathBuf| Sqlite::open_reader(path).map_err(AppError::from);
+    let stores = paths.iter().map(open).collect::<Result<Vec<_>, _>>()?;
+    if let [(reader, meta)] = &stores[..] {
+        return read(reader, &meta.name, order_id);
+    }
+    let stores: Vec<(&str, &dyn Reader)> =
+        stores.iter().map(|(reader, meta)| (meta.name.as_str(), reader as &dyn Reader)).collect();
+    Ok(Story::merged(&stores, order_id).map_err(AppError::from)?)
 }
 
 /// A story as people read it.

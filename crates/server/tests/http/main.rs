@@ -46,5 +46,6 @@ mod tls;
 mod town;
 mod traces;
 mod unreadable;
+mod verification;
 mod waiting;
 mod world;
