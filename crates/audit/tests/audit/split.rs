@@ -243,6 +243,19 @@ fn what_was_copied_before_a_change_is_not_compared_with_what_was_copied_behind_i
 }
 
 #[test]
+fn an_event_that_was_received_before_its_producer_was_copied_without_it_sets_its_order_aside() {
+    let (mut shop, _) = traded();
+    // Nothing of it has reached the back when the desk is copied, and the back answers nothing to its end.
+    let order = shop.orders();
+    let copies: Copies = vec![shop.copy(0), shop.copy(1)];
+    shop.ask(1, CancelOrder { order_id: order, customer: None, reason: None });
+    while shop.delivers(1, 2) {}
+    let report = shop.audit_some(&[&copies[..], &[shop.copy(2)]].concat(), &[1, 2]);
+    // The order, and the notification of its end.
+    assert_eq!((violated(&report), report.in_flight, report.set_aside), (vec![], 0, 2));
+}
+
+#[test]
 fn a_row_that_was_changed_by_hand_in_one_store_is_seen_while_other_orders_are_under_way() {
     let (mut shop, order) = traded();
     let is_of = |row: &Reservation| *row.order_id() == order;
