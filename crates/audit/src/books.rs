@@ -5,10 +5,18 @@ use std::collections::BTreeMap;
 use tradewind_engine::tables::{CounterRow, DeadLetterRow, DeadLetterState, ParkedRow};
 use tradewind_events::{KeyText, RawEnvelope};
 
-use crate::{Audit, AuditError, Report, each, log::Log};
+use crate::{Audit, AuditError, Report, each, facts::Facts, log::Log};
 
-pub fn check(audit: &Audit<'_>, log: &Log, report: &mut Report) -> Result<(), AuditError> {
-    for store in audit.stores {
+/// Sets aside what is in flight, and gives the log back without what was between the stores.
+pub fn check<'a>(
+    audit: &Audit<'_>,
+    mut log: Log<'a>,
+    facts: &mut Facts,
+    report: &mut Report,
+) -> Result<Log<'a>, AuditError> {
+    let Some(mut transit) = log.transit.take() else { return Ok(log) };
+    for (number, store) in audit.stores.iter().enumerate() {
+        let mut found = report.of(store.name);
         let mut waiting: BTreeMap<(String, String), (u64, u64)> = BTreeMap::new();
         each::<ParkedRow>(store.reader, &mut |row| {
             if let Some(source) = source_of(row.source, row.message.as_bytes()) {
@@ -22,27 +30,25 @@ pub fn check(audit: &Audit<'_>, log: &Log, report: &mut Report) -> Result<(), Au
             }
         })?;
         each::<CounterRow>(store.reader, &mut |row| {
-            let subject = || format!("{} in store {} from {}", row.consumer, store.name, row.source);
+            let subject = || format!("{} from {}", row.consumer, row.source);
             let (parked, dead) =
                 waiting.get(&(row.consumer.to_string(), row.source.to_string())).copied().unwrap_or_default();
-            report.hold(8, (parked, dead) == (row.parked, row.dead), || {
+            found.hold(8, (parked, dead) == (row.parked, row.dead), || {
                 let counted = format!("{} parked and {} dead are counted", row.parked, row.dead);
                 (subject(), format!("{counted}, but {parked} and {dead} are there"))
             });
             let taken = row.handled + row.parked + row.dead + row.discarded;
+            let published = transit.published(number, &row.consumer, &row.source, taken);
             // What lives in a store that is not looked at has published who knows how much.
-            if audit.store_of(&row.source).is_none() {
-                return;
+            if audit.number_of(&row.source).is_some_and(|producer| log.is_whole[producer]) {
+                found.hold(8, taken <= published, || {
+                    (subject(), format!("{taken} are accounted for, but only {published} were published"))
+                });
             }
-            let heard = audit.registry.kinds().filter(|kind| store.hears(&row.consumer, kind.name));
-            let published: u64 = heard.filter_map(|kind| log.published.get(&(row.source.to_string(), kind.name))).sum();
-            report.in_flight += published.saturating_sub(taken);
-            report.hold(8, taken <= published, || {
-                (subject(), format!("{taken} are accounted for, but only {published} were published"))
-            });
         })?;
     }
-    Ok(())
+    transit.conclude(&log.is_whole, facts, report);
+    Ok(log)
 }
 
 /// Rows of earlier versions do not name the source.

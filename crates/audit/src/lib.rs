@@ -1,5 +1,6 @@
 //! The ten invariants of the shop, audited on the stores themselves: their rows and their logs, nothing else.
-//! What is still in flight, parked, dead or owed is set aside and counted, never judged.
+//! What is still in flight, parked, dead or owed is set aside and counted, never judged. Copies of several stores need
+//! not be of the same moment ([`StoreView::with_live`]).
 
 mod books;
 mod facts;
@@ -8,23 +9,30 @@ mod money;
 mod orders;
 mod report;
 mod stock;
+mod told;
+mod transit;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tradewind_engine::{
-    AnyService, Entity,
+    AnyService, Entity, StoredRow,
     ports::{List, Reader, StoreError},
     segment::SegmentError,
 };
 use tradewind_events::{Currency, Id, KeyText, Registry, Timestamp, Value, bridge_and_role, emitting_service};
 
 pub use report::{Check, INVARIANTS, Owed, Report, Violation};
+pub use transit::DELIVERY_MAX;
 
 /// One store of the shop.
 pub struct StoreView<'a> {
     /// Its short name, which stands in the ids of its events.
     pub name: &'a str,
     pub reader: &'a dyn Reader,
+    /// The store itself, where `reader` reads a copy of it.
+    live: Option<&'a dyn Reader>,
+    /// What comes from other stores is noted in its inbox.
+    has_inbox: bool,
     /// The services that live in it, and the events that each of them hears; `None` stands for every event.
     services: Vec<(&'a str, Vec<Option<&'static str>>)>,
     /// What bridges among them emit as.
@@ -35,7 +43,22 @@ impl<'a> StoreView<'a> {
     pub fn new(name: &'a str, reader: &'a dyn Reader, services: &[AnyService]) -> Self {
         let imported = services.iter().flat_map(|service| service.sources.iter().cloned()).collect();
         let services = services.iter().map(|service| (service.name, service.consumed_events().collect())).collect();
-        Self { name, reader, services, imported }
+        Self { name, reader, live: None, has_inbox: true, services, imported }
+    }
+
+    /// `reader` reads a copy, and this is the store that goes on: what it has published since is counted, so that copies
+    /// of several stores may be made one after the other. All of them are made before the audit begins.
+    #[must_use]
+    pub fn with_live(mut self, live: &'a dyn Reader) -> Self {
+        self.live = Some(live);
+        self
+    }
+
+    /// Its services receive events of other stores by no broker: nothing is in flight, and there is no inbox.
+    #[must_use]
+    pub const fn without_inbox(mut self) -> Self {
+        self.has_inbox = false;
+        self
     }
 
     fn holds(&self, service: &str) -> bool {
@@ -48,9 +71,10 @@ impl<'a> StoreView<'a> {
         self.holds(role) || self.imported.iter().any(imports)
     }
 
-    fn hears(&self, service: &str, event: &str) -> bool {
-        let known = self.services.iter().find(|(name, _)| *name == service);
-        known.is_some_and(|(_, hears)| hears.iter().any(|heard| heard.is_none_or(|heard| heard == event)))
+    /// The services that consume an event.
+    fn consumers(&self, event: &str) -> impl Iterator<Item = &'a str> {
+        let consumes = move |hears: &[Option<&str>]| hears.iter().any(|heard| heard.is_none_or(|heard| heard == event));
+        self.services.iter().filter(move |(_, hears)| consumes(hears)).map(|(name, _)| *name)
     }
 }
 
@@ -72,9 +96,21 @@ pub struct Charges {
     pub unsure: BTreeSet<Id>,
 }
 
+impl Charges {
+    /// Of two lists, made before the copies of the stores and after: what is in both alike was so meanwhile.
+    pub fn between(before: Vec<Charge>, after: Vec<Charge>) -> Self {
+        let key = |charge: &Charge| (charge.order_id.clone(), charge.reference.clone());
+        let mut after: BTreeMap<_, _> = after.into_iter().map(|charge| (key(&charge), charge)).collect();
+        let changed = before.iter().filter(|charge| after.remove(&key(charge)).as_ref() != Some(charge));
+        let mut unsure: BTreeSet<Id> = changed.map(|charge| charge.order_id.clone()).collect();
+        unsure.extend(after.into_keys().map(|(order_id, _)| order_id));
+        Self { list: before, unsure }
+    }
+}
+
 /// What is audited.
 pub struct Audit<'a> {
-    /// Every store of the shop: what is missing here cannot be judged.
+    /// The stores of the shop. Each service lives in one at most; what needs another store is not judged.
     pub stores: &'a [StoreView<'a>],
     pub registry: &'a Registry,
     /// The provider's list of charges, where it can be had.
@@ -99,19 +135,31 @@ impl Audit<'_> {
     /// which is built anew from the log.
     pub fn run(&self) -> Result<Report, AuditError> {
         let mut report = Report::default();
-        let facts = facts::gather(self, &mut report)?;
+        let mut facts = facts::gather(self, &mut report)?;
         let log = log::read(self, &facts, &mut report)?;
+        let log = books::check(self, log, &mut facts, &mut report)?;
+        told::check(self, &facts, &log, &mut report)?;
         stock::check(self, &mut report)?;
-        orders::check(self, &facts, &log, &mut report)?;
+        orders::check(self, &mut facts, &log, &mut report)?;
         money::check(self, &facts, &log, &mut report)?;
-        books::check(self, &log, &mut report)?;
+        report.set_aside = facts.count();
         Ok(report)
     }
 
-    /// The store in which a service lives; of the source `BRIDGE.ROLE` the bridge.
-    fn store_of(&self, source: &str) -> Option<&StoreView<'_>> {
+    /// The place of the store in which a service lives; of the source `BRIDGE.ROLE` the bridge.
+    fn number_of(&self, source: &str) -> Option<usize> {
         let service = emitting_service(source);
-        self.stores.iter().find(|store| store.holds(service))
+        self.stores.iter().position(|store| store.holds(service))
+    }
+
+    /// The same store.
+    fn store_of(&self, source: &str) -> Option<&StoreView<'_>> {
+        self.number_of(source).map(|number| &self.stores[number])
+    }
+
+    /// The name of the store in which a service lives.
+    fn name_of(&self, service: &str) -> &str {
+        self.store_of(service).map_or("", |store| store.name)
     }
 
     /// Every row of a service's table, a page at a time; none where the service lives nowhere here.
@@ -130,8 +178,7 @@ fn each<E: Entity>(reader: &dyn Reader, look: &mut impl FnMut(E)) -> Result<(), 
         let mut last = None;
         let full = rows.len() >= usize::try_from(PAGE_ROWS).unwrap_or(usize::MAX);
         for row in rows {
-            let entity = E::from_row(&row.values)
-                .map_err(|error| AuditError::Row { table: E::TABLE.name, reason: error.to_string() })?;
+            let entity = read_row::<E>(&row)?;
             last = Some(entity.key());
             look(entity);
         }
@@ -140,4 +187,8 @@ fn each<E: Entity>(reader: &dyn Reader, look: &mut impl FnMut(E)) -> Result<(), 
             _ => return Ok(()),
         }
     }
+}
+
+fn read_row<E: Entity>(row: &StoredRow) -> Result<E, AuditError> {
+    E::from_row(&row.values).map_err(|error| AuditError::Row { table: E::TABLE.name, reason: error.to_string() })
 }

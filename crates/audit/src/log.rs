@@ -1,21 +1,23 @@
-//! The logs of all stores, read once: invariants 7, 9 and 10, and what the others need to know of what was said.
+//! The logs of all stores, read once: invariants 7 and 9, and what the others need to know of what was said.
 
 use std::sync::Arc;
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 use tradewind_engine::{
     LogEvent, LogPosition, StoredRow, Table,
     ports::{List, Reader},
+    segment::Segment,
 };
 use tradewind_events::{
     Envelope, Event, Id, InvalidKey, Key, Value, notifications as told, orders, payments, shipping,
 };
-use tradewind_notifications::model::Notification;
 use tradewind_query::rebuild::{ReadModels, Rows, compare, key_of, tables};
 
 use crate::{
-    Audit, AuditError, Report, StoreView, each,
+    Audit, AuditError, Report, StoreView,
     facts::{Facts, QUERY},
+    report::Findings,
+    transit::Transit,
 };
 
 /// Segments read at a time.
@@ -23,10 +25,18 @@ const SEGMENTS: u32 = 64;
 
 /// What the logs say.
 #[derive(Default)]
-pub struct Log {
+pub struct Log<'a> {
     pub orders: FxHashMap<Id, OrderLog>,
-    /// By source and event name.
-    pub published: FxHashMap<(String, &'static str), u64>,
+    /// By notification.
+    pub told: FxHashMap<Id, Told>,
+    /// Events that somebody must be told of, with their orders.
+    pub tellable: FxHashMap<Id, Id>,
+    /// For each store, whether its log begins with its first event.
+    pub is_whole: Vec<bool>,
+    /// What is between the stores; taken when it is judged.
+    pub transit: Option<Transit<'a>>,
+    /// The last number of each source and subject, by its hash: collisions among millions are one in millions.
+    sequences: FxHashMap<u64, u64>,
 }
 
 /// What was said of one order.
@@ -40,68 +50,103 @@ pub struct OrderLog {
 
 /// How often a notification was spoken of.
 #[derive(Default)]
-struct Told {
-    queued: u32,
-    sent: u32,
-    failed: u32,
+pub struct Told {
+    pub queued: u32,
+    pub sent: u32,
+    pub failed: u32,
 }
 
-#[derive(Default)]
-struct Reading {
-    log: Log,
-    /// The last number of each source and subject, by its hash: collisions among millions are one in millions.
-    sequences: FxHashMap<u64, u64>,
-    told: FxHashMap<Id, Told>,
-    /// Events that somebody must be told of, with their orders.
-    tellable: FxHashMap<Id, Id>,
-}
-
-pub fn read(audit: &Audit<'_>, facts: &Facts, report: &mut Report) -> Result<Log, AuditError> {
-    let mut reading = Reading::default();
-    for store in audit.stores {
+pub fn read<'a>(audit: &'a Audit<'a>, facts: &Facts, report: &mut Report) -> Result<Log<'a>, AuditError> {
+    let mut transit = Transit::new(audit)?;
+    let mut log = Log::default();
+    for (number, store) in audit.stores.iter().enumerate() {
+        let mut found = report.of(store.name);
         let mut models = store.holds(QUERY).then(ReadModels::default);
-        let mut oldest = None;
-        let mut from = 1;
-        loop {
-            let segments = store.reader.segments(from, SEGMENTS)?;
-            let Some(last) = segments.last() else { break };
-            from = last.number + 1;
-            for segment in &segments {
+        let (mut oldest, mut last) = (None, 0);
+        pages(store.reader, 1, u64::MAX, &mut |segments| {
+            let received = transit.received(number, segments)?;
+            for segment in segments {
                 oldest.get_or_insert(segment.number);
-                for LogEvent { position: address, remote, envelope } in segment.decode(store.name, audit.registry)? {
+                last = segment.number;
+                for LogEvent { position, remote, envelope } in segment.decode(store.name, audit.registry)? {
                     let envelope = Arc::new(envelope);
                     if let Some(models) = models.as_mut().filter(|_| facts.is_read(&envelope.id)) {
-                        models.hear(address, Arc::clone(&envelope));
+                        models.hear(position, Arc::clone(&envelope));
                     }
                     if !remote {
-                        reading.take(&envelope, address, store.name, report);
+                        log.take(&envelope, position, &mut found);
+                        if !facts.discarded.contains(&envelope.id) {
+                            transit.follow(&envelope, position, &received, false)?;
+                        }
                     }
                 }
             }
+            Ok(())
+        })?;
+        log.is_whole.push(oldest.is_none_or(|oldest| oldest == 1));
+        if let Some(live) = store.live {
+            follow_live(audit, &mut transit, (number, live), last + 1)?;
         }
         if let Some(models) = models {
-            check_models(store, models, oldest.unwrap_or(1), report)?;
+            check_models(store, models, oldest.unwrap_or(1), &mut found)?;
         }
     }
-    check_told(audit, &reading, facts, report)?;
-    Ok(reading.log)
+    Ok(Log { transit: Some(transit), ..log })
 }
 
-impl Reading {
-    fn take(&mut self, envelope: &Envelope, address: LogPosition, store: &str, report: &mut Report) {
+/// Reads what a store has published since its copy was made.
+fn follow_live(
+    audit: &Audit<'_>,
+    transit: &mut Transit<'_>,
+    (number, live): (usize, &dyn Reader),
+    from: u64,
+) -> Result<(), AuditError> {
+    // What it publishes from now on is of no matter: all copies are made.
+    let until = live.last_segment()?;
+    pages(live, from, until, &mut |segments| {
+        let received = transit.received(number, segments)?;
+        for segment in segments {
+            for event in
+                segment.decode(audit.stores[number].name, audit.registry)?.into_iter().filter(|event| !event.remote)
+            {
+                transit.follow(&event.envelope, event.position, &received, true)?;
+            }
+        }
+        Ok(())
+    })
+}
+
+/// The segments of a log from one number to another, a page at a time.
+fn pages(
+    reader: &dyn Reader,
+    from: u64,
+    until: u64,
+    look: &mut dyn FnMut(&[Segment]) -> Result<(), AuditError>,
+) -> Result<(), AuditError> {
+    let mut from = from;
+    while from <= until {
+        let mut segments = reader.segments(from, SEGMENTS)?;
+        segments.retain(|segment| segment.number <= until);
+        let Some(last) = segments.last() else { break };
+        from = last.number + 1;
+        look(&segments)?;
+    }
+    Ok(())
+}
+
+impl Log<'_> {
+    fn take(&mut self, envelope: &Envelope, position: LogPosition, found: &mut Findings<'_>) {
         let hash = subject_hash(envelope);
         let next = self.sequences.entry(hash).or_default();
         *next += 1;
-        let (expected, found) = (*next, envelope.sequence);
-        *next = found;
-        report.hold(7, expected == found, || {
-            let place = format!("{store} segment {} event {}", address.segment, address.index);
+        let (expected, number) = (*next, envelope.sequence);
+        *next = number;
+        found.hold(7, expected == number, || {
+            let place = format!("segment {} event {}", position.segment, position.index);
             let (name, subject) = (envelope.event.name(), &envelope.subject);
-            (place, format!("{name} about {subject} is number {found} where {expected} comes next"))
+            (place, format!("{name} about {subject} is number {number} where {expected} comes next"))
         });
-        let name = envelope.event.name();
-        *self.log.published.entry((envelope.source.to_string(), name)).or_default() += 1;
-        self.note(envelope, name);
+        self.note(envelope, envelope.event.name());
     }
 
     fn note(&mut self, envelope: &Envelope, name: &'static str) {
@@ -121,7 +166,7 @@ impl Reading {
     }
 
     fn order(&mut self, envelope: &Envelope) -> &mut OrderLog {
-        self.log.orders.entry(envelope.key.clone()).or_default()
+        self.orders.entry(envelope.key.clone()).or_default()
     }
 
     fn told(&mut self, envelope: &Envelope) -> &mut Told {
@@ -147,19 +192,24 @@ fn subject_hash(envelope: &Envelope) -> u64 {
 }
 
 /// Invariant 9.
-fn check_models(store: &StoreView<'_>, models: ReadModels, oldest: u64, report: &mut Report) -> Result<(), AuditError> {
+fn check_models(
+    store: &StoreView<'_>,
+    models: ReadModels,
+    oldest: u64,
+    found: &mut Findings<'_>,
+) -> Result<(), AuditError> {
     let mut models = models;
     for table in tables() {
         let live = rows(store.reader, table)?;
         let rebuilt = models.take_rows(table).collect();
         let (differences, frozen) = compare(table, &live, &rebuilt, oldest);
-        report.frozen += u64::try_from(frozen).unwrap_or(u64::MAX);
+        found.freeze(frozen);
         for _ in differences.len()..live.len() {
-            report.hold(9, true, Default::default);
+            found.hold(9, true, Default::default);
         }
         for difference in differences {
             let subject = format!("{} {}", difference.table, difference.key);
-            report.hold(9, false, || (subject, difference.kind.to_string()));
+            found.hold(9, false, || (subject, difference.kind.to_string()));
         }
     }
     Ok(())
@@ -179,27 +229,4 @@ fn rows(reader: &dyn Reader, table: &'static Table) -> Result<Rows, AuditError> 
             rows.insert(key(&row)?, row.values);
         }
     }
-}
-
-/// Invariant 10.
-fn check_told(audit: &Audit<'_>, reading: &Reading, facts: &Facts, report: &mut Report) -> Result<(), AuditError> {
-    for (id, told) in &reading.told {
-        let once = told.queued == 1 && told.sent <= 1 && told.sent + told.failed <= 1;
-        report.hold(10, once, || {
-            let (queued, sent, failed) = (told.queued, told.sent, told.failed);
-            (format!("notification {id}"), format!("queued {queued} times, sent {sent}, failed {failed}"))
-        });
-    }
-    let Some(store) = audit.store_of("notifications") else { return Ok(()) };
-    let mut rows = FxHashSet::default();
-    each::<Notification>(store.reader, &mut |row| {
-        rows.insert(row.notification_id().clone());
-    })?;
-    // Elsewhere an event may still be on its way.
-    let complete = ["orders", "shipping"].iter().all(|role| store.plays(role));
-    let settled = reading.tellable.iter().filter(|(_, order_id)| complete && facts.is_settled(order_id));
-    for (id, _) in settled {
-        report.hold(10, rows.contains(id), || (format!("event {id}"), "nobody is told of it".to_owned()));
-    }
-    Ok(())
 }

@@ -7,7 +7,7 @@ use tradewind_payments::{
     model::{PaymentState, Side, house},
 };
 
-use crate::{Audit, AuditError, Charges, Report, facts::Facts, log::Log};
+use crate::{Audit, AuditError, Charges, Report, facts::Facts, log::Log, report::Findings};
 
 /// Debits and credits, in minor units; wide, so that a sum of many rows cannot overflow.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -27,16 +27,19 @@ impl Totals {
     }
 }
 
-pub fn check(audit: &Audit<'_>, facts: &Facts, log: &Log, report: &mut Report) -> Result<(), AuditError> {
-    check_ledger(audit, report)?;
-    check_payments(audit, log, report)?;
+pub fn check(audit: &Audit<'_>, facts: &Facts, log: &Log<'_>, report: &mut Report) -> Result<(), AuditError> {
+    // Who does not look at payments knows nothing of charges.
+    let Some(store) = audit.store_of("payments") else { return Ok(()) };
+    let mut found = report.of(store.name);
+    check_ledger(audit, &mut found)?;
+    check_payments(audit, log, &mut found)?;
     if let Some(charges) = audit.charges {
-        check_charges(audit, facts, charges, report)?;
+        check_charges(audit, facts, charges, &mut found)?;
     }
     Ok(())
 }
 
-fn check_ledger(audit: &Audit<'_>, report: &mut Report) -> Result<(), AuditError> {
+fn check_ledger(audit: &Audit<'_>, found: &mut Findings<'_>) -> Result<(), AuditError> {
     let mut by_account: FxHashMap<(String, Currency), Totals> = FxHashMap::default();
     // Both sides of a posting are one row: what leaves one account comes into another, or the row is not there.
     audit.each::<Posting>("payments", |posting| {
@@ -47,7 +50,7 @@ fn check_ledger(audit: &Audit<'_>, report: &mut Report) -> Result<(), AuditError
     })?;
     let mut account = |name: String, currency: Currency, row: Totals| {
         let sum = by_account.remove(&(name.clone(), currency)).unwrap_or_default();
-        report.hold(6, sum == row, || {
+        found.hold(6, sum == row, || {
             (format!("account {name} in {currency}"), format!("the row says {row:?}, its entries {sum:?}"))
         });
     };
@@ -71,42 +74,47 @@ fn check_ledger(audit: &Audit<'_>, report: &mut Report) -> Result<(), AuditError
     })?;
     for (currency, balance_minor) in set_aside {
         let owed = payable.remove(&currency).unwrap_or_default();
-        report.hold(6, owed == i128::from(balance_minor), || {
+        found.hold(6, owed == i128::from(balance_minor), || {
             let detail = format!("the account has {balance_minor}, and {owed} are owed to deleted customers");
             (format!("account {} in {currency}", house::PAYABLE), detail)
         });
     }
     for (currency, owed) in payable {
-        report.hold(6, owed == 0, || {
+        found.hold(6, owed == 0, || {
             (format!("account {} in {currency}", house::PAYABLE), format!("has nothing, and {owed} are owed"))
         });
     }
     for (customer_id, balance_minor) in overdrawn {
-        report.hold(6, false, || (format!("account of {customer_id}"), format!("is overdrawn: {balance_minor}")));
+        found.hold(6, false, || (format!("account of {customer_id}"), format!("is overdrawn: {balance_minor}")));
     }
     for (name, currency) in by_account.into_keys() {
-        report.hold(6, false, || (format!("account {name} in {currency}"), "entries without an account".to_owned()));
+        found.hold(6, false, || (format!("account {name} in {currency}"), "entries without an account".to_owned()));
     }
     Ok(())
 }
 
-fn check_payments(audit: &Audit<'_>, log: &Log, report: &mut Report) -> Result<(), AuditError> {
+fn check_payments(audit: &Audit<'_>, log: &Log<'_>, found: &mut Findings<'_>) -> Result<(), AuditError> {
     audit.each::<Payment>("payments", |row| {
         let subject = || format!("payment {} of order {}", row.payment_id(), row.order_id());
         let (authorized, captured, refunded) = (row.authorized_minor(), row.captured_minor(), row.refunded_minor());
         let bounded =
             0 <= refunded && refunded <= captured && captured <= authorized && authorized <= row.amount_minor();
-        report.hold(6, bounded, || {
+        found.hold(6, bounded, || {
             let amounts = format!("authorized {authorized}, captured {captured}, refunded {refunded}");
             (subject(), format!("{amounts} of a total of {}", row.amount_minor()))
         });
         let times = log.orders.get(row.order_id()).map_or(0, |order| order.captured);
-        report.hold(6, times <= 1, || (subject(), format!("captured {times} times")));
+        found.hold(6, times <= 1, || (subject(), format!("captured {times} times")));
     })
 }
 
 /// The provider's charges are those of our payments by card, to the cent.
-fn check_charges(audit: &Audit<'_>, facts: &Facts, charges: &Charges, report: &mut Report) -> Result<(), AuditError> {
+fn check_charges(
+    audit: &Audit<'_>,
+    facts: &Facts,
+    charges: &Charges,
+    found: &mut Findings<'_>,
+) -> Result<(), AuditError> {
     let mut theirs: FxHashMap<&Id, (i64, i64)> = FxHashMap::default();
     for charge in &charges.list {
         let sum = theirs.entry(&charge.order_id).or_default();
@@ -125,7 +133,7 @@ fn check_charges(audit: &Audit<'_>, facts: &Facts, charges: &Charges, report: &m
             let ours = row.captured_minor() - row.refunded_minor() + settled.refunds;
             let kept = captured - refunded;
             let agrees = (ours..=ours + settled.surplus).contains(&kept) || row.state() == PaymentState::Unheard;
-            report.hold(6, agrees, || {
+            found.hold(6, agrees, || {
                 let subject = format!("payment {} of order {}", row.payment_id(), row.order_id());
                 (subject, format!("we keep {ours}, the provider has taken {captured} and given back {refunded}"))
             });
@@ -135,7 +143,7 @@ fn check_charges(audit: &Audit<'_>, facts: &Facts, charges: &Charges, report: &m
         if charges.unsure.contains(order_id) {
             continue;
         }
-        report.hold(6, captured == refunded, || {
+        found.hold(6, captured == refunded, || {
             (format!("order {order_id}"), format!("the provider keeps {} that we do not know of", captured - refunded))
         });
     }

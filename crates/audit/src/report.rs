@@ -24,10 +24,10 @@ pub const INVARIANTS: [&str; 10] = [
 pub struct Report {
     /// By invariant, from 1.
     pub checks: [Check; 10],
-    /// Orders, and whatever else messages are about, with something in flight, parked, dead or owed: what hangs on
-    /// them is not judged.
+    /// Orders, and whatever else messages are about, with something in flight, parked, dead or owed, or changed while the
+    /// copies were made: what hangs on them is not judged.
     pub set_aside: u64,
-    /// Events that one store has published and another has not taken yet.
+    /// Events that one store has published and a consumer in another has not received, counted for each consumer.
     pub in_flight: u64,
     /// What an operator has to settle.
     pub owed: Vec<Owed>,
@@ -49,6 +49,8 @@ pub struct Check {
 /// One thing that is not as it should be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
+    /// The name of the store that the row or event is in.
+    pub store: String,
     /// Which row or event.
     pub subject: String,
     /// What is wrong with it.
@@ -58,11 +60,19 @@ pub struct Violation {
 /// Something that only an operator can settle.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Owed {
-    /// `dead_letter`, `job`, `payment`, `refund` or `surplus`.
+    /// `dead_letter`, `job`, `payment`, `refund`, `surplus`; `delivery` where events do not arrive.
     pub kind: &'static str,
-    /// Its id.
+    /// Its id; of a delivery `SOURCE → CONSUMER`.
     pub id: String,
     pub detail: String,
+    /// The name of the store that it is in.
+    pub store: String,
+}
+
+/// Writes down what is found in one store.
+pub(crate) struct Findings<'r> {
+    report: &'r mut Report,
+    store: &'r str,
 }
 
 impl Report {
@@ -75,20 +85,33 @@ impl Report {
         self.checks.iter().map(|check| check.violated).sum()
     }
 
+    /// For what is found in this store.
+    pub(crate) const fn of<'r>(&'r mut self, store: &'r str) -> Findings<'r> {
+        Findings { report: self, store }
+    }
+}
+
+impl Findings<'_> {
     /// Notes that an invariant was held against something, and whether it holds.
-    pub(crate) fn hold(&mut self, invariant: usize, holds: bool, say: impl FnOnce() -> (String, String)) {
-        let check = &mut self.checks[invariant - 1];
+    pub fn hold(&mut self, invariant: usize, holds: bool, say: impl FnOnce() -> (String, String)) {
+        let check = &mut self.report.checks[invariant - 1];
         check.examined += 1;
         if !holds {
             check.violated += 1;
             if check.violations.len() < VIOLATIONS_KEPT {
                 let (subject, detail) = say();
-                check.violations.push(Violation { subject, detail });
+                check.violations.push(Violation { store: self.store.to_owned(), subject, detail });
             }
         }
     }
 
-    pub(crate) fn owe(&mut self, kind: &'static str, id: impl fmt::Display, detail: impl Into<String>) {
-        self.owed.push(Owed { kind, id: id.to_string(), detail: detail.into() });
+    /// Notes read-model rows that cannot be compared.
+    pub fn freeze(&mut self, rows: usize) {
+        self.report.frozen += u64::try_from(rows).unwrap_or(u64::MAX);
+    }
+
+    pub fn owe(&mut self, kind: &'static str, id: impl fmt::Display, detail: impl Into<String>) {
+        let (id, detail, store) = (id.to_string(), detail.into(), self.store.to_owned());
+        self.report.owed.push(Owed { kind, id, detail, store });
     }
 }

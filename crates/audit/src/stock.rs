@@ -16,6 +16,7 @@ struct Claims {
 }
 
 pub fn check(audit: &Audit<'_>, report: &mut Report) -> Result<(), AuditError> {
+    let mut found = report.of(audit.name_of("inventory"));
     let mut claims: FxHashMap<(Id, Id), Claims> = FxHashMap::default();
     audit.each::<Reservation>("inventory", |row| {
         for line in row.lines() {
@@ -36,27 +37,27 @@ pub fn check(audit: &Audit<'_>, report: &mut Report) -> Result<(), AuditError> {
     audit.each::<Stock>("inventory", |row| {
         let subject = || format!("stock {} at {}", row.sku(), row.location_id());
         let claim = claims.remove(&(row.sku().clone(), row.location_id().clone())).unwrap_or_default();
-        report.hold(1, 0 <= row.reserved() && row.reserved() <= row.on_hand(), || {
+        found.hold(1, 0 <= row.reserved() && row.reserved() <= row.on_hand(), || {
             (subject(), format!("{} reserved of {} on hand", row.reserved(), row.on_hand()))
         });
-        report.hold(1, claim.active == row.reserved(), || {
+        found.hold(1, claim.active == row.reserved(), || {
             (subject(), format!("{} reserved, but active reservations hold {}", row.reserved(), claim.active))
         });
         let sum = row.received() - row.committed() + row.restocked() + row.adjusted();
-        report.hold(2, row.on_hand() == sum, || {
+        found.hold(2, row.on_hand() == sum, || {
             (subject(), format!("{} on hand, but its running totals make {sum}", row.on_hand()))
         });
-        report.hold(2, (claim.committed, claim.restocked) == (row.committed(), row.restocked()), || {
+        found.hold(2, (claim.committed, claim.restocked) == (row.committed(), row.restocked()), || {
             let (sold, back) = (claim.committed, claim.restocked);
             let totals = format!("{} sold and {} restocked", row.committed(), row.restocked());
             (subject(), format!("{totals}, but reservations say {sold} and {back}"))
         });
-        report.hold(2, row.committed() - row.restocked() <= row.received() + row.adjusted(), || {
+        found.hold(2, row.committed() - row.restocked() <= row.received() + row.adjusted(), || {
             (subject(), "more was sold than there ever was".to_owned())
         });
     })?;
     for ((sku, location), claim) in claims {
-        report.hold(1, claim.active == 0 && claim.committed == 0, || {
+        found.hold(1, claim.active == 0 && claim.committed == 0, || {
             (format!("stock {sku} at {location}"), "reservations name it, but there is no such row".to_owned())
         });
     }

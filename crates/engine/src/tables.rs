@@ -314,6 +314,17 @@ impl ImportedSubjectRow {
     }
 }
 
+impl InboxSegmentRow {
+    /// The key of what was received of a segment of another store.
+    ///
+    /// # Panics
+    /// When the store's name is longer than names of stores are.
+    pub fn key_of(store: &str, segment: u64) -> Key {
+        let id = Id::new(format!("{store}-{segment}"));
+        id.unwrap_or_else(|_| unreachable!("a store's name is short and visible")).as_key()
+    }
+}
+
 impl CounterRow {
     /// A message moves from one count to another; a new one from none.
     pub(crate) fn moves(&mut self, from: Option<Tally>, to: Tally) {

@@ -85,7 +85,7 @@ impl Judge {
             .zip(&readers)
             .map(|(local, reader)| {
                 let service = std::slice::from_ref(&self.services[local.seat]);
-                StoreView::new(self.services[local.seat].name, reader, service)
+                StoreView::new(self.services[local.seat].name, reader, service).without_inbox()
             })
             .collect();
         Audit { stores: &stores, registry: &self.registry, charges, now }.run()

@@ -20,7 +20,7 @@ pub type Rule = fn(&StoredRow) -> Option<String>;
 #[derive(Clone, Default)]
 pub struct MemoryStore(Arc<Mutex<State>>);
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct State {
     tables: BTreeMap<&'static str, Rows>,
     segments: Vec<Segment>,
@@ -33,7 +33,7 @@ struct State {
 }
 
 /// The rows of one table.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Rows {
     by_key: BTreeMap<Key, StoredRow>,
     /// For each column that a list was ordered by: every row, in that order.
@@ -86,6 +86,12 @@ impl MemoryStore {
         let mut state = self.state();
         state.epoch += 1;
         (state.epoch, MemoryWriter { store: self.clone() })
+    }
+
+    /// A copy as of the last commit, which shares nothing with this store.
+    #[must_use]
+    pub fn copied(&self) -> Self {
+        Self(Arc::new(Mutex::new(self.state().clone())))
     }
 
     /// A rule that rows of a table must keep.

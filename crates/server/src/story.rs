@@ -1,6 +1,7 @@
 //! The story of an order: what happened to it, in which order, and what caused what. Not here: how it is shown.
 
 mod facts;
+mod merge;
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
@@ -17,11 +18,12 @@ use crate::{
 };
 
 pub use facts::facts;
+use merge::in_causal_order;
 
 /// An order with all that was told of it.
 pub struct Story {
     pub order: OrderView,
-    /// In the order of the log.
+    /// In the order of the log. Events of another store come after their causes, too.
     pub chapters: Vec<Chapter>,
 }
 
@@ -61,8 +63,9 @@ impl Story {
         Ok(Some(Self::of(order, events.into_iter().map(|(_, envelope)| envelope).collect())))
     }
 
-    /// The story of these events, which are all that there are, in the order of the log.
+    /// The story of these events, which are all that there are, in any order.
     pub fn of(order: OrderView, events: Vec<Envelope>) -> Self {
+        let events = in_causal_order(events);
         let numbers = Numbers::of(&events);
         let began_at = events.iter().map(|event| event.time).min();
         let chapters = events.into_iter().map(|envelope| Chapter {

@@ -6,6 +6,7 @@
 
 mod answering;
 mod asking;
+mod audits;
 mod brokering;
 #[cfg(feature = "injected-bugs")]
 mod bug;
@@ -96,6 +97,9 @@ pub struct Figures {
     pub forgotten: u64,
     /// What the audit has looked at.
     pub examined: u64,
+    /// Audits while the shop was running, and the orders that they have judged over several stores.
+    pub audits: u64,
+    pub audited_orders: u64,
     /// Orders by their state in the end, with the check that was lost, or who cancelled.
     pub outcomes: BTreeMap<String, u64>,
     pub faults: BTreeMap<Fault, u64>,

@@ -26,6 +26,9 @@ pub struct Sums {
     pub forgotten: u64,
     /// Rows and events that the audits have looked at.
     pub examined: u64,
+    /// Audits while the shops were running, and the orders that they have judged over several stores.
+    pub audits: u64,
+    pub audited_orders: u64,
     /// Of all seeds together, in the shops, in milliseconds.
     pub shop_ms: u64,
     /// Orders and faults of the seed that had the fewest.
@@ -75,6 +78,8 @@ impl Sums {
     fn add(&mut self, seed: u64, outcome: Outcome) {
         let Figures { steps, commits, events, crashes, forgotten, examined, shop_ms, outcomes, faults, .. } =
             outcome.figures;
+        self.audits += outcome.figures.audits;
+        self.audited_orders += outcome.figures.audited_orders;
         let (orders, struck) = (outcomes.values().sum(), faults.values().sum());
         if self.seeds == 0 {
             (self.orders_min, self.faults_min) = (orders, struck);

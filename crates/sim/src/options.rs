@@ -19,6 +19,8 @@ pub struct Options {
     pub without_faults: BTreeSet<Fault>,
     /// After so many faults nothing goes wrong any more.
     pub faults_max: u64,
+    /// So often it is audited while it runs.
+    pub audits: u32,
     /// Another order of the same happenings.
     pub shuffle: u64,
     /// Keep a line for each step.
@@ -36,6 +38,7 @@ impl Default for Options {
             stores_max: 4,
             without_faults: BTreeSet::new(),
             faults_max: u64::MAX,
+            audits: 0,
             shuffle: 0,
             trace: false,
             #[cfg(feature = "injected-bugs")]

@@ -9,6 +9,7 @@ use tradewind_memory::ManualClock;
 
 use crate::{
     Figures, Options, Violation,
+    audits::Audits,
     chance::Chance,
     fault::{Fault, Faults},
     gate::Panics,
@@ -37,6 +38,7 @@ pub struct World {
     pub wires: Wires,
     pub provider: Provider,
     pub people: People,
+    pub audits: Audits,
     pub figures: Figures,
     pub violations: Vec<Violation>,
     pub seen: Seen,
@@ -104,6 +106,7 @@ impl World {
             registry: tradewind_events::registry(),
             shop,
             network: Network::new(seed, split.len(), faults.clone(), forgets_soon),
+            audits: Audits::new(seed, options.audits, split.len()),
             nodes: split.into_iter().enumerate().map(|(nth, services)| Node::new(nth, services)).collect(),
             wires: Wires::new(seed),
             provider: Provider::new(seed, faults.clone()),
@@ -215,6 +218,9 @@ impl World {
         self.figures.steps += 1;
         self.come_back();
         self.judge_time();
+        if self.opened_at > 0 {
+            self.audit_now_and_then();
+        }
         self.gather();
         if self.steps.is_empty() {
             self.judge_idle();

@@ -19,6 +19,9 @@ use tradewind_memory::{CountedIds, ManualClock, MemoryStore, MemoryWriter};
 
 use crate::{cache, clock_moves, manual_clock};
 
+/// The name of a store that is alone.
+const STAGE: &str = "stage";
+
 /// Services in one store, and what was seen of them.
 pub struct Stage {
     core: Core,
@@ -41,6 +44,12 @@ impl Stage {
         Self::with(services, tradewind_events::registry(), limits)
     }
 
+    /// One store of several. Its name stands in the ids of its events and in those that its services mint.
+    pub fn named(name: &str, services: impl IntoIterator<Item = AnyService>) -> Self {
+        let limits = Limits { clock_jump_max: Duration::MAX, ..Limits::default() };
+        Self::begin(name, MemoryStore::new(), services, (tradewind_events::registry(), limits))
+    }
+
     /// With events of one's own, and other limits.
     pub fn with(services: impl IntoIterator<Item = AnyService>, registry: Registry, limits: Limits) -> Self {
         Self::over(MemoryStore::new(), services, registry, limits)
@@ -51,7 +60,16 @@ impl Stage {
         store: MemoryStore,
         services: impl IntoIterator<Item = AnyService>,
         registry: Registry,
-        mut limits: Limits,
+        limits: Limits,
+    ) -> Self {
+        Self::begin(STAGE, store, services, (registry, limits))
+    }
+
+    fn begin(
+        name: &str,
+        store: MemoryStore,
+        services: impl IntoIterator<Item = AnyService>,
+        (registry, mut limits): (Registry, Limits),
     ) -> Self {
         let clock = manual_clock();
         if clock_moves() {
@@ -60,13 +78,13 @@ impl Stage {
         }
         let (epoch, writer) = store.own();
         let core = Core::new(Setup {
-            store_name: "stage".into(),
+            store_name: name.into(),
             epoch,
             services: services.into_iter().collect(),
             registry: registry.clone(),
             reader: Arc::new(store.clone()),
             clock: EngineTime::new(Arc::new(clock.clone())),
-            ids: Box::new(CountedIds::new(&format!("id{epoch}"))),
+            ids: Box::new(CountedIds::new(&format!("{}{epoch}", if name == STAGE { "id" } else { name }))),
             limits: cache::limits(limits),
             observer: Arc::new(()),
             log_remote: true,

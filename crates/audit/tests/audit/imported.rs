@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use tradewind_audit::{Audit, Report, StoreView};
 use tradewind_engine::{
-    AnyService, Entity, Limits, StoredRow,
+    AnyService, Limits, StoredRow,
     operator::Action,
     tables::{CounterRow, DeadLetterRow, ImportedSubjectRow, ParkedRow},
 };
 use tradewind_events::{
-    AnyEvent, Key, Timestamp, Value, id,
+    AnyEvent, Timestamp, Value, id,
     identity::UserRegistered,
     orders::{OrderCompleted, OrderConfirmed, OrderPlaced, OrderPriced},
     samples::Sample,
@@ -17,6 +17,8 @@ use tradewind_events::{
 use tradewind_notifications::{Notifications, model::Notification};
 use tradewind_query::{OrderStatus, OrderView, Query};
 use tradewind_testkit::{Bridge, Import, Stage};
+
+use crate::shop::{tamper, with};
 
 fn bridge() -> AnyService {
     Bridge::service(&["bridge.orders", "bridge.shipping", "bridge.identity"]).expect("these are sources of a bridge")
@@ -67,19 +69,6 @@ fn violated(report: &Report) -> Vec<(usize, String)> {
     checks.flat_map(|(nth, check)| check.violations.iter().map(move |found| (nth, found.detail.clone()))).collect()
 }
 
-fn tamper<E: Entity>(stage: &Stage, which: impl Fn(&E) -> bool, change: impl Fn(StoredRow) -> Option<StoredRow>) {
-    let rows = stage.store().rows(E::TABLE).into_iter();
-    let read = rows.map(|row| (E::from_row(&row.values).expect("it can be read"), row));
-    let found: Vec<(Key, StoredRow)> = read.filter(|(row, _)| which(row)).map(|(it, row)| (it.key(), row)).collect();
-    let [(key, row)] = &found[..] else { panic!("one row of {} is meant", E::TABLE.name) };
-    stage.store().tamper(E::TABLE, key, change(row.clone()));
-}
-
-fn with<E: Entity>(mut row: StoredRow, column: &str, value: Value) -> StoredRow {
-    row.values[E::TABLE.position(column).expect("the column is there")] = value;
-    row
-}
-
 #[test]
 fn a_shop_whose_orders_are_imported_is_clean() {
     let stage = opened();
@@ -96,7 +85,7 @@ fn a_shop_whose_orders_are_imported_is_clean() {
 fn a_gap_among_the_numbers_of_imported_events_is_seen() {
     let stage = opened();
     tamper::<ImportedSubjectRow>(
-        &stage,
+        stage.store(),
         |row| &*row.subject == "order/order-1",
         |row| Some(StoredRow { events: row.events + 1, ..row }),
     );
@@ -112,7 +101,7 @@ fn a_gap_among_the_numbers_of_imported_events_is_seen() {
 fn an_imported_event_of_which_nobody_was_told_is_seen() {
     let stage = opened();
     assert_eq!(stage.rows::<Notification>().len(), 1);
-    tamper::<Notification>(&stage, |_| true, |_| None);
+    tamper::<Notification>(stage.store(), |_| true, |_| None);
     let report = audited(&[(&stage, &services())]);
     assert_eq!(violated(&report), [(10, "nobody is told of it".to_owned())]);
 }
@@ -120,7 +109,7 @@ fn an_imported_event_of_which_nobody_was_told_is_seen() {
 #[test]
 fn a_read_model_of_an_imported_order_that_is_not_what_the_log_says_is_seen() {
     let stage = opened();
-    tamper::<OrderView>(&stage, |_| true, |row| Some(with::<OrderView>(row, "total_minor", Value::Int(1))));
+    tamper::<OrderView>(stage.store(), |_| true, |row| Some(with::<OrderView>(row, "total_minor", Value::Int(1))));
     let report = audited(&[(&stage, &services())]);
     assert_eq!(violated(&report), [(9, "is another in the log: total_minor".to_owned())]);
 }
@@ -144,7 +133,7 @@ fn what_a_bridge_has_published_is_in_the_books_between_stores() {
     let report = judge(&here, &there);
     assert_eq!((violated(&report), report.in_flight), (vec![], 0));
     assert!(report.checks[7].examined > 1);
-    tamper::<CounterRow>(&there, |_| true, |row| Some(with::<CounterRow>(row, "handled", Value::Int(5))));
+    tamper::<CounterRow>(there.store(), |_| true, |row| Some(with::<CounterRow>(row, "handled", Value::Int(5))));
     let expected = (8, "5 are accounted for, but only 4 were published".to_owned());
     assert_eq!(violated(&judge(&here, &there)), [expected]);
     let (here, there) = split(1);
@@ -156,7 +145,11 @@ fn a_dead_letter_whose_message_is_lost_is_still_in_the_books() {
     let (here, mut there) = split(1);
     there.operate(Action::Pause { consumer: id("query"), reason: "a test".into() }).unwrap();
     there.hear_envelope((*here.log().last().expect("it was said").envelope).clone());
-    tamper::<ParkedRow>(&there, |_| true, |row| Some(with::<ParkedRow>(row, "message", Value::Text("nothing".into()))));
+    tamper::<ParkedRow>(
+        there.store(),
+        |_| true,
+        |row| Some(with::<ParkedRow>(row, "message", Value::Text("nothing".into()))),
+    );
     let judge = |there: &Stage| audited(&[(&here, &[bridge()]), (there, &[query()])]);
     assert_eq!(violated(&judge(&there)), []);
     let store = there.store().clone();

@@ -3,5 +3,6 @@
 mod imported;
 mod largest;
 mod shop;
+mod split;
 mod tampering;
 mod whole;

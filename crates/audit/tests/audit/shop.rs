@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use tradewind_audit::{Audit, Charges, Report, StoreView};
 use tradewind_catalog::commands::{CreateProduct, NewVariant, PublishProduct};
-use tradewind_engine::AnyService;
-use tradewind_events::{AdjustmentType, Attributes, Currency, Id, Line, PaymentMethod, id};
+use tradewind_engine::{AnyService, Entity, StoredRow};
+use tradewind_events::{AdjustmentType, Attributes, Currency, Id, Key, Line, PaymentMethod, Value, id};
 use tradewind_inventory::AdjustStock;
 use tradewind_orders::{Basket, Order, PlaceOrder, PlacedBy};
 use tradewind_payments::commands::CreditAccount;
-use tradewind_testkit::Stage;
+use tradewind_testkit::{MemoryStore, Stage};
 
 pub fn services() -> Vec<AnyService> {
     vec![
@@ -29,6 +29,65 @@ pub fn eur() -> Currency {
     "EUR".parse().expect("EUR is a currency")
 }
 
+/// A product `product-SKU` for 10.00 EUR.
+pub fn product(sku: &str) -> CreateProduct {
+    let variant = NewVariant { sku: id(sku), attributes: Attributes::default(), amount_minor: 1_000, currency: eur() };
+    CreateProduct {
+        product_id: Some(id(&format!("product-{sku}"))),
+        name: sku.into(),
+        description: "".into(),
+        brand: None,
+        category_ids: Arc::default(),
+        attributes: Attributes::default(),
+        media: Vec::new(),
+        variants: vec![variant],
+    }
+}
+
+pub fn adjustment(sku: &str, quantity: i64) -> AdjustStock {
+    AdjustStock {
+        sku: id(sku),
+        location_id: None,
+        delta: quantity,
+        adjustment_type: AdjustmentType::Restock,
+        reason: None,
+        reference: None,
+        source: None,
+        actor: None,
+    }
+}
+
+pub fn credit(customer: &str, amount_minor: i64) -> CreditAccount {
+    CreditAccount {
+        customer_id: id(customer),
+        currency: eur(),
+        amount_minor,
+        cause: "top_up".into(),
+        reference: None,
+        actor: "staff".into(),
+    }
+}
+
+pub fn order_of(customer: &str, sku: &str, quantity: u32, payment_method: PaymentMethod) -> PlaceOrder {
+    let line = Line {
+        product_id: id(&format!("product-{sku}")),
+        sku: id(sku),
+        quantity,
+        unit_price_minor: None,
+        location_id: None,
+        reservation_id: None,
+    };
+    PlaceOrder {
+        by: PlacedBy::Customer,
+        customer_id: id(customer),
+        basket: Basket::Lines { order_id: None, currency: None, lines: [line].into_iter().collect() },
+        payment_method,
+        shipping_address: None,
+        billing_address: None,
+        reservation_ttl_seconds: None,
+    }
+}
+
 pub struct Shop {
     pub stage: Stage,
 }
@@ -39,65 +98,17 @@ impl Shop {
     }
 
     pub fn stocks(&mut self, sku: &str, quantity: i64) {
-        let variant =
-            NewVariant { sku: id(sku), attributes: Attributes::default(), amount_minor: 1_000, currency: eur() };
-        let product = CreateProduct {
-            product_id: Some(id(&format!("product-{sku}"))),
-            name: sku.into(),
-            description: "".into(),
-            brand: None,
-            category_ids: Arc::default(),
-            attributes: Attributes::default(),
-            media: Vec::new(),
-            variants: vec![variant],
-        };
-        let product = self.stage.ask(product).expect("a product can be created");
+        let product = self.stage.ask(product(sku)).expect("a product can be created");
         self.stage.ask(PublishProduct { product_id: product.product_id }).expect("a product can be published");
-        let adjust = AdjustStock {
-            sku: id(sku),
-            location_id: None,
-            delta: quantity,
-            adjustment_type: AdjustmentType::Restock,
-            reason: None,
-            reference: None,
-            source: None,
-            actor: None,
-        };
-        self.stage.ask(adjust).expect("stock can come in");
+        self.stage.ask(adjustment(sku, quantity)).expect("stock can come in");
     }
 
     pub fn credits(&mut self, customer: &str, amount_minor: i64) {
-        let credit = CreditAccount {
-            customer_id: id(customer),
-            currency: eur(),
-            amount_minor,
-            cause: "top_up".into(),
-            reference: None,
-            actor: "staff".into(),
-        };
-        self.stage.ask(credit).expect("an account can be credited");
+        self.stage.ask(credit(customer, amount_minor)).expect("an account can be credited");
     }
 
     pub fn orders(&mut self, customer: &str, sku: &str, quantity: u32, payment_method: PaymentMethod) -> Id {
-        let line = Line {
-            product_id: id(&format!("product-{sku}")),
-            sku: id(sku),
-            quantity,
-            unit_price_minor: None,
-            location_id: None,
-            reservation_id: None,
-        };
-        let basket = Basket::Lines { order_id: None, currency: None, lines: [line].into_iter().collect() };
-        let order = PlaceOrder {
-            by: PlacedBy::Customer,
-            customer_id: id(customer),
-            basket,
-            payment_method,
-            shipping_address: None,
-            billing_address: None,
-            reservation_ttl_seconds: None,
-        };
-        self.stage.ask(order).expect("an order can be placed").order_id
+        self.stage.ask(order_of(customer, sku, quantity, payment_method)).expect("an order can be placed").order_id
     }
 
     pub fn order(&self, order_id: &Id) -> Order {
@@ -116,4 +127,22 @@ impl Shop {
         let audit = Audit { stores: &stores, registry: &registry, charges: Some(charges), now: self.stage.now() };
         audit.run().expect("the store in memory can be audited")
     }
+}
+
+/// Changes the one row that is meant behind everybody's back; `None` deletes it.
+pub fn tamper<E: Entity>(
+    store: &MemoryStore,
+    which: impl Fn(&E) -> bool,
+    change: impl Fn(StoredRow) -> Option<StoredRow>,
+) {
+    let rows = store.rows(E::TABLE).into_iter();
+    let read = rows.map(|row| (E::from_row(&row.values).expect("it can be read"), row));
+    let found: Vec<(Key, StoredRow)> = read.filter(|(row, _)| which(row)).map(|(it, row)| (it.key(), row)).collect();
+    let [(key, row)] = &found[..] else { panic!("one row of {} is meant", E::TABLE.name) };
+    store.tamper(E::TABLE, key, change(row.clone()));
+}
+
+pub fn with<E: Entity>(mut row: StoredRow, column: &str, value: Value) -> StoredRow {
+    row.values[E::TABLE.position(column).expect("the column is there")] = value;
+    row
 }

@@ -24,7 +24,7 @@ impl Backup {
     pub fn run(self) -> Result<(), CliError> {
         let Reading { config, reader, .. } = self.store.read()?;
         let to = self.to.clone();
-        interrupt::removing(&partial(&self.to), move || {
+        interrupt::removing(&[partial(&self.to)], move || {
             let bar = screen::bar(0, "{bar:40} {pos}/{len} pages, {eta} left");
             reader.back_up(&to, &mut |progress| {
                 bar.set_length(progress.pages);

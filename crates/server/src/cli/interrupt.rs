@@ -3,7 +3,7 @@
 use std::{
     fs,
     ops::ControlFlow,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -52,9 +52,9 @@ impl Interrupt {
     }
 }
 
-/// Does the work, and removes the file and what belongs to it when the work is broken off by SIGINT or SIGTERM.
+/// Does the work, and removes the files and what belongs to them when the work is broken off by SIGINT or SIGTERM.
 pub fn removing<T: Send + 'static>(
-    file: &Path,
+    files: &[PathBuf],
     work: impl FnOnce() -> Result<T, CliError> + Send + 'static,
 ) -> Result<T, CliError> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
@@ -67,7 +67,9 @@ pub fn removing<T: Send + 'static>(
         }
     });
     if matches!(done, Err(CliError::Interrupted)) {
-        remove(file);
+        for file in files {
+            remove(file);
+        }
     }
     // What was broken off ends with the process, which is now.
     runtime.shutdown_background();

@@ -70,6 +70,9 @@ struct Shop {
     /// Split the services over at most so many stores
     #[arg(long, default_value_t = Options::default().stores_max, value_parser = clap::value_parser!(u32).range(1..=4))]
     stores: u32,
+    /// Audit each shop this many times while it runs, on copies of its stores that are made one after the other
+    #[arg(long, value_name = "NUMBER", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=10_000))]
+    audits: u32,
     /// Nothing goes wrong after so many faults
     #[arg(long, value_name = "NUMBER")]
     faults: Option<u64>,
@@ -146,6 +149,7 @@ impl Shop {
         let orders = (0..self.orders).filter(|order| !self.only_orders.contains(order));
         let faults = Fault::ALL.iter().copied().filter(|fault| !self.only_faults.contains(fault));
         Ok(Options {
+            audits: self.audits,
             orders: self.orders,
             without_orders: if self.only_orders.is_empty() { BTreeSet::new() } else { orders.collect() },
             stores_max: self.stores,

@@ -28,6 +28,27 @@ pub struct StoreArgs {
     config: Option<PathBuf>,
 }
 
+/// Arguments of commands that read all stores of a shop.
+#[derive(clap::Args)]
+pub struct StoresArgs {
+    /// The file that the shop is kept in; repeat the option for each store of a split shop. Default: as configured
+    #[arg(long = "store", value_name = "FILE")]
+    stores: Vec<PathBuf>,
+    /// A file with settings
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl StoresArgs {
+    /// The configuration, without secrets, and the stores: at least one.
+    pub fn configured_to_read(&self) -> Result<(Config, Vec<PathBuf>), CliError> {
+        let args = StoreArgs { store: self.stores.first().cloned(), config: self.config.clone() };
+        let config = args.configured_to_read()?;
+        let stores = if self.stores.is_empty() { vec![config.store.clone()] } else { self.stores.clone() };
+        Ok((config, stores))
+    }
+}
+
 /// A store that is open for reading.
 pub struct Reading {
     pub config: Config,

@@ -2,12 +2,16 @@
 
 mod remote;
 
-use std::fmt::{self, Write};
+use std::{
+    fmt::{self, Write},
+    path::PathBuf,
+};
 
 use serde::Serialize;
 use tradewind_engine::ports::Reader;
 use tradewind_events::{Id, TextEnum};
 use tradewind_query::{OrderStatus, OrderView};
+use tradewind_sqlite::Sqlite;
 
 use super::{
     CliError, ShopArgs,
@@ -15,7 +19,7 @@ use super::{
     say,
     screen::{self, BAD, DIM, GOOD, HEAD, OPEN, styled, wrapped},
     shop::Trusted,
-    store::StoreArgs,
+    store::StoresArgs,
     table::{Cell, Table},
 };
 use crate::{
@@ -31,19 +35,22 @@ const NAME_COLUMNS: usize = 10;
 
 /// Tell the story of one order: what happened to it, when, and what caused what.
 ///
-/// It is read from the file of the shop, whether the shop runs or not; with --url, of a shop or a gateway that runs. Each
-/// line is an event: its number, the time since the first one, the service that said it, the number of the event that
-/// caused it, and what it says in a few words.
-/// What came from outside (a request, a time that had come, an answer of the payment provider) stands above what followed
-/// from it. Nothing personal is shown.
+/// It is read from the file of the shop, whether the shop runs or not; with --url, of a shop or a gateway that runs. If the
+/// shop is split over several stores, name the store of `query`: its log has every event that has arrived there. Or name
+/// several stores: the command reads their logs from the beginning and merges them.
+///
+/// Each line is an event: its number, the time since the first one, the service that emitted it, the number of the event
+/// that caused it, and what it says in a few words. Causes stand before their effects, whatever the clocks of the stores
+/// say. What came from outside (a request, a time that had come, an answer of the payment provider) stands above what
+/// followed from it. Nothing personal is shown.
 #[derive(clap::Args)]
 pub struct Tell {
     /// The id of the order
     order: Id,
     #[command(flatten)]
-    store: StoreArgs,
+    stores: StoresArgs,
     /// Ask the shop that listens here, in the name of staff, instead of reading a file. A gateway tells of all stores
-    #[arg(long, conflicts_with_all = ["store", "config"])]
+    #[arg(long, conflicts_with_all = ["stores", "config"])]
     url: Option<ShopUrl>,
     #[command(flatten)]
     trusted: Trusted,
@@ -83,9 +90,10 @@ impl Tell {
                 self.tell(&story, Some(order))
             });
         }
-        let reading = self.store.read()?;
-        let story = read(&reading.reader, &reading.meta.name, &self.order)?.ok_or_else(|| {
-            CliError::Other(format!("there is no order {} in {}", self.order, reading.config.store.display()))
+        let (_, paths) = self.stores.configured_to_read()?;
+        let story = read_all(&paths, &self.order)?.ok_or_else(|| {
+            let stores: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+            CliError::Other(format!("there is no order {} in {}", self.order, stores.join(", ")))
         })?;
         self.tell(&story, OrderDetails::of_view(story.order.clone()))
     }
@@ -104,6 +112,18 @@ impl Tell {
 /// The story of an order in an open store.
 pub fn read(reader: &dyn Reader, store: &str, order_id: &Id) -> Result<Option<Story>, CliError> {
     Ok(Story::read(reader, store, order_id).map_err(AppError::from)?)
+}
+
+/// The story of an order in one store, as its read model has it, or in the logs of several.
+fn read_all(paths: &[PathBuf], order_id: &Id) -> Result<Option<Story>, CliError> {
+    let open = |path: &PathBuf| Sqlite::open_reader(path).map_err(AppError::from);
+    let stores = paths.iter().map(open).collect::<Result<Vec<_>, _>>()?;
+    if let [(reader, meta)] = &stores[..] {
+        return read(reader, &meta.name, order_id);
+    }
+    let stores: Vec<(&str, &dyn Reader)> =
+        stores.iter().map(|(reader, meta)| (meta.name.as_str(), reader as &dyn Reader)).collect();
+    Ok(Story::merged(&stores, order_id).map_err(AppError::from)?)
 }
 
 /// A story as people read it.

@@ -51,5 +51,6 @@ mod tls;
 mod town;
 mod traces;
 mod unreadable;
+mod verification;
 mod waiting;
 mod world;

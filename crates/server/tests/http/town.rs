@@ -5,7 +5,7 @@ mod placed;
 
 use std::{
     net::SocketAddr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -149,6 +149,11 @@ impl Town {
         self.provider = hired.or(self.provider.take());
         self.doors.insert(number, door);
         *self.addresses.lock().unwrap() = addresses(&self.doors);
+    }
+
+    /// Where its stores are: `store-0.db` and so on, by door.
+    pub fn folder(&self) -> &Path {
+        &self.plan.directory.0
     }
 
     pub fn provider(&self) -> &ProviderSimulator {

@@ -56,6 +56,23 @@ fn whatever_goes_wrong_the_shop_comes_to_rest_as_it_must() {
     }
 }
 
+/// Audits of each seed while its shop runs, in a short run.
+const AUDITS: u32 = 12;
+
+#[test]
+fn whatever_is_under_way_an_audit_of_copies_of_different_moments_finds_no_violation() {
+    let options = Options { audits: AUDITS, ..Options::default() };
+    let threads = available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    let first = 1_000_000;
+    let sums = simulate_many(first..first + seeds(), &options, threads, &|_, _| ControlFlow::Continue(()));
+    if let Some(seed) = sums.failed.keys().next() {
+        panic!("{} of {} seeds fail\n{}", sums.failed.len(), sums.seeds, told(*seed, &options));
+    }
+    assert!(sums.audits >= sums.seeds * u64::from(AUDITS) / 2, "{} audits of {} seeds", sums.audits, sums.seeds);
+    // Most of what is judged needs one store alone; what compares stores is orders with nothing under way.
+    assert!(sums.audited_orders > sums.audits, "{} orders in {} audits", sums.audited_orders, sums.audits);
+}
+
 /// A price was asked for as a column, where a batch that had been open since before it took effect had put it among
 /// those to come. In the others a consumer was resumed, paused and resumed within one batch, and what was parked in it was
 /// left or overtaken.
@@ -86,6 +103,8 @@ fn what_is_left_out_does_not_happen() {
     let calm = Options { faults_max: 0, ..Options::default() };
     let figures = simulate(5, &calm).figures;
     assert_eq!((figures.faults.len(), figures.crashes, figures.mended), (0, 0, 0));
+    let audited = simulate(5, &Options { audits: 2, ..calm }).figures;
+    assert_eq!((audited.audits, audited.digest), (2, figures.digest), "an audit changes nothing");
     let few = Options { faults_max: 7, ..Options::default() };
     assert_eq!(simulate(5, &few).figures.faults.values().sum::<u64>(), 7);
     let without_faults = [Fault::Kill, Fault::MessageDuplicated].into();

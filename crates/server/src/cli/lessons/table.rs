@@ -87,18 +87,19 @@ pub const LESSONS: &[Lesson] = &[
     },
     Lesson {
         command: "verify",
-        store: "Read only: it audits a copy that it makes beside the store and removes. The shop may run or not.",
-        needs: "The file of the shop, and room beside it for a copy.",
+        store: "Read only: it audits copies that it makes beside the stores and removes. The shop may run or not.",
+        needs: "The files of the shop, and room beside each for a copy.",
         examples: &[
             ("the shop in this folder", "tradewind verify"),
             ("a backup", "tradewind verify --store copy.db"),
+            ("a shop that is split over two stores", "tradewind verify --store orders.db --store stock.db"),
             ("the violations alone, for a script", "tradewind verify --json | jq '.checks[] | select(.violated > 0)'"),
         ],
         ends: &[
             (0, "all ten invariants hold, and nothing is owed"),
             (1, "an invariant is violated, or an operator owes something; both are listed"),
-            USAGE,
-            (3, "the store cannot be opened, copied or read: nothing was judged"),
+            (2, "the command line or the configuration cannot be used, or the stores are not those of one shop"),
+            (3, "a store cannot be opened, copied or read: nothing was judged"),
         ],
     },
     Lesson {
@@ -111,6 +112,10 @@ pub const LESSONS: &[Lesson] = &[
             (
                 "the same of a shop that is split, from all of its stores",
                 "tradewind story 01a1fdc8-1e55-75f3-aa96-92fa4a72b689 \\\n    --url http://gateway:8080",
+            ),
+            (
+                "one order of a shop that is split over two stores",
+                "tradewind story 01a1fdc8-1e55-75f3-aa96-92fa4a72b689 --store orders.db --store stock.db",
             ),
             (
                 "the last order that was rejected",

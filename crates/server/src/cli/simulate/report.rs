@@ -167,6 +167,9 @@ pub fn command(seed: u64, options: &Options) -> String {
             add("only-faults", &left.iter().map(|fault| fault.name()).collect::<Vec<_>>().join(","));
         }
     }
+    if options.audits != default.audits {
+        add("audits", &options.audits);
+    }
     if options.shuffle != default.shuffle {
         add("shuffle", &options.shuffle);
     }
