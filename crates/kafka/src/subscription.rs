@@ -220,6 +220,12 @@ impl Subscription for KafkaSubscription {
         self.see_to_connection()?;
         Ok(self.partitions.have_caught_up())
     }
+
+    fn backlog(&mut self) -> Result<Option<u64>, BrokerError> {
+        let Some(connection) = &self.connection else { return Ok(None) };
+        let ends = connection.ends(&self.partitions)?;
+        Ok(Some(self.partitions.waiting(&ends)))
+    }
 }
 
 impl Drop for KafkaSubscription {

@@ -30,6 +30,8 @@ const LOOKS_MAX: u32 = 6 * LOOKS;
 pub struct RabbitBroker {
     shared: Arc<Shared>,
     link: Option<Link>,
+    /// Messages that the server has returned.
+    returned: u64,
 }
 
 /// What the publisher and its subscriptions have in common.
@@ -57,7 +59,7 @@ impl RabbitBroker {
         let settings = Settings::new(config)?;
         let driver = Driver::start().map_err(ConfigError::Thread)?;
         let shared = Shared { settings, topology: config.topology.clone(), driver };
-        Ok(Self { shared: Arc::new(shared), link: None })
+        Ok(Self { shared: Arc::new(shared), link: None, returned: 0 })
     }
 
     /// The connection, with all that must be there. One that is blocked by an alarm is kept until that is over: another
@@ -96,6 +98,7 @@ impl RabbitBroker {
             _ => link.confirm(wait),
         };
         let (count, returned) = link.count(messages);
+        self.returned += link.connection.look(|inbox| u64::try_from(inbox.returned.len()).unwrap_or(u64::MAX));
         let settings = &shared.settings;
         let error = match (returned, confirmed, sent) {
             (Some(reason), ..) | (None, Ok(()), Err(Unsent::Message(reason))) => Some(BrokerError::Refused(reason)),
@@ -228,6 +231,10 @@ impl Broker for RabbitBroker {
     fn subscribe(&self, group: &str, topics: &[String]) -> Result<Box<dyn Subscription>, BrokerError> {
         let queue = self.shared.topology.queue(group, topics)?;
         Ok(Box::new(RabbitSubscription::new(Arc::clone(&self.shared), queue)))
+    }
+
+    fn returned(&self) -> u64 {
+        self.returned
     }
 
     /// What is acknowledged is gone.

@@ -135,6 +135,19 @@ impl Subscription for RabbitSubscription {
         }
         Ok(caught_up)
     }
+
+    /// While the memory for deliveries is full no answer can be read: then it cannot tell.
+    fn backlog(&mut self) -> Result<Option<u64>, BrokerError> {
+        let settings = &self.shared.settings;
+        let Some(link) = self.link.as_ref().filter(|link| link.connection.end().is_none()) else { return Ok(None) };
+        if link.connection.look(|inbox| inbox.delivered_bytes()) >= settings.delivered_bytes_max {
+            return Ok(None);
+        }
+        let depth = self.queue.declare(&link.connection, settings.timing.answer_wait);
+        let depth = depth.map_err(|fault| settings.error(&fault))?;
+        let here = link.connection.look(|inbox| inbox.deliveries.len());
+        Ok(Some(depth.messages + u64::try_from(here).unwrap_or(u64::MAX)))
+    }
 }
 
 impl Link {

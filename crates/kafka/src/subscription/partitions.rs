@@ -180,6 +180,15 @@ impl Partitions {
         self.0.values().flatten().all(|partition| partition.next >= partition.end)
     }
 
+    /// How many offsets there are between what was handed out and these ends.
+    pub fn waiting(&self, ends: &Offsets) -> u64 {
+        let waiting = |mark: Mark| {
+            let end = ends.get(&(mark.topic, mark.partition)).copied().unwrap_or(mark.offset);
+            u64::try_from(end - mark.offset).unwrap_or(0)
+        };
+        self.starts().into_iter().map(waiting).sum()
+    }
+
     fn get(&mut self, topic: &str, number: i32) -> Option<&mut Partition> {
         self.0.get_mut(topic)?.get_mut(usize::try_from(number).ok()?)
     }

@@ -47,6 +47,7 @@ fn a_returned_message_is_found_among_thousands() {
     }
     let (count, error) = publisher.publish(&all).expect_err("nothing is bound to one of them");
     assert_eq!(count, 2_345, "{error}");
+    assert_eq!(publisher.returned(), 2, "the third is of a later window, which was not sent");
     let error = refusal(error);
     assert!(error.contains(&unbound) && error.contains("312"), "{error}");
     publish(&mut publisher, &all[2_347..4_999]);

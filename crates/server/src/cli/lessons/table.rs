@@ -115,7 +115,7 @@ pub const LESSONS: &[Lesson] = &[
             ),
             (
                 "one order of a shop that is split over two stores",
-                "tradewind story 01a1fdc8-1e55-75f3-aa96-92fa4a72b689 --store orders.db --store stock.db",
+                "tradewind story 01a1fdc8-1e55-75f3-aa96-92fa4a72b689 \\\n    --store orders.db --store stock.db",
             ),
             (
                 "the last order that was rejected",
