@@ -6,7 +6,7 @@
 //! | | Kafka | RabbitMQ |
 //! |---|---|---|
 //! | topic | topic | durable exchange |
-//! | group | consumer group | one durable quorum queue a group, bound to its topics, with a single active consumer |
+//! | group | offsets that are committed under the group's name; the store assigns itself all partitions and never joins the group | one durable quorum queue a group, bound to its topics, with a single active consumer |
 //! | [`BrokerMessage::key`] | the record's key, by which the producer chooses the partition | header `x-tradewind-key`; the queue keeps the order of all |
 //! | not carried, and refused | routing key, properties, headers of other types than text and null | a body that is absent, a header's name twice |
 //! | [`BrokerMessage::routing_key`] | none | the type of the event, by [`crate::Routing::route_by_type`]: a queue is bound to what its services consume |
@@ -15,15 +15,15 @@
 //! | [`BrokerError::Refused`] | too large, not authorized, no such topic | returned, nacked, larger than the frame limits allow |
 //! | position | `topic/partition/offset` | `queue/channel/tag`, with a number for each channel that was opened |
 //! | [`Subscription::acknowledge`] | commits, for each partition, the offset before the first that is still out | `basic.ack` of each tag of the channel that is open |
-//! | not acknowledged | comes again to whom the partition is assigned next | comes again when the channel closes, so nothing is ever nacked |
+//! | not acknowledged | comes again when the subscription connects anew | comes again when the channel closes, so nothing is ever nacked |
 //! | what is still out | bounded by the engine | bounded by the prefetch count |
 //! | [`Broker::returned`] | none: zero | counts `basic.return` |
-//! | [`Subscription::backlog`] | for each partition the high watermark that the last fetch told, less the position | `queue.declare`, passive: the messages that are ready, and those that were delivered and not polled |
-//! | [`Broker::retention`] | the longest `retention.ms` | none: only what is not acknowledged comes again |
+//! | [`Subscription::backlog`] | the ends of the partitions, less what was handed out | `queue.declare`, passive: the messages that are ready, and those that were delivered and not polled |
+//! | [`Broker::retention`] | the longest `retention.ms` and `segment.ms` together | none: only what is not acknowledged comes again |
 //! | a new group begins | at the earliest offset | when its queue is declared; before that a topic has nowhere to put messages, and refuses them |
 //!
-//! A rebalance is no error: what was handed out and belongs to another member now may still be acknowledged, without
-//! effect, and its effect is dropped by the other's inbox.
+//! Where a group has several members, what was handed out and belongs to another member now may still be acknowledged,
+//! without effect; its effect is dropped by the inbox of the other.
 
 use std::time::Duration;
 
@@ -73,9 +73,9 @@ pub trait Subscription: Send {
     fn caught_up(&mut self) -> Result<bool, BrokerError>;
 
     /// How many messages wait for this group that [`Self::poll`] has not handed out: those at the broker, and those that this
-    /// side has fetched ahead. `None` when the broker cannot tell. It may be a little old. For figures: the engine asks every [`crate::BACKLOG_EVERY`], also while
-    /// it polls nothing, and on the thread that polls, so the answer must come within a second. An error has no effect but
-    /// that the figure is not shown.
+    /// side has fetched ahead. `None` when the broker cannot tell. It may be a little old. For figures: the engine asks every
+    /// [`crate::BACKLOG_EVERY`], also while it polls nothing, and on the thread that polls, so the answer must come within
+    /// a second, unless the broker does not answer at all. An error has no effect but that the figure is not shown.
     fn backlog(&mut self) -> Result<Option<u64>, BrokerError> {
         Ok(None)
     }

@@ -1,8 +1,11 @@
 //! A shop as two processes of the binary on a real broker: an order that is placed at one is confirmed by both.
 
+#[cfg(any(feature = "kafka", feature = "rabbitmq"))]
+mod kills;
+
 use std::{
     fs,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::Duration,
 };
@@ -20,11 +23,16 @@ use crate::{
 /// A test that waits longer has failed.
 const PATIENCE: Duration = Duration::from_mins(2);
 
+/// How often a test looks again. Meanwhile the processes have the cores.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
 const FRONT: &str = "identity,catalog,carts,query";
 const BACK: &str = "inventory,orders,payments,shipping,notifications";
 
 /// The folder, the peers file and the processes of a shop.
 struct Shop {
+    /// Its broker, if it runs: the script that stops it.
+    server: Option<PathBuf>,
     directory: Directory,
     broker: String,
     ports: [u16; 2],
@@ -53,7 +61,7 @@ impl Shop {
         let secrets = ["master_key", "cart_secret", "provider_secret"];
         let secrets = secrets.map(|name| format!("{name} = \"the {name} of the test\"\n"));
         fs::write(directory.0.join("secrets.toml"), secrets.concat()).unwrap();
-        Self { directory, broker, ports }
+        Self { server: Some(script), directory, broker, ports }
     }
 
     fn serve(&self, number: usize, services: &str) -> Child {
@@ -80,14 +88,24 @@ impl Shop {
     }
 }
 
+impl Drop for Shop {
+    /// Stops the broker before its folder is removed.
+    fn drop(&mut self) {
+        if let Some(script) = &self.server {
+            drop(Command::new(script).arg("stop").arg(self.directory.0.join("broker")).status());
+        }
+    }
+}
+
 /// Asks again until there is something.
 async fn until<T>(mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     let wait = async {
+        let mut looks = tokio::time::interval(LOOK_EVERY);
         loop {
+            looks.tick().await;
             if let Some(found) = ask().await {
                 return found;
             }
-            tokio::task::yield_now().await;
         }
     };
     tokio::time::timeout(PATIENCE, wait).await.expect("it does not happen")
@@ -169,7 +187,7 @@ async fn an_order_is_confirmed_by_two_processes_over_kafka() {
 async fn a_broker_that_is_down_at_the_start_stops_nobody_and_readiness_says_so() {
     let broker = if cfg!(feature = "rabbitmq") { "amqp" } else { "kafka" };
     let (directory, ports) = (Directory::new(), [free_port(), free_port()]);
-    let shop = Shop { broker: format!("{broker}://127.0.0.1:{}", free_port()), directory, ports };
+    let shop = Shop { server: None, broker: format!("{broker}://127.0.0.1:{}", free_port()), directory, ports };
     let all: Vec<&str> = [FRONT, BACK].into_iter().flat_map(|services| services.split(',')).collect();
     let peers = format!("[[peer]]\nname = \"all\"\nurl = \"http://127.0.0.1:{}\"\nservices = {all:?}\n", shop.ports[0]);
     fs::write(shop.directory.0.join("peers.toml"), peers).unwrap();
