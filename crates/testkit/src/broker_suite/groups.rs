@@ -50,8 +50,15 @@ pub fn what_a_member_held_that_is_gone_goes_to_another(broker: &dyn BrokerUnderT
     publishes(&mut *broker.connect(), &messages(&topic, &["1", "2", "3"]));
     let heard = first.hears(3);
     first.acknowledges(&heard[..1]);
-    let mut second = Ear::new(broker, &group, &[&topic]);
-    drop(first);
+    let mut second = if broker.differences().include(Manner::HasOneOwner) {
+        // Where nobody shares the group, the next owner begins after the one before it.
+        drop(first);
+        Ear::new(broker, &group, &[&topic])
+    } else {
+        let second = Ear::new(broker, &group, &[&topic]);
+        drop(first);
+        second
+    };
     assert_eq!(bodies(&second.takes(2)), ["2", "3"]);
     second.hears_nothing();
 }
