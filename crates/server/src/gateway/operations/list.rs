@@ -25,7 +25,7 @@ impl Operating<'_> {
         let names: Vec<&str> = stores.iter().map(|number| self.name(*number)).collect();
         let positions = match &request.asking.cursor {
             None => vec![Position::Start; stores.len()],
-            Some(text) => cursor::open(text, &names)?,
+            Some(text) => cursor::open(&request.path, text, &names)?,
         };
         let mut parts = Vec::new();
         for (number, position) in stores.iter().zip(positions) {
@@ -54,7 +54,8 @@ impl Operating<'_> {
         let mut left: Vec<_> = parts.iter().map(|part| part.rows.items.iter()).collect();
         let items = turns.into_iter().filter_map(|nth| Some(merge::of_store(left[nth].next()?, names[nth])));
         let items: Vec<String> = items.collect();
-        let next = cursor::seal(names.iter().copied().zip(parts.iter().map(|part| &part.position)));
+        let positions = names.iter().copied().zip(parts.iter().map(|part| &part.position));
+        let next = cursor::seal(&request.path, positions);
         Ok(json(merge::page(&items, next.as_deref())))
     }
 
