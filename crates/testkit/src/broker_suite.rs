@@ -12,7 +12,7 @@ mod polling;
 mod publishing;
 mod trouble;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tradewind_engine::ports::{Broker, BrokerMessage, Incoming, Position, Subscription};
 
@@ -147,6 +147,16 @@ const MANY: usize = 1_000;
 /// Tries before a test has failed; each takes as long as a broker may be quiet, or ends with an error.
 const TRIES: usize = 1_000;
 
+/// A test that waits longer for one thing has failed, however few tries that are.
+const PATIENCE: Duration = Duration::from_mins(3);
+
+/// A broker that fails at once gets a thousand tries, one that is slow gets as many as fit into [`PATIENCE`].
+#[expect(clippy::disallowed_methods, reason = "a test that has failed must end")]
+pub fn tries() -> impl Iterator<Item = usize> {
+    let start = Instant::now();
+    (0..TRIES).take_while(move |_| start.elapsed() < PATIENCE)
+}
+
 /// One that listens.
 struct Ear {
     subscription: Box<dyn Subscription>,
@@ -158,7 +168,7 @@ impl Ear {
         let topics: Vec<String> = topics.iter().map(|topic| (*topic).to_owned()).collect();
         let subscription = broker.connect().subscribe(group, &topics).expect("a group and topics that there are");
         let mut ear = Self { subscription, quiet: broker.differences().quiet };
-        for _ in 0..TRIES {
+        for _ in tries() {
             // From here on the group is known to the broker, also to one that keeps nothing for strangers.
             if ear.subscription.poll(0, ear.quiet).is_ok() {
                 return ear;
@@ -170,7 +180,7 @@ impl Ear {
     /// Polls until so many messages have come.
     fn hears(&mut self, count: usize) -> Vec<Incoming> {
         let mut heard = Vec::new();
-        for _ in 0..TRIES {
+        for _ in tries() {
             if heard.len() >= count {
                 return heard;
             }
@@ -200,7 +210,7 @@ impl Ear {
 
     fn acknowledges(&mut self, messages: &[Incoming]) {
         let positions: Vec<Position> = messages.iter().map(|message| message.position.clone()).collect();
-        let taken = (0..TRIES).any(|_| self.subscription.acknowledge(&positions).is_ok());
+        let taken = tries().any(|_| self.subscription.acknowledge(&positions).is_ok());
         assert!(taken, "an acknowledgement is taken in the end");
     }
 
@@ -229,7 +239,7 @@ fn messages(topic: &str, bodies: &[&str]) -> Vec<BrokerMessage> {
 /// Publishes, and again what was not acknowledged, as the relay does.
 fn publishes(broker: &mut dyn Broker, messages: &[BrokerMessage]) {
     let mut done = 0;
-    for _ in 0..TRIES {
+    for _ in tries() {
         match broker.publish(&messages[done..]) {
             Ok(()) => return,
             Err((more, _)) => {

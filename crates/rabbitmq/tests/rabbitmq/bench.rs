@@ -7,13 +7,11 @@ use std::{
 
 use tradewind_engine::ports::{Broker, BrokerError, BrokerMessage, Incoming, Position, Subscription};
 use tradewind_rabbitmq::{RabbitBroker, RabbitConfig, Timing};
-use tradewind_testkit::broker_suite::BrokerUnderTest;
+use tradewind_testkit::broker_suite::{BrokerUnderTest, tries};
 
 use crate::server::{Rabbit, Server};
 
-/// Tries before a test has failed.
-const TRIES: usize = 400;
-
+/// Polls that do not wait, before a test has failed.
 const QUICK_TRIES: usize = 100_000_000;
 
 const WAIT: Duration = Duration::from_millis(100);
@@ -69,7 +67,7 @@ pub fn messages(topic: &str, bodies: impl IntoIterator<Item = u32>) -> Vec<Broke
 /// Subscribes, and polls until the queue is there.
 pub fn subscribe(broker: &dyn Broker, group: &str, topic: &str) -> Box<dyn Subscription> {
     let mut subscription = broker.subscribe(group, &[topic.to_owned()]).expect("a group and a topic");
-    for _ in 0..TRIES {
+    for _ in tries() {
         if subscription.poll(0, WAIT).is_ok() {
             return subscription;
         }
@@ -80,7 +78,7 @@ pub fn subscribe(broker: &dyn Broker, group: &str, topic: &str) -> Box<dyn Subsc
 /// Polls until so many messages have come.
 pub fn receive(subscription: &mut dyn Subscription, count: usize) -> Vec<Incoming> {
     let mut received = Vec::new();
-    for _ in 0..TRIES {
+    for _ in tries() {
         if received.len() >= count {
             return received;
         }
@@ -91,9 +89,10 @@ pub fn receive(subscription: &mut dyn Subscription, count: usize) -> Vec<Incomin
 
 /// Polls until it fails.
 pub fn fails(subscription: &mut dyn Subscription, max: usize) -> BrokerError {
+    let mut poll = |_| subscription.poll(max, WAIT).err();
     // Without room for messages a poll does not wait.
-    let tries = if max == 0 { QUICK_TRIES } else { TRIES };
-    (0..tries).find_map(|_| subscription.poll(max, WAIT).err()).expect("an error")
+    let error = if max == 0 { (0..QUICK_TRIES).find_map(&mut poll) } else { tries().find_map(&mut poll) };
+    error.expect("an error")
 }
 
 pub fn acknowledge(subscription: &mut dyn Subscription, messages: &[Incoming]) {
@@ -115,7 +114,7 @@ pub fn takes(subscription: &mut dyn Subscription, count: usize) -> Vec<String> {
 /// Publishes, and again what was not acknowledged, as the relay does.
 pub fn publish(broker: &mut dyn Broker, messages: &[BrokerMessage]) {
     let (mut done, mut last) = (0, None);
-    for _ in 0..TRIES {
+    for _ in tries() {
         match broker.publish(&messages[done..]) {
             Ok(()) => return,
             Err((more, error)) => (done, last) = (done + more, Some(error)),

@@ -4,7 +4,7 @@
 use tradewind_engine::ports::{Broker, BrokerError, BrokerMessage};
 use tradewind_testkit::broker_suite::{self, BrokerUnderTest, Differences};
 
-use crate::bench::{Bench, bodies, fails, messages, publish, receive, subscribe, takes, texts};
+use crate::bench::{Bench, bodies, fails, messages, publish, receive, subscribe, texts};
 
 /// A server that really restarts.
 struct Restarting(Bench);

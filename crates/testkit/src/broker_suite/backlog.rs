@@ -1,6 +1,6 @@
 //! How much waits for a subscription, for figures.
 
-use super::{BrokerUnderTest, Ear, TRIES, bodies, messages, publishes, topic};
+use super::{BrokerUnderTest, Ear, bodies, messages, publishes, topic, tries};
 
 pub fn a_subscription_tells_how_much_waits(broker: &dyn BrokerUnderTest) {
     let (topic, group) = (topic(broker, "topic"), broker.name("group"));
@@ -21,7 +21,7 @@ pub fn a_subscription_tells_how_much_waits(broker: &dyn BrokerUnderTest) {
 /// Asks, with polls that take nothing in between, until the answer is so.
 fn tells(ear: &mut Ear, waiting: u64) {
     let mut told = None;
-    for _ in 0..TRIES {
+    for _ in tries() {
         told = ear.subscription.backlog().expect("the broker answers");
         if told == Some(waiting) {
             return;

@@ -1,6 +1,6 @@
 //! Groups: each hears everything, and each message is for one of its members.
 
-use super::{BrokerUnderTest, Ear, Manner, TRIES, bodies, message, messages, publishes, topic};
+use super::{BrokerUnderTest, Ear, Manner, bodies, message, messages, publishes, topic, tries};
 
 pub fn every_message_reaches_every_group(broker: &dyn BrokerUnderTest) {
     let topic = topic(broker, "topic");
@@ -25,7 +25,7 @@ pub fn only_one_member_of_a_group_gets_a_message(broker: &dyn BrokerUnderTest) {
     let has_one_owner = broker.differences().include(Manner::HasOneOwner);
     let expected = if has_one_owner { all.len() * 2 } else { all.len() };
     let mut heard: Vec<String> = Vec::new();
-    for turn in 0..TRIES {
+    for turn in tries() {
         let ear = &mut ears[turn % 2];
         let some = ear.subscription.poll(7, ear.quiet).unwrap_or_default();
         ear.acknowledges(&some);

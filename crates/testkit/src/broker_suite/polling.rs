@@ -2,7 +2,7 @@
 
 use std::{sync::mpsc, thread, time::Duration};
 
-use super::{BrokerUnderTest, Ear, MANY, Manner, TRIES, bodies, first_bodies, messages, publishes, topic};
+use super::{BrokerUnderTest, Ear, MANY, Manner, TRIES, bodies, first_bodies, messages, publishes, topic, tries};
 
 /// A test that waits longer than this has failed.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -97,7 +97,7 @@ pub fn a_subscription_that_was_cut_off_has_to_catch_up_again(broker: &dyn Broker
     assert!(catches_up(&mut ear), "nothing was there");
     publishes(&mut *broker.connect(), &messages(&topic, &["1", "2", "3"]));
     broker.cut();
-    for _ in 0..TRIES {
+    for _ in tries() {
         // It connects, and takes nothing.
         if ear.subscription.poll(0, ear.quiet).is_ok() {
             break;
@@ -110,7 +110,7 @@ pub fn a_subscription_that_was_cut_off_has_to_catch_up_again(broker: &dyn Broker
 
 /// A broker may have to assign something first.
 fn catches_up(ear: &mut Ear) -> bool {
-    (0..TRIES).any(|_| {
+    tries().any(|_| {
         let seen_to = ear.subscription.poll(0, ear.quiet);
         seen_to.is_ok() && ear.subscription.caught_up() == Ok(true)
     })

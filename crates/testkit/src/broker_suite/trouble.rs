@@ -2,7 +2,7 @@
 
 use tradewind_engine::ports::{BrokerError, BrokerMessage, HeaderValue};
 
-use super::{BrokerUnderTest, Ear, Manner, TRIES, bodies, first_bodies, message, messages, publishes, topic};
+use super::{BrokerUnderTest, Ear, Manner, bodies, first_bodies, message, messages, publishes, topic, tries};
 
 /// Bytes of a large message, which is more than some brokers take.
 const LARGE_BYTES: usize = 10 * 1_024 * 1_024;
@@ -30,7 +30,7 @@ pub fn poison_is_carried_or_refused_and_what_comes_after_it_goes_on(broker: &dyn
     let mut carried = Vec::new();
     for message in poison {
         // A broker that cannot be reached just now is asked again.
-        let answers = (0..TRIES).map(|_| publisher.publish(std::slice::from_ref(&message)));
+        let answers = tries().map(|_| publisher.publish(std::slice::from_ref(&message)));
         let mut answers = answers.skip_while(|answer| matches!(answer, Err((_, BrokerError::Unavailable(_)))));
         match answers.next() {
             Some(Ok(())) => carried.push(message),
@@ -106,7 +106,7 @@ pub fn an_acknowledgement_without_a_connection_loses_nothing(broker: &dyn Broker
     for _ in 0..2 {
         // It says that it cannot, or passes them over.
         drop(ear.subscription.acknowledge(&positions));
-        assert!((0..TRIES).any(|_| ear.subscription.poll(0, ear.quiet).is_err()), "it is not reached");
+        assert!(tries().any(|_| ear.subscription.poll(0, ear.quiet).is_err()), "it is not reached");
     }
     broker.set_reachable(true);
     ear.acknowledges(&heard);
