@@ -150,7 +150,7 @@ const TRIES: usize = 1_000;
 /// A test that waits longer for one thing has failed, however few tries that are.
 const PATIENCE: Duration = Duration::from_mins(3);
 
-/// A broker that fails at once gets a thousand tries, one that is slow gets as many as fit into [`PATIENCE`].
+/// A broker that fails at once gets a thousand tries, one that is slow as many as fit into three minutes.
 #[expect(clippy::disallowed_methods, reason = "a test that has failed must end")]
 pub fn tries() -> impl Iterator<Item = usize> {
     let start = Instant::now();
