@@ -15,10 +15,7 @@ use std::{
 };
 
 use axum::http::{Method, StatusCode};
-use prometheus_client::{
-    encoding::text::encode,
-    metrics::{counter::Counter, family::Family, histogram::Histogram},
-};
+use prometheus_client::metrics::{counter::Counter, family::Family, histogram::Histogram};
 use tradewind_engine::{Lag, Logged, Status, Tracer};
 use tradewind_events::Timestamp;
 
@@ -145,11 +142,7 @@ impl Metrics {
         self.waiting.set(now.status, now.waiting);
         self.delivery.set(now);
         self.store.set(&now.waiting.store);
-        let mut text = String::new();
-        if encode(&mut text, self.book.registry()).is_err() {
-            tracing::error!("the metrics could not be written");
-        }
-        text
+        self.book.text()
     }
 
     /// What there is to read, by name.

@@ -2,10 +2,7 @@
 
 use std::sync::Arc;
 
-use prometheus_client::{
-    encoding::text::encode,
-    metrics::{counter::Counter, family::Family, gauge::Gauge},
-};
+use prometheus_client::metrics::{counter::Counter, family::Family, gauge::Gauge};
 
 use crate::metrics::{Answered, Book, EdgeFigures, Figure, RequestFigures};
 
@@ -78,11 +75,7 @@ impl GatewayFigures {
 
     /// All figures, as Prometheus reads them.
     pub fn text(&self) -> String {
-        let mut text = String::new();
-        if encode(&mut text, self.book.registry()).is_err() {
-            tracing::error!("the metrics could not be written");
-        }
-        text
+        self.book.text()
     }
 
     /// What there is to read, by name.

@@ -1,6 +1,7 @@
 //! The list of all figures: a name, what it counts, its labels. `docs/metrics.md` is made of it.
 
 use prometheus_client::{
+    encoding::text::encode,
     metrics::MetricType,
     registry::{Metric, Registry},
 };
@@ -43,8 +44,13 @@ impl Book {
         self.registry.register(name, help, metric);
     }
 
-    pub fn registry(&self) -> &Registry {
-        &self.registry
+    /// All figures with their values, as Prometheus reads them.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        if encode(&mut text, &self.registry).is_err() {
+            tracing::error!("the metrics could not be written");
+        }
+        text
     }
 
     pub fn figures(&self) -> Vec<&Figure> {
