@@ -116,19 +116,29 @@ fn listens(port: u16) -> Option<()> {
     std::net::TcpStream::connect(("127.0.0.1", port)).ok().map(drop)
 }
 
+/// The first admin of a shop, signed in.
+async fn first_admin(client: &Client, token: String) -> Client {
+    let new = json!({"token": token, "email": "admin@example.org", "password": PASSWORD});
+    client.post("/v1/first-admin", new).await.expect(201);
+    client.signed_in("admin@example.org").await.client
+}
+
+/// Puts tea up for sale.
+async fn sells_tea(staff: &Client) {
+    let product = json!({
+        "product_id": "p-TEA", "name": "tea", "variants": [{"sku": "TEA", "amount_minor": 1_000, "currency": "EUR"}],
+    });
+    staff.post("/v1/products", product).await.expect(201);
+    staff.post("/v1/products/p-TEA/publication", json!({})).await.expect(200);
+}
+
 async fn an_order_is_confirmed_by_both_processes(script: &str) {
     let shop = Shop::new(script);
     let front_process = shop.serve(0, FRONT);
     until(async || listens(shop.ports[0])).await;
     let (front, token) = (shop.client(0), shop.first_admin_token().await);
-    let new = json!({"token": token, "email": "admin@example.org", "password": PASSWORD});
-    front.post("/v1/first-admin", new).await.expect(201);
-    let front = front.signed_in("admin@example.org").await.client;
-    let product = json!({
-        "product_id": "p-TEA", "name": "tea", "variants": [{"sku": "TEA", "amount_minor": 1_000, "currency": "EUR"}],
-    });
-    front.post("/v1/products", product).await.expect(201);
-    front.post("/v1/products/p-TEA/publication", json!({})).await.expect(200);
+    let front = first_admin(&front, token).await;
+    sells_tea(&front).await;
     until(async || {
         let ready = front.get("/readyz").await;
         (ready.status == 200 && ready.text().contains("the peer back cannot be reached")).then_some(())

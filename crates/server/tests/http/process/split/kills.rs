@@ -12,13 +12,12 @@ use std::{
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use super::{BACK, FRONT, LOOK_EVERY, PATIENCE, Shop, listens, until};
+use super::{BACK, FRONT, LOOK_EVERY, PATIENCE, Shop, first_admin, listens, sells_tea, until};
 use crate::{
     client::Client,
     comparison::free_port,
     process::{run, signals::kills, terminated, tradewind},
     town::order_of,
-    world::PASSWORD,
 };
 
 const BUYERS: usize = 4;
@@ -83,15 +82,8 @@ fn serve_gateway(shop: &Shop) -> (Child, ([u8; 4], u16)) {
 
 /// A member of staff at a shop that has tea.
 async fn stocked(shop: &Shop, client: Client) -> Client {
-    let token = shop.first_admin_token().await;
-    let new = json!({"token": token, "email": "admin@example.org", "password": PASSWORD});
-    client.post("/v1/first-admin", new).await.expect(201);
-    let staff = client.signed_in("admin@example.org").await.client;
-    let product = json!({
-        "product_id": "p-TEA", "name": "tea", "variants": [{"sku": "TEA", "amount_minor": 1_000, "currency": "EUR"}],
-    });
-    staff.post("/v1/products", product).await.expect(201);
-    staff.post("/v1/products/p-TEA/publication", json!({})).await.expect(200);
+    let staff = first_admin(&client, shop.first_admin_token().await).await;
+    sells_tea(&staff).await;
     let restock = json!({"delta": 1_000_000, "adjustment_type": "restock"});
     until(async || {
         let reply = staff.post("/v1/stock/TEA/adjustments", restock.clone()).await;
