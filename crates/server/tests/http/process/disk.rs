@@ -32,6 +32,8 @@ pub struct Strike {
     pub after: u32,
     /// So many fail; 0 for all.
     pub times: u32,
+    /// Smaller writes go well, in bytes.
+    pub least_bytes: u32,
 }
 
 /// The disk of one shop.
@@ -64,12 +66,12 @@ impl Disk {
     }
 
     pub fn strikes(&self, strike: Strike) {
-        let Strike { fault, files, after, times } = strike;
+        let Strike { fault, files, after, times, least_bytes } = strike;
         let mut orders = [0; 64];
-        for (at, number) in [(4, after), (8, times)] {
+        for (at, number) in [(4, after), (8, times), (12, least_bytes)] {
             orders[at..at + 4].copy_from_slice(&number.to_ne_bytes());
         }
-        orders[12..12 + files.len()].copy_from_slice(files.as_bytes());
+        orders[16..16 + files.len()].copy_from_slice(files.as_bytes());
         // Which fault comes last: until then the rest means nothing.
         self.control.write_all_at(&0_u32.to_ne_bytes(), 0).unwrap();
         self.control.write_all_at(&orders[4..], 4).unwrap();
@@ -77,7 +79,7 @@ impl Disk {
     }
 
     pub fn heals(&self) {
-        self.strikes(Strike { fault: Fault::Nothing, files: "", after: 0, times: 0 });
+        self.strikes(Strike { fault: Fault::Nothing, files: "", after: 0, times: 0, least_bytes: 0 });
     }
 
     /// The power fails, after the program was killed. What was flushed is there; of what was not, `reaches` says for

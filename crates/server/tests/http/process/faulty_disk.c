@@ -45,7 +45,8 @@ struct control {
     uint32_t fault;
     uint32_t pass;    /* so many calls go well first */
     uint32_t times;   /* then so many fail; 0: all of them */
-    char suffix[52];  /* of the files that it is about; empty: all */
+    uint32_t least;   /* smaller writes go well, in bytes */
+    char suffix[48];  /* of the files that it is about; empty: all */
 };
 
 struct file {
@@ -88,9 +89,10 @@ static int ends_with(const char *text, const char *end) {
     return length >= least && strcmp(text + length - least, end) == 0;
 }
 
-/* Whether this call is to fail. */
-static int fails(enum fault fault, const char *name) {
-    if (control->fault != fault || !ends_with(name, control->suffix)) return 0;
+/* Whether this call is to fail; `n` is what it writes, ANY_SIZE if that does not matter. */
+#define ANY_SIZE SIZE_MAX
+static int fails(enum fault fault, const char *name, size_t n) {
+    if (control->fault != fault || n < control->least || !ends_with(name, control->suffix)) return 0;
     if (control->pass > 0) {
         control->pass--;
         return 0;
@@ -219,7 +221,7 @@ static int open_on_disk(const char *path, int flags, mode_t mode) {
     if (!control || !in_folder(path, &name)) return sys_open(path, flags, mode);
     pthread_mutex_lock(&lock);
     int is_new = stat(path, &before) != 0;
-    if (is_new && (flags & O_CREAT) && fails(FULL, name)) {
+    if (is_new && (flags & O_CREAT) && fails(FULL, name, ANY_SIZE)) {
         pthread_mutex_unlock(&lock);
         errno = ENOSPC;
         return -1;
@@ -248,10 +250,10 @@ static ssize_t write_on_disk(int fd, const void *bytes, size_t n, off_t at, int 
         int appends = (fcntl(fd, F_GETFL) & O_APPEND) && fstat(fd, &now) == 0;
         at = appends ? now.st_size : lseek(fd, 0, SEEK_CUR);
     }
-    if (fails(FULL, file->name)) {
+    if (fails(FULL, file->name, n)) {
         errno = ENOSPC;
     } else {
-        int half = fails(WRITE_FAILS, file->name);
+        int half = fails(WRITE_FAILS, file->name, n);
         size_t wanted = half ? n / 2 : n;
         written = moves ? sys_write(fd, bytes, wanted) : sys_pwrite(fd, bytes, wanted, at);
         if (written > 0) mark(file, at, at + written);
@@ -271,7 +273,7 @@ static int truncate_on_disk(int fd, off_t length) {
     struct file *file = file_of(fd);
     struct stat before;
     int done = -1;
-    if (file && fstat(fd, &before) == 0 && length > before.st_size && fails(FULL, file->name)) {
+    if (file && fstat(fd, &before) == 0 && length > before.st_size && fails(FULL, file->name, ANY_SIZE)) {
         errno = ENOSPC;
     } else {
         done = sys_ftruncate(fd, length);
@@ -290,7 +292,7 @@ static int sync_on_disk(int fd, long call) {
     int is_folder = of.st_ino == folder_stat.st_ino && of.st_dev == folder_stat.st_dev;
     pthread_mutex_lock(&lock);
     struct file *file = find(&of);
-    int failed = (file || is_folder) && fails(SYNC_FAILS, file ? file->name : "");
+    int failed = (file || is_folder) && fails(SYNC_FAILS, file ? file->name : "", ANY_SIZE);
     if (failed && file) file->low = file->high = 0;
     if (!failed && file && file->platter >= 0) keep(file);
     if (!failed && is_folder) keep_names();
