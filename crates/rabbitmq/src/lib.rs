@@ -52,8 +52,8 @@
 //!
 //! # Messages
 //!
-//! The key is the header `x-tradewind-key`. The time is a whole number of seconds since 1970. Headers keep their types
-//! and their order. A message is refused if it has no body, a header twice, a name or text of more than 255 bytes,
+//! The key is the header `x-tradewind-key`. The time is a whole number of seconds since 1970. Headers keep their types.
+//! RabbitMQ 3.10 keeps their order too, and 4.x sorts them. A message is refused if it has no body, a header twice, a name or text of more than 255 bytes,
 //! headers that do not fit a frame or are nested deeper than 32, or a body of more than 128 MiB.
 //!
 //! # Why the protocol is written here

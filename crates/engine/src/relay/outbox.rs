@@ -6,6 +6,9 @@ use tradewind_events::{Id, RawEnvelope};
 
 use crate::{Span, TraceContext, Tracer, ports::BrokerMessage, trace};
 
+/// The event format of the body, as the bindings of CloudEvents have it: a header on Kafka, a property on AMQP.
+const CONTENT_TYPE: &str = "application/cloudevents+json; charset=utf-8";
+
 /// The delivery mode of AMQP for messages that survive a restart of the broker.
 const PERSISTENT: u8 = 2;
 
@@ -58,13 +61,14 @@ impl Encoded {
         tracer: Option<&Arc<dyn Tracer>>,
     ) -> Result<Self, String> {
         let body = serde_json::to_vec(envelope).map_err(|error| error.to_string())?;
-        let mut message = BrokerMessage::new(topic, body)
-            .with_key(envelope.key.as_str())
-            .with_header("content-type", "application/cloudevents+json; charset=utf-8");
+        let mut message = BrokerMessage::new(topic, body).with_key(envelope.key.as_str());
         if routed {
+            message.properties.content_type = Some(CONTENT_TYPE.to_owned());
             message.routing_key = Some(envelope.name.clone());
             message.properties.message_id = Some(envelope.id.to_string());
             message.properties.delivery_mode = Some(PERSISTENT);
+        } else {
+            message = message.with_header("content-type", CONTENT_TYPE);
         }
         let context = trace::traced(tracer, envelope.traceparent.as_ref()).map(|(_, context)| context);
         let origin = Origin { event_id: envelope.id.clone(), dead_letter: None, bytes: message.bytes() };

@@ -1,7 +1,8 @@
 //! A shop as two processes of the binary on a real broker: an order that is placed at one is confirmed by both.
 
-#[cfg(any(feature = "kafka", feature = "rabbitmq"))]
 mod kills;
+mod peers;
+mod python;
 
 use std::{
     fs,
