@@ -8,6 +8,7 @@ mod cache;
 mod clock;
 mod mode;
 mod proxy;
+mod repeating;
 mod running;
 mod stage;
 pub mod store_suite;
@@ -17,6 +18,7 @@ pub use broker::{BrokerFaults, BrokerKind, MEMORY_BODY_BYTES_MAX, MemoryBroker, 
 pub use cache::{CACHE_VARIABLE, cache_forgets};
 pub use clock::{CLOCK_VARIABLE, clock_moves, manual_clock};
 pub use proxy::{PROXY_CONNECTIONS_MAX, Proxy};
+pub use repeating::{Bindings, COPIES, Deliveries, RepeatingBroker};
 pub use running::{Plan, Running};
 pub use stage::Stage;
 pub use tradewind_memory::{CountedIds, ManualClock, MemoryStore, WatchedReader};

@@ -1,4 +1,5 @@
 //! What is played here passes the suites of the real ones.
 
 mod brokers;
+mod repeating;
 mod stores;
