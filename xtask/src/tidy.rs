@@ -5,6 +5,7 @@ mod arrows;
 mod boundary;
 mod documents;
 mod entities;
+mod faults;
 mod files;
 mod pages;
 mod words;
@@ -52,6 +53,7 @@ pub fn findings(tree: &Tree, packages: &[Package]) -> Vec<Finding> {
     all.extend(words::findings(tree));
     all.extend(pages::findings(tree));
     all.extend(documents::findings(tree));
+    all.extend(faults::findings(tree));
     all.sort();
     all
 }

@@ -5,9 +5,10 @@ use std::{
     sync::Arc,
 };
 
-use tradewind_engine::{EngineTime, Worker};
+use tradewind_engine::{EngineTime, Settings, Worker};
 use tradewind_events::Personal;
 use tradewind_notifications::model::Delivery;
+use tradewind_payments::Payments;
 use tradewind_workers::{
     mail::{Encryption, MailError, MailOptions, SmtpLogin, SmtpOptions, mail_workers},
     provider::{CallbackTarget, ProviderSimulator, ProviderWorker, SimulatorError, SimulatorOptions},
@@ -51,11 +52,16 @@ const fn provider_setting(error: &SimulatorError) -> &'static str {
     }
 }
 
-/// All of them: the provider simulator, with a store beside the shop's, and mail.
+/// Those of the services that this process has: mail, and with payments the provider simulator, which has a file beside the
+/// store.
 pub fn hire(config: &Config, clock: EngineTime, address: SocketAddr) -> Result<Vec<Arc<dyn Worker>>, WorkersError> {
-    let simulator = ProviderSimulator::open(simulator(config, clock.clone(), address))?;
-    let (notifications, identity) = mail_workers(mail(config, clock))?;
-    Ok(vec![Arc::new(ProviderWorker::new(Arc::new(simulator))), Arc::new(notifications), Arc::new(identity)])
+    let (notifications, identity) = mail_workers(mail(config, clock.clone()))?;
+    let mut workers: Vec<Arc<dyn Worker>> = vec![Arc::new(notifications), Arc::new(identity)];
+    if config.services.names().contains(&Payments::SERVICE) {
+        let simulator = ProviderSimulator::open(simulator(config, clock, address))?;
+        workers.push(Arc::new(ProviderWorker::new(Arc::new(simulator))));
+    }
+    Ok(workers)
 }
 
 /// How the provider simulator is run. It speaks no TLS: to a shop that speaks nothing else it calls back only by way of

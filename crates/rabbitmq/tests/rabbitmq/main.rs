@@ -3,6 +3,7 @@
 //! `servers/rabbitmq install` installs what they need.
 
 mod alarms;
+mod alternate;
 mod bench;
 mod bounds;
 mod poison;

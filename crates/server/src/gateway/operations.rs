@@ -46,6 +46,8 @@ pub enum Operation {
     States,
     /// A list of all stores, in an order.
     List(Order),
+    /// A list that belongs to one service, so to the store in which that lives.
+    ListOfService,
     /// The consumers of all stores.
     Consumers,
     /// One consumer: a service, or the subscription of a store.
@@ -95,6 +97,9 @@ impl Operation {
             (true, "/parked") => Self::List(Order::ascending("parked_at")),
             (true, "/audit") => Self::List(Order::descending("at")),
             (true, "/consumers") => Self::Consumers,
+            (true, "/sagas" | "/owed/holds" | "/owed/refunds" | "/owed/surplus" | "/owed/payables") => {
+                Self::ListOfService
+            }
             (false, "/consumers/{consumer}/pause" | "/consumers/{consumer}/resume") => Self::Consumer,
             (false, "/clock/confirmation") => Self::OneStore,
             (false, "/refused-events/{event_id}/set-aside") => Self::RefusedEvent,
@@ -120,9 +125,12 @@ impl Operating<'_> {
             if parts.method == Method::POST { Some(self.body(&parts.headers, body, &place).await?) } else { None };
         let request::Parts { method, uri, mut headers, .. } = parts;
         headers.remove(header::CONTENT_LENGTH);
+        // Of a HEAD the client gets the headers of the merged answer.
+        let method = if method == Method::HEAD { Method::GET } else { method };
         let request = Request { known, method, path: uri.path().to_owned(), asking, headers, body };
         let only = match (named, self.operation) {
             (None, Operation::Consumer) => Some(self.store_of_consumer(item.unwrap_or_default())?),
+            (None, Operation::ListOfService) => Some(self.store_of_service(known.service.unwrap_or_default())?),
             (None, Operation::OneStore) => return Err(self.unnamed("This is about one store")),
             (named, _) => named,
         };
@@ -131,6 +139,7 @@ impl Operating<'_> {
         match (self.operation, only) {
             (Operation::List(order), _) => self.list(&request, order, &stores).await,
             (Operation::Consumers, _) => self.consumers(&request, &stores).await,
+            (Operation::ListOfService, Some(number)) => self.page_of(&request, number).await,
             (Operation::States, None) => self.states(&request, &stores).await,
             (_, Some(number)) => {
                 let Answer { head, body } = self.ask(number, &request, &request.asking.whole()).await?;
@@ -154,15 +163,16 @@ impl Operating<'_> {
 
     /// A service lives in one store; every store may have a subscription of a name.
     fn store_of_consumer(&self, consumer: &str) -> Result<usize, Failure> {
-        let peers = &self.gateway.inner.peers;
         match services::NAMES.into_iter().find(|service| *service == consumer) {
-            Some(service) => {
-                let lives = peers.iter().position(|peer| peer.services.contains(&service));
-                lives.ok_or_else(|| Failure::internal("finding a service", &service))
-            }
-            None if peers.len() == 1 => Ok(0),
+            Some(service) => self.store_of_service(service),
+            None if self.gateway.inner.peers.len() == 1 => Ok(0),
             None => Err(self.unnamed("Each store has subscriptions of its own")),
         }
+    }
+
+    fn store_of_service(&self, service: &str) -> Result<usize, Failure> {
+        let lives = self.gateway.inner.peers.iter().position(|peer| peer.services.contains(&service));
+        lives.ok_or_else(|| Failure::internal("finding a service", &service))
     }
 
     fn unnamed(&self, why: &str) -> Failure {
@@ -237,6 +247,17 @@ impl Operating<'_> {
             items.push(merge::of_store(&state, self.name(number)));
         }
         Ok(json(merge::page(&items, None)))
+    }
+
+    /// A page of a list that one store has, as that store has written it.
+    async fn page_of(&self, request: &Request, number: usize) -> Result<Response, Failure> {
+        let answer = self.ask(number, request, &request.asking.whole()).await?;
+        if !answer.head.status().is_success() {
+            return Ok(with_body(answer.head, answer.body));
+        }
+        let page: merge::PageIn = read(&answer.body)?;
+        let items: Vec<String> = page.items.iter().map(|item| merge::of_store(item, self.name(number))).collect();
+        Ok(json(merge::page(&items, page.next_cursor.as_deref())))
     }
 
     /// The consumers of each store: its services, and its subscriptions.

@@ -12,7 +12,7 @@ use axum::{
 };
 use futures_util::future::join_all;
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::Instant;
 use tradewind_events::Id;
 
@@ -93,7 +93,7 @@ async fn is_ready(peer: &Arc<Peer>) -> bool {
     }
 }
 
-/// The document of the API, in which operations can name a store.
+/// The document of the API, in which operations can name a store and the items of their lists do.
 fn document() -> &'static str {
     static TEXT: OnceLock<String> = OnceLock::new();
     TEXT.get_or_init(|| {
@@ -102,22 +102,45 @@ fn document() -> &'static str {
             paths.remove(BETWEEN_PROCESSES);
         }
         let routes = http::table().into_iter().flat_map(|section| section.routes);
-        for route in
-            routes.filter(|route| Operation::of(&route.method, route.path).is_some() && route.service.is_none())
-        {
-            let operation = &mut document["paths"][route.path][route.method.as_str().to_ascii_lowercase()];
-            let parameter = json!({
-                "name": STORE, "in": "query", "required": false, "schema": {"type": "string"},
-                "description": "The store, by the name of its process in the peers file. Items of lists have it, too.",
-            });
-            match operation["parameters"].as_array_mut() {
-                Some(parameters) => parameters.push(parameter),
-                None => operation["parameters"] = json!([parameter]),
+        for route in routes {
+            if let Some(operation) = Operation::of(&route.method, route.path) {
+                let described = &mut document["paths"][route.path][route.method.as_str().to_ascii_lowercase()];
+                describe(operation, described);
             }
         }
         // Strings and numbers: there is nothing that JSON cannot hold.
         serde_json::to_string_pretty(&document).unwrap_or_default() + "\n"
     })
+}
+
+/// Describes an operation as the gateway answers it.
+fn describe(operation: Operation, described: &mut Value) {
+    let parameter = json!({
+        "name": STORE, "in": "query", "required": false, "schema": {"type": "string"},
+        "description": "The store, by the name of its process in the peers file. Items of lists have it, too.",
+    });
+    match described["parameters"].as_array_mut() {
+        Some(parameters) => parameters.push(parameter),
+        None => described["parameters"] = json!([parameter]),
+    }
+    let store = json!({"type": "string", "description": "The name of the process that has it, in the peers file."});
+    let of_store = json!({"type": "object", "properties": {STORE: store}, "required": [STORE]});
+    let schema = &mut described["responses"]["200"]["content"]["application/json"]["schema"];
+    let of_one = schema.take();
+    *schema = match operation {
+        Operation::List(_) | Operation::ListOfService | Operation::Consumers => {
+            json!({"allOf": [of_one, {"type": "object", "properties": {"items": {"items": of_store}}}]})
+        }
+        Operation::States => {
+            let items = json!({"type": "array", "items": {"allOf": [&of_one, of_store]}});
+            let all = json!({
+                "description": "All stores, unless one is named.",
+                "type": "object", "properties": {"items": items}, "required": ["items"],
+            });
+            json!({"anyOf": [all, of_one]})
+        }
+        Operation::Consumer | Operation::OneStore | Operation::Item | Operation::RefusedEvent => of_one,
+    };
 }
 
 /// What goes with every answer of the gateway's own. Those of peers bring it along.

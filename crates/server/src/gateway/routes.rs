@@ -113,7 +113,10 @@ impl Routes {
 fn known(route: &Route, peers: &Peers) -> Option<Known> {
     let of = |service: &str| peers.all().iter().position(|peer| peer.serves(service)).map(Goes::ToPeer);
     let goes = match (route.service, route.path) {
-        (Some(service), _) => of(service)?,
+        (Some(service), path) => match Operation::of(&route.method, path) {
+            Some(operation) => Goes::ToStores(operation),
+            None => of(service)?,
+        },
         (None, JWKS) => of("identity")?,
         (None, path) => match Page::of(path) {
             Some(page) => Goes::Own(page),

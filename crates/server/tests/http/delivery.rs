@@ -181,14 +181,14 @@ async fn what_a_broker_repeats_and_how_often_it_comes_back_is_counted() {
     before.has(DUPLICATES, 0);
     before.has(&reconnects("receive"), 0);
 
-    town.broker.set_faults(BrokerFaults { duplicates: 1, ..BrokerFaults::default() });
+    town.broker().set_faults(BrokerFaults { duplicates: 1, ..BrokerFaults::default() });
     town.stocks("tea", 9).await;
     let repeated = until(&second, DUPLICATES, |messages| messages >= 1.0).await;
     assert!(repeated.of(r#"tradewind_received_events_total{broker="broker"}"#) >= 2.0 * repeated.of(DUPLICATES));
     let published = scraped(&first).await.of(r#"tradewind_published_events_total{broker="broker"}"#);
     assert!(published >= 1.0);
 
-    town.broker.set_faults(BrokerFaults { down: true, ..BrokerFaults::default() });
+    town.broker().set_faults(BrokerFaults { down: true, ..BrokerFaults::default() });
     until(&second, UNREACHABLE, |failures| failures >= 1.0).await;
     let mark = scraped(&first).await.of(r#"tradewind_relay_segment{broker="broker"}"#);
     let product = json!({"product_id": "cup", "name": "cup"});
@@ -199,7 +199,7 @@ async fn what_a_broker_repeats_and_how_often_it_comes_back_is_counted() {
     assert!(waits.of(r#"tradewind_relay_lag_seconds{broker="broker"}"#) >= 40.0, "{}", waits.0);
     assert!(waits.of(r#"tradewind_relay_segment{broker="broker"}"#) <= mark);
 
-    town.broker.set_faults(BrokerFaults::default());
+    town.broker().set_faults(BrokerFaults::default());
     until(&first, &reconnects("publish"), is(1)).await;
     until(&second, &reconnects("receive"), is(1)).await;
     town.settles().await;
@@ -217,13 +217,13 @@ async fn an_event_that_a_broker_refuses_is_counted_once_however_often_it_is_trie
     let first = door(&town, 0);
     scraped(&first).await.has(REFUSED, 0);
     let of_eve = |message: &BrokerMessage| String::from_utf8_lossy(message.body()).contains("eve@example.org");
-    town.broker.refuse(Some(Arc::new(of_eve)));
+    town.broker().refuse(Some(Arc::new(of_eve)));
     town.buyer("eve", 0).await;
     until(&first, r#"tradewind_broker_failures_total{broker="broker",kind="refused"}"#, |tries| tries >= 3.0).await;
     let figures = scraped(&first).await;
     figures.has(REFUSED, 1);
     assert!(figures.of(r#"tradewind_broker_refused_event_bytes{broker="broker"}"#) > 100.0);
-    town.broker.refuse(None);
+    town.broker().refuse(None);
     town.settles().await;
     let figures = scraped(&first).await;
     figures.has(r#"tradewind_broker_refused_event_bytes{broker="broker"}"#, 0);
@@ -237,13 +237,13 @@ async fn a_source_that_no_build_knows_makes_no_label_of_its_own() {
     town.settles().await;
     let second = door(&town, 1);
     pauses(&second, "payments").await;
-    let published = town.broker.published("town.identity");
+    let published = town.broker().published("town.identity");
     let registered =
         published.iter().find(|message| String::from_utf8_lossy(message.body()).contains("user.registered"));
     let mut envelope: Value = serde_json::from_slice(registered.unwrap().body()).unwrap();
     envelope["source"] = json!("stranger");
     envelope["id"] = json!("forged");
-    town.broker.inject(BrokerMessage::new("town.identity", envelope.to_string()).with_key("k"));
+    town.broker().inject(BrokerMessage::new("town.identity", envelope.to_string()).with_key("k"));
     let other = r#"tradewind_consumer_lag_events{consumer="payments",source="other"}"#;
     let figures = until(&second, other, is(1)).await;
     assert!(!figures.0.contains("stranger"), "{}", figures.0);
@@ -261,13 +261,13 @@ async fn an_event_that_this_build_does_not_know_waits_where_an_operator_sees_it(
     town.buyer("ada", 0).await;
     town.settles().await;
     let second = door(&town, 1);
-    let published = town.broker.published("town.identity");
+    let published = town.broker().published("town.identity");
     let registered =
         published.iter().find(|message| String::from_utf8_lossy(message.body()).contains("user.registered"));
     let mut envelope: Value = serde_json::from_slice(registered.unwrap().body()).unwrap();
     envelope["type"] = json!("user.teleported");
     envelope["id"] = json!("from-a-later-build");
-    town.broker.inject(BrokerMessage::new("town.identity", envelope.to_string()).with_key("k"));
+    town.broker().inject(BrokerMessage::new("town.identity", envelope.to_string()).with_key("k"));
     until(&second, PAUSED, is(1)).await;
     // The broker has handed it out, and nothing else waits there: it waits all the same.
     town.clock.advance(ASKED_AGAIN);

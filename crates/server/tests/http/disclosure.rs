@@ -12,7 +12,7 @@ use crate::{
 async fn dies(town: &Town, body: &[u8]) -> String {
     let door = second(town);
     let before = dead(&door).await.len();
-    town.broker.inject(BrokerMessage::new("town.identity", body).with_key([255]).with_header("x", "ada"));
+    town.broker().inject(BrokerMessage::new("town.identity", body).with_key([255]).with_header("x", "ada"));
     loop {
         let dead = dead(&door).await;
         if dead.len() > before {
@@ -43,7 +43,7 @@ async fn what_is_personal_in_a_dead_letter_is_shown_for_a_reason_alone() {
     town.settles().await;
     let door = second(&town);
     // An event under the name of a service that lives in the store where it arrives.
-    let published = town.broker.published("town.identity");
+    let published = town.broker().published("town.identity");
     let registered = published.iter().find(|message| {
         let text = String::from_utf8_lossy(message.body());
         text.contains("user.registered") && text.contains("ada@example.org")

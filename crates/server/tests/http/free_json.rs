@@ -127,7 +127,7 @@ fn created(attribute: &str) -> String {
 #[tokio::test]
 async fn an_event_that_would_change_is_a_dead_letter_and_its_edit_is_kept_as_it_is() {
     let town = Town::laid_out(TWO_STORES, &[]).await;
-    town.broker.inject(BrokerMessage::new("town.inventory", created("1e-400")).with_key("far"));
+    town.broker().inject(BrokerMessage::new("town.inventory", created("1e-400")).with_key("far"));
     town.settles().await;
     let list = town.staff.get("/v1/operations/dead-letters").await.expect(200).json();
     let letter = &list["items"][0];

@@ -108,6 +108,22 @@ async fn the_gateway_has_the_pages_of_a_shop_and_a_state_of_its_own() {
     assert_eq!(own["components"], real["components"]);
     assert_ne!(own["paths"]["/v1/operations/parked"], real["paths"]["/v1/operations/parked"], "it names stores");
     assert_eq!(own["paths"]["/v1/orders"], real["paths"]["/v1/orders"]);
+    let answer =
+        |path: &str| own["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]["schema"].clone();
+    for (path, of_one) in [
+        ("/v1/operations/parked", "PageOfParkedView"),
+        ("/v1/operations/sagas", "PageOfSagaView"),
+        ("/v1/operations/owed/holds", "PageOfOwedView"),
+        ("/v1/operations/consumers", "ConsumersView"),
+    ] {
+        let parts = &answer(path)["allOf"];
+        assert_eq!(parts[0]["$ref"], format!("#/components/schemas/{of_one}"), "{path}");
+        assert_eq!(parts[1]["properties"]["items"]["items"]["required"], json!(["store"]), "{path}");
+    }
+    // The states of all stores are a list here.
+    let states = &answer("/v1/operations")["anyOf"];
+    assert_eq!(states[0]["properties"]["items"]["items"]["allOf"][0], states[1]);
+    assert_eq!(states[1]["$ref"], "#/components/schemas/StatusView");
     for path in ["/docs", "/docs/problems/peer_unreachable", "/docs/problems/nonsense", "/"] {
         let (own, real) = (front.get(path).await, door.get(path).await);
         assert_eq!(own.status, real.status, "{path}");

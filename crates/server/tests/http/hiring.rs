@@ -73,6 +73,23 @@ async fn the_provider_has_books_of_its_own_beside_the_store() {
     assert_eq!(charges.iter().map(|charge| charge.amount_minor).collect::<Vec<_>>(), [2_122]);
 }
 
+#[cfg(feature = "rabbitmq")]
+#[tokio::test]
+async fn a_process_without_payments_has_no_records_of_the_provider() {
+    use tradewind::split::Part;
+
+    for (services, has_records) in [(["identity", "orders"], false), (["identity", "payments"], true)] {
+        let directory = Directory::new();
+        let names = services.join(",");
+        let settings = [("services", &*names), ("broker", "amqp://localhost"), ("peers", "peers.toml")];
+        let part = Some(Part { services: services.to_vec(), ..Part::default() });
+        let options = Options { clock: Arc::new(manual_clock()), part, ..Options::default() };
+        let app = App::start_with(config(&directory, &settings), options).await.unwrap();
+        assert_eq!(app.stop().await, None);
+        assert_eq!(directory.0.join("shop.db.provider").exists(), has_records, "{names}");
+    }
+}
+
 #[tokio::test]
 async fn a_setting_that_nobody_can_work_with_names_itself() {
     for (setting, text) in [

@@ -29,6 +29,8 @@ mod inputs;
 mod keys;
 mod limits;
 mod orders;
+#[cfg(all(feature = "kafka", feature = "rabbitmq"))]
+mod over_brokers;
 mod pages;
 mod pauses;
 mod payments;

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tradewind_inventory::Stock;
-use tradewind_testkit::BrokerFaults;
 use tradewind_workers::provider::Forced;
 
 use crate::{
@@ -66,7 +65,7 @@ in_every_layout! {
     what_a_broker_says_twice_or_late_happens_once
 }
 
-const SETTINGS: &[(&str, &str)] = &[("ship_to", "DE,AT")];
+pub const SETTINGS: &[(&str, &str)] = &[("ship_to", "DE,AT")];
 
 /// A town with ten units of tea, and somebody with 500.00 EUR.
 async fn opened(town: &Town) -> Person {
@@ -103,7 +102,7 @@ async fn delivered(order: &Placed<'_>) {
     order.is("completed").await;
 }
 
-async fn an_order_that_is_paid_from_a_balance_goes_through(town: Town) {
+pub async fn an_order_that_is_paid_from_a_balance_goes_through(town: Town) {
     let ada = opened(&town).await;
     let order = town.settles_order(&ada, order_of("tea", 2, "balance")).await;
     order.is("confirmed").await;
@@ -112,7 +111,7 @@ async fn an_order_that_is_paid_from_a_balance_goes_through(town: Town) {
     town.is_clean().await;
 }
 
-async fn an_order_that_is_paid_by_card_goes_through(town: Town) {
+pub async fn an_order_that_is_paid_by_card_goes_through(town: Town) {
     let ada = opened(&town).await;
     let order = by_card(&town, &ada, "o-1", Forced::Approved).await;
     order.is("confirmed").await;
@@ -121,7 +120,7 @@ async fn an_order_that_is_paid_by_card_goes_through(town: Town) {
     town.is_clean().await;
 }
 
-async fn an_order_that_is_paid_outside_goes_through(town: Town) {
+pub async fn an_order_that_is_paid_outside_goes_through(town: Town) {
     let ada = opened(&town).await;
     let order = town.settles_order(&ada, order_of("tea", 1, "external")).await;
     order.is("validated").await;
@@ -132,7 +131,7 @@ async fn an_order_that_is_paid_outside_goes_through(town: Town) {
     town.is_clean().await;
 }
 
-async fn goods_that_are_not_for_sale_are_refused(town: Town) {
+pub async fn goods_that_are_not_for_sale_are_refused(town: Town) {
     let ada = opened(&town).await;
     town.staff.delete("/v1/products/p-tea/publication").await.expect(200);
     town.settles().await;
@@ -145,7 +144,7 @@ async fn goods_that_are_not_for_sale_are_refused(town: Town) {
     town.is_clean().await;
 }
 
-async fn a_price_that_has_changed_is_refused(town: Town) {
+pub async fn a_price_that_has_changed_is_refused(town: Town) {
     let ada = opened(&town).await;
     let mut order = order_of("tea", 1, "balance");
     order["lines"][0]["unit_price_minor"] = json!(999);
@@ -156,7 +155,7 @@ async fn a_price_that_has_changed_is_refused(town: Town) {
     town.is_clean().await;
 }
 
-async fn stock_that_is_not_there_is_refused(town: Town) {
+pub async fn stock_that_is_not_there_is_refused(town: Town) {
     let ada = opened(&town).await;
     town.stocks("coffee", 0).await;
     for order in [order_of("tea", 11, "balance"), order_of("coffee", 1, "balance"), both("tea", "coffee")] {
@@ -174,7 +173,7 @@ fn both(one: &str, other: &str) -> Value {
     order
 }
 
-async fn an_address_that_is_not_shipped_to_is_refused(town: Town) {
+pub async fn an_address_that_is_not_shipped_to_is_refused(town: Town) {
     let ada = opened(&town).await;
     let mut order = order_of("tea", 1, "balance");
     order["shipping_address"]["country"] = json!("FR");
@@ -185,7 +184,7 @@ async fn an_address_that_is_not_shipped_to_is_refused(town: Town) {
     town.is_clean().await;
 }
 
-async fn money_that_is_not_there_is_refused(town: Town) {
+pub async fn money_that_is_not_there_is_refused(town: Town) {
     let ada = opened(&town).await;
     let bob = town.buyer("bob", 999).await;
     let poor = town.settles_order(&bob, order_of("tea", 1, "balance")).await;
@@ -239,7 +238,7 @@ async fn brought<'a>(town: &'a Town, buyer: &Person, (state, deaf, method): (&st
     order
 }
 
-async fn an_order_is_cancelled_in_every_state_before_its_goods_leave(town: Town) {
+pub async fn an_order_is_cancelled_in_every_state_before_its_goods_leave(town: Town) {
     let ada = opened(&town).await;
     for state in STATES {
         let order = brought(&town, &ada, state).await;
@@ -268,7 +267,7 @@ async fn an_order_is_cancelled_in_every_state_before_its_goods_leave(town: Town)
     town.is_clean().await;
 }
 
-async fn an_order_that_has_left_or_ended_is_not_cancelled(town: Town) {
+pub async fn an_order_that_has_left_or_ended_is_not_cancelled(town: Town) {
     let ada = opened(&town).await;
     let order = town.settles_order(&ada, order_of("tea", 1, "balance")).await;
     order.dispatches().await.expect(200);
@@ -295,7 +294,7 @@ async fn an_order_that_has_left_or_ended_is_not_cancelled(town: Town) {
     town.is_clean().await;
 }
 
-async fn an_order_ends_by_its_deadline_in_every_state(town: Town) {
+pub async fn an_order_ends_by_its_deadline_in_every_state(town: Town) {
     let ada = opened(&town).await;
     for state in STATES.into_iter().filter(|(state, ..)| *state != "confirmed") {
         let order = brought(&town, &ada, state).await;
@@ -318,7 +317,7 @@ async fn an_order_ends_by_its_deadline_in_every_state(town: Town) {
     }
 }
 
-async fn a_payment_after_the_expiry_goes_back(town: Town) {
+pub async fn a_payment_after_the_expiry_goes_back(town: Town) {
     let ada = opened(&town).await;
     let order = town.settles_order(&ada, order_of("tea", 10, "external")).await;
     assert_eq!(shelf(&town, "tea"), (10, 10));
@@ -333,7 +332,7 @@ async fn a_payment_after_the_expiry_goes_back(town: Town) {
     town.is_clean().await;
 }
 
-async fn a_provider_that_is_silent_holds_nothing_back_for_ever(town: Town) {
+pub async fn a_provider_that_is_silent_holds_nothing_back_for_ever(town: Town) {
     let ada = opened(&town).await;
     let charged = by_card(&town, &ada, "o-1", Forced::TimeoutCharged).await;
     let silent = by_card(&town, &ada, "o-2", Forced::Silent).await;
@@ -353,7 +352,7 @@ async fn a_provider_that_is_silent_holds_nothing_back_for_ever(town: Town) {
     town.is_clean().await;
 }
 
-async fn a_capture_that_is_refused_lets_everything_go(town: Town) {
+pub async fn a_capture_that_is_refused_lets_everything_go(town: Town) {
     let ada = opened(&town).await;
     let order = by_card(&town, &ada, "o-1", Forced::CaptureRefused).await;
     order.is("cancelled: capture_refused").await;
@@ -363,7 +362,7 @@ async fn a_capture_that_is_refused_lets_everything_go(town: Town) {
     town.is_clean().await;
 }
 
-async fn a_capture_that_comes_after_the_wish_to_cancel_is_given_back(town: Town) {
+pub async fn a_capture_that_comes_after_the_wish_to_cancel_is_given_back(town: Town) {
     let ada = opened(&town).await;
     let order = by_card(&town, &ada, "o-1", Forced::CaptureLate).await;
     order.is("confirmed").await;
@@ -380,7 +379,7 @@ async fn a_capture_that_comes_after_the_wish_to_cancel_is_given_back(town: Town)
 }
 
 /// Ten at a time for each of three SKUs with one unit.
-async fn the_last_unit_goes_to_one_of_many_buyers(town: Town) {
+pub async fn the_last_unit_goes_to_one_of_many_buyers(town: Town) {
     let ada = town.buyer("ada", 1_000_000).await;
     for sku in ["a", "b", "c"] {
         town.stocks(sku, 1).await;
@@ -403,18 +402,16 @@ async fn count(staff: &Client, status: &str) -> usize {
     page["items"].as_array().unwrap().len()
 }
 
-async fn what_a_broker_says_twice_or_late_happens_once(town: Town) {
+pub async fn what_a_broker_says_twice_or_late_happens_once(town: Town) {
     let ada = opened(&town).await;
-    town.broker.set_faults(BrokerFaults { duplicates: 2, ..BrokerFaults::default() });
+    town.repeats_messages();
     let order = town.settles_order(&ada, order_of("tea", 1, "balance")).await;
     let rejected = town.settles_order(&ada, order_of("tea", 100, "balance")).await;
-    town.broker.set_faults(BrokerFaults { acknowledgement_lost: true, ..BrokerFaults::default() });
+    town.loses_acknowledgements(true);
     let late = town.places(&ada, order_of("tea", 1, "balance")).await;
-    town.broker.set_faults(BrokerFaults::default());
+    town.loses_acknowledgements(false);
     town.settles().await;
-    for group in 0..3 {
-        town.broker.disconnect(&format!("group-{group}"));
-    }
+    town.cuts_subscriptions();
     town.settles().await;
     order.is("confirmed").await;
     rejected.is("rejected: insufficient").await;

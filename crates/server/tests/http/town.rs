@@ -1,6 +1,7 @@
-//! A shop in one store or in several, each behind a door of its own, with a broker in memory between them; its staff,
-//! its buyers, and the payment provider.
+//! A shop in one store or in several, each behind a door of its own, with a broker between them; its staff, its buyers, and
+//! the payment provider.
 
+mod carrier;
 mod placed;
 
 use std::{
@@ -19,16 +20,16 @@ use tradewind::{
     peers::Peers,
     services,
     shop::Shop,
-    split::{OpenBrokers, Part},
+    split::Part,
 };
 use tradewind_audit::{Audit, Charge as Audited, Charges, StoreView};
 use tradewind_engine::{
-    BrokerParts, Entity, Routing,
+    Entity,
     ports::List,
     tables::{JobRow, TimerRow},
 };
 use tradewind_events::{AsKey, TextEnum, Value as Column, id, row_key};
-use tradewind_testkit::{ManualClock, MemoryBroker, cache_forgets, manual_clock};
+use tradewind_testkit::{ManualClock, cache_forgets, manual_clock};
 use tradewind_workers::provider::{ChargeState, Forced, ProviderSimulator};
 
 use crate::{
@@ -36,10 +37,11 @@ use crate::{
     world::{Directory, Mails, Person, config, hiring},
 };
 
+pub use carrier::{Carrier, RealBroker, Server};
 pub use placed::{Placed, checked_out, named, order_of};
 
-/// Whoever waits longer has failed.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// A test that waits longer has failed.
+const PATIENCE: Duration = Duration::from_mins(3);
 
 /// Which services live together.
 pub type Layout = &'static [&'static [&'static str]];
@@ -49,6 +51,17 @@ pub const TWO_STORES: Layout =
     &[&["identity", "catalog", "carts", "orders", "notifications", "query"], &["inventory", "payments", "shipping"]];
 pub const THREE_STORES: Layout =
     &[&["identity", "catalog", "carts", "query"], &["orders", "notifications"], &["inventory", "payments", "shipping"]];
+pub const NINE_STORES: Layout = &[
+    &["identity"],
+    &["catalog"],
+    &["inventory"],
+    &["carts"],
+    &["orders"],
+    &["payments"],
+    &["shipping"],
+    &["notifications"],
+    &["query"],
+];
 
 /// A running shop.
 pub struct Town {
@@ -56,7 +69,6 @@ pub struct Town {
     /// In front of the doors, if there is one.
     pub gateway: Option<Running>,
     pub clock: ManualClock,
-    pub broker: MemoryBroker,
     provider: Option<Arc<ProviderSimulator>>,
     pub admin: Client,
     pub staff: Client,
@@ -69,7 +81,7 @@ pub struct Town {
 struct Plan {
     directory: Directory,
     clock: ManualClock,
-    broker: MemoryBroker,
+    carrier: Carrier,
     layout: Layout,
     settings: &'static [(&'static str, &'static str)],
     /// A door that is opened again is where it was: a gateway knows it by its address.
@@ -83,7 +95,6 @@ type Addresses = Vec<(&'static [&'static str], SocketAddr)>;
 pub struct Door {
     pub app: App,
     services: &'static [&'static str],
-    group: String,
 }
 
 impl Town {
@@ -96,26 +107,36 @@ impl Town {
     }
 
     pub async fn laid_out(layout: Layout, settings: &'static [(&'static str, &'static str)]) -> Self {
-        Self::opened(layout, settings, None).await
+        Self::opened(layout, Carrier::memory(), settings, None).await
     }
 
     /// The same with a gateway, which all clients go to.
     pub async fn behind_a_gateway(layout: Layout, settings: &'static [(&'static str, &'static str)]) -> Self {
-        Self::opened(layout, settings, Some(&[])).await
+        Self::opened(layout, Carrier::memory(), settings, Some(&[])).await
     }
 
     /// The same with settings of the gateway's own.
     pub async fn behind_a_gateway_with(layout: Layout, settings: &'static [(&'static str, &'static str)]) -> Self {
-        Self::opened(layout, &[], Some(settings)).await
+        Self::opened(layout, Carrier::memory(), &[], Some(settings)).await
+    }
+
+    /// With a real broker between the stores.
+    pub async fn over(broker: RealBroker, layout: Layout, settings: &'static [(&'static str, &'static str)]) -> Self {
+        Self::opened(layout, Carrier::Real(broker), settings, None).await
     }
 
     async fn opened(
         layout: Layout,
+        carrier: Carrier,
         settings: &'static [(&'static str, &'static str)],
         of_gateway: Option<&'static [(&'static str, &'static str)]>,
     ) -> Self {
-        let (directory, clock, broker) = (Directory::new(), manual_clock(), MemoryBroker::new());
-        let plan = Plan { directory, clock, broker, layout, settings, addresses: Mutex::default() };
+        let (directory, clock) = (Directory::new(), manual_clock());
+        let plan = Plan { directory, clock, carrier, layout, settings, addresses: Mutex::default() };
+        // Names alone: where the processes are is not known yet.
+        let unknown = (1..).map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+        let parts = layout.iter().enumerate().zip(unknown);
+        peers_file(&plan.directory, parts.map(|((number, services), at)| (part(number), at, *services)));
         let (mut doors, mut provider, mut identity) = (Vec::new(), None, None);
         for number in 0..layout.len() {
             let (door, hired) = plan.open(number, identity.take()).await;
@@ -132,9 +153,8 @@ impl Town {
         let admin = anonymous.first_admin(&doors[0].app).await;
         let staff = anonymous.person_as(&admin, "staff", "staff").await.client;
         let service = anonymous.service(&admin).await;
-        let (clock, broker) = (plan.clock.clone(), plan.broker.clone());
-        let admin = admin.client;
-        Self { doors, gateway, clock, broker, provider, admin, staff, service, addresses, plan }
+        let (clock, admin) = (plan.clock.clone(), admin.client);
+        Self { doors, gateway, clock, provider, admin, staff, service, addresses, plan }
     }
 
     /// Stops one of the doors with its store, whatever it does, and opens it again.
@@ -249,7 +269,7 @@ impl Town {
             while calm < 2 {
                 look.tick().await;
                 let segments: Vec<u64> = self.doors.iter().map(|door| door.shop().engine.status().segment).collect();
-                let quiet = self.doors.iter().all(|door| self.is_quiet(door));
+                let quiet = (0..self.doors.len()).all(|number| self.is_quiet(number));
                 calm = if quiet && segments == before { calm + 1 } else { 0 };
                 before = segments;
             }
@@ -270,11 +290,12 @@ impl Town {
         self.settles().await;
     }
 
-    fn is_quiet(&self, door: &Door) -> bool {
+    fn is_quiet(&self, number: usize) -> bool {
+        let door = &self.doors[number];
         let status = door.shop().engine.status();
         assert_eq!(status.stopped, None, "an engine has stopped");
         let idle = status.waiting == 0 && status.in_flight == 0 && status.published_segment == status.segment;
-        idle && self.broker.owed(&door.group) == 0 && self.due(door).is_empty()
+        idle && self.plan.carrier.owed(number) == 0 && self.due(door).is_empty()
     }
 
     fn due(&self, door: &Door) -> Vec<String> {
@@ -286,11 +307,11 @@ impl Town {
     }
 
     fn unsettled(&self) -> Vec<String> {
-        let door = |door: &Door| {
-            let status = door.shop().engine.status();
-            format!("{:?}: {status:?}, owed {}, due {:?}", door.services, self.broker.owed(&door.group), self.due(door))
+        let door = |(number, door): (usize, &Door)| {
+            let (status, owed) = (door.shop().engine.status(), self.plan.carrier.owed(number));
+            format!("{:?}: {status:?}, owed {owed}, due {:?}", door.services, self.due(door))
         };
-        self.doors.iter().map(door).collect()
+        self.doors.iter().enumerate().map(door).collect()
     }
 
     /// How far the clock was moved.
@@ -326,6 +347,7 @@ impl Town {
         let violations: Vec<_> = report.checks.iter().flat_map(|check| &check.violations).collect();
         assert!(violations.is_empty() && report.owed.is_empty(), "{violations:?} {:?}", report.owed);
         assert_eq!(report.set_aside, 0, "orders that are not settled");
+        assert_ne!(self.copies_received(), Some(0), "nothing came over the broker");
     }
 
     pub fn audited(&self) -> tradewind_audit::Report {
@@ -367,20 +389,17 @@ impl Door {
 impl Plan {
     async fn open(&self, number: usize, identity: Option<ShopUrl>) -> (Door, Option<Arc<ProviderSimulator>>) {
         let (slot, hire) = hiring(Mails::default());
-        let (services, group) = (self.layout[number], format!("group-{number}"));
-        let hear = services::NAMES.iter().filter(|name| !services.contains(name)).map(ToString::to_string);
-        let routing = Routing::by_source("town").consume(hear);
-        let broker = (self.layout.len() > 1).then(|| BrokerParts::only(self.broker.clone(), routing, &*group));
-        let brokers = broker.map(|broker| -> OpenBrokers { Box::new(|_| Ok(vec![broker])) });
+        let (services, config) = (self.layout[number], self.configured(number));
+        let brokers = self.carrier.brokers(self.layout, number, &config);
         let identity = identity.map(ShopClient::new);
         let part = Some(Part { services: services.to_vec(), split: None, brokers, identity });
         let cache_forgets = cache_forgets();
         let options = Options { clock: Arc::new(self.clock.clone()), hire, part, cache_forgets, ..Options::default() };
-        let app = App::start_with(self.configured(number), options).await.unwrap();
+        let app = App::start_with(config, options).await.unwrap();
         app.announced();
         self.addresses.lock().unwrap().push(app.address());
         let hired = slot.lock().unwrap().take().filter(|_| services.contains(&"payments"));
-        (Door { app, services, group }, hired)
+        (Door { app, services }, hired)
     }
 
     fn configured(&self, number: usize) -> Config {
@@ -396,14 +415,23 @@ impl Plan {
             ("secret_rate_per_second", "0"),
             ("access_token_ttl", "30days"),
         ];
-        config(&self.directory, &[&ours, self.settings].concat())
+        let of_broker = self.carrier.settings(self.layout[number], &self.directory.0.join(PEERS_FILE));
+        let of_broker: Vec<_> = of_broker.iter().map(|(name, text)| (*name, &**text)).collect();
+        config(&self.directory, &[&ours, &*of_broker, self.settings].concat())
     }
 
     fn gateway(&self, doors: &[Door], settings: &[(&'static str, &str)]) -> Running {
-        let peer = |(number, door): (usize, &Door)| (format!("part-{number}"), door.app.address(), door.services);
+        let peer = |(number, door): (usize, &Door)| (part(number), door.app.address(), door.services);
         let peers = peers_file(&self.directory, doors.iter().enumerate().map(peer));
         Running::start(config(&self.directory, settings), &Peers::read(peers).unwrap()).unwrap()
     }
+}
+
+const PEERS_FILE: &str = "peers.toml";
+
+/// What the process of a door is called.
+fn part(number: usize) -> String {
+    format!("part-{number}")
 }
 
 /// A peers file: the name, the address and the services of each peer.
@@ -414,7 +442,7 @@ pub fn peers_file<'a>(
     let entry = |(name, address, services): (String, SocketAddr, &[&'static str])| {
         format!("[[peer]]\nname = \"{name}\"\nurl = \"http://{address}\"\nservices = {services:?}\n")
     };
-    let path = directory.0.join("peers.toml");
+    let path = directory.0.join(PEERS_FILE);
     std::fs::write(&path, peers.into_iter().map(entry).collect::<String>()).unwrap();
     path
 }

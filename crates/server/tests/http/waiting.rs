@@ -133,13 +133,13 @@ async fn whoever_cancels_and_waits_hears_how_it_went() {
 
     // The goods have left, and orders does not know it yet.
     let leaving = town.settles_order(&ada, order_of("tea", 1, "balance")).await;
-    town.broker.set_faults(BrokerFaults { down: true, ..BrokerFaults::default() });
+    town.broker().set_faults(BrokerFaults { down: true, ..BrokerFaults::default() });
     leaving.dispatches().await.expect(200);
     let (path, told) = (leaving.path(), async {
         while town.status_of_order(&leaving.order_id) != "cancelling" {
             tokio::task::yield_now().await;
         }
-        town.broker.set_faults(BrokerFaults::default());
+        town.broker().set_faults(BrokerFaults::default());
     });
     let (refused, ()) = tokio::join!(cancel(&ada.client, &path, 20), told);
     let refused = refused.expect(202);
@@ -160,7 +160,7 @@ async fn patient(client: &Client, path: &str, seconds: u32) -> Reply {
 async fn placed_without_a_broker(town: &Town) -> (Client, String) {
     town.stocks("tea", 9).await;
     let ada = town.buyer("ada", 0).await;
-    town.broker.set_faults(BrokerFaults { down: true, ..BrokerFaults::default() });
+    town.broker().set_faults(BrokerFaults { down: true, ..BrokerFaults::default() });
     let order = town.places(&ada, order_of("tea", 1, "external")).await;
     (ada.client.clone(), order.path())
 }
@@ -180,7 +180,7 @@ async fn an_order_that_was_just_placed_is_found_by_who_waits_for_it() {
         while waiting(&town) < 3 {
             tokio::task::yield_now().await;
         }
-        town.broker.set_faults(BrokerFaults::default());
+        town.broker().set_faults(BrokerFaults::default());
     };
     let (read, page, told, ()) =
         tokio::join!(patient(&ada, &path, 20), patient(&ada, &timeline, 20), stream.next(), back);
@@ -222,7 +222,7 @@ async fn reads_that_wait_are_bounded_with_all_others_who_wait() {
             tokio::task::yield_now().await;
         }
         patient(&ada, &path, 20).await.refused(404, "order_not_found");
-        town.broker.set_faults(BrokerFaults::default());
+        town.broker().set_faults(BrokerFaults::default());
     };
     let (first, ()) = tokio::join!(patient(&ada, &path, 20), second);
     first.expect(200);

@@ -102,7 +102,7 @@ async fn dies(town: &Town, door: &Client, body: Value) -> String {
         letters["items"].as_array().unwrap().clone()
     };
     let before = dead().await.len();
-    town.broker.inject(BrokerMessage::new("town.identity", body.to_string()).with_key("k"));
+    town.broker().inject(BrokerMessage::new("town.identity", body.to_string()).with_key("k"));
     loop {
         let letters = dead().await;
         if letters.len() > before {
@@ -121,7 +121,7 @@ async fn messages_that_die_or_wait(auditor: &mut Auditor<'_>) {
     let actor = town.staff.get("/v1/me").await.expect(200).field("user_id");
     let mut there = Auditor { client: &door, actor, done: BTreeSet::new() };
     // An event under the name of a service that lives in the store where it arrives.
-    let published = town.broker.published("town.identity");
+    let published = town.broker().published("town.identity");
     let registered =
         published.iter().find(|message| String::from_utf8_lossy(message.body()).contains("user.registered"));
     let mut envelope: Value = serde_json::from_slice(registered.unwrap().body()).unwrap();
@@ -157,7 +157,7 @@ async fn an_event_that_the_broker_refuses(auditor: &mut Auditor<'_>) {
     let actor = town.staff.get("/v1/me").await.expect(200).field("user_id");
     let mut there = Auditor { client: &door, actor, done: BTreeSet::new() };
     let of_eve = |message: &BrokerMessage| String::from_utf8_lossy(message.body()).contains("eve@example.org");
-    town.broker.refuse(Some(Arc::new(of_eve)));
+    town.broker().refuse(Some(Arc::new(of_eve)));
     town.buyer("eve", 0).await;
     let refused = loop {
         let status = door.get("/v1/operations").await.expect(200).json();
@@ -189,11 +189,11 @@ async fn an_event_that_the_broker_refuses(auditor: &mut Auditor<'_>) {
     let letters = door.get("/v1/operations/dead-letters?consumer=relay").await.expect(200).json();
     assert_eq!(letters["items"][0]["event_id"], refused["event_id"]);
     assert_eq!(letters["items"][0]["broker"], "broker");
-    town.broker.refuse(None);
+    town.broker().refuse(None);
     let redrive = format!("/v1/operations/dead-letters/{}/redrive", letters["items"][0]["id"].as_str().unwrap());
     door.post(&redrive, json!({})).await.expect(200);
     loop {
-        let there = town.broker.published("town.identity");
+        let there = town.broker().published("town.identity");
         if there.iter().any(of_eve) {
             break;
         }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
+use tradewind_workers::provider::Forced;
 
 use super::{
     Alone, items,
@@ -10,7 +11,7 @@ use super::{
 };
 use crate::{
     client::Reply,
-    town::{TWO_STORES, Town, order_of},
+    town::{Placed, TWO_STORES, Town, named, order_of},
 };
 
 /// Two stores with parked messages in each.
@@ -144,8 +145,53 @@ async fn consumers_states_and_one_store_by_its_name() {
     let confirm = "/v1/operations/clock/confirmation";
     town.staff.post(confirm, json!({})).await.refused(400, "query_invalid");
     town.staff.post(&format!("{confirm}?store=part-0"), json!({})).await.expect(200);
-    let sagas = items(&town.staff.get("/v1/operations/sagas").await.expect(200));
-    assert_eq!(sagas.len(), 3);
+}
+
+#[tokio::test]
+async fn lists_of_one_service_name_its_store_and_keep_their_pages() {
+    let town = parked().await;
+    let sagas = all(&town, "/v1/operations/sagas?", 100).await;
+    assert_eq!((sagas.len(), stores(&sagas)), (3, BTreeSet::from(["part-0"])));
+    assert_eq!(all(&town, "/v1/operations/sagas?", 1).await, sagas);
+    assert_eq!(all(&town, "/v1/operations/sagas?store=part-0&", 2).await, sagas);
+    assert!(all(&town, "/v1/operations/sagas?waiting_seconds=3600&", 100).await.is_empty());
+    let elsewhere = town.staff.get("/v1/operations/sagas?store=part-1").await;
+    assert_eq!(elsewhere.code(), "service_elsewhere", "{}", elsewhere.text());
+    town.staff.get("/v1/operations/sagas?colour=red").await.refused(400, "query_invalid");
+    let ada = town.anonymous().person("eve").await;
+    ada.client.get("/v1/operations/sagas").await.refused(403, "not_allowed");
+    for list in ["holds", "refunds", "surplus", "payables"] {
+        assert!(all(&town, &format!("/v1/operations/owed/{list}?"), 2).await.is_empty(), "{list}");
+    }
+}
+
+/// A provider that does not send money back leaves a refund that is owed.
+#[tokio::test]
+async fn what_is_owed_names_the_store_of_payments() {
+    let town = Town::behind_a_gateway(TWO_STORES, &[]).await;
+    town.stocks("tea", 10).await;
+    let ada = town.buyer("ada", 0).await;
+    town.force("o-1", Forced::RefundRefused);
+    town.staff.post("/v1/orders", named("o-1", &ada, order_of("tea", 1, "card"))).await.expect(201);
+    town.settles().await;
+    let order = Placed { town: &town, order_id: "o-1".to_owned(), buyer: ada.client.clone() };
+    order.dispatches().await.expect(200);
+    town.settles().await;
+    order.delivers().await.expect(200);
+    town.settles().await;
+    order.refunds(json!({"refund_id": "r-1", "reason": "broken"})).await.expect(202);
+    town.settles().await;
+    let owed = items(&town.staff.get("/v1/operations/owed/refunds").await.expect(200));
+    assert_eq!((owed.len(), &owed[0]["store"], &owed[0]["order_id"]), (1, &json!("part-1"), &json!("o-1")));
+}
+
+#[tokio::test]
+async fn the_head_of_a_list_of_stores_has_the_length_of_the_list() {
+    let town = parked().await;
+    for path in ["/v1/operations", "/v1/operations/parked", "/v1/operations/consumers", "/v1/operations/sagas"] {
+        let head = town.staff.request("HEAD", path).send().await.expect(200);
+        assert!(head.bytes.is_empty() && head.header("content-length").is_some_and(|length| length != "0"), "{path}");
+    }
 }
 
 #[tokio::test]
