@@ -17,7 +17,7 @@ pub use bridge::{Bridge, Import};
 pub use broker::{BrokerFaults, BrokerKind, MEMORY_BODY_BYTES_MAX, MemoryBroker, Refuses};
 pub use cache::{CACHE_VARIABLE, cache_forgets};
 pub use clock::{CLOCK_VARIABLE, clock_moves, manual_clock};
-pub use proxy::{PROXY_CONNECTIONS_MAX, Proxy};
+pub use proxy::{Direction, PROXY_CONNECTIONS_MAX, Proxy};
 pub use repeating::{Bindings, COPIES, Deliveries, RepeatingBroker};
 pub use running::{Plan, Running};
 pub use stage::Stage;

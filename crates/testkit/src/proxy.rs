@@ -19,6 +19,13 @@ const BUFFER_BYTES: usize = 64 * 1_024;
 /// How long the target may take to accept a connection.
 const CONNECT_WAIT: Duration = Duration::from_secs(5);
 
+/// A direction of all connections.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Direction {
+    ToTarget,
+    FromTarget,
+}
+
 /// Forwards every connection to its target. Dropping it cuts all connections and ends its threads.
 pub struct Proxy {
     address: SocketAddr,
@@ -35,7 +42,9 @@ struct Shared {
 #[derive(Default)]
 struct State {
     unreachable: bool,
-    frozen: bool,
+    /// Nothing is forwarded to the target, not even a new connection.
+    frozen_to_target: bool,
+    frozen_from_target: bool,
     stopping: bool,
     /// Connections that were accepted or refused so far.
     attempts: u64,
@@ -80,7 +89,17 @@ impl Proxy {
     /// With `true` connections stay open and new ones are accepted, but nothing is forwarded, not even their end. With
     /// `false` it forwards again, first what it held back.
     pub fn freeze(&self, frozen: bool) {
-        self.shared.state().frozen = frozen;
+        for direction in [Direction::ToTarget, Direction::FromTarget] {
+            self.freeze_direction(direction, frozen);
+        }
+    }
+
+    /// [`Self::freeze`] for one direction; the other one goes on. Such a connection is half open.
+    pub fn freeze_direction(&self, direction: Direction, frozen: bool) {
+        match direction {
+            Direction::ToTarget => self.shared.state().frozen_to_target = frozen,
+            Direction::FromTarget => self.shared.state().frozen_from_target = frozen,
+        }
         self.shared.changed.notify_all();
     }
 
@@ -123,9 +142,9 @@ impl Shared {
         Some(number)
     }
 
-    /// Waits while all is frozen; then whether the connection is still there.
-    fn may_forward(&self, number: u64) -> bool {
-        let held = |state: &mut State| state.frozen && state.open.contains_key(&number);
+    /// Waits while this direction is frozen; then whether the connection is still there.
+    fn may_forward(&self, number: u64, direction: Direction) -> bool {
+        let held = |state: &mut State| state.is_frozen(direction) && state.open.contains_key(&number);
         let state = self.changed.wait_while(self.state(), held).unwrap_or_else(PoisonError::into_inner);
         state.open.contains_key(&number)
     }
@@ -141,6 +160,13 @@ impl Shared {
 }
 
 impl State {
+    fn is_frozen(&self, direction: Direction) -> bool {
+        match direction {
+            Direction::ToTarget => self.frozen_to_target,
+            Direction::FromTarget => self.frozen_from_target,
+        }
+    }
+
     fn cut(&mut self) {
         for socket in std::mem::take(&mut self.open).into_values().flatten() {
             // A socket that the peer has closed is shut down already.
@@ -176,14 +202,14 @@ fn accept(shared: &Arc<Shared>, listener: &TcpListener) {
 /// One connection, until both of its sides have ended or it is cut.
 fn serve(shared: &Arc<Shared>, number: u64, client: TcpStream) {
     if client.set_nodelay(true).is_ok()
-        && shared.may_forward(number)
+        && shared.may_forward(number, Direction::ToTarget)
         && let Some(target) = shared.connect(number)
         && let (Ok(from_target), Ok(to_client)) = (target.try_clone(), client.try_clone())
     {
         let here = Arc::clone(shared);
-        let answers = move || forward(&here, number, from_target, to_client);
+        let answers = move || forward(&here, (number, Direction::FromTarget), from_target, to_client);
         if let Ok(answers) = thread::Builder::new().name("proxy-answers".to_owned()).spawn(answers) {
-            forward(shared, number, client, target);
+            forward(shared, (number, Direction::ToTarget), client, target);
             drop(answers.join());
         }
     }
@@ -191,11 +217,11 @@ fn serve(shared: &Arc<Shared>, number: u64, client: TcpStream) {
 }
 
 /// One direction of a connection. Its regular end is forwarded as such, an error breaks both directions.
-fn forward(shared: &Shared, number: u64, mut from: TcpStream, mut to: TcpStream) {
+fn forward(shared: &Shared, (number, direction): (u64, Direction), mut from: TcpStream, mut to: TcpStream) {
     let mut buffer = vec![0; BUFFER_BYTES];
     loop {
         let read = from.read(&mut buffer);
-        if !shared.may_forward(number) {
+        if !shared.may_forward(number, direction) {
             return;
         }
         match read {
@@ -212,6 +238,8 @@ fn forward(shared: &Shared, number: u64, mut from: TcpStream, mut to: TcpStream)
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc::{self, Receiver};
+
     use super::*;
 
     /// A test that waits longer than this has failed.
@@ -232,6 +260,21 @@ mod tests {
             }
         });
         address
+    }
+
+    /// Answers each byte of one connection with the same byte, and reports it.
+    fn recorder() -> (SocketAddr, Receiver<u8>) {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let address = listener.local_addr().unwrap();
+        let (report, received) = mpsc::channel();
+        thread::spawn(move || {
+            let (mut client, _) = listener.accept().unwrap();
+            let mut byte = [0];
+            while client.read_exact(&mut byte).is_ok() && report.send(byte[0]).is_ok() {
+                client.write_all(&byte).unwrap();
+            }
+        });
+        (address, received)
     }
 
     fn connect(proxy: &Proxy) -> TcpStream {
@@ -325,6 +368,26 @@ mod tests {
         }
         assert!(is_cut(&mut new), "its end was held back too");
         assert_eq!(ask(&mut old, "more"), "more");
+    }
+
+    #[test]
+    fn one_direction_can_be_frozen_alone() {
+        for direction in [Direction::ToTarget, Direction::FromTarget] {
+            let (target, received) = recorder();
+            let proxy = Proxy::start(target).unwrap();
+            let mut client = connect(&proxy);
+            assert_eq!(ask(&mut client, "a"), "a");
+            assert_eq!(received.recv_timeout(PATIENCE), Ok(b'a'));
+            proxy.freeze_direction(direction, true);
+            client.write_all(b"b").unwrap();
+            assert!(is_silent(&mut client));
+            match direction {
+                Direction::ToTarget => assert!(received.try_recv().is_err(), "it has arrived"),
+                Direction::FromTarget => assert_eq!(received.recv_timeout(PATIENCE), Ok(b'b')),
+            }
+            proxy.freeze_direction(direction, false);
+            assert_eq!(answer(&mut client, 1), "b");
+        }
     }
 
     #[test]
