@@ -1,6 +1,7 @@
 //! A small HTTP client that sends what it is told, be it right or wrong.
 
 use std::{
+    io,
     net::{IpAddr, SocketAddr},
     sync::{
         Arc,
@@ -121,6 +122,15 @@ impl Request {
         self.send_over(stream).await
     }
 
+    /// The same where the server may be gone: an error if the whole answer has not come.
+    pub async fn try_send(self) -> io::Result<Reply> {
+        let mut stream = TcpStream::connect(self.client.address).await?;
+        self.try_write_to(&mut stream).await?;
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).await?;
+        if bytes.is_empty() { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(Reply::parse(&bytes)) }
+    }
+
     /// A connection to the door where it belongs.
     async fn connect(&self) -> TcpStream {
         let door = self.client.doors.as_ref().map(|door| door(&self.method, &self.path));
@@ -142,15 +152,20 @@ impl Request {
     }
 
     async fn write_to(self, stream: &mut (impl AsyncWrite + Unpin)) {
+        self.try_write_to(stream).await.unwrap();
+    }
+
+    async fn try_write_to(self, stream: &mut (impl AsyncWrite + Unpin)) -> io::Result<()> {
         let (length, token) = (self.body.len().to_string(), self.client.token.map(|token| format!("Bearer {token}")));
         let fixed = [("Host", Some("shop")), ("Connection", Some("close")), ("Content-Length", Some(&*length))];
         let own = self.headers.iter().map(|(name, value)| (&**name, Some(&**value)));
         let all = fixed.into_iter().chain([("Authorization", token.as_deref())]).chain(own);
         let lines: Vec<String> = all.filter_map(|(name, value)| Some(format!("{name}: {}\r\n", value?))).collect();
         let head = format!("{} {} HTTP/1.1\r\n{}\r\n", self.method, self.path, lines.concat());
-        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.write_all(head.as_bytes()).await?;
         // A server that has heard enough answers before everything is sent.
         drop(stream.write_all(&self.body).await);
+        Ok(())
     }
 }
 

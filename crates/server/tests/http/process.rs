@@ -65,6 +65,10 @@ fn serve_by(mut command: Command, directory: &Directory, flags: &[&str]) -> (Chi
 }
 
 fn terminated(mut child: Child) -> Option<i32> {
+    terminate(&mut child)
+}
+
+fn terminate(child: &mut Child) -> Option<i32> {
     run(Command::new("kill").arg(child.id().to_string()));
     child.wait().unwrap().code()
 }

@@ -1,18 +1,21 @@
 //! A shop as two processes of the binary on a real broker: an order that is placed at one is confirmed by both.
 
+mod backlog;
+mod broker;
+mod faults;
 mod kills;
+mod load;
+mod outage;
 mod peers;
 mod python;
+mod rolling;
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-    time::Duration,
-};
+use std::{fs, path::PathBuf, process::Child, time::Duration};
 
 use serde_json::{Value, json};
+use tokio::time::{Interval, MissedTickBehavior};
 
+use self::broker::RealBroker;
 use super::{run, terminated, tradewind};
 use crate::{
     client::Client,
@@ -21,64 +24,75 @@ use crate::{
     world::{Directory, PASSWORD},
 };
 
-/// A test that waits longer has failed.
-const PATIENCE: Duration = Duration::from_mins(2);
+/// A test that looks more often has failed: after two minutes, or later on a machine that is busy.
+const LOOKS_MAX: usize = 6_000;
 
 /// How often a test looks again. Meanwhile the processes have the cores.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-const FRONT: &str = "identity,catalog,carts,query";
-const BACK: &str = "inventory,orders,payments,shipping,notifications";
+/// A process of a shop: its name and its services.
+type Part = (&'static str, &'static str);
+
+const FRONT: Part = ("front", "identity,catalog,carts,query");
+const BACK: Part = ("back", "inventory,orders,payments,shipping,notifications");
 
 /// The folder, the peers file and the processes of a shop.
 struct Shop {
-    /// Its broker, if it runs: the script that stops it.
-    server: Option<PathBuf>,
+    /// Its broker, if it runs. It stops before its folder is removed.
+    broker: Option<RealBroker>,
     directory: Directory,
-    broker: String,
-    ports: [u16; 2],
+    broker_url: String,
+    parts: Vec<(Part, u16)>,
+    /// Further flags of its processes.
+    flags: Vec<&'static str>,
 }
 
 impl Shop {
     /// Starts a broker, which ends with this process.
-    fn new(script: &str) -> Self {
-        let (directory, ports) = (Directory::new(), [free_port(), free_port()]);
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../servers").join(script);
-        let folder = directory.0.join("broker");
-        let mut start = Command::new(&script);
-        // It ends with this process.
-        start.arg("start").arg(&folder).args(["--for", &std::process::id().to_string()]);
-        let started = run(start.stderr(Stdio::inherit()));
-        assert!(started.status.success(), "the broker does not start");
-        let printed = String::from_utf8(started.stdout).unwrap();
-        let address = printed.lines().last().expect("it prints its address").trim();
-        let broker = if address.contains("://") { address.to_owned() } else { format!("kafka://{address}") };
-        let entry = |name: &str, port: u16, services: &str| {
+    fn new(script: &str, parts: &[Part]) -> Self {
+        let directory = Directory::new();
+        let broker = RealBroker::start(script, directory.0.join("broker"));
+        Self { broker_url: broker.url(), broker: Some(broker), ..Self::without_broker(directory, parts) }
+    }
+
+    fn without_broker(directory: Directory, parts: &[Part]) -> Self {
+        let parts: Vec<(Part, u16)> = parts.iter().map(|part| (*part, free_port())).collect();
+        let entry = |((name, services), port): &(Part, u16)| {
             let services: Vec<&str> = services.split(',').collect();
             format!("[[peer]]\nname = {name:?}\nurl = \"http://127.0.0.1:{port}\"\nservices = {services:?}\n")
         };
-        let peers = entry("front", ports[0], FRONT) + &entry("back", ports[1], BACK);
-        fs::write(directory.0.join("peers.toml"), peers).unwrap();
+        let peers: Vec<String> = parts.iter().map(entry).collect();
+        fs::write(directory.0.join("peers.toml"), peers.concat()).unwrap();
         let secrets = ["master_key", "cart_secret", "provider_secret"];
         let secrets = secrets.map(|name| format!("{name} = \"the {name} of the test\"\n"));
         fs::write(directory.0.join("secrets.toml"), secrets.concat()).unwrap();
-        Self { server: Some(script), directory, broker, ports }
+        Self { broker: None, directory, broker_url: String::new(), parts, flags: Vec::new() }
     }
 
-    fn serve(&self, number: usize, services: &str) -> Child {
+    /// Starts a process. Its log goes on where it was.
+    fn serve(&self, number: usize) -> Child {
         let file = |end: &str| format!("{number}.{end}");
-        let log = fs::File::create(self.directory.0.join(file("log"))).unwrap();
+        let ((_, services), port) = self.parts[number];
+        let log = fs::File::options().create(true).append(true).open(self.log(number)).unwrap();
         let output = fs::File::create(self.directory.0.join(file("out"))).unwrap();
         let mut command = tradewind(&self.directory);
-        command.args(["serve", "--services", services, "--peers", "peers.toml", "--broker", &self.broker]);
+        command.args(["serve", "--services", services, "--peers", "peers.toml", "--broker", &self.broker_url]);
         command.args(["--secrets-file", "secrets.toml", "--store", &file("db"), "--password-memory", "8KiB"]);
-        command.args(["--listen", &format!("127.0.0.1:{}", self.ports[number]), "--rate-per-second", "0"]);
-        command.args(["--kafka-replicas", "1", "--kafka-replicas-in-sync", "1"]);
+        command.args(["--listen", &format!("127.0.0.1:{port}"), "--rate-per-second", "0"]);
+        command.args(["--kafka-replicas", "1", "--kafka-replicas-in-sync", "1"]).args(&self.flags);
         command.stdout(output).stderr(log).spawn().unwrap()
     }
 
+    fn log(&self, number: usize) -> PathBuf {
+        self.directory.0.join(format!("{number}.log"))
+    }
+
+    fn port(&self, number: usize) -> u16 {
+        self.parts[number].1
+    }
+
     fn client(&self, number: usize) -> Client {
-        Client::new(([127, 0, 0, 1], self.ports[number]).into())
+        Client::new(([127, 0, 0, 1], self.port(number)).into())
     }
 
     /// The token for the first admin, once it is printed.
@@ -89,32 +103,35 @@ impl Shop {
     }
 }
 
-impl Drop for Shop {
-    /// Stops the broker before its folder is removed.
-    fn drop(&mut self) {
-        if let Some(script) = &self.server {
-            drop(Command::new(script).arg("stop").arg(self.directory.0.join("broker")).status());
-        }
-    }
-}
-
 /// Asks again until there is something.
 async fn until<T>(mut ask: impl AsyncFnMut() -> Option<T>) -> T {
-    let wait = async {
-        let mut looks = tokio::time::interval(LOOK_EVERY);
-        loop {
-            looks.tick().await;
-            if let Some(found) = ask().await {
-                return found;
-            }
+    let mut looks = looks(LOOK_EVERY);
+    for _ in 0..LOOKS_MAX {
+        looks.tick().await;
+        if let Some(found) = ask().await {
+            return found;
         }
-    };
-    tokio::time::timeout(PATIENCE, wait).await.expect("it does not happen")
+    }
+    panic!("it does not happen");
+}
+
+/// A pause before each look, however long the last one took.
+fn looks(every: Duration) -> Interval {
+    let mut looks = tokio::time::interval(every);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    looks
 }
 
 /// Whether something answers there: a request before that fails.
 fn listens(port: u16) -> Option<()> {
     std::net::TcpStream::connect(("127.0.0.1", port)).ok().map(drop)
+}
+
+/// A number of the environment: how long a test is. `./test --full` has more.
+#[expect(clippy::disallowed_methods, reason = "a test asks how long it may take")]
+fn number_of(variable: &str, otherwise: u64) -> u64 {
+    std::env::var(variable)
+        .map_or(otherwise, |number| number.parse().unwrap_or_else(|_| panic!("{variable}: {number}")))
 }
 
 /// The first admin of a shop, signed in.
@@ -134,9 +151,9 @@ async fn sells_tea(staff: &Client) {
 }
 
 async fn an_order_is_confirmed_by_both_processes(script: &str) {
-    let shop = Shop::new(script);
-    let front_process = shop.serve(0, FRONT);
-    until(async || listens(shop.ports[0])).await;
+    let shop = Shop::new(script, &[FRONT, BACK]);
+    let front_process = shop.serve(0);
+    until(async || listens(shop.port(0))).await;
     let (front, token) = (shop.client(0), shop.first_admin_token().await);
     let front = first_admin(&front, token).await;
     sells_tea(&front).await;
@@ -147,8 +164,8 @@ async fn an_order_is_confirmed_by_both_processes(script: &str) {
     .await;
 
     // What was published before the other process has ever run is not lost to it.
-    let back_process = shop.serve(1, BACK);
-    until(async || listens(shop.ports[1])).await;
+    let back_process = shop.serve(1);
+    until(async || listens(shop.port(1))).await;
     let back = Client { address: shop.client(1).address, ..front.clone() };
     for client in [&front, &back] {
         until(async || {
@@ -197,13 +214,11 @@ async fn an_order_is_confirmed_by_two_processes_over_kafka() {
 #[tokio::test]
 async fn a_broker_that_is_down_at_the_start_stops_nobody_and_readiness_says_so() {
     let broker = if cfg!(feature = "rabbitmq") { "amqp" } else { "kafka" };
-    let (directory, ports) = (Directory::new(), [free_port(), free_port()]);
-    let shop = Shop { server: None, broker: format!("{broker}://127.0.0.1:{}", free_port()), directory, ports };
-    let all: Vec<&str> = [FRONT, BACK].into_iter().flat_map(|services| services.split(',')).collect();
-    let peers = format!("[[peer]]\nname = \"all\"\nurl = \"http://127.0.0.1:{}\"\nservices = {all:?}\n", shop.ports[0]);
-    fs::write(shop.directory.0.join("peers.toml"), peers).unwrap();
-    let process = shop.serve(0, &all.join(","));
-    until(async || listens(shop.ports[0])).await;
+    let all: Part = ("all", "identity,catalog,carts,query,inventory,orders,payments,shipping,notifications");
+    let broker_url = format!("{broker}://127.0.0.1:{}", free_port());
+    let shop = Shop { broker_url, ..Shop::without_broker(Directory::new(), &[all]) };
+    let process = shop.serve(0);
+    until(async || listens(shop.port(0))).await;
     let (client, token) = (shop.client(0), shop.first_admin_token().await);
     let new = json!({"token": token, "email": "admin@example.org", "password": PASSWORD});
     client.post("/v1/first-admin", new).await.expect(201);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use super::{FRONT, Shop, first_admin, listens, python::Topic, sells_tea, until};
+use super::{BACK, FRONT, Shop, first_admin, listens, python::Topic, sells_tea, until};
 use crate::process::terminated;
 
 /// The modes of CloudEvents.
@@ -28,7 +28,7 @@ fn stock_of_tea(shop: &Shop, mode: Mode, version: u64, name: &str) -> Value {
     });
     let mut attributes: BTreeMap<String, Value> = serde_json::from_value(attributes).unwrap();
     attributes.insert("dataversion".to_owned(), json!(1));
-    let amqp = shop.broker.starts_with("amqp");
+    let amqp = shop.broker_url.starts_with("amqp");
     let (content_type, headers, body) = match mode {
         Mode::Structured => {
             attributes.insert("data".to_owned(), data);
@@ -64,7 +64,7 @@ fn envelope_of(shop: &Shop, message: &Value) -> Value {
     assert_eq!((&envelope["specversion"], &envelope["source"]), (&json!("1.0"), &json!("catalog")), "{message:#}");
     assert_eq!(message["key"], envelope["partitionkey"], "{message:#}");
     let content_type = "application/cloudevents+json; charset=utf-8";
-    if shop.broker.starts_with("amqp") {
+    if shop.broker_url.starts_with("amqp") {
         assert_eq!(message["routing_key"], envelope["type"], "{message:#}");
         let properties = json!({"content_type": content_type, "message_id": envelope["id"], "delivery_mode": 2});
         assert_eq!(message["properties"], properties, "{message:#}");
@@ -76,10 +76,10 @@ fn envelope_of(shop: &Shop, message: &Value) -> Value {
 }
 
 async fn a_python_peer_is_a_part_of_the_shop(script: &str) {
-    let shop = Shop::new(script);
+    let shop = Shop::new(script, &[FRONT, BACK]);
     let (catalog, inventory) = (Topic::of(&shop, "catalog"), Topic::of(&shop, "inventory"));
-    let process = shop.serve(0, FRONT);
-    until(async || listens(shop.ports[0])).await;
+    let process = shop.serve(0);
+    until(async || listens(shop.port(0))).await;
     let staff = first_admin(&shop.client(0), shop.first_admin_token().await).await;
     sells_tea(&staff).await;
     let of_type = |name: &'static str, count: usize| {

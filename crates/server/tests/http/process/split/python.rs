@@ -23,7 +23,7 @@ impl Topic {
     /// The topic of a service of the shop. What is published from now on can be read.
     pub fn of(shop: &Shop, service: &str) -> Self {
         // The peer is a user like the shop's default one.
-        let topic = Self { broker: shop.broker.clone(), name: format!("tradewind.{service}") };
+        let topic = Self { broker: shop.broker_url.clone(), name: format!("tradewind.{service}") };
         topic.run("prepare", &[]);
         topic
     }
