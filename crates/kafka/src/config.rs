@@ -31,7 +31,8 @@ pub struct KafkaConfig {
     pub compression: Compression,
     /// After so long without an answer a connection counts as lost.
     pub answer_within: Duration,
-    /// A call of `publish` ends after this, whatever the brokers do.
+    /// A call of `publish` ends when no message was acknowledged for so long, at most twice as long. A slow broker that
+    /// acknowledges one after the other is waited for.
     pub publish_within: Duration,
     /// How often partitions are looked for that were added to a topic.
     pub partitions_every: Duration,
@@ -211,11 +212,17 @@ impl KafkaConfig {
 
     /// Idempotent, in order and without holes, for as long as the producer lives. No message ever expires in it: a gap
     /// would be the result (librdkafka#4134). `publish` has a deadline, and leaves the producer when it has passed.
+    ///
+    /// One request to a broker at a time. A partition that has no record yet of a producer accepts any of its batches as
+    /// the first. With several requests on their way, the broker refuses the first one, as while it becomes the leader or
+    /// a replica is missing, and accepts the second; librdkafka takes that for a proof that it has the first one too, and
+    /// reports a message as delivered that is lost (confluent-kafka-go#921).
     pub(crate) fn producer(&self) -> ClientConfig {
         let mut config = self.client();
         config
             .set("enable.idempotence", "true")
             .set("enable.gapless.guarantee", "true")
+            .set("max.in.flight.requests.per.connection", "1")
             .set("acks", "all")
             .set("message.timeout.ms", "0")
             .set("request.timeout.ms", milliseconds(self.answer_within))

@@ -8,8 +8,10 @@
 //!   would (`partitioner=murmur2_random`). [`Broker::publish`] counts the first messages that are acknowledged without a
 //!   hole before them.
 //! - **A bounded call, without gaps.** Messages never expire in librdkafka (`message.timeout.ms=0`), because an idempotent
-//!   producer with expired messages leaves gaps. When [`KafkaConfig::publish_within`] has passed, and after every error, a
-//!   fatal one too, the producer is purged and left, and the next call begins with another. What the old one had sent may
+//!   producer with expired messages leaves gaps, and one request at a time is on its way to a broker, because librdkafka
+//!   may otherwise acknowledge a message that the broker has refused. When no message was acknowledged for
+//!   [`KafkaConfig::publish_within`], and after every error, a fatal one too, the producer is purged and left, and the next
+//!   call begins with another. What the old one had sent may
 //!   still arrive; it is a prefix of what the new one sends, so what comes first of each key comes in order. The inbox of
 //!   the consumer drops the repeats.
 //! - **One owner.** A subscription assigns itself all partitions of its topics, reads from the group's committed offsets on,

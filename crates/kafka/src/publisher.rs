@@ -49,13 +49,13 @@ impl Publisher {
         if messages.is_empty() {
             return Ok(());
         }
-        let deadline = Deadline::after(self.cluster.config.publish_within);
+        let within = self.cluster.config.publish_within;
         let mut live = match self.live.take() {
             Some(live) => live,
             None => Live::begin(&self.cluster).map_err(|error| (0, error))?,
         };
-        let (sendable, refusal) = live.sendable(&self.cluster, messages, deadline);
-        let sent = live.send(&messages[..sendable], deadline);
+        let (sendable, refusal) = live.sendable(&self.cluster, messages, Deadline::after(within));
+        let sent = live.send(&messages[..sendable], within);
         match (sent, refusal) {
             (Ok(()), None) => {
                 self.live = Some(live);
@@ -133,13 +133,15 @@ impl Live {
         (messages.len(), None)
     }
 
-    /// Sends the messages, and waits until all are acknowledged or one of them has failed.
-    fn send(&self, messages: &[BrokerMessage], deadline: Deadline) -> Result<(), Unsent> {
+    /// Sends the messages, and waits until all are acknowledged, one of them has failed, or nothing was acknowledged for
+    /// so long.
+    fn send(&self, messages: &[BrokerMessage], within: Duration) -> Result<(), Unsent> {
         self.deliveries.begin(messages.len());
         for (index, message) in messages.iter().enumerate() {
-            let Err(error) = self.enqueue(index, message, deadline) else { continue };
-            // What is enqueued is delivered all the same, and what comes after it is not sent.
-            let acknowledged = self.deliveries.wait(index, deadline);
+            let Err(error) = self.enqueue(index, message, within) else { continue };
+            // What is enqueued is delivered all the same, unless the broker stands still; what comes after it is not sent.
+            let stands_still = error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull);
+            let acknowledged = self.deliveries.wait(index, if stands_still { Duration::ZERO } else { within });
             let (topic, bytes) = (&message.topic, message.bytes());
             return Err(Unsent {
                 acknowledged,
@@ -147,26 +149,29 @@ impl Live {
                 keeps: acknowledged == index && error.rdkafka_error_code().is_some_and(is_refusal),
             });
         }
-        let acknowledged = self.deliveries.wait(messages.len(), deadline);
+        let acknowledged = self.deliveries.wait(messages.len(), within);
         if acknowledged == messages.len() {
             return Ok(());
         }
         Err(Unsent { acknowledged, error: self.undelivered(acknowledged, messages), keeps: false })
     }
 
-    /// Waits for room in the queue.
-    fn enqueue(&self, index: usize, message: &BrokerMessage, deadline: Deadline) -> Result<(), KafkaError> {
+    /// Waits for room in the queue, until nothing is reported of any message for so long.
+    fn enqueue(&self, index: usize, message: &BrokerMessage, within: Duration) -> Result<(), KafkaError> {
         let mut record = BaseRecord::<[u8], [u8], usize>::with_opaque_to(&message.topic, index);
         record.key = message.key.as_ref().map(|key| &*key.0);
         record.payload = message.body.as_deref();
         record.timestamp = message.time.map(tradewind_events::Timestamp::as_millis);
         record.headers = headers(message);
+        let mut deadline = Deadline::after(within);
         loop {
             match self.producer.send(record) {
                 Ok(()) => return Ok(()),
                 Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), unsent)) if !deadline.has_passed() => {
                     record = unsent;
-                    self.deliveries.wait_for_one(ROOM_WITHIN.min(deadline.left()));
+                    if self.deliveries.wait_for_one(ROOM_WITHIN.min(deadline.left())) {
+                        deadline = Deadline::after(within);
+                    }
                 }
                 Err((error, _)) => return Err(error),
             }
@@ -209,7 +214,9 @@ impl Live {
 #[cfg(test)]
 mod tests {
     use rdkafka::{
+        consumer::{BaseConsumer, Consumer},
         mocking::MockCluster,
+        producer::DefaultProducerContext,
         types::{RDKafkaApiKey, RDKafkaRespErr},
     };
 
@@ -223,14 +230,38 @@ mod tests {
         live
     }
 
-    #[test]
-    fn a_producer_with_a_fatal_error_is_left() {
+    /// A broker with the topic `t` of one partition, and the publisher of it, which waits for minutes.
+    fn mocked() -> (MockCluster<'static, DefaultProducerContext>, Arc<Cluster>, Publisher) {
         let mock = MockCluster::new(1).expect("a mock");
         mock.create_topic("t", 1, 1).expect("a topic");
-        let config = KafkaConfig::new(vec![mock.bootstrap_servers()]);
+        let publish_within = Duration::from_mins(5);
+        let config = KafkaConfig { publish_within, ..KafkaConfig::new(vec![mock.bootstrap_servers()]) };
         let cluster = Arc::new(Cluster { config, calls: Calls::default() });
         let mut publisher = Publisher::new(Arc::clone(&cluster));
         publisher.live = Some(live(&cluster));
+        (mock, cluster, publisher)
+    }
+
+    /// confluent-kafka-go#921: librdkafka counts a batch that was refused as delivered when a later one is, and a partition that knows
+    /// nothing of a producer accepts a later one first.
+    #[test]
+    fn a_batch_that_is_refused_once_is_not_taken_for_delivered_because_the_next_one_is() {
+        let (mock, cluster, mut publisher) = mocked();
+        // What fits into the pipeline is on its way before the first answer comes.
+        mock.broker_round_trip_time(1, Duration::from_millis(300)).expect("a slow broker");
+        mock.request_errors(RDKafkaApiKey::Produce, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION]);
+        // Each is a batch of its own.
+        let body = vec![b'x'; 600_000];
+        let messages: Vec<_> = (0..3).map(|_| BrokerMessage::new("t", body.clone()).with_key("k")).collect();
+        assert_eq!(publisher.publish(&messages), Ok(()));
+        let consumer: BaseConsumer = cluster.config.consumer("g").create().expect("a consumer");
+        let kept = consumer.fetch_watermarks("t", 0, Duration::from_mins(1)).expect("the broker answers");
+        assert_eq!(kept, (0, 3), "all that is acknowledged is there");
+    }
+
+    #[test]
+    fn a_producer_with_a_fatal_error_is_left() {
+        let (mock, cluster, mut publisher) = mocked();
         let messages: Vec<_> = (0..3).map(|body| BrokerMessage::new("t", body.to_string()).with_key("k")).collect();
         assert_eq!(publisher.publish(&messages), Ok(()));
         assert!(publisher.live.is_some(), "it is used again");

@@ -22,7 +22,7 @@ pub const URL_OPTIONS: [(&str, &str); 15] = [
     ("segment_ms", "how long messages stay beyond that, by default 1 day"),
     ("message_bytes_max", "the largest message, by default 2 MiB"),
     ("answer_within_ms", "after so long without an answer a connection is lost, by default 10 s"),
-    ("publish_within_ms", "how long publishing may take, by default 10 s"),
+    ("publish_within_ms", "how long publishing waits for the next acknowledgement, by default 10 s"),
 ];
 
 const PARTITIONS_MAX: i32 = 10_000;

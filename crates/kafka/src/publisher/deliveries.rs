@@ -13,7 +13,7 @@ use rdkafka::{
     producer::ProducerContext,
 };
 
-use crate::client::{Deadline, Reports, is_refusal};
+use crate::client::{Reports, is_refusal};
 
 /// The outcomes of the messages of one call, by their places in it.
 #[derive(Default)]
@@ -45,20 +45,28 @@ impl Deliveries {
         *self.call() = Call { outcomes: vec![None; messages], wanted: messages, ..Call::default() };
     }
 
-    /// Waits until so many of the first are delivered, or the next one has failed. Gives how many are.
-    pub fn wait(&self, messages: usize, deadline: Deadline) -> usize {
+    /// Waits until so many of the first are delivered, or the next one has failed, or none more was delivered for so
+    /// long: at least `within`, and at most twice as long. Gives how many are.
+    pub fn wait(&self, messages: usize, within: Duration) -> usize {
         let mut call = self.call();
         call.wanted = messages;
-        let open = |call: &mut Call| !call.is_settled();
-        let waited = self.changed.wait_timeout_while(call, deadline.left(), open);
-        waited.unwrap_or_else(PoisonError::into_inner).0.acknowledged.min(messages)
+        loop {
+            let before = call.acknowledged;
+            let open = |call: &mut Call| !call.is_settled();
+            let waited = self.changed.wait_timeout_while(call, within, open);
+            call = waited.unwrap_or_else(PoisonError::into_inner).0;
+            if call.is_settled() || call.acknowledged == before {
+                return call.acknowledged.min(messages);
+            }
+        }
     }
 
-    /// Waits until anything is known of one more.
-    pub fn wait_for_one(&self, wait: Duration) {
+    /// Waits until anything is known of one more. Gives whether it is.
+    pub fn wait_for_one(&self, wait: Duration) -> bool {
         let mut call = self.call();
         call.wants_one = true;
-        drop(self.changed.wait_timeout_while(call, wait, |call| call.wants_one));
+        let waited = self.changed.wait_timeout_while(call, wait, |call| call.wants_one);
+        !std::mem::take(&mut waited.unwrap_or_else(PoisonError::into_inner).0.wants_one)
     }
 
     /// The first message that is at fault, or else the first that has failed.
@@ -130,11 +138,32 @@ mod tests {
         for place in [3, 1, 0] {
             deliveries.report(place, Ok(()));
         }
-        assert_eq!(deliveries.wait(4, Deadline::after(SOON)), 2);
-        assert_eq!(deliveries.wait(1, Deadline::after(SOON)), 1, "no more than was asked for");
+        assert_eq!(deliveries.wait(4, SOON), 2);
+        assert_eq!(deliveries.wait(1, SOON), 1, "no more than was asked for");
         deliveries.report(2, Ok(()));
-        assert_eq!(deliveries.wait(4, Deadline::after(SOON)), 4);
+        assert_eq!(deliveries.wait(4, SOON), 4);
         assert_eq!(deliveries.failure(), None);
+    }
+
+    /// More than enough for a test that fails if it waits to the end.
+    const LONG: Duration = Duration::from_mins(5);
+
+    #[test]
+    fn a_delivery_that_has_come_renews_the_wait() {
+        let deliveries = Deliveries::default();
+        deliveries.begin(2);
+        assert!(!deliveries.wait_for_one(SOON));
+        std::thread::scope(|scope| {
+            let waits = scope.spawn(|| deliveries.wait_for_one(LONG));
+            while !deliveries.call().wants_one {
+                std::thread::yield_now();
+            }
+            deliveries.report(0, Ok(()));
+            assert!(waits.join().expect("it returns"));
+            let waits = scope.spawn(|| deliveries.wait(2, LONG));
+            deliveries.report(1, Ok(()));
+            assert_eq!(waits.join().expect("it returns"), 2);
+        });
     }
 
     #[test]
@@ -145,6 +174,6 @@ mod tests {
         assert_eq!(deliveries.failure(), Some((1, RDKafkaErrorCode::Fatal)));
         deliveries.report(2, Err(RDKafkaErrorCode::MessageSizeTooLarge));
         assert_eq!(deliveries.failure(), Some((2, RDKafkaErrorCode::MessageSizeTooLarge)));
-        assert_eq!(deliveries.wait(3, Deadline::after(SOON)), 0);
+        assert_eq!(deliveries.wait(3, SOON), 0);
     }
 }
