@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     fs, io,
     path::Path,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 /// Ticks of processor time in a second, as Linux counts them for programs on every architecture.
@@ -69,6 +69,22 @@ impl Spent {
     }
 }
 
+/// The processor time that a process has spent since it began.
+pub fn spent_by(process: u32) -> io::Result<Duration> {
+    Ok(spent(Path::new(&format!("/proc/{process}/stat")))?.1.sum())
+}
+
+/// The same of the children of a process that live, by their command lines: those in which this stands.
+pub fn spent_by_children(process: u32, in_command_line: &str) -> io::Result<Duration> {
+    let mut sum = Duration::ZERO;
+    for child in fs::read_to_string(format!("/proc/{process}/task/{process}/children"))?.split_whitespace() {
+        if fs::read_to_string(format!("/proc/{child}/cmdline"))?.contains(in_command_line) {
+            sum += spent(Path::new(&format!("/proc/{child}/stat")))?.1.sum();
+        }
+    }
+    Ok(sum)
+}
+
 /// The memory of a process that is in use, in bytes.
 pub fn resident_bytes(process: u32) -> io::Result<u64> {
     let status = fs::read_to_string(format!("/proc/{process}/status"))?;
@@ -78,6 +94,12 @@ pub fn resident_bytes(process: u32) -> io::Result<u64> {
 fn field(text: &str, name: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix(name))?;
     line.split_whitespace().next()?.parse().ok()
+}
+
+/// The most memory that a process has had in use, in bytes.
+pub fn resident_bytes_max(process: u32) -> io::Result<u64> {
+    let status = fs::read_to_string(format!("/proc/{process}/status"))?;
+    field(&status, "VmHWM:").map(|kib| kib * 1024).ok_or_else(|| io::Error::other("the process has no memory"))
 }
 
 /// The name and the processor time of a process or thread.
@@ -93,6 +115,13 @@ fn spent(path: &Path) -> io::Result<(String, Spent)> {
 #[expect(clippy::disallowed_methods, reason = "this measures")]
 pub fn now() -> Instant {
     Instant::now()
+}
+
+/// Microseconds since 1970.
+#[expect(clippy::disallowed_methods, reason = "this measures")]
+pub fn wall_micros() -> i64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }
 
 /// Asks often until it is so, or the time is over.

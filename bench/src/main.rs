@@ -2,6 +2,7 @@
 //! `bench/run` builds it and runs it; `docs/benchmarks.md` has what came of it.
 
 mod commit_alone;
+mod debezium;
 mod hanging;
 mod host;
 mod http;
@@ -14,8 +15,11 @@ mod registrations;
 mod run;
 mod serve;
 mod server;
+mod servers;
 mod shop;
+mod split;
 mod store;
+mod topics;
 mod window;
 
 use std::{

@@ -4,10 +4,13 @@ mod aged;
 mod alone;
 mod backlog;
 mod clients;
+mod drain;
 mod rates;
 mod rebuild;
+mod relay;
 mod restart;
 mod slow_provider;
+mod split;
 
 use crate::{
     Failure, complain,
@@ -26,7 +29,7 @@ pub struct Measure {
     pub run: fn(&mut World) -> Result<Vec<Line>, Failure>,
 }
 
-pub const MEASURES: [Measure; 15] = [
+pub const MEASURES: [Measure; 22] = [
     Measure { name: "one_tx", says: "a whole order as one transaction in PostgreSQL", run: rates::one_tx },
     Measure {
         name: "embedded_in_process",
@@ -85,7 +88,34 @@ pub const MEASURES: [Measure; 15] = [
         says: "from the start after kill -9 under load to the first accepted order",
         run: restart::restart,
     },
-    Measure { name: "binary", says: "the size of the stripped binary", run: alone::binary },
+    Measure { name: "binary", says: "the size of the stripped binary with all features", run: alone::binary },
+    Measure { name: "gateway", says: "orders over HTTP through a gateway, by the same without", run: split::gateway },
+    Measure {
+        name: "split_kafka",
+        says: "settled orders of a shop in two processes on Kafka, by one_tx, and the memory of a process",
+        run: split::split_kafka,
+    },
+    Measure { name: "split_rabbitmq", says: "the same on RabbitMQ", run: split::split_rabbitmq },
+    Measure {
+        name: "split_latency",
+        says: "a lone order of a shop in two processes on Kafka, by one durable commit of one row in SQLite",
+        run: split::split_latency,
+    },
+    Measure {
+        name: "drain",
+        says: "events a second into a fresh process with the read models, by those of orders in one process",
+        run: drain::drain,
+    },
+    Measure {
+        name: "relay_kafka",
+        says: "a million events from the log to Kafka, by Debezium's outbox router: by processor time, and by time",
+        run: relay::relay_kafka,
+    },
+    Measure {
+        name: "relay_live",
+        says: "from an event to its consumer at 300 orders a second, by Debezium's outbox router",
+        run: relay::relay_live,
+    },
 ];
 
 const MB: f64 = 1_000_000.0;

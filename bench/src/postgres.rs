@@ -2,22 +2,17 @@
 
 use std::{
     fs,
-    net::TcpListener,
-    os::unix::fs::chown,
     path::{Path, PathBuf},
     process::{Command, Output},
 };
 
-use crate::Failure;
+use crate::{Failure, servers::Server};
 
 const SCHEMA: &str = include_str!("../one_tx/schema.sql");
 const ONE_TX: &str = include_str!("../one_tx/one_tx.sql");
 
 /// Where Debian puts the programs of a server.
 const PROGRAMS: &str = "/usr/lib/postgresql/15/bin";
-
-/// Who runs the server where this is run by root, whom it refuses.
-const ACCOUNT: &str = "postgres";
 
 /// More memory and rarer checkpoints than by default, in its favour. Durability is as by default, and said.
 const SETTINGS: [&str; 6] = [
@@ -26,7 +21,7 @@ const SETTINGS: [&str; 6] = [
     "shared_buffers=512MB",
     "max_wal_size=8GB",
     "max_connections=300",
-    "listen_addresses=''",
+    "listen_addresses=127.0.0.1",
 ];
 
 /// Clients at the same time; the best counts.
@@ -34,49 +29,42 @@ const CLIENTS: [u32; 3] = [1, 8, 32];
 
 /// A server that runs until this is dropped.
 pub struct Postgres {
-    folder: PathBuf,
-    port: u16,
-    as_root: bool,
+    server: Server,
     /// How many clients were the fastest.
     clients: Option<u32>,
 }
 
 impl Postgres {
-    /// Makes a database in this folder, which is not there yet, and starts a server on it.
-    pub fn start(folder: &Path) -> Result<Self, Failure> {
-        fs::create_dir(folder)?;
-        let owner = fs::metadata(folder).map(|folder| std::os::unix::fs::MetadataExt::uid(&folder))?;
-        // A port names the socket; nothing listens on the network.
-        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let server = Self { folder: folder.to_owned(), port, as_root: owner == 0, clients: None };
-        if server.as_root {
-            let account = done(Command::new("id").args(["-u", ACCOUNT]))?;
-            chown(folder, Some(String::from_utf8_lossy(&account.stdout).trim().parse()?), None)?;
-        }
-        done(
-            server
-                .program("initdb")
-                .args(["--auth=trust", "--username=bench", "--no-sync", "--pgdata"])
-                .arg(server.data()),
-        )?;
-        let settings: Vec<_> = SETTINGS.iter().map(|setting| format!("-c {setting}")).collect();
-        let socket = format!("-k {} -p {port} {}", folder.display(), settings.join(" "));
-        let log = folder.join("log");
-        done(
-            server
-                .program("pg_ctl")
-                .args(["start", "--wait", "--silent", "-D"])
-                .arg(server.data())
-                .arg("-l")
-                .arg(&log)
-                .args(["-o", &socket]),
-        )
-        .map_err(|failure| format!("{failure}\n{}", fs::read_to_string(&log).unwrap_or_default()))?;
-        let schema = folder.join("schema.sql");
-        fs::write(&schema, SCHEMA)?;
-        fs::write(folder.join("one_tx.sql"), ONE_TX)?;
-        done(server.client("psql").args(["--quiet", "--set=ON_ERROR_STOP=1", "--file"]).arg(&schema).arg("postgres"))?;
-        Ok(server)
+    /// Makes a database in this folder, which is not there yet, and starts a server on it with the tables of `one_tx`.
+    pub fn start(folder: PathBuf) -> Result<Self, Failure> {
+        let postgres = Self::without_tables(folder, &[])?;
+        fs::write(postgres.server.folder().join("one_tx.sql"), ONE_TX)?;
+        postgres.run(SCHEMA)?;
+        Ok(postgres)
+    }
+
+    /// The same without a table, and with further settings.
+    pub fn without_tables(folder: PathBuf, settings: &[&str]) -> Result<Self, Failure> {
+        let options: Vec<_> = SETTINGS.iter().chain(settings).flat_map(|setting| ["--set", setting]).collect();
+        Ok(Self { server: Server::start("postgres", folder, &options)?, clients: None })
+    }
+
+    /// The process id of the server, whose sessions are its children.
+    pub fn pid(&self) -> Result<u32, Failure> {
+        self.server.pid()
+    }
+
+    pub fn port(&self) -> &str {
+        &self.server.told
+    }
+
+    /// Runs statements.
+    pub fn run(&self, sql: &str) -> Result<(), Failure> {
+        let file = self.server.folder().join("statements.sql");
+        fs::write(&file, sql)?;
+        let mut psql = self.client("psql");
+        done(psql.args(["--quiet", "--set=ON_ERROR_STOP=1", "--file"]).arg(&file).arg("postgres"))?;
+        Ok(())
     }
 
     /// Orders a second, over so many seconds, with as many clients as were the fastest the first time.
@@ -108,7 +96,7 @@ impl Postgres {
     /// Orders a second with so many clients, and how long the slowest hundredth of them took at least, in microseconds.
     /// That each one is noted for it makes them hardly slower.
     pub fn one_tx_timed(&self, clients: u32, seconds: u32) -> Result<(f64, f64), Failure> {
-        let notes = self.folder.join("notes");
+        let notes = self.server.folder().join("notes");
         fs::create_dir(&notes)?;
         let mut pgbench = self.pgbench(clients, seconds);
         pgbench.arg("--log").arg("--log-prefix").arg(notes.join("of"));
@@ -125,38 +113,14 @@ impl Postgres {
         let (clients_text, threads, seconds) = (clients.to_string(), clients.min(2).to_string(), seconds.to_string());
         let mut pgbench = self.client("pgbench");
         pgbench.args(["--no-vacuum", "--protocol=prepared", "--client", &clients_text, "--jobs", &threads]);
-        pgbench.args(["--time", &seconds, "--file"]).arg(self.folder.join("one_tx.sql")).arg("postgres");
+        pgbench.args(["--time", &seconds, "--file"]).arg(self.server.folder().join("one_tx.sql")).arg("postgres");
         pgbench
     }
 
-    fn data(&self) -> PathBuf {
-        self.folder.join("data")
-    }
-
-    /// A program that only the owner of the data may run.
-    fn program(&self, name: &str) -> Command {
-        let path = Path::new(PROGRAMS).join(name);
-        let mut command = Command::new(if self.as_root { Path::new("runuser") } else { &path });
-        if self.as_root {
-            command.args(["-u", ACCOUNT, "--"]).arg(&path);
-        }
-        command.current_dir(&self.folder);
-        command
-    }
-
-    fn client(&self, name: &str) -> Command {
+    pub fn client(&self, name: &str) -> Command {
         let mut command = Command::new(Path::new(PROGRAMS).join(name));
-        command.arg("--host").arg(&self.folder).args(["--username=bench", "--port", &self.port.to_string()]);
+        command.arg("--host").arg(self.server.folder()).args(["--username=bench", "--port", self.port()]);
         command
-    }
-}
-
-impl Drop for Postgres {
-    fn drop(&mut self) {
-        let stopped = done(self.program("pg_ctl").args(["stop", "--silent", "--mode=fast", "-D"]).arg(self.data()));
-        if let Err(failure) = stopped {
-            crate::complain(format_args!("PostgreSQL is left over in {}: {failure}", self.folder.display()));
-        }
     }
 }
 

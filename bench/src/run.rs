@@ -25,6 +25,9 @@ pub struct Run {
     /// Little of everything: to see that it works, not for figures
     #[arg(long)]
     quick: bool,
+    /// How many pairs are measured
+    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=99))]
+    pairs: Option<u8>,
     /// Print one JSON object a line
     #[arg(long)]
     json: bool,
@@ -52,6 +55,10 @@ pub struct Scale {
     pub overdue: u64,
     /// Events of another store.
     pub backlog: u64,
+    /// Events that are published at once, by our relay and by another's.
+    pub relay: u64,
+    /// Orders whose events wait for a process with the read models.
+    pub drain: u64,
     /// Orders, one at a time.
     pub alone: u32,
     /// SKUs and customers.
@@ -68,6 +75,8 @@ const FULL: Scale = Scale {
     old: 300_000,
     overdue: 100_000,
     backlog: 1_000_000,
+    relay: 1_000_000,
+    drain: 50_000,
     alone: 500,
     market: 1_000,
     seconds: 10,
@@ -81,6 +90,8 @@ const QUICK: Scale = Scale {
     old: 500,
     overdue: 500,
     backlog: 50_000,
+    relay: 5_000,
+    drain: 500,
     alone: 50,
     market: 50,
     seconds: 1,
@@ -107,9 +118,11 @@ impl Run {
         let folder = self.directory.clone().unwrap_or_else(std::env::temp_dir);
         let folder = folder.join(format!("tradewind-bench-{}", std::process::id()));
         fs::create_dir_all(&folder)?;
+        let scale = if self.quick { QUICK } else { FULL };
+        let scale = Scale { pairs: self.pairs.map_or(scale.pairs, usize::from), ..scale };
         let myself = std::env::current_exe()?;
         let mut world = World {
-            scale: if self.quick { QUICK } else { FULL },
+            scale,
             binary: myself.with_file_name("tradewind"),
             folder: folder.clone(),
             made: 0,
@@ -185,7 +198,7 @@ impl World {
     fn postgres(&mut self) -> Result<Option<&mut Postgres>, Failure> {
         if self.with_postgres && self.postgres.is_none() {
             // The folder is its owner's, who is somebody else where this is run by root.
-            self.postgres = Some(Postgres::start(&self.folder.join("postgres"))?);
+            self.postgres = Some(Postgres::start(self.folder.join("postgres"))?);
         }
         Ok(self.postgres.as_mut())
     }

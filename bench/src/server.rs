@@ -27,6 +27,8 @@ pub struct Shop {
     server: (PathBuf, Vec<String>),
     pub store: PathBuf,
     port: u16,
+    /// Where its clients connect: to a gateway, or to itself.
+    entry: u16,
     token: String,
 }
 
@@ -79,9 +81,28 @@ impl Shop {
     /// A shop in this folder that does not run yet.
     pub fn new(binary: &Path, folder: &Path) -> Result<Self, Failure> {
         fs::create_dir_all(folder)?;
-        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let (binary, store) = (binary.to_owned(), folder.join("shop.db"));
-        Ok(Self { server: (binary.clone(), Vec::new()), binary, store, port, token: String::new() })
+        let (port, binary, store) = (free_port()?, binary.to_owned(), folder.join("shop.db"));
+        Ok(Self { server: (binary.clone(), Vec::new()), binary, store, port, entry: port, token: String::new() })
+    }
+
+    /// Served with these further flags.
+    pub fn with(mut self, flags: &[&str]) -> Self {
+        self.server.1.extend(flags.iter().map(ToString::to_string));
+        self
+    }
+
+    /// Its clients connect to this port of a gateway, or to the shop itself.
+    pub fn enter_at(&mut self, gateway: Option<u16>) {
+        self.entry = gateway.unwrap_or(self.port);
+    }
+
+    /// It listens at this port.
+    pub fn at(self, port: u16) -> Self {
+        Self { port, entry: port, ..self }
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// Served by `tradewind-bench serve`, in the world that these flags make.
@@ -128,8 +149,8 @@ impl Shop {
     }
 
     /// The same beside whatever comes next; it ends when it is dropped.
-    pub fn load_meanwhile(&self, orders: u64) -> Result<Meanwhile, Failure> {
-        Ok(Meanwhile(self.loader(orders, &[]).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?))
+    pub fn load_meanwhile(&self, orders: u64, more: &[&str]) -> Result<Meanwhile, Failure> {
+        Ok(Meanwhile(self.loader(orders, more).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?))
     }
 
     /// Puts one good up for sale, for somebody with money. Gives an order of it.
@@ -164,7 +185,16 @@ impl Shop {
 
     /// `tradewind verify`. Nobody needs to stop the shop.
     pub fn audit(&self) -> Result<Audited, Failure> {
-        let output = self.command(&["verify", "--json", "--store"]).arg(&self.store).output()?;
+        self.audit_with(&[])
+    }
+
+    /// The same with the other stores of a split shop.
+    pub fn audit_with(&self, others: &[&Path]) -> Result<Audited, Failure> {
+        let mut verify = self.command(&["verify", "--json"]);
+        for store in [&*self.store].iter().chain(others) {
+            verify.arg("--store").arg(store);
+        }
+        let output = verify.output()?;
         let told: Value = serde_json::from_slice(&output.stdout)
             .map_err(|error| format!("verify: {error}: {}", String::from_utf8_lossy(&output.stderr)))?;
         let checks = told["checks"].as_array().cloned().unwrap_or_default();
@@ -189,7 +219,7 @@ impl Shop {
     }
 
     fn loader(&self, orders: u64, more: &[&str]) -> Command {
-        let (url, orders) = (self.url(), orders.to_string());
+        let (url, orders) = (format!("http://127.0.0.1:{}", self.entry), orders.to_string());
         let mut command = self.command(&["load", "--json", "--url", &url, "--orders", &orders]);
         command.args(more).env("TRADEWIND_TOKEN", &self.token);
         command
@@ -202,11 +232,7 @@ impl Shop {
         // Customers are made up by the load: nobody registers. All of it comes from one address.
         command.args(["--foreign-customers", "true", "--caller-share", "1"]);
         command.args(["--access-token-ttl", "1day", "--store"]).arg(&self.store).args(more);
-        let mut child = command.stdout(Stdio::piped()).spawn()?;
-        let out = child.stdout.take().ok_or("the shop says nothing")?;
-        let mut lines = BufReader::new(out).lines();
-        lines.next().ok_or("the shop does not start")??;
-        Ok((child, lines))
+        spawn(&mut command)
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
@@ -218,6 +244,20 @@ impl Shop {
     }
 }
 
+/// A port at which nothing listens.
+pub fn free_port() -> io::Result<u16> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
+
+/// Starts a process, and waits until it prints that it is open.
+fn spawn(command: &mut Command) -> Result<(Child, Lines<BufReader<ChildStdout>>), Failure> {
+    let mut child = command.stdout(Stdio::piped()).spawn()?;
+    let out = child.stdout.take().ok_or("the process has no standard output")?;
+    let mut lines = BufReader::new(out).lines();
+    lines.next().ok_or("the process does not start")??;
+    Ok((child, lines))
+}
+
 /// A command without the environment of this process: its settings are not those of the shop.
 fn alone(program: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(program);
@@ -226,6 +266,18 @@ fn alone(program: &Path, arguments: &[&str]) -> Command {
 }
 
 impl Life {
+    /// A gateway in front of these peers.
+    pub fn gateway(binary: &Path, peers: &Path, port: u16) -> Result<Self, Failure> {
+        let listen = format!("127.0.0.1:{port}");
+        let mut command = alone(binary, &["gateway", "--log", "warn", "--caller-share", "1", "--listen", &listen]);
+        let (child, lines) = spawn(command.arg("--peers").arg(peers))?;
+        Ok(Self { child, _out: lines })
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     pub fn resident_bytes(&self) -> Result<u64, Failure> {
         Ok(host::resident_bytes(self.child.id())?)
     }
@@ -268,7 +320,18 @@ impl Drop for Life {
 }
 
 /// A load that goes on.
-pub struct Meanwhile(Child);
+pub struct Meanwhile(pub Child);
+
+impl Meanwhile {
+    /// Whether it has come to its end. That it ended badly is an error.
+    pub fn has_ended(&mut self) -> Result<bool, Failure> {
+        match self.0.try_wait()? {
+            None => Ok(false),
+            Some(status) if status.success() => Ok(true),
+            Some(status) => Err(format!("a load has failed: {status}").into()),
+        }
+    }
+}
 
 impl Drop for Meanwhile {
     fn drop(&mut self) {

@@ -19,6 +19,16 @@ const SETTLED: &str = r#"
     WHERE "order".state = 'confirmed' AND payment.state = 'captured'
       AND order_view.status = 'confirmed' AND order_view.payment_state = 'captured'"#;
 
+/// The same in the stores of a split shop, which all have the tables of all services: what three services have done.
+const SETTLED_BY_SERVICE: [&str; 3] = [
+    r#"SELECT COUNT(*) FROM "order" WHERE state = 'confirmed'"#,
+    "SELECT COUNT(*) FROM payment WHERE state = 'captured'",
+    SHOWN,
+];
+
+/// What the read model shows as settled.
+const SHOWN: &str = "SELECT COUNT(*) FROM order_view WHERE status = 'confirmed' AND payment_state = 'captured'";
+
 /// Calls of the payment provider that should have been made by now.
 const OVERDUE: &str = "
     SELECT COUNT(*) FROM job
@@ -53,6 +63,21 @@ pub fn bytes(store: &Path) -> u64 {
 
 pub fn settled(store: &Path) -> Result<u64, Failure> {
     count(store, SETTLED)
+}
+
+/// Orders that all of the services have settled, wherever they live.
+pub fn settled_by_all(stores: &[&Path]) -> Result<u64, Failure> {
+    let mut least = u64::MAX;
+    for sql in SETTLED_BY_SERVICE {
+        let counts = stores.iter().map(|store| count(store, sql)).collect::<Result<Vec<_>, _>>()?;
+        least = least.min(counts.iter().sum());
+    }
+    Ok(least)
+}
+
+/// Orders that the read model shows as settled.
+pub fn shown(store: &Path) -> Result<u64, Failure> {
+    count(store, SHOWN)
 }
 
 /// Jobs for the payment provider that are due, those included that are under way.

@@ -46,5 +46,5 @@ pub fn memory_idle(world: &mut World) -> Result<Vec<Line>, Failure> {
 
 pub fn binary(world: &mut World) -> Result<Vec<Line>, Failure> {
     let bytes = fs::metadata(&world.binary)?.len();
-    Ok(vec![absolute("binary", float(bytes) / MB, "MB", Target::AtMost(40.0))])
+    Ok(vec![absolute("binary", float(bytes) / MB, "MB", Target::AtMost(45.0))])
 }

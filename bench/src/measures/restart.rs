@@ -22,7 +22,7 @@ pub fn restart(world: &mut World) -> Result<Vec<Line>, Failure> {
     let mut took = Vec::new();
     for round in 0..world.scale.pairs {
         let settled = store::settled(&shop.store)?;
-        let load = shop.load_meanwhile(world.scale.http)?;
+        let load = shop.load_meanwhile(world.scale.http, &[])?;
         let enough = settled + world.scale.http / BEFORE;
         let at_peak = host::until(PATIENCE, || store::settled(&shop.store).is_ok_and(|now| now >= enough));
         if let Some(life) = life.take() {
