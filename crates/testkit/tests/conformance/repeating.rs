@@ -15,17 +15,17 @@ fn bindings(topic: &str, keys: Option<&[&str]>) -> Bindings {
 /// A receiver of all messages of `topic`, and its subscription.
 fn receiving(memory: &MemoryBroker, deliveries: &Deliveries) -> (RepeatingBroker, Box<dyn Subscription>) {
     let broker = RepeatingBroker::new(Box::new(memory.clone()), deliveries, "receiver", bindings("topic", None));
-    let subscription = broker.subscribe("group", &["topic".to_owned()]).unwrap();
+    let subscription = broker.subscribe("group", &["topic".to_owned()]).expect("a group and a topic");
     (broker, subscription)
 }
 
 fn bodies(received: &[Incoming]) -> Vec<String> {
-    received.iter().map(|it| String::from_utf8(it.message.body().to_vec()).unwrap()).collect()
+    received.iter().map(|it| String::from_utf8_lossy(it.message.body()).into_owned()).collect()
 }
 
 fn acknowledge(subscription: &mut dyn Subscription, received: &[Incoming]) {
     let positions: Vec<_> = received.iter().map(|it| it.position.clone()).collect();
-    subscription.acknowledge(&positions).unwrap();
+    subscription.acknowledge(&positions).expect("it takes acknowledgements");
 }
 
 #[test]
