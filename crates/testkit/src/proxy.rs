@@ -2,7 +2,7 @@
 //! carry.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io::{self, Read, Write},
     net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
@@ -20,7 +20,7 @@ const BUFFER_BYTES: usize = 64 * 1_024;
 const CONNECT_WAIT: Duration = Duration::from_secs(5);
 
 /// A direction of all connections.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Direction {
     ToTarget,
     FromTarget,
@@ -42,9 +42,8 @@ struct Shared {
 #[derive(Default)]
 struct State {
     unreachable: bool,
-    /// Nothing is forwarded to the target, not even a new connection.
-    frozen_to_target: bool,
-    frozen_from_target: bool,
+    /// Nothing is forwarded this way; to the target, not even a new connection.
+    frozen: BTreeSet<Direction>,
     stopping: bool,
     /// Connections that were accepted or refused so far.
     attempts: u64,
@@ -96,10 +95,13 @@ impl Proxy {
 
     /// [`Self::freeze`] for one direction; the other one goes on. Such a connection is half open.
     pub fn freeze_direction(&self, direction: Direction, frozen: bool) {
-        match direction {
-            Direction::ToTarget => self.shared.state().frozen_to_target = frozen,
-            Direction::FromTarget => self.shared.state().frozen_from_target = frozen,
+        let mut state = self.shared.state();
+        if frozen {
+            state.frozen.insert(direction);
+        } else {
+            state.frozen.remove(&direction);
         }
+        drop(state);
         self.shared.changed.notify_all();
     }
 
@@ -144,7 +146,7 @@ impl Shared {
 
     /// Waits while this direction is frozen; then whether the connection is still there.
     fn may_forward(&self, number: u64, direction: Direction) -> bool {
-        let held = |state: &mut State| state.is_frozen(direction) && state.open.contains_key(&number);
+        let held = |state: &mut State| state.frozen.contains(&direction) && state.open.contains_key(&number);
         let state = self.changed.wait_while(self.state(), held).unwrap_or_else(PoisonError::into_inner);
         state.open.contains_key(&number)
     }
@@ -160,13 +162,6 @@ impl Shared {
 }
 
 impl State {
-    fn is_frozen(&self, direction: Direction) -> bool {
-        match direction {
-            Direction::ToTarget => self.frozen_to_target,
-            Direction::FromTarget => self.frozen_from_target,
-        }
-    }
-
     fn cut(&mut self) {
         for socket in std::mem::take(&mut self.open).into_values().flatten() {
             // A socket that the peer has closed is shut down already.
