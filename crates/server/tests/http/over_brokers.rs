@@ -93,7 +93,7 @@ struct Label(&'static str);
 impl Drop for Label {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            println!("It failed in {}.", self.0);
+            eprintln!("It failed in {}.", self.0);
         }
     }
 }
