@@ -44,7 +44,8 @@ impl Topic {
         let mut peer = Command::new(&python);
         peer.arg(script).args([&self.broker, command, &self.name]).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut peer = peer.stderr(Stdio::inherit()).spawn().unwrap_or_else(|error| panic!("{python}: {error}"));
-        let lines: String = input.iter().map(|message| format!("{message}\n")).collect();
+        let line = |message: &Value| format!("{message}\n");
+        let lines: String = input.iter().map(line).collect();
         peer.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
         let output = peer.wait_with_output().unwrap();
         assert!(
