@@ -79,6 +79,7 @@ impl Shop {
         command.args(["serve", "--services", services, "--peers", "peers.toml", "--broker", &self.broker_url]);
         command.args(["--secrets-file", "secrets.toml", "--store", &file("db"), "--password-memory", "8KiB"]);
         command.args(["--listen", &format!("127.0.0.1:{port}"), "--rate-per-second", "0"]);
+        command.args(["--access-token-ttl", "1day"]);
         command.args(["--kafka-replicas", "1", "--kafka-replicas-in-sync", "1"]).args(&self.flags);
         command.stdout(output).stderr(log).spawn().unwrap()
     }

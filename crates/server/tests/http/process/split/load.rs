@@ -26,7 +26,7 @@ use crate::{
 const BUYERS: usize = 4;
 
 /// Pause of a buyer after each order, where a fault lasts so long that more orders would only take time.
-pub const SLOWLY: Duration = Duration::from_millis(200);
+pub const SLOWLY: Duration = Duration::from_millis(500);
 
 /// Buyers without a pause.
 pub const AT_ONCE: Duration = Duration::from_millis(1);
@@ -101,11 +101,7 @@ impl Load {
     }
 
     pub async fn confirmed(&self, order: &str) {
-        until(async || {
-            let reply = self.staff.get(&format!("/v1/orders/{order}")).await;
-            (reply.status == 200 && reply.json()["status"] == "confirmed").then_some(())
-        })
-        .await;
+        confirmed(&self.staff, order).await;
     }
 
     /// Starts a process again that has ended.
@@ -146,9 +142,16 @@ impl Load {
         self.leave().await;
         let orders = &self.orders;
         assert_eq!(orders.iter().collect::<BTreeSet<_>>().len(), orders.len(), "a key is one order");
-        for order in orders {
-            self.confirmed(order).await;
+        let mut looks = JoinSet::new();
+        for part in orders.chunks(orders.len().div_ceil(BUYERS).max(1)) {
+            let (staff, part) = (self.staff.clone(), part.to_vec());
+            looks.spawn(async move {
+                for order in part {
+                    confirmed(&staff, &order).await;
+                }
+            });
         }
+        looks.join_all().await;
         let report = until(async || Some(self.audit()).filter(|report| report["in_flight"] == 0)).await;
         assert_eq!(report["set_aside"], 0, "{report:#}");
         let examined = &report["checks"][4]["examined"];
@@ -164,7 +167,7 @@ impl Load {
             let log = fs::read_to_string(self.shop.log(number)).unwrap();
             let is_work =
                 |line: &&str| ["tradewind::access", "tradewind_workers::mail"].iter().any(|of| line.contains(of));
-            log.lines().filter(|line| !is_work(line)).map(|_| 1).sum()
+            u64::try_from(log.lines().filter(|line| !is_work(line)).count()).unwrap()
         };
         (0..self.processes.len()).map(lines).collect()
     }
@@ -197,6 +200,19 @@ async fn stocked(shop: &Shop, client: Client) -> Client {
     })
     .await;
     staff
+}
+
+/// Waits until an order is confirmed, which the store of `query` knows.
+async fn confirmed(staff: &Client, order: &str) {
+    until(async || {
+        let reply = staff.get(&format!("/v1/orders/{order}")).await;
+        match reply.status {
+            200 => (reply.json()["status"] == "confirmed").then_some(()),
+            404 | 503 => None,
+            other => panic!("{other}: {}", reply.text()),
+        }
+    })
+    .await;
 }
 
 /// Places one order after the other, each until it is accepted.
