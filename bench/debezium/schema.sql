@@ -20,3 +20,7 @@ BEGIN
         COMMIT;
     END LOOP;
 END $$;
+-- The time as events show it. Not in the statement of an order: pgbench would take its colons for variables.
+CREATE FUNCTION shown_now() RETURNS text LANGUAGE sql VOLATILE AS $$
+    SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')
+$$;
