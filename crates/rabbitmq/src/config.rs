@@ -49,6 +49,10 @@ pub struct Timing {
     /// How long a message may be out unacknowledged. Then the subscription gives back all that it has. It must be
     /// shorter than the server's `consumer_timeout`, which is 30 minutes by default.
     pub give_back_after: Duration,
+    /// How long a new connection waits between declaring the queues and publishing. RabbitMQ keeps the name of a new
+    /// quorum queue in memory for up to a second. If it is killed within that time, the queue comes back empty, without
+    /// what it had confirmed (seen with 3.10, 4.0 and 4.3; rabbitmq/rabbitmq-server#10070, #15725).
+    pub settle_wait: Duration,
 }
 
 impl Default for Timing {
@@ -57,6 +61,7 @@ impl Default for Timing {
             heartbeat: Duration::from_secs(5),
             answer_wait: Duration::from_secs(10),
             give_back_after: Duration::from_mins(5),
+            settle_wait: Duration::from_secs(2),
         }
     }
 }

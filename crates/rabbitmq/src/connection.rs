@@ -152,6 +152,12 @@ impl Connection {
         }
     }
 
+    /// Waits, unless the connection ends.
+    pub fn idle(&self, wait: Duration) -> Result<(), Fault> {
+        let waited = self.wait(wait, "", |_| None::<()>);
+        if self.end().is_some() { waited } else { Ok(()) }
+    }
+
     /// Looks at what has come, and makes room for more.
     pub fn look<T>(&self, look: impl FnOnce(&mut Inbox) -> T) -> T {
         let found = look(&mut self.0.state().inbox);

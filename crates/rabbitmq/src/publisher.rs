@@ -103,10 +103,21 @@ impl RabbitBroker {
         let error = match (returned, confirmed, sent) {
             (Some(reason), ..) | (None, Ok(()), Err(Unsent::Message(reason))) => Some(BrokerError::Refused(reason)),
             // An error of the channel is that of a message, which the server does not name.
-            (None, Err(fault), _) | (None, Ok(()), Err(Unsent::Fault(fault))) => Some(settings.error(&fault)),
+            (None, Err(fault), _) => Some(settings.error(&may_write(fault))),
+            (None, Ok(()), Err(Unsent::Fault(fault))) => Some(settings.error(&fault)),
             (None, Ok(()), Ok(())) => None,
         };
         (count, error)
+    }
+}
+
+/// Says what to do about a message that the user may not publish. The server names its exchange.
+fn may_write(fault: Fault) -> Fault {
+    match fault.code {
+        Some(403) => {
+            Fault { text: format!("{}; let the user write to it (rabbitmqctl set_permissions)", fault.text), ..fault }
+        }
+        _ => fault,
     }
 }
 
@@ -135,6 +146,7 @@ impl Link {
         let connection = Connection::open(&shared.driver, &shared.settings, "tradewind publisher")?;
         shared.topology.declare(&connection, wait)?;
         expect(connection.call(wire::confirm_select(), wait)?, |method| matches!(method, Method::ConfirmSelectOk))?;
+        connection.idle(shared.settings.timing.settle_wait)?;
         Ok(Self { connection, exchanges: shared.topology.exchanges.clone(), is_stale: false })
     }
 
@@ -163,7 +175,7 @@ impl Link {
             declare_exchange(&self.connection, topic, wait)?;
             self.exchanges.insert(topic.clone());
         }
-        Ok(self.connection.push(bytes, wait)?)
+        Ok(self.connection.push(bytes, wait).map_err(may_write)?)
     }
 
     /// Waits until all that was sent is confirmed, as long as the next confirm comes in time.

@@ -13,7 +13,7 @@ use crate::{
     config::Settings,
     connection::{Connection, Fault, Inbox, expect},
     publisher::Shared,
-    topology::{Queue, declare_exchange},
+    topology::{Queue, declare_exchange, explain},
     wire::{self, Method},
 };
 
@@ -93,7 +93,7 @@ impl RabbitSubscription {
             if left.is_zero() {
                 return Ok(Vec::new());
             }
-            link.idle(left.min(TURN_WAIT))?;
+            link.connection.idle(left.min(TURN_WAIT))?;
         }
     }
 }
@@ -208,20 +208,11 @@ impl Link {
         if let Some(prefetch) = prefetch.filter(|_| !depth.is_consumed) {
             expect(self.connection.call(wire::qos(prefetch), wait)?, |method| matches!(method, Method::QosOk))?;
             let consume = wire::consume(&queue.group).map_err(Fault::lost)?;
-            let answer = self.connection.call(consume, wait)?;
+            let answer = self.connection.call(consume, wait).map_err(|fault| explain(fault, "queue", &queue.group))?;
             expect(answer, |method| matches!(method, Method::ConsumeOk))?;
             self.stage = Stage::Consumes { messages: depth.messages };
         }
         Ok(())
-    }
-
-    /// Waits, unless the connection ends.
-    fn idle(&self, wait: Duration) -> Result<(), Fault> {
-        let waited = self.connection.wait(wait, "", |_| None::<()>);
-        match self.connection.end() {
-            Some(_) => waited,
-            None => Ok(()),
-        }
     }
 
     fn take(&mut self, max: usize, wait: Duration, group: &str) -> Result<Vec<Incoming>, Fault> {

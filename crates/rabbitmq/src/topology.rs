@@ -157,7 +157,7 @@ fn declare(connection: &Connection, request: Result<Vec<u8>, Uncarried>, wait: D
 }
 
 /// Says which object it is and what to do.
-fn explain(fault: Fault, kind: &str, name: &str) -> Fault {
+pub fn explain(fault: Fault, kind: &str, name: &str) -> Fault {
     let todo = match fault.code {
         Some(406) => format!("the {kind} exists with other settings: delete it once it is empty, or use another name"),
         Some(403) => format!("let the user configure, write and read the {kind} (rabbitmqctl set_permissions)"),

@@ -14,7 +14,8 @@ use crate::server::{Rabbit, Server};
 /// Polls that do not wait, before a test has failed.
 const QUICK_TRIES: usize = 100_000_000;
 
-const WAIT: Duration = Duration::from_millis(100);
+/// How long a poll waits.
+pub const WAIT: Duration = Duration::from_millis(100);
 
 pub struct Bench {
     pub server: &'static Server,
@@ -41,6 +42,8 @@ impl Bench {
             heartbeat: Duration::from_secs(1),
             answer_wait: Duration::from_secs(3),
             give_back_after: Duration::from_mins(5),
+            // A server that is killed gets the usual one.
+            settle_wait: Duration::ZERO,
         };
         RabbitConfig { timing, ..self.rabbit.config() }
     }

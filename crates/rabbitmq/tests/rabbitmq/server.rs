@@ -94,9 +94,9 @@ impl Rabbit {
         Self { proxy, quiet, number: MADE.fetch_add(1, Ordering::Relaxed) }
     }
 
-    /// As a process that starts is configured.
+    /// As a process that starts is configured, but with short waits.
     pub fn config(&self) -> RabbitConfig {
-        let timing = Timing { answer_wait: Duration::from_secs(8), ..Timing::default() };
+        let timing = Timing { answer_wait: Duration::from_secs(8), settle_wait: Duration::ZERO, ..Timing::default() };
         RabbitConfig {
             timing,
             ..RabbitConfig::parse(&format!("amqp://{}", self.proxy.address()), None).expect("an address")
