@@ -142,16 +142,8 @@ impl Load {
         self.leave().await;
         let orders = &self.orders;
         assert_eq!(orders.iter().collect::<BTreeSet<_>>().len(), orders.len(), "a key is one order");
-        let mut looks = JoinSet::new();
-        for part in orders.chunks(orders.len().div_ceil(BUYERS).max(1)) {
-            let (staff, part) = (self.staff.clone(), part.to_vec());
-            looks.spawn(async move {
-                for order in part {
-                    confirmed(&staff, &order).await;
-                }
-            });
-        }
-        looks.join_all().await;
+        let half = orders.split_at(orders.len() / 2);
+        tokio::join!(all_confirmed(&self.staff, half.0), all_confirmed(&self.staff, half.1));
         let report = until(async || Some(self.audit()).filter(|report| report["in_flight"] == 0)).await;
         assert_eq!(report["set_aside"], 0, "{report:#}");
         let examined = &report["checks"][4]["examined"];
@@ -213,6 +205,12 @@ async fn confirmed(staff: &Client, order: &str) {
         }
     })
     .await;
+}
+
+async fn all_confirmed(staff: &Client, orders: &[String]) {
+    for order in orders {
+        confirmed(staff, order).await;
+    }
 }
 
 /// Places one order after the other, each until it is accepted.
