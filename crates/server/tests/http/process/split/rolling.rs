@@ -14,8 +14,8 @@ const ROUNDS: usize = 2;
 /// Orders that are accepted before the next process ends.
 const ORDERS: u64 = 10;
 
-/// Every order that was answered 2xx stands, and every other answer was a 503 that the buyer repeated. The only requests
-/// without an answer are those at a gateway that ended.
+/// Every order that was answered 2xx stands, and every other answer was a 503 that the buyer repeated. Only requests at
+/// a gateway that ended have no answer.
 async fn a_rolling_restart_loses_nothing(script: &str) {
     let mut load = Load::open(Shop::new(script, &[FRONT, BACK]), 2).await;
     load.buy(AT_ONCE);
