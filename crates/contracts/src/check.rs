@@ -103,7 +103,7 @@ fn sample_rows(pack: &Pack, sample: Sample) -> Value {
         }),
     );
     let mut stock = of("stock.created")["stock"].clone();
-    complete(&mut stock, &json!({"on_hand_everywhere": 24, "reserved_everywhere": 4}));
+    complete(&mut stock, &json!({"on_hand_everywhere": 24, "reserved_everywhere": 4, "delta": -2}));
     let mut rows = json!({"order": order, "product": product, "stock": stock, "user": of("user.registered")});
     // What only this pack remembers.
     let mut add = |place: &Place| {

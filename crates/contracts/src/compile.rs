@@ -88,6 +88,7 @@ pub const ROWS: [(&str, &[&str]); 4] = [
             "available",
             "on_hand_everywhere",
             "reserved_everywhere",
+            "delta",
             "available_everywhere",
         ],
     ),
@@ -104,6 +105,8 @@ pub struct Scope<'a> {
     /// The message, the element of its list, or nothing where any place will do.
     pub wire: Option<Shape>,
     pub known: &'a Known,
+    /// The lines at the top, for those of an element.
+    pub outer: Vec<Text>,
 }
 
 /// A line, with its place in the file.
@@ -175,7 +178,7 @@ fn compile(texts: Vec<Text>, scope: &Scope<'_>, mistakes: &mut Mistakes) -> Bloc
     }
     for (wire, texts) in lists {
         let first = texts[0].line;
-        match list(wire, texts, scope, mistakes) {
+        match list((wire, texts), scope, &peers, mistakes) {
             Ok(rule) => block.lists.push(rule),
             Err(reason) => mistakes.push((first, reason)),
         }
@@ -290,7 +293,12 @@ fn meta(path: &[String]) -> Result<Meta, String> {
 }
 
 /// A list on both sides, with the lines of its elements.
-fn list(wire: Path, texts: Vec<Text>, scope: &Scope<'_>, mistakes: &mut Mistakes) -> Result<ListRule, String> {
+fn list(
+    (wire, texts): (Path, Vec<Text>),
+    scope: &Scope<'_>,
+    peers: &[Text],
+    mistakes: &mut Mistakes,
+) -> Result<ListRule, String> {
     let member = match &scope.wire {
         Some(shape) => Some(
             shape
@@ -334,6 +342,9 @@ fn list(wire: Path, texts: Vec<Text>, scope: &Scope<'_>, mistakes: &mut Mistakes
     let of_list = place(&list, scope)?;
     let mut inner_scope = scope.clone();
     inner_scope.wire = element;
+    if scope.outer.is_empty() {
+        inner_scope.outer = peers.to_vec();
+    }
     inner_scope.list = whole_list(&list, scope);
     for text in &mut inner {
         text.value = relative(std::mem::replace(&mut text.value, Expression::Literal(Value::Null)), &list);
@@ -438,10 +449,13 @@ fn currency_source(place: &Place, peers: &[Text], scope: &Scope<'_>) -> Currency
                 let other: &[String] = if is_element { other.get(1..).unwrap_or_default() } else { other };
                 text.direction != Direction::Out && other == path.as_slice()
             };
-            match peers.iter().find(brings) {
-                Some(text) => CurrencySource::Wire(text.wire[0].clone()),
-                None if scope.known.settings.contains("currency") => CurrencySource::Setting("currency".to_owned()),
-                None => CurrencySource::Late,
+            if let Some(text) = peers.iter().find(&brings) {
+                return CurrencySource::Wire(text.wire[0].clone());
+            }
+            match scope.outer.iter().find(brings) {
+                Some(text) if !is_element => CurrencySource::Payload(text.wire[0].clone()),
+                _ if scope.known.settings.contains("currency") => CurrencySource::Setting("currency".to_owned()),
+                _ => CurrencySource::Late,
             }
         }
         _ => CurrencySource::Late,

@@ -49,6 +49,13 @@ pub fn money_in(value: &Value, currency: &str, at: &str) -> Result<i64, Refusal>
     decimal.units(currency.exponent()).ok_or_else(|| not_exact("more digits than the currency has"))
 }
 
+/// An amount that stands in minor units already.
+pub fn minor_in(value: &Value, at: &str) -> Result<i64, Refusal> {
+    let text = value.as_number().map(ToString::to_string);
+    let minor = text.as_deref().and_then(Decimal::of).and_then(|decimal| decimal.units(0)).filter(|minor| *minor >= 0);
+    minor.ok_or_else(|| Refusal::new(Reason::AmountNotExact, at, "no whole number of minor units"))
+}
+
 /// How minor units stand on the wire. The answer says whether it is exact.
 pub fn money_out(minor: i64, currency: &str, form: MoneyForm, at: &str) -> Result<(Value, bool), Refusal> {
     let cannot = |detail: &str| Refusal::new(Reason::ContractCannotCarry, at, detail);
@@ -57,7 +64,7 @@ pub fn money_out(minor: i64, currency: &str, form: MoneyForm, at: &str) -> Resul
     let back = |shown: &str| Decimal::of(shown).and_then(|decimal| decimal.units(currency.exponent()));
     match form {
         MoneyForm::Text => Ok((text.into(), true)),
-        MoneyForm::Number => {
+        MoneyForm::Number | MoneyForm::Unit => {
             let number = text.parse().ok().and_then(Number::from_f64).ok_or_else(|| cannot("no number"))?;
             let is_exact = back(&number.to_string()) == Some(minor);
             Ok((whole(number), is_exact))

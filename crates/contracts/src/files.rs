@@ -14,7 +14,24 @@ pub struct PackFiles {
     files: BTreeMap<String, Vec<u8>>,
 }
 
+/// Pack, path and bytes of every file of the packs that are built in.
+static BUILT_IN: &[(&str, &str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/packs.rs"));
+
 impl PackFiles {
+    /// The names of the packs that are built in.
+    pub fn built_in_names() -> Vec<&'static str> {
+        let mut names: Vec<&str> = BUILT_IN.iter().map(|(pack, ..)| *pack).collect();
+        names.dedup();
+        names
+    }
+
+    /// A pack that is built in.
+    pub fn built_in(name: &str) -> Option<Self> {
+        let files = BUILT_IN.iter().filter(|(pack, ..)| *pack == name);
+        let files = Self::new(name, files.map(|(_, path, bytes)| ((*path).to_owned(), bytes.to_vec()))).ok()?;
+        (!files.files.is_empty()).then_some(files)
+    }
+
     /// Files that are in memory already.
     ///
     /// # Errors

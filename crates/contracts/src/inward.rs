@@ -8,7 +8,7 @@ use crate::{
     envelope::DraftMeta,
     limits::LINES_MAX,
     refusal::{Reason, Refusal},
-    rule::{Block, CurrencySource, LineRule, ListRule, Meta, Place, Rule, TimeForm},
+    rule::{Block, CurrencySource, LineRule, ListRule, Meta, MoneyForm, Place, Rule, TimeForm},
     settings::Settings,
     value::{complete, get, put, shown},
 };
@@ -33,6 +33,7 @@ pub struct Drafted {
 
 pub struct In<'a> {
     pub settings: &'a Settings,
+    pub payload: &'a Value,
     pub drafted: Drafted,
     /// The event.
     pub data: Value,
@@ -41,9 +42,9 @@ pub struct In<'a> {
 }
 
 impl<'a> In<'a> {
-    pub fn new(settings: &'a Settings) -> Self {
+    pub fn new(settings: &'a Settings, payload: &'a Value) -> Self {
         let data = Value::Object(Map::new());
-        Self { settings, drafted: Drafted::default(), data, element: None }
+        Self { settings, payload, drafted: Drafted::default(), data, element: None }
     }
 
     /// Runs the lines over one object of the message.
@@ -64,6 +65,11 @@ impl<'a> In<'a> {
             return Ok(());
         }
         let at = shown(path);
+        if let Rule::Money { form: MoneyForm::Unit, amount, .. } = &line.rule
+            && self.settings.price_is_minor()
+        {
+            return self.write(amount, convert::minor_in(value, &at)?.into(), &at);
+        }
         if let Rule::Money { form: _, amount, currency, inward, .. } = &line.rule {
             return self.money(value, (amount, currency, inward), wire, &at);
         }
@@ -102,6 +108,7 @@ impl<'a> In<'a> {
     ) -> Result<(), Refusal> {
         let code = match source {
             CurrencySource::Wire(path) => get(wire, path).and_then(Value::as_str),
+            CurrencySource::Payload(path) => get(self.payload, path).and_then(Value::as_str),
             CurrencySource::Setting(name) => self.settings.get(name).and_then(Value::as_str),
             CurrencySource::Literal(code) => Some(code.as_str()),
             CurrencySource::Late => None,
@@ -152,7 +159,7 @@ impl<'a> In<'a> {
                 };
                 self.write(place, Value::Array(vec![element]), at)
             }
-            Rule::Join(places) => match places.first() {
+            Rule::Join(places) | Rule::Either(places) => match places.first() {
                 Some(place) => self.write(place, text(value, at)?.into(), at),
                 None => Ok(()),
             },

@@ -22,8 +22,10 @@ mod pack;
 mod proto;
 mod refusal;
 mod rule;
+mod scaffold;
 mod settings;
 mod shape;
+mod tool;
 mod translate;
 mod value;
 
@@ -37,5 +39,6 @@ pub use files::PackFiles;
 pub use manifest::{Broker, Channel, ChannelKind, Encoding, Framing, Queue, Setting};
 pub use pack::{DutyInfo, DutyMet, MessageInfo, Pack, RoleInfo};
 pub use refusal::{Reason, Refusal};
+pub use scaffold::scaffold;
 pub use settings::Settings;
 pub use translate::{Arrival, Completed, Draft, Exported, FromRows};

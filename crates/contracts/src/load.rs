@@ -192,7 +192,7 @@ impl<'a> Loader<'a> {
     }
 
     fn scope(&self, events: Vec<&'static Arc<EventShape>>, wire: Option<Shape>) -> Scope<'a> {
-        Scope { events, list: Vec::new(), wire, known: self.known }
+        Scope { events, list: Vec::new(), wire, known: self.known, outer: Vec::new() }
     }
 
     fn fault(&mut self, file: (&str, &str), span: &Spanned<String>, reason: impl Into<String>) {

@@ -114,6 +114,15 @@ impl Out<'_> {
                 let parts: Vec<String> = places.iter().filter_map(|place| self.plain(place)).collect();
                 (!parts.is_empty()).then(|| parts.join(" ").into())
             }
+            Rule::Either(places) => {
+                let mut found = None;
+                for place in places {
+                    if found.is_none() {
+                        found = self.copy(place, at)?;
+                    }
+                }
+                found
+            }
             Rule::Item { product, sku } => {
                 let place = if self.settings.item_is_product() { product } else { sku };
                 text_of(self.copy(place, at)?).map(Value::String)
@@ -130,6 +139,11 @@ impl Out<'_> {
         (at, notes): (&str, &mut Vec<Note>),
     ) -> Result<Option<Value>, Refusal> {
         let Some(minor) = self.read(amount).and_then(|value| value.as_i64()) else { return Ok(None) };
+        let form = match form {
+            MoneyForm::Unit if self.settings.price_is_minor() => return Ok(Some(minor.into())),
+            MoneyForm::Unit => MoneyForm::Number,
+            form => form,
+        };
         let currency = self.read(currency).ok_or_else(|| cannot(at, "no currency is known"))?;
         let (value, exact) = convert::money_out(minor, currency.as_str().unwrap_or_default(), form, at)?;
         match (exact, nearest) {

@@ -56,6 +56,8 @@ pub enum MoneyForm {
     Number,
     /// A decimal text with as many digits as the currency has.
     Text,
+    /// A JSON number in the unit of the setting `price_unit`: `minor` or `major`.
+    Unit,
 }
 
 /// How a time stands on the wire.
@@ -75,8 +77,10 @@ pub enum TimeForm {
 /// Where the currency of an amount is known on the way in.
 #[derive(Debug, Clone, PartialEq)]
 pub enum CurrencySource {
-    /// Elsewhere in the message, or in the element of its list.
+    /// In the same object of the message.
     Wire(Path),
+    /// At the top of the payload.
+    Payload(Path),
     Setting(String),
     Literal(String),
     /// Only when the event is completed from rows.
@@ -109,6 +113,8 @@ pub enum Rule {
     First(Place),
     /// Texts with a blank between them; all of it goes into the first.
     Join(Vec<Place>),
+    /// The first that there is; it goes into the first.
+    Either(Vec<Place>),
     /// A product and its SKU as one id, by the setting `item_key`.
     Item {
         product: Place,
@@ -220,7 +226,7 @@ impl Rule {
             | Self::Negate(place)
             | Self::First(place)
             | Self::Money { amount: place, .. } => vec![place],
-            Self::Join(places) => places.iter().collect(),
+            Self::Join(places) | Self::Either(places) => places.iter().collect(),
             Self::Item { product, sku } => vec![product, sku],
             Self::Map { list, .. } => vec![list],
         }

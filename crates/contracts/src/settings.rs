@@ -17,6 +17,11 @@ impl Settings {
         self.0.get(name)
     }
 
+    /// Prices stand in minor units, which is so where nothing else is said.
+    pub(crate) fn price_is_minor(&self) -> bool {
+        self.get("price_unit").and_then(Value::as_str) != Some("major")
+    }
+
     /// The wire's id of goods is that of the product, not of the SKU.
     pub(crate) fn item_is_product(&self) -> bool {
         self.get("item_key").and_then(Value::as_str) == Some("product")

@@ -95,7 +95,7 @@ impl Pack {
         };
         let message = read.message;
         let form = select(message, &read, settings)?;
-        let mut inner = In::new(settings);
+        let mut inner = In::new(settings, &read.payload);
         if let Some(envelope) = read.envelope {
             inner.block(&envelope.block, &read.document)?;
         }

@@ -9,10 +9,11 @@ use crate::{
 };
 
 /// The converters, with their arguments, for faults and the documentation.
-pub const CONVERTERS: [(&str, &str); 14] = [
+pub const CONVERTERS: [(&str, &str); 16] = [
     ("money_float", "money_float(AMOUNT, CURRENCY) or money_float(AMOUNT, CURRENCY, \"nearest\")"),
     ("money_number", "money_number(AMOUNT, CURRENCY)"),
     ("money_text", "money_text(AMOUNT, CURRENCY)"),
+    ("money_unit", "money_unit(AMOUNT, CURRENCY), in the unit of setting.price_unit"),
     ("time", "time(TIME) or time(TIME, \"seconds\")"),
     ("enum", "enum(NAME, ours: \"THEIRS\", …)"),
     ("prefix", "prefix(\"TEXT\", PATH)"),
@@ -21,6 +22,7 @@ pub const CONVERTERS: [(&str, &str); 14] = [
     ("negate", "negate(NUMBER)"),
     ("first", "first(LIST)"),
     ("join", "join(PATH, PATH, …)"),
+    ("either", "either(PATH, PATH, …)"),
     ("item", "item(PRODUCT_ID, SKU)"),
     ("map", "map(LIST[], KEY, VALUE) or map(LIST[], KEY, sum(VALUE))"),
     ("merge", "merge(LIST[], KEY, SUMMED), for `list[]` itself"),
@@ -44,12 +46,13 @@ pub fn call(name: &str, arguments: &[Expression], scope: &Scope<'_>, peers: &[Te
     };
     let only = |count: usize| if arguments.len() == count { Ok(()) } else { Err(wrong()) };
     Ok(match name {
-        "money_float" | "money_number" | "money_text" => {
+        "money_float" | "money_number" | "money_text" | "money_unit" => {
             let nearest = text(2).as_deref() == Some("nearest");
             only(2 + usize::from(nearest))?;
             let form = match name {
                 "money_float" => MoneyForm::Float,
                 "money_number" => MoneyForm::Number,
+                "money_unit" => MoneyForm::Unit,
                 _ => MoneyForm::Text,
             };
             let (amount, currency) = (path(0)?, path(1)?);
@@ -76,7 +79,10 @@ pub fn call(name: &str, arguments: &[Expression], scope: &Scope<'_>, peers: &[Te
                 _ => Rule::First(place),
             }
         }
-        "join" if arguments.len() > 1 => Rule::Join((0..arguments.len()).map(path).collect::<Result<_, _>>()?),
+        "join" | "either" if arguments.len() > 1 => {
+            let places = (0..arguments.len()).map(path).collect::<Result<_, _>>()?;
+            if name == "join" { Rule::Join(places) } else { Rule::Either(places) }
+        }
         "item" => {
             only(2)?;
             Rule::Item { product: path(0)?, sku: path(1)? }
@@ -117,6 +123,9 @@ fn map(arguments: &[Expression], scope: &Scope<'_>, peers: &[Text]) -> Result<Ru
     let is_row = list.first().is_some_and(|first| first == "row");
     inner.list = if is_row { vec!["lines".to_owned(), "[]".to_owned()] } else { whole_list(list, scope) };
     inner.wire = None;
+    if scope.outer.is_empty() {
+        inner.outer = peers.to_vec();
+    }
     let (value, sum) = match value {
         Expression::Call(name, arguments) if name == "sum" && arguments.len() == 1 => (&arguments[0], true),
         value => (value, false),
@@ -125,7 +134,7 @@ fn map(arguments: &[Expression], scope: &Scope<'_>, peers: &[Text]) -> Result<Ru
         let below = bare(expression, &inner);
         let rule = match &below {
             Expression::Path(path) => Rule::Copy(place(path, &inner)?),
-            Expression::Call(name, arguments) => call(name, arguments, &inner, peers)?,
+            Expression::Call(name, arguments) => call(name, arguments, &inner, &[])?,
             _ => return Err(None),
         };
         Ok(Box::new(rule))

@@ -19,9 +19,13 @@ pub fn fits(rule: &Rule, shape: &Shape) -> Result<(), String> {
         Rule::Money { form: MoneyForm::Text, .. } => ("a decimal text", is_text(shape)),
         Rule::Money { .. } => ("a number with a fraction", matches!(shape, Shape::Number | Shape::Any)),
         Rule::Time(_, TimeForm::UnixMillis | TimeForm::UnixSeconds) => ("a number", is_integer(shape)),
-        Rule::Time(..) | Rule::Prefix(..) | Rule::Uuid(_) | Rule::Text(_) | Rule::Join(_) | Rule::Item { .. } => {
-            ("a text", is_text(shape))
-        }
+        Rule::Time(..)
+        | Rule::Prefix(..)
+        | Rule::Uuid(_)
+        | Rule::Text(_)
+        | Rule::Join(_)
+        | Rule::Either(_)
+        | Rule::Item { .. } => ("a text", is_text(shape)),
         Rule::Names(_, pairs) => {
             if let (Shape::Names(names), Some((_, theirs))) =
                 (shape, pairs.iter().find(|(_, theirs)| !constant_fits(theirs, shape)))

@@ -2,5 +2,7 @@
 
 mod bad_input;
 mod loading;
+mod mutations;
 mod native;
 mod packs;
+mod scaffold;

@@ -22,3 +22,8 @@ fn stocklet_has_its_24_messages_on_27_topics() {
     let topics: BTreeSet<&str> = pack.messages().map(|message| message.channel.as_str()).collect();
     assert_eq!(topics.len(), 27);
 }
+
+#[test]
+fn queues_has_its_6_messages() {
+    assert_eq!(messages(&load("queues")), 6);
+}
