@@ -64,13 +64,20 @@ const FUZZING: Ours = Ours::These(&[
 ]);
 
 /// The first row that fits is the one that counts.
-const ARROWS: [Arrows; 18] = [
+const ARROWS: [Arrows; 19] = [
     // Search compares words by the tables of Unicode, which are pure functions.
     Arrows { from: "services/query", ours: ENGINE, theirs: Some(&["unicode-normalization"]), tests_see_all: false },
     // Nine services read the same, and none knows another, a database, a broker, HTTP or an async runtime.
     Arrows { from: "services/", ours: ENGINE, theirs: Some(&[]), tests_see_all: false },
     Arrows { from: "crates/macros", ours: Ours::These(&[]), theirs: None, tests_see_all: false },
     Arrows { from: "crates/events", ours: Ours::These(&["tradewind-macros"]), theirs: None, tests_see_all: false },
+    // Pure: what a message means is decided without engine, store or broker.
+    Arrows {
+        from: "crates/contracts",
+        ours: Ours::These(&["tradewind-events"]),
+        theirs: None,
+        tests_see_all: true,
+    },
     Arrows {
         from: "crates/engine",
         ours: Ours::These(&["tradewind-events", "tradewind-macros"]),
