@@ -5,6 +5,7 @@ mod backup;
 mod completions;
 mod config;
 mod consumers;
+mod contracts;
 mod dead_letters;
 mod demo;
 mod desk;
@@ -98,6 +99,7 @@ enum Command {
     Backup(backup::Backup),
     Simulate(simulate::Simulate),
     Explore(explore::Explore),
+    Contracts(contracts::Contracts),
     Config(config::Show),
     Openapi(openapi::Print),
     Completions(completions::Print),
@@ -214,6 +216,7 @@ pub fn main() -> ExitCode {
         Command::Backup(backup) => backup.run(),
         Command::Simulate(simulate) => simulate.run(),
         Command::Explore(explore) => explore.run(),
+        Command::Contracts(contracts) => contracts.run(),
         Command::Config(show) => show.run(),
         Command::Openapi(openapi::Print) => openapi::Print::run(),
         Command::Completions(print) => print.run(),

@@ -369,6 +369,33 @@ pub const LESSONS: &[Lesson] = &[
         ],
     },
     Lesson {
+        command: "contracts check",
+        store: NO_STORE,
+        needs: "The folder of the pack, or the name of one that is built in.",
+        examples: &[
+            ("every pack that is built in", "tradewind contracts check"),
+            ("a pack of your own", "tradewind contracts check ./contracts/mine"),
+        ],
+        ends: &[(0, "every pack is whole"), (1, "a pack has faults; each is listed with file and line"), USAGE],
+    },
+    Lesson {
+        command: "contracts translate",
+        store: NO_STORE,
+        needs: "One message on standard input.",
+        examples: &[
+            ("what a message means", "tradewind contracts translate stocklet order.state.created --hex < order.hex"),
+            ("what an event becomes", "tradewind contracts translate native tradewind.orders --export < event.json"),
+        ],
+        ends: &[(0, "translated"), (1, "it cannot be, and why; or the pack has faults"), USAGE],
+    },
+    Lesson {
+        command: "contracts new",
+        store: NO_STORE,
+        needs: "A folder that does not exist yet, and the right to make it.",
+        examples: &[("a pack to begin with", "tradewind contracts new mine")],
+        ends: &[(0, "the folder is there, and the pack in it is whole"), (1, "it cannot be made"), USAGE],
+    },
+    Lesson {
         command: "config",
         store: NO_STORE,
         needs: NOTHING,
