@@ -216,7 +216,12 @@ pub fn main() -> ExitCode {
         Command::Backup(backup) => backup.run(),
         Command::Simulate(simulate) => simulate.run(),
         Command::Explore(explore) => explore.run(),
+        #[cfg(feature = "contracts")]
         Command::Contracts(contracts) => contracts.run(),
+        #[cfg(not(feature = "contracts"))]
+        Command::Contracts(_) => Err(CliError::Usage(
+            "this build has no contract packs: build it with the cargo feature contracts".to_owned(),
+        )),
         Command::Config(show) => show.run(),
         Command::Openapi(openapi::Print) => openapi::Print::run(),
         Command::Completions(print) => print.run(),

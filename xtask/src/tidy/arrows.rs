@@ -72,12 +72,7 @@ const ARROWS: [Arrows; 19] = [
     Arrows { from: "crates/macros", ours: Ours::These(&[]), theirs: None, tests_see_all: false },
     Arrows { from: "crates/events", ours: Ours::These(&["tradewind-macros"]), theirs: None, tests_see_all: false },
     // Pure: what a message means is decided without engine, store or broker.
-    Arrows {
-        from: "crates/contracts",
-        ours: Ours::These(&["tradewind-events"]),
-        theirs: None,
-        tests_see_all: true,
-    },
+    Arrows { from: "crates/contracts", ours: Ours::These(&["tradewind-events"]), theirs: None, tests_see_all: true },
     Arrows {
         from: "crates/engine",
         ours: Ours::These(&["tradewind-events", "tradewind-macros"]),

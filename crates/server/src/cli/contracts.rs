@@ -15,12 +15,14 @@ mod packs;
 /// write one.
 #[derive(clap::Args)]
 #[command(subcommand_required = true, arg_required_else_help = true)]
+#[cfg_attr(not(feature = "contracts"), expect(dead_code, reason = "what the help tells, also without packs"))]
 pub struct Contracts {
     #[command(subcommand)]
     command: Command,
 }
 
 #[derive(Subcommand)]
+#[cfg_attr(not(feature = "contracts"), expect(dead_code, reason = "what the help tells, also without packs"))]
 enum Command {
     Check(Check),
     Translate(Translate),
@@ -29,6 +31,7 @@ enum Command {
 
 /// Check packs whole: paths, types, sources of required fields, samples, examples
 #[derive(clap::Args)]
+#[cfg_attr(not(feature = "contracts"), expect(dead_code, reason = "what the help tells, also without packs"))]
 struct Check {
     /// A folder, or the name of a pack that is built in; by default all that are built in
     pack: Option<String>,
@@ -42,6 +45,7 @@ struct Check {
 /// The message is shown as the event that it means, with the fields that a row of a bridge would add below `from_rows`.
 /// With --export it is the other way: an event in its CloudEvents envelope becomes the message of the contract.
 #[derive(clap::Args)]
+#[cfg_attr(not(feature = "contracts"), expect(dead_code, reason = "what the help tells, also without packs"))]
 struct Translate {
     /// A folder, or the name of a pack that is built in
     pack: String,
@@ -66,6 +70,7 @@ struct Translate {
 
 /// Make a folder with a small pack that is whole
 #[derive(clap::Args)]
+#[cfg_attr(not(feature = "contracts"), expect(dead_code, reason = "what the help tells, also without packs"))]
 struct New {
     /// The name of the pack: lower-case letters, digits, dashes
     name: String,
@@ -77,30 +82,13 @@ struct New {
     json: bool,
 }
 
+#[cfg(feature = "contracts")]
 impl Contracts {
-    #[cfg(feature = "contracts")]
     pub fn run(self) -> Result<(), CliError> {
         match self.command {
             Command::Check(check) => check.run(),
             Command::Translate(translate) => translate.run(),
             Command::New(new) => new.run(),
         }
-    }
-
-    #[cfg(not(feature = "contracts"))]
-    pub fn run(self) -> Result<(), CliError> {
-        let Self { command } = self;
-        let (name, json) = match command {
-            Command::Check(Check { pack, json }) => (pack.unwrap_or_default(), json),
-            Command::Translate(Translate { pack, channel: _, export: _, hex: _, rows: _, set: _, json }) => {
-                (pack, json)
-            }
-            Command::New(New { name, folder: _, json }) => (name, json),
-        };
-        let _no_difference = json;
-        let what = if name.is_empty() { String::new() } else { format!(" for {name}") };
-        Err(CliError::Usage(format!(
-            "this build has no contract packs{what}: build it with the cargo feature contracts"
-        )))
     }
 }

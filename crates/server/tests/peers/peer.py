@@ -19,6 +19,8 @@ import sys
 # How long a broker may take to answer, in seconds.
 ANSWER_WAIT = 60
 
+MESSAGE_BYTES_MAX = 20_000_000
+
 
 def decoded(value):
     """A value of a message as the client takes it."""
@@ -78,7 +80,9 @@ class Kafka:
     def publish(self, topic, messages):
         from confluent_kafka import Producer
 
-        producer = Producer({**self.settings, "partitioner": "murmur2_random", "enable.idempotence": True})
+        # What is too large is refused by the broker, not here.
+        ours = {"partitioner": "murmur2_random", "enable.idempotence": True, "message.max.bytes": MESSAGE_BYTES_MAX}
+        producer = Producer({**self.settings, **ours})
         for _ in range(2 * ANSWER_WAIT):
             # The shop creates the topic.
             if topic in producer.list_topics(timeout=ANSWER_WAIT).topics:

@@ -28,7 +28,8 @@ fn files(pack: &str) -> Result<PackFiles, CliError> {
 }
 
 fn listed(name: &str, faults: &[Fault]) -> String {
-    faults.iter().map(|fault| format!("{name}/{fault}\n")).collect()
+    let lines: Vec<String> = faults.iter().map(|fault| format!("{name}/{fault}\n")).collect();
+    lines.concat()
 }
 
 impl Check {

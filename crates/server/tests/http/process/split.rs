@@ -7,7 +7,9 @@ mod kills;
 mod load;
 mod outage;
 mod peers;
+mod poison;
 mod python;
+mod refusals;
 mod rolling;
 
 use std::{fs, path::PathBuf, process::Child, time::Duration};

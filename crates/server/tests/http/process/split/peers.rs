@@ -9,13 +9,13 @@ use crate::process::terminated;
 
 /// The modes of CloudEvents.
 #[derive(Clone, Copy)]
-enum Mode {
+pub enum Mode {
     Structured,
     Binary,
 }
 
 /// What inventory says of tea, as a message of its topic.
-fn stock_of_tea(shop: &Shop, mode: Mode, version: u64, name: &str) -> Value {
+pub fn stock_of_tea(shop: &Shop, mode: Mode, version: u64, name: &str) -> Value {
     let available = i64::from(name == "stock.replenished");
     let data = json!({"stock": {
         "sku": "TEA", "product_id": "p-TEA", "location_id": "main", "version": version, "on_hand": available,

@@ -3,7 +3,7 @@
 use std::{
     io::Write,
     path::Path,
-    process::{Command, Stdio},
+    process::{Command, Output, Stdio},
 };
 
 use serde_json::Value;
@@ -37,23 +37,37 @@ impl Topic {
         self.run("publish", messages);
     }
 
+    /// Publishes what the broker refuses; what the client says of it.
+    pub fn refuses(&self, messages: &[Value]) -> String {
+        let output = self.try_run("publish", messages);
+        assert!(!output.status.success(), "{} takes it", self.name);
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    }
+
     fn run(&self, command: &str, input: &[Value]) -> String {
+        let output = self.try_run(command, input);
+        assert!(
+            output.status.success(),
+            "{command} {} fails: this test needs a Python with confluent-kafka and pika. `./test` installs one, and \
+             {VARIABLE} names it.\n{}",
+            self.name,
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn try_run(&self, command: &str, input: &[Value]) -> Output {
         #[expect(clippy::disallowed_methods, reason = "a test has no configuration")]
         let python = std::env::var(VARIABLE).unwrap_or_else(|_| "python3".to_owned());
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers/peer.py");
         let mut peer = Command::new(&python);
         peer.arg(script).args([&self.broker, command, &self.name]).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut peer = peer.stderr(Stdio::inherit()).spawn().unwrap_or_else(|error| panic!("{python}: {error}"));
-        let line = |message: &Value| format!("{message}\n");
-        let lines: String = input.iter().map(line).collect();
-        peer.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
-        let output = peer.wait_with_output().unwrap();
-        assert!(
-            output.status.success(),
-            "{command} {} fails: this test needs a Python with confluent-kafka and pika. `./test` installs one, and \
-             {VARIABLE} names it; here it is {python}",
-            self.name
-        );
-        String::from_utf8(output.stdout).unwrap()
+        let mut peer = peer.stderr(Stdio::piped()).spawn().unwrap_or_else(|error| panic!("{python}: {error}"));
+        let lines: Vec<String> = input.iter().map(|message| format!("{message}\n")).collect();
+        let mut stdin = peer.stdin.take().unwrap();
+        // A peer that ends without reading says why.
+        drop(stdin.write_all(lines.concat().as_bytes()));
+        drop(stdin);
+        peer.wait_with_output().unwrap()
     }
 }
