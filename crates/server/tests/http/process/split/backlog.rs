@@ -56,7 +56,7 @@ async fn a_backlog_drains_while_orders_continue(script: &str) {
 
     times.sort_unstable();
     let percentile = |percent: usize| times[(times.len() * percent / 100).min(times.len() - 1)];
-    println!(
+    eprintln!(
         "{events} events drained in {:?} beside {} lone orders: p50 {:?}, p99 {:?}",
         drained_after.get().unwrap_or(Duration::ZERO),
         lone_orders.len(),

@@ -98,7 +98,7 @@ impl Watch {
     fn end(self, load: &Load, fault: Fault) {
         let (seconds, attempts) = (self.begun.elapsed().as_secs(), attempts(load) - self.attempts);
         let lines: Vec<u64> = load.logged().iter().zip(self.logged).map(|(after, before)| after - before).collect();
-        println!("{fault:?}: {seconds} s, {} orders, {attempts} connections, {lines:?} lines", load.accepted());
+        eprintln!("{fault:?}: {seconds} s, {} orders, {attempts} connections, {lines:?} lines", load.accepted());
         let is_bounded = |count: u64, a_second: u64| count <= AT_ONCE_MAX + a_second * seconds;
         assert!(is_bounded(attempts, ATTEMPTS_A_SECOND_MAX), "{fault:?}: {attempts} connections in {seconds} s");
         let most = lines.into_iter().max().unwrap_or(0);

@@ -40,7 +40,7 @@ async fn kills_lose_nothing(script: &str) {
     }
     let counts = &load.counts;
     let (refused, unanswered) = (counts.refused.load(Ordering::Acquire), counts.unanswered.load(Ordering::Acquire));
-    println!("{} orders, {refused} answers 503, {unanswered} requests without an answer", load.accepted());
+    eprintln!("{} orders, {refused} answers 503, {unanswered} requests without an answer", load.accepted());
     load.settle().await;
 }
 

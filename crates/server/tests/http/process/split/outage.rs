@@ -39,7 +39,7 @@ async fn memory_is_bounded(script: &str) {
         load.accept(1).await;
     }
     let after = memory(&load);
-    println!("{} orders, memory in KiB {before:?} -> {after:?}, {:?} lines", load.accepted(), load.logged());
+    eprintln!("{} orders, memory in KiB {before:?} -> {after:?}, {:?} lines", load.accepted(), load.logged());
     for (before, after) in before.iter().zip(&after) {
         assert!(after.saturating_sub(*before) <= GROWTH_KIB_MAX, "{before} KiB became {after} KiB");
     }
