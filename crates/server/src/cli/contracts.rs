@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 
+#[cfg(feature = "contracts")]
 use super::CliError;
 
 #[cfg(feature = "contracts")]
@@ -15,14 +16,12 @@ mod packs;
 /// write one.
 #[derive(clap::Args)]
 #[command(subcommand_required = true, arg_required_else_help = true)]
-#[cfg_attr(not(feature = "contracts"), expect(dead_code, reason = "what the help tells, also without packs"))]
 pub struct Contracts {
     #[command(subcommand)]
     command: Command,
 }
 
 #[derive(Subcommand)]
-#[cfg_attr(not(feature = "contracts"), expect(dead_code, reason = "what the help tells, also without packs"))]
 enum Command {
     Check(Check),
     Translate(Translate),
@@ -31,7 +30,6 @@ enum Command {
 
 /// Check packs whole: paths, types, sources of required fields, samples, examples
 #[derive(clap::Args)]
-#[cfg_attr(not(feature = "contracts"), expect(dead_code, reason = "what the help tells, also without packs"))]
 struct Check {
     /// A folder, or the name of a pack that is built in; by default all that are built in
     pack: Option<String>,
@@ -45,7 +43,6 @@ struct Check {
 /// The message is shown as the event that it means, with the fields that a row of a bridge would add below `from_rows`.
 /// With --export it is the other way: an event in its CloudEvents envelope becomes the message of the contract.
 #[derive(clap::Args)]
-#[cfg_attr(not(feature = "contracts"), expect(dead_code, reason = "what the help tells, also without packs"))]
 struct Translate {
     /// A folder, or the name of a pack that is built in
     pack: String,
@@ -70,7 +67,6 @@ struct Translate {
 
 /// Make a folder with a small pack that is whole
 #[derive(clap::Args)]
-#[cfg_attr(not(feature = "contracts"), expect(dead_code, reason = "what the help tells, also without packs"))]
 struct New {
     /// The name of the pack: lower-case letters, digits, dashes
     name: String,

@@ -65,7 +65,7 @@ async fn dead_letters(staff: &Client) -> Vec<Value> {
     let (mut letters, mut cursor) = (Vec::new(), String::new());
     loop {
         let mut page = staff.get(&format!("/v1/operations/dead-letters?limit=100{cursor}")).await.expect(200).json();
-        letters.extend(page["items"].as_array_mut().unwrap().drain(..));
+        letters.append(page["items"].as_array_mut().unwrap());
         let Some(next) = page["next_cursor"].as_str() else { return letters };
         cursor = format!("&cursor={next}");
     }
