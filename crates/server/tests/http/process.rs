@@ -3,6 +3,8 @@
 mod alone;
 mod buyers;
 mod clock;
+#[cfg(feature = "contracts")]
+mod contracts;
 mod disk;
 mod edge;
 mod endings;
