@@ -58,11 +58,12 @@ fn a_message_is_shown_as_the_event_that_it_means() {
 #[test]
 fn a_message_that_cannot_be_translated_is_refused_with_its_reason() {
     let directory = Directory::new();
+    let deep = "[".repeat(100_000);
     let cases: [(&str, &[u8], &str); 4] = [
         ("order_events", b"{\"type\":\"OrderPlaced\"", "not_json"),
         ("order_events", b"{\"type\":\"OrderPlaced\",\"data\":{}}", "schema_mismatch"),
         ("order_events", b"", "empty"),
-        ("user_events", &[b'['; 100_000], "too_deep"),
+        ("user_events", deep.as_bytes(), "too_deep"),
     ];
     for (channel, input, reason) in cases {
         let refused = translated(&directory, &["queues", channel, "--json"], input);
