@@ -139,7 +139,7 @@ mod tests {
             match (char, quote) {
                 ('\'' | '"', None) => quote = Some(char),
                 (char, Some(open)) if char == open => quote = None,
-                ('|' | '>' | '&' | ')' | '\\', None) => break,
+                ('|' | '<' | '>' | '&' | ')' | '\\', None) => break,
                 (' ', None) => words.extend(Some(std::mem::take(&mut word)).filter(|word| !word.is_empty())),
                 (char, _) => word.push(char),
             }
