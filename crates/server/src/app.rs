@@ -8,6 +8,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
+    thread,
 };
 
 use tokio::net::{TcpListener, TcpSocket};
@@ -52,10 +53,11 @@ const BACKLOG: u32 = 4_096;
 const PROBES_MAX: usize = 64;
 const PROBE_READERS: usize = 1;
 
-/// A shop that runs.
+/// A shop that runs. One that is dropped without [`App::stop`] stops its engine too, on a thread of its own.
 pub struct App {
     shop: Shop,
     tasks: Tasks,
+    engine: Running,
     address: SocketAddr,
     probe_address: Option<SocketAddr>,
     first_admin_token: Option<String>,
@@ -166,7 +168,10 @@ impl App {
         let shop = assemble(config, Started { engine, name, metrics, traces }, &part, &tasks)?;
         let doors = Doors { listener, probe_listener: probe_listener.map(|(listener, _)| listener), tls };
         match open_doors(&shop, &tasks, doors, &part).await {
-            Ok(first_admin_token) => Ok(Self { shop, tasks, address, probe_address, first_admin_token }),
+            Ok(first_admin_token) => {
+                let engine = Running(Some(shop.engine.clone()));
+                Ok(Self { shop, tasks, engine, address, probe_address, first_admin_token })
+            }
             Err(error) => {
                 halt(&shop).await;
                 Err(error)
@@ -200,9 +205,23 @@ impl App {
 
     /// Takes nothing more in, answers what was asked, makes durable what was accepted. Returns why the engine had
     /// stopped by itself before, if it had.
-    pub async fn stop(self) -> Option<String> {
+    pub async fn stop(mut self) -> Option<String> {
+        self.engine.0.take();
         self.tasks.stop(self.shop.config.shutdown_grace * 2).await;
         halt(&self.shop).await
+    }
+}
+
+/// The engine of an app. Its threads would outlive the app otherwise.
+struct Running(Option<Handle>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let Some(engine) = self.0.take() else { return };
+        let stops = move || drop(engine.stop());
+        if let Err(error) = thread::Builder::new().name("stop".to_owned()).spawn(stops) {
+            tracing::error!(%error, "an engine goes on, because no thread can stop it");
+        }
     }
 }
 
