@@ -28,6 +28,9 @@ pub enum Action {
     Pause { consumer: Id, reason: Arc<str> },
     /// Let a consumer go on, from what is parked for it.
     Resume { consumer: Id },
+    /// Let a subscription go on behind events that its broker no longer has. It is the record: the broker is told
+    /// afterwards. `gaps` says what is missing; empty when nothing is, and then the action is refused.
+    SkipGaps { broker: Id, gaps: Arc<str>, reason: Arc<str> },
     /// Send a dead letter again to the consumer that failed, and to no other.
     Redrive { dead_letter: Id },
     /// The same with other content; the original is kept.
@@ -62,6 +65,7 @@ impl Action {
         match self {
             Self::Pause { .. } => "consumer.pause",
             Self::Resume { .. } => "consumer.resume",
+            Self::SkipGaps { .. } => "consumer.skip_gaps",
             Self::Redrive { .. } => "dead_letter.redrive",
             Self::EditAndRedrive { .. } => "dead_letter.edit_and_redrive",
             Self::Discard { .. } => "dead_letter.discard",
@@ -82,6 +86,7 @@ impl Action {
             | Self::Discard { dead_letter, .. }
             | Self::Reveal { dead_letter, .. } => dead_letter,
             Self::SetAside { event, .. } => event,
+            Self::SkipGaps { broker, .. } => broker,
             Self::RetryParked { parked } => parked,
             Self::RetryJob { job } | Self::SettleJob { job, .. } => job,
             Self::ConfirmClock { clock } => clock,
@@ -94,6 +99,7 @@ impl Action {
             Self::Pause { reason, .. }
             | Self::Discard { reason, .. }
             | Self::SetAside { reason, .. }
+            | Self::SkipGaps { reason, .. }
             | Self::Reveal { reason, .. }
             | Self::SettleJob { reason, .. } => Some(reason),
             _ => None,
@@ -128,6 +134,7 @@ pub const EVENT_NOT_REFUSED: Refusal = Refusal::conflict(
     "event_not_refused",
     "The broker does not refuse this event: it is published, or waits for its turn.",
 );
+pub const NO_GAPS: Refusal = Refusal::conflict("no_gaps", "The subscription has no gap to skip.");
 pub const PARKED_NOT_FOUND: Refusal = Refusal::not_found("parked_not_found", "There is no such parked message.");
 pub const JOB_NOT_FOUND: Refusal = Refusal::not_found("job_not_found", "There is no such job: it may be done.");
 pub const JOB_ERASED: Refusal =
@@ -147,6 +154,7 @@ pub const PROBLEMS: &[Refusal] = &[
     DEAD_LETTER_UNREADABLE,
     DEAD_LETTER_IS_IN_THE_LOG,
     EVENT_NOT_REFUSED,
+    NO_GAPS,
     PARKED_NOT_FOUND,
     JOB_NOT_FOUND,
     JOB_ERASED,

@@ -6,7 +6,7 @@ mod ids;
 mod store;
 
 pub use broker::{
-    Broker, BrokerError, BrokerMessage, Bytes, HeaderValue, Incoming, Position, Properties, Subscription,
+    Broker, BrokerError, BrokerMessage, Bytes, Gap, Gaps, HeaderValue, Incoming, Position, Properties, Subscription,
 };
 pub use clock::{Clock, Reading, SystemClock};
 pub use ids::{Ids, UuidV7};

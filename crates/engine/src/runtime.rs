@@ -23,7 +23,7 @@ use crate::{
     BrokerLimits, CommandMessage, Core, Limits, Logged, Message, Problem, RefusedEvent, Routing, Setup, Tracer,
     core::BROKER,
     operator::UNAVAILABLE,
-    ports::{Broker, BrokerError, Reader, StoreError, Writer},
+    ports::{Broker, BrokerError, Gap, Reader, StoreError, Writer},
     time::{EngineTime, JUMPED},
 };
 
@@ -100,6 +100,8 @@ pub struct BrokerStatus {
     pub error: Option<BrokerError>,
     /// How often the subscription has connected.
     pub connections: u64,
+    /// What the subscription stands before: events that it has not received and that the broker no longer has.
+    pub gaps: Vec<Gap>,
 }
 
 /// Receives the events of every commit.
@@ -229,6 +231,14 @@ impl Handle {
     pub fn lag(&self) -> Lag {
         let deliveries = self.0.brokers.iter().map(|broker| (&broker.name, broker.deliveries()));
         self.0.lags.read(deliveries)
+    }
+
+    /// Lets the subscription at the broker of this name go on behind these gaps, which are all that [`BrokerStatus::gaps`]
+    /// shows. It waits for the broker, within a bounded time. The caller records it before:
+    /// [`crate::operator::Action::SkipGaps`].
+    pub fn skip_gaps(&self, broker: &str, gaps: &[Gap]) -> Result<(), BrokerError> {
+        let found = self.0.brokers.iter().find(|known| *known.name == *broker);
+        found.map_or(Ok(()), |known| known.skip_gaps(gaps))
     }
 
     /// Stops the engine and waits for its threads.

@@ -12,7 +12,7 @@ use rdkafka::{
     consumer::{BaseConsumer, CommitMode, Consumer, DefaultConsumerContext},
     error::{KafkaError, RDKafkaErrorCode},
 };
-use tradewind_engine::ports::BrokerError;
+use tradewind_engine::ports::{self, BrokerError};
 
 use crate::{
     client::{Cluster, broker_error},
@@ -111,7 +111,31 @@ impl Gaps {
     }
 }
 
+impl ports::Gaps for Gaps {
+    fn of(&self, group: &str) -> Vec<ports::Gap> {
+        self.of(group).iter().map(Gap::told).collect()
+    }
+
+    fn skip(&self, group: &str, gaps: &[ports::Gap]) -> Result<(), BrokerError> {
+        let mut found = self.of(group);
+        // Others than were seen: `skip` refuses them.
+        if !found.iter().map(Gap::told).eq(gaps.iter().cloned()) {
+            found.clear();
+        }
+        self.skip(group, &found)
+    }
+}
+
 impl Gap {
+    /// As the engine tells it to an operator.
+    fn told(&self) -> ports::Gap {
+        let messages = match self.reason {
+            GapReason::Removed => u64::try_from(self.continues_at - self.read_to).ok(),
+            GapReason::CreatedAgain => None,
+        };
+        ports::Gap { place: format!("{}/{}", self.topic, self.partition), messages, reason: self.to_string() }
+    }
+
     fn behind(&self) -> Mark {
         Mark { topic: self.topic.clone(), partition: self.partition, offset: self.continues_at }
     }

@@ -49,7 +49,7 @@ mod topics;
 
 use std::{sync::Arc, time::Duration};
 
-use tradewind_engine::ports::{Broker, BrokerError, BrokerMessage, Subscription};
+use tradewind_engine::ports::{self, Broker, BrokerError, BrokerMessage, Subscription};
 
 pub use config::{
     Compression, ConfigError, KafkaConfig, Sasl, SaslMechanism, Secret, Security, Tls, TopicSettings, URL_OPTIONS,
@@ -102,5 +102,9 @@ impl Broker for KafkaBroker {
             longest = longest.max(Some(kept));
         }
         Ok(longest)
+    }
+
+    fn gaps(&self) -> Option<Arc<dyn ports::Gaps>> {
+        Some(Arc::new(self.gaps.clone()))
     }
 }

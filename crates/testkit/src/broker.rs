@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use tradewind_engine::ports::{Broker, BrokerError, BrokerMessage, Incoming, Position, Subscription};
+use tradewind_engine::ports::{Broker, BrokerError, BrokerMessage, Gap, Gaps, Incoming, Position, Subscription};
 
 use groups::{Group, Membership};
 
@@ -67,6 +67,8 @@ struct State {
     members: u64,
     publish_calls: usize,
     returned: u64,
+    /// By group.
+    gaps: BTreeMap<String, Vec<Gap>>,
 }
 
 impl BrokerKind {
@@ -103,6 +105,13 @@ impl MemoryBroker {
     /// From now on these messages are refused, and no others.
     pub fn refuse(&self, refuses: Option<Refuses>) {
         self.state().refuses = refuses;
+    }
+
+    /// From now on it says that it no longer has what this group is to receive next. The group receives nothing until that
+    /// is skipped.
+    pub fn lose(&self, group: &str, gap: Gap) {
+        self.state().gaps.entry(group.to_owned()).or_default().push(gap);
+        self.0.1.notify_all();
     }
 
     /// How long it says that it keeps messages.
@@ -239,6 +248,26 @@ impl Broker for MemoryBroker {
     fn returned(&self) -> u64 {
         self.state().returned
     }
+
+    fn gaps(&self) -> Option<Arc<dyn Gaps>> {
+        Some(Arc::new(self.clone()))
+    }
+}
+
+impl Gaps for MemoryBroker {
+    fn of(&self, group: &str) -> Vec<Gap> {
+        self.state().gaps.get(group).cloned().unwrap_or_default()
+    }
+
+    fn skip(&self, group: &str, gaps: &[Gap]) -> Result<(), BrokerError> {
+        let mut state = self.state();
+        state.reached()?;
+        if state.gaps.get(group).is_none_or(|found| found != gaps) {
+            return Err(BrokerError::Refused(format!("the gaps of {group} are others now")));
+        }
+        state.gaps.remove(group);
+        Ok(())
+    }
 }
 
 struct MemorySubscription {
@@ -251,6 +280,9 @@ impl MemorySubscription {
     fn group<T>(&mut self, act: impl FnOnce(&mut Group, &mut Membership, &State) -> T) -> Result<T, BrokerError> {
         let mut state = self.broker.state();
         state.reached()?;
+        if let Some(gap) = state.gaps.get(&self.group).and_then(|gaps| gaps.first()) {
+            return Err(BrokerError::Refused(gap.to_string()));
+        }
         let mut group = state.groups.remove(&self.group).unwrap_or_default();
         let done = act(&mut group, &mut self.membership, &state);
         state.groups.insert(self.group.clone(), group);

@@ -18,6 +18,7 @@
 //! | not acknowledged | comes again when the subscription connects anew | comes again when the channel closes, so nothing is ever nacked |
 //! | what is still out | bounded by the engine | bounded by the prefetch count |
 //! | [`Broker::returned`] | none: zero | counts `basic.return` |
+//! | [`Broker::gaps`] | the group's offset is none that the partition has: retention has passed, or the topic was created again | none: a queue keeps what is not acknowledged |
 //! | [`Subscription::backlog`] | the ends of the partitions, less what was handed out | `queue.declare`, passive: the messages that are ready, and those that were delivered and not polled |
 //! | [`Broker::retention`] | the longest `retention.ms` and `segment.ms` together | none: only what is not acknowledged comes again |
 //! | a new group begins | at the earliest offset | when its queue is declared; before that a topic has nowhere to put messages, and refuses them |
@@ -25,7 +26,7 @@
 //! Where a group has several members, what was handed out and belongs to another member now may still be acknowledged,
 //! without effect; its effect is dropped by the inbox of the other.
 
-use std::time::Duration;
+use std::{fmt, sync::Arc, time::Duration};
 
 pub use tradewind_events::broker::{BrokerMessage, Bytes, HeaderValue, Properties};
 
@@ -51,6 +52,38 @@ pub trait Broker: Send {
     /// figures: the relay asks after each [`Self::publish`], and it must not wait.
     fn returned(&self) -> u64 {
         0
+    }
+
+    /// The gaps of its subscriptions; `None` at a broker that has none.
+    fn gaps(&self) -> Option<Arc<dyn Gaps>> {
+        None
+    }
+}
+
+/// The gaps of the subscriptions at one broker. A subscription before a gap receives nothing until an operator skips it.
+pub trait Gaps: Send + Sync {
+    /// What the subscription of this group stands before; empty when it does not stand. It does not wait.
+    fn of(&self, group: &str) -> Vec<Gap>;
+
+    /// Lets the group go on behind these gaps, within a bounded time; what is missing stays missing. They are all that
+    /// [`Gaps::of`] gives: refused when these are others now.
+    fn skip(&self, group: &str, gaps: &[Gap]) -> Result<(), BrokerError>;
+}
+
+/// Messages that a subscription has not received and that its broker no longer has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gap {
+    /// Where, as text that an operator can look up at the broker.
+    pub place: String,
+    /// How many are missing, where that is known.
+    pub messages: Option<u64>,
+    /// What is missing, and why.
+    pub reason: String,
+}
+
+impl fmt::Display for Gap {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.reason)
     }
 }
 

@@ -14,8 +14,12 @@ use std::{
 
 use tradewind_events::KeyText;
 
-use super::{BrokerStatus, Input, Shared, lag::Deliveries};
-use crate::{Admission, BrokerLimits, RefusedEvent, core::panic_text, ports::BrokerError};
+use super::{BrokerParts, BrokerStatus, Input, Shared, lag::Deliveries};
+use crate::{
+    Admission, BrokerLimits, RefusedEvent,
+    core::panic_text,
+    ports::{BrokerError, Gap, Gaps},
+};
 
 /// What the threads share of one broker.
 pub(super) struct SharedBroker {
@@ -30,6 +34,9 @@ pub(super) struct SharedBroker {
     errors: [Mutex<Option<BrokerError>>; 2],
     connections: AtomicU64,
     deliveries: Mutex<Deliveries>,
+    /// Of its subscription, whose group this is.
+    gaps: Option<Arc<dyn Gaps>>,
+    group: String,
 }
 
 /// The calls of a broker: each kind fails and recovers by itself.
@@ -41,10 +48,12 @@ pub(super) enum Calls {
 
 impl SharedBroker {
     /// With what its relay has published. Nothing is received before [`Self::admit`].
-    pub fn new(name: KeyText, limits: BrokerLimits, deliveries: Deliveries, published: u64) -> Self {
+    pub fn new(parts: &BrokerParts, limits: BrokerLimits, deliveries: Deliveries, published: u64) -> Self {
         Self {
-            name,
+            name: parts.name.clone(),
             limits,
+            gaps: parts.broker.gaps(),
+            group: parts.group.clone(),
             receives: deliveries.receives(),
             published: AtomicU64::new(published),
             refused: Mutex::default(),
@@ -65,6 +74,20 @@ impl SharedBroker {
             paused: self.paused.load(Ordering::Acquire),
             error: self.errors.iter().find_map(|error| lock(error).clone()),
             connections: self.connections.load(Ordering::Acquire),
+            gaps: self.gaps(),
+        }
+    }
+
+    /// What the subscription stands before.
+    pub fn gaps(&self) -> Vec<Gap> {
+        self.gaps.as_ref().map(|gaps| gaps.of(&self.group)).unwrap_or_default()
+    }
+
+    /// Lets it go on behind these.
+    pub fn skip_gaps(&self, gaps: &[Gap]) -> Result<(), BrokerError> {
+        match &self.gaps {
+            Some(known) if !gaps.is_empty() => known.skip(&self.group, gaps),
+            _ => Ok(()),
         }
     }
 

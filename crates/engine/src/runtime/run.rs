@@ -115,10 +115,10 @@ fn relays_of(
     let (mut relays, mut brokers) = (Vec::with_capacity(parts.len()), Vec::with_capacity(parts.len()));
     for (number, parts) in parts.iter().enumerate() {
         let setup = setup(parts);
-        let (name, limits) = (setup.broker.clone(), setup.limits.clone());
+        let limits = setup.limits.clone();
         let relay = Relay::new(setup, reader)?;
-        let deliveries = Deliveries::new(&parts.routing, waits_since(core, &name, reader)?);
-        let broker = SharedBroker::new(name, limits, deliveries, relay.mark());
+        let deliveries = Deliveries::new(&parts.routing, waits_since(core, &parts.name, reader)?);
+        let broker = SharedBroker::new(parts, limits, deliveries, relay.mark());
         broker.admit(core.admission(number), core.is_paused(number));
         brokers.push(broker);
         relays.push(relay);

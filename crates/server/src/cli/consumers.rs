@@ -35,6 +35,7 @@ enum Command {
     List(List),
     Pause(Pause),
     Resume(Resume),
+    SkipGaps(SkipGaps),
 }
 
 /// List the consumers: which are paused, and what waits for them
@@ -76,6 +77,26 @@ struct Resume {
     shop: ShopArgs,
 }
 
+/// Let a subscription go on behind events that its broker no longer has: they stay missing
+#[derive(clap::Args)]
+struct SkipGaps {
+    /// The name of the broker
+    #[arg(value_name = "CONSUMER")]
+    broker: Id,
+    #[command(flatten)]
+    of: OfStore,
+    /// Why, for the audit trail; nothing personal
+    #[arg(long)]
+    reason: String,
+    #[command(flatten)]
+    shop: ShopArgs,
+}
+
+#[derive(Deserialize)]
+struct Gap {
+    reason: String,
+}
+
 #[derive(Deserialize)]
 struct Consumer {
     store: Option<String>,
@@ -85,6 +106,8 @@ struct Consumer {
     since: Option<Timestamp>,
     waiting: Option<u64>,
     behind_since: Option<Timestamp>,
+    #[serde(default)]
+    gaps: Vec<Gap>,
 }
 
 impl Consumers {
@@ -93,6 +116,7 @@ impl Consumers {
             Command::List(list) => ask(list.shop.clone(), async |desk| list.run(desk).await),
             Command::Pause(pause) => ask(pause.shop.clone(), async |desk| pause.run(desk).await),
             Command::Resume(resume) => ask(resume.shop.clone(), async |desk| resume.run(desk).await),
+            Command::SkipGaps(skip) => ask(skip.shop.clone(), async |desk| skip.run(desk).await),
         }
     }
 }
@@ -107,7 +131,13 @@ impl List {
         let now = SystemClock.wall();
         let consumers: Vec<Consumer> = found.typed(PATH)?;
         for consumer in &consumers {
-            let state = if consumer.paused { ("paused", OPEN) } else { ("runs", GOOD) };
+            let state = match (consumer.paused, consumer.gaps.is_empty()) {
+                (true, _) => ("paused", OPEN),
+                (false, false) => ("gaps", OPEN),
+                (false, true) => ("runs", GOOD),
+            };
+            let reasons = consumer.reason.iter().chain(consumer.gaps.iter().map(|gap| &gap.reason));
+            let reasons: Vec<&str> = reasons.map(String::as_str).collect();
             let ago = |at: Option<Timestamp>| at.map_or_else(|| String::from("-"), |at| span(now.since(at)));
             let since = ago(consumer.since);
             table.row([
@@ -116,7 +146,7 @@ impl List {
                 Cell::from(since),
                 Cell::from(consumer.waiting.map_or_else(|| String::from("-"), |waiting| waiting.to_string())),
                 Cell::from(ago(consumer.behind_since)),
-                Cell::from(consumer.reason.clone().unwrap_or_default()),
+                Cell::from(reasons.join("; ")),
             ]);
         }
         let table = table.of_stores(consumers.iter().map(|consumer| consumer.store.as_deref()));
@@ -141,5 +171,14 @@ impl Resume {
         let path = format!("{PATH}/{}/resume", encoded(self.service.as_str()));
         let _done: Value = desk.act(&at_store(&path, self.of.store.as_deref())).await?;
         say(format_args!("{} goes on.\n", self.service))
+    }
+}
+
+impl SkipGaps {
+    async fn run(self, desk: &mut Desk) -> Result<(), CliError> {
+        let path = format!("{PATH}/{}/skip-gaps", encoded(self.broker.as_str()));
+        let path = at_store(&path, self.of.store.as_deref());
+        let _done: Value = desk.post(&path, &json!({ "reason": self.reason })).await?;
+        say(format_args!("{} goes on behind its gaps. What is missing stands in the audit trail.\n", self.broker))
     }
 }

@@ -100,7 +100,7 @@ impl Operation {
             (true, "/sagas" | "/owed/holds" | "/owed/refunds" | "/owed/surplus" | "/owed/payables") => {
                 Self::ListOfService
             }
-            (false, "/consumers/{consumer}/pause" | "/consumers/{consumer}/resume") => Self::Consumer,
+            (false, path) if path.starts_with("/consumers/{consumer}/") => Self::Consumer,
             (false, "/clock/confirmation") => Self::OneStore,
             (false, "/refused-events/{event_id}/set-aside") => Self::RefusedEvent,
             (_, path) if path.starts_with("/dead-letters/{dead_letter_id}") => Self::Item,

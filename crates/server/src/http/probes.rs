@@ -8,6 +8,7 @@ use axum::{
 };
 use schemars::JsonSchema;
 use serde::Serialize;
+use tradewind_engine::BrokerStatus;
 use tradewind_events::{Id, identity::Jwk};
 
 use super::{
@@ -82,7 +83,7 @@ pub async fn ready(call: Call) -> Result<Okay<Readiness>, Failure> {
         let silent = findings.silent.iter().map(|peer| format!("the peer {peer} cannot be reached"));
         let failing = status.brokers.iter().filter(|broker| broker.error.is_some());
         let failing = failing.map(|broker| format!("the broker {} does not do what it is asked", broker.name));
-        let warnings = silent.chain(failing).collect();
+        let warnings = silent.chain(failing).chain(standing(&status.brokers)).collect();
         let refused = status.brokers.iter().filter_map(|broker| Some((&broker.name, broker.refused.as_ref()?)));
         let refused: Vec<String> = refused
             .map(|(broker, event)| format!("{}, {} bytes, by {broker}: {}", event.event_id, event.bytes, event.reason))
@@ -90,8 +91,18 @@ pub async fn ready(call: Call) -> Result<Okay<Readiness>, Failure> {
         let refused_event = (!refused.is_empty()).then(|| refused.join("; "));
         Ok(Okay(Readiness { status: "ready", paused, refused_event, warnings }))
     } else {
+        // Deadlines are held until these are skipped.
+        reasons.extend(standing(&status.brokers));
         Err(NOT_READY.because(reasons.join("; ")))
     }
+}
+
+/// The subscriptions that stand before what their brokers no longer have.
+fn standing(brokers: &[BrokerStatus]) -> impl Iterator<Item = String> {
+    let gaps = brokers.iter().filter_map(|broker| Some((broker, broker.gaps.first()?)));
+    gaps.map(|(BrokerStatus { name, gaps, .. }, first)| {
+        format!("the subscription at {name} stands before {} gaps until they are skipped: {first}", gaps.len())
+    })
 }
 
 /// What is known about the peers of a split shop.

@@ -225,6 +225,7 @@ fn operations() -> Vec<Route> {
         get("/v1/operations/consumers", Staff, consumers::list, "The services as hearers of events."),
         post("/v1/operations/consumers/{consumer}/pause", Staff, consumers::pause, "Park what a service would hear."),
         post("/v1/operations/consumers/{consumer}/resume", Staff, consumers::resume, "Let it go on, from what is parked."),
+        post("/v1/operations/consumers/{consumer}/skip-gaps", Staff, consumers::skip_gaps, "Let a subscription go on behind events that its broker no longer has."),
         get("/v1/operations/audit", Staff, trail::list, "What staff, admins, service clients and the command line changed, and why."),
     ]
 }

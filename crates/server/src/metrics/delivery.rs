@@ -30,6 +30,7 @@ pub struct DeliveryFigures {
     relay_lag: Family<Named<1>, Seconds>,
     uncommitted: Family<Named<1>, Gauge>,
     backlog: Family<Named<1>, Gauge>,
+    gaps: Family<Named<1>, Gauge>,
     broker_lag: Family<Named<1>, Seconds>,
     drain: Family<Named<1>, Seconds>,
     consumer_lag: Family<Named<2>, Seconds>,
@@ -51,6 +52,12 @@ impl DeliveryFigures {
                 &figures.uncommitted,
                 "broker_uncommitted_messages",
                 "Messages from this broker that are not committed yet",
+            ),
+            (
+                &figures.gaps,
+                "broker_gaps",
+                "Places at this broker where events are gone that were not received; the subscription stands until they are \
+                 skipped",
             ),
             (
                 &figures.backlog,
@@ -151,6 +158,7 @@ impl DeliveryFigures {
         for broker in &now.status.brokers {
             self.begin(&broker.name);
             self.relay_segment.get_or_create(&of(&broker.name)).set(number(broker.published_segment));
+            self.gaps.get_or_create(&of(&broker.name)).set(i64::try_from(broker.gaps.len()).unwrap_or(i64::MAX));
         }
         for (broker, seconds) in &now.waiting.relays {
             self.relay_lag.get_or_create(&of(broker)).set(*seconds);

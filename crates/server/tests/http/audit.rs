@@ -14,7 +14,7 @@ use crate::{
 mod incidents;
 
 /// Writes that need a shop in which something went wrong, or several stores: `incidents.rs` makes each of them.
-const INCIDENTS: [&str; 14] = [
+const INCIDENTS: [&str; 15] = [
     "payments.authorize",
     "payments.fail",
     "payments.capture",
@@ -29,6 +29,7 @@ const INCIDENTS: [&str; 14] = [
     "dead_letters.discard",
     "parked.retry",
     "status.set_aside",
+    "consumers.skip_gaps",
 ];
 
 /// Only users themselves change their password, and what they do to their own account is theirs.

@@ -3,7 +3,7 @@
 use std::{process::Command, sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
-use tradewind_engine::ports::BrokerMessage;
+use tradewind_engine::ports::{BrokerMessage, Gap};
 use tradewind_testkit::BrokerFaults;
 
 use crate::{
@@ -322,6 +322,7 @@ async fn tradewind(door: &Client, arguments: &'static [&'static str]) -> (Option
 
 #[tokio::test]
 async fn the_command_line_pauses_and_resumes_a_subscription_and_shows_it() {
+    const SKIP: &[&str] = &["consumers", "skip-gaps", "broker", "--reason", "two days were kept"];
     let town = Town::laid_out(TWO_STORES, &[]).await;
     let second = door(&town, 1);
     let (status, printed) =
@@ -338,4 +339,14 @@ async fn the_command_line_pauses_and_resumes_a_subscription_and_shows_it() {
     assert_eq!(consumer(&second, "broker").await["paused"], false);
     let (status, printed) = tradewind(&second, &["consumers", "resume", "brokers"]).await;
     assert!(status == Some(1) && printed.contains("Its consumers are"), "{printed}");
+    let (status, printed) = tradewind(&second, SKIP).await;
+    assert!(status == Some(1) && printed.contains("no_gaps"), "{printed}");
+    let reason = "4 messages of town.orders/0 are gone".to_owned();
+    town.broker().lose("group-1", Gap { place: "town.orders/0".to_owned(), messages: Some(4), reason });
+    let (_, listed) = tradewind(&second, &["consumers", "list"]).await;
+    let line = listed.lines().find(|line| line.starts_with("broker")).unwrap_or_else(|| panic!("{listed}"));
+    assert!(line.contains("gaps") && line.contains("4 messages of"), "{listed}");
+    let (status, printed) = tradewind(&second, SKIP).await;
+    assert!(status == Some(0) && printed.contains("behind its gaps"), "{printed}");
+    assert_eq!(consumer(&second, "broker").await.get("gaps"), None);
 }

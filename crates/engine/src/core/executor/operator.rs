@@ -15,7 +15,7 @@ use crate::{
     OrRefuse, Problem, RelayOrder, Stop,
     operator::{
         Action, CONSUMER_UNKNOWN, DEAD_LETTER_IS_IN_THE_LOG, DEAD_LETTER_NOT_FOUND, DEAD_LETTER_SETTLED,
-        DEAD_LETTER_UNREADABLE, EVENT_NOT_REFUSED, JOB_ERASED, JOB_NOT_FOUND, Operator, PARKED_NOT_FOUND,
+        DEAD_LETTER_UNREADABLE, EVENT_NOT_REFUSED, JOB_ERASED, JOB_NOT_FOUND, NO_GAPS, Operator, PARKED_NOT_FOUND,
     },
     relay::RELAY,
     segment::event_position,
@@ -68,6 +68,7 @@ impl Executor {
                 Success::default()
             }
             Action::ConfirmClock { .. } => Success::note(Note::ClockConfirmed),
+            Action::SkipGaps { broker, gaps, .. } => self.skip_gaps(broker, gaps, around)?,
         };
         let audit = Audit {
             actor: Arc::clone(&operator.actor),
@@ -75,23 +76,30 @@ impl Executor {
             target: operator.action.target().shared(),
             reason: operator.action.reason().or(reason).map(Arc::from),
         };
-        self.audit(&audit, None);
+        match &operator.action {
+            Action::SkipGaps { gaps, .. } => self.audit_with(&audit, None, Some(("gaps", gaps))),
+            _ => self.audit(&audit, None),
+        }
         Ok(success)
     }
 
     /// Writes a row of the audit trail, in the commit of the effect.
     pub(super) fn audit(&mut self, audit: &Audit, made: Option<&str>) {
-        let detail = audit
-            .reason
-            .as_deref()
-            .map_or_else(|| serde_json::json!({}), |reason| serde_json::json!({ "reason": reason }));
+        self.audit_with(audit, made, None);
+    }
+
+    /// The same with one more detail.
+    fn audit_with(&mut self, audit: &Audit, made: Option<&str>, more: Option<(&str, &str)>) {
+        let details = audit.reason.as_deref().map(|reason| ("reason", reason)).into_iter().chain(more);
+        let detail: serde_json::Map<_, _> =
+            details.map(|(name, text)| (name.to_owned(), serde_json::Value::from(text))).collect();
         let row = AuditRow {
             id: self.work.new_id(),
             at: self.work.now,
             actor: Arc::clone(&audit.actor),
             action: Arc::clone(&audit.action),
             target: made.map_or_else(|| Arc::clone(&audit.target), Arc::from),
-            detail: detail.to_string().into(),
+            detail: serde_json::Value::Object(detail).to_string().into(),
         };
         self.work.put(row);
     }
@@ -119,6 +127,18 @@ impl Executor {
         let since = self.work.now;
         self.work.put(ConsumerRow { name: KeyText::from(consumer), paused, reason: reason.cloned(), since });
         Ok(Success { notes: note.into_iter().collect(), ..Success::default() })
+    }
+
+    /// Nothing changes but the audit trail: a gap is the broker's, and no row of this store.
+    fn skip_gaps(&self, broker: &Id, gaps: &str, around: &Surroundings<'_>) -> Result<Success, Stop> {
+        let name = broker.as_str();
+        if around.brokers.number(name).is_none() && around.parking.consumer(name).is_none() {
+            return Err(self.unknown_consumer(broker, around).into());
+        }
+        if gaps.is_empty() {
+            return Err(NO_GAPS.because(format!("The broker has all that {broker} is to receive.")).into());
+        }
+        Ok(Success::default())
     }
 
     fn unknown_consumer(&self, consumer: &Id, around: &Surroundings<'_>) -> Problem {

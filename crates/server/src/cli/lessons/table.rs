@@ -288,6 +288,16 @@ pub const LESSONS: &[Lesson] = &[
         ends: ASKED,
     },
     Lesson {
+        command: "consumers skip-gaps",
+        store: CHANGES,
+        needs: STAFF,
+        examples: &[(
+            "when it is known what the missing events mean",
+            "tradewind consumers skip-gaps broker --reason 'kept for two days only'",
+        )],
+        ends: ASKED,
+    },
+    Lesson {
         command: "admin create",
         store: "Changed: by the shop that runs on it, or directly where none does.",
         needs: "The password of the new admin in TRADEWIND_PASSWORD, or a terminal to ask on. Where a shop runs, its \

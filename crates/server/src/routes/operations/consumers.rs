@@ -5,7 +5,12 @@ use std::collections::BTreeSet;
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use tradewind_engine::{ConsumerLag, Entity, Lag, operator::Action, ports::List, tables::ConsumerRow};
+use tradewind_engine::{
+    BrokerStatus, ConsumerLag, Entity, Lag,
+    operator::{Action, UNAVAILABLE},
+    ports::{BrokerError, Gap, List},
+    tables::ConsumerRow,
+};
 use tradewind_events::{Id, Timestamp};
 
 use super::{ActionView, Reason, operate};
@@ -16,6 +21,9 @@ use crate::{
 
 /// Consumers that are listed because they are or were paused, at most.
 const CONSUMERS_MAX: u32 = 1_000;
+
+/// Gaps that one act names in the audit trail; it counts those beyond.
+const GAPS_NAMED_MAX: usize = 100;
 
 /// A consumer: a service of this store, or the subscription at the broker of this name.
 #[derive(Serialize, JsonSchema)]
@@ -41,6 +49,23 @@ pub struct ConsumerView {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(default)]
     sources: Vec<SourceView>,
+    /// Of a subscription: events that it has not received and that the broker no longer has. It receives nothing until an
+    /// operator skips them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
+    gaps: Vec<GapView>,
+}
+
+/// Events that a broker no longer has, and that were not received.
+#[derive(Serialize, JsonSchema)]
+pub struct GapView {
+    /// Where, as the broker names it.
+    place: String,
+    /// How many are missing; absent where that is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    messages: Option<u64>,
+    /// What is missing, and why.
+    reason: String,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -69,7 +94,7 @@ pub struct ConsumersView {
 
 pub async fn list(call: Call) -> Result<Okay<ConsumersView>, Failure> {
     let rows = call.list::<ConsumerRow>(List::of(ConsumerRow::TABLE, CONSUMERS_MAX)).await?;
-    let lag = call.engine.lag();
+    let (lag, status) = (call.engine.lag(), call.engine.status());
     let is_service = |row: &&ConsumerRow| services::NAMES.contains(&&*row.name);
     // Those of brokers that are configured no more are listed while they have a row: one that is paused can be resumed.
     let rows_of_brokers = rows.iter().filter(|row| !is_service(row)).map(|row| row.name.as_str());
@@ -77,7 +102,10 @@ pub async fn list(call: Call) -> Result<Okay<ConsumersView>, Failure> {
     let subscriptions: BTreeSet<&str> = configured.chain(rows_of_brokers).collect();
     let row = |name: &str| rows.iter().find(|row| &*row.name == name);
     let services = call.services.iter().map(|name| ConsumerView::of_service(name, row(name), &lag));
-    let subscriptions = subscriptions.iter().map(|name| ConsumerView::of_subscription(name, row(name), &lag));
+    let subscriptions = subscriptions.iter().map(|name| {
+        let broker = status.brokers.iter().find(|broker| &*broker.name == *name);
+        ConsumerView::of_subscription(name, row(name), (&lag, broker))
+    });
     Ok(Okay(ConsumersView { items: services.chain(subscriptions).collect() }))
 }
 
@@ -93,11 +121,12 @@ impl ConsumerView {
         }
     }
 
-    fn of_subscription(name: &str, row: Option<&ConsumerRow>, lag: &Lag) -> Self {
+    fn of_subscription(name: &str, row: Option<&ConsumerRow>, (lag, broker): (&Lag, Option<&BrokerStatus>)) -> Self {
         let behind = lag.brokers.iter().find(|lag| &*lag.name == name);
         Self {
             waiting: behind.and_then(|lag| lag.backlog),
             behind_since: behind.and_then(|lag| lag.waits_since),
+            gaps: broker.into_iter().flat_map(|broker| broker.gaps.iter().map(GapView::of)).collect(),
             ..Self::of(name, ConsumerKind::Subscription, row)
         }
     }
@@ -112,7 +141,14 @@ impl ConsumerView {
             waiting: None,
             behind_since: None,
             sources: Vec::new(),
+            gaps: Vec::new(),
         }
+    }
+}
+
+impl GapView {
+    fn of(Gap { place, messages, reason }: &Gap) -> Self {
+        Self { place: place.clone(), messages: *messages, reason: reason.clone() }
     }
 }
 
@@ -135,4 +171,49 @@ pub async fn pause(
 
 pub async fn resume(call: Call, Path(consumer): Path<Id>) -> Result<Sent<Okay<ActionView>>, Failure> {
     operate(&call, Action::Resume { consumer }).await
+}
+
+/// Lets a subscription go on behind events that its broker no longer has. That stands in the audit trail before the broker
+/// is told. If the broker cannot be told, the same request does it.
+pub async fn skip_gaps(
+    call: Call,
+    Path(consumer): Path<Id>,
+    Json(Reason { reason }): Json<Reason>,
+) -> Result<Sent<Okay<ActionView>>, Failure> {
+    let brokers = call.engine.status().brokers;
+    let found = brokers.into_iter().find(|broker| *broker.name == *consumer.as_str());
+    let gaps = found.map(|broker| broker.gaps).unwrap_or_default();
+    let action = Action::SkipGaps { broker: consumer.clone(), gaps: named(&gaps).into(), reason: reason.into() };
+    let done = operate(&call, action).await?;
+    let engine = call.engine.clone();
+    let skip = tokio::task::spawn_blocking(move || engine.skip_gaps(consumer.as_str(), &gaps));
+    match skip.await {
+        Ok(Ok(())) => Ok(done),
+        Ok(Err(BrokerError::Unavailable(reason) | BrokerError::Refused(reason))) => {
+            Err(UNAVAILABLE.because(format!("The gaps are not skipped. Send the request again. {reason}")).into())
+        }
+        Err(error) => Err(Failure::internal("skipping gaps", &error)),
+    }
+}
+
+/// Gaps as the audit trail names them.
+fn named(gaps: &[Gap]) -> String {
+    let beyond = gaps.len().saturating_sub(GAPS_NAMED_MAX);
+    let more = (beyond > 0).then(|| format!("and {beyond} more"));
+    let named = gaps.iter().take(GAPS_NAMED_MAX).map(ToString::to_string);
+    named.chain(more).collect::<Vec<_>>().join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_so_many_gaps_are_named_and_the_others_are_counted() {
+        let gap = |number: usize| Gap { place: String::new(), messages: None, reason: format!("gap {number}") };
+        let gaps: Vec<Gap> = (1..=GAPS_NAMED_MAX + 3).map(gap).collect();
+        assert!(named(&gaps).ends_with("; gap 100; and 3 more"), "{}", named(&gaps));
+        assert_eq!(named(&gaps[..2]), "gap 1; gap 2");
+        assert_eq!(named(&[]), "");
+    }
 }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
-use tradewind_engine::ports::BrokerMessage;
+use tradewind_engine::ports::{BrokerMessage, Gap};
 use tradewind_workers::provider::Forced;
 
 use super::{Auditor, INCIDENTS};
@@ -203,6 +203,44 @@ async fn an_event_that_the_broker_refuses(auditor: &mut Auditor<'_>) {
     auditor.done.extend(there.done);
 }
 
+async fn events_that_the_broker_no_longer_has(auditor: &mut Auditor<'_>) {
+    const PATH: &str = "/v1/operations/consumers/broker/skip-gaps";
+    let town = Town::laid_out(TWO_STORES, &[]).await;
+    let ada = town.buyer("ada", 0).await;
+    town.settles().await;
+    let door = Client { address: town.doors[1].app.address(), doors: None, ..town.staff.clone() };
+    let actor = town.staff.get("/v1/me").await.expect(200).field("user_id");
+    let mut there = Auditor { client: &door, actor, done: BTreeSet::new() };
+    let why = json!({"reason": because("consumers.skip_gaps")});
+    door.post(PATH, why.clone()).await.refused(409, "no_gaps");
+    door.post(&PATH.replace("broker", "payments"), why.clone()).await.refused(409, "no_gaps");
+    door.post(&PATH.replace("broker", "nothing"), why.clone()).await.refused(404, "consumer_unknown");
+    let reason = "4 messages of town.identity/0 are gone";
+    let gap = Gap { place: "town.identity/0".to_owned(), messages: Some(4), reason: reason.to_owned() };
+    town.broker().lose("group-1", gap);
+    let consumer = async || {
+        let consumers = door.get("/v1/operations/consumers").await.expect(200).json();
+        let items = consumers["items"].as_array().unwrap().clone();
+        items.into_iter().find(|consumer| consumer["name"] == "broker").unwrap()
+    };
+    let shown = json!([{"place": "town.identity/0", "messages": 4, "reason": reason}]);
+    assert_eq!(consumer().await["gaps"], shown);
+    let ready = door.get("/readyz").await;
+    assert!(ready.text().contains(reason), "{}", ready.text());
+    let figures = door.get("/metrics").await.expect(200);
+    assert!(figures.text().contains("tradewind_broker_gaps{broker=\"broker\"} 1\n"));
+    // What it does not receive stands meanwhile.
+    let rename = json!({"first_name": "Ada"});
+    ada.client.request("PATCH", &format!("/v1/users/{}", ada.user_id)).json(&rename).send().await.expect(200);
+    there.does("consumers.skip_gaps", "POST", PATH, why.clone()).await;
+    let row = there.trail().await[0].clone();
+    assert_eq!((&row["action"], &row["detail"]["gaps"]), (&json!("consumer.skip_gaps"), &json!(reason)), "{row}");
+    town.settles().await;
+    assert_eq!(consumer().await.get("gaps"), None);
+    door.post(PATH, why).await.refused(409, "no_gaps");
+    auditor.done.extend(there.done);
+}
+
 #[tokio::test]
 async fn what_staff_does_about_incidents_stands_in_the_trail_with_who_and_why() {
     let town = Town::new().await;
@@ -216,5 +254,6 @@ async fn what_staff_does_about_incidents_stands_in_the_trail_with_who_and_why() 
     jobs_that_are_used_up(&mut auditor).await;
     messages_that_die_or_wait(&mut auditor).await;
     an_event_that_the_broker_refuses(&mut auditor).await;
+    events_that_the_broker_no_longer_has(&mut auditor).await;
     assert_eq!(auditor.done, INCIDENTS.map(str::to_owned).into());
 }

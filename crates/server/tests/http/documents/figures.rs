@@ -112,6 +112,7 @@ async fn what_is_exposed_is_what_is_listed() {
             "tradewind_broker_backlog_messages",
             "tradewind_broker_drain_seconds",
             "tradewind_broker_failures_total",
+            "tradewind_broker_gaps",
             "tradewind_broker_lag_seconds",
             "tradewind_broker_paused",
             "tradewind_broker_reconnects_total",

@@ -3,6 +3,8 @@
 mod backlog;
 mod broker;
 mod faults;
+#[cfg(feature = "kafka")]
+mod gaps;
 mod kills;
 mod load;
 mod outage;

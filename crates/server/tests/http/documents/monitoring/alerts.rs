@@ -106,6 +106,15 @@ pub const ALERTS: &[Alert] = &[
         page: "docs/delivery.md#a-consumer-is-behind",
     },
     Alert {
+        name: "TradewindEventsMissing",
+        expression: "tradewind_broker_gaps > 0",
+        lasts: "0m",
+        severity: Critical,
+        summary: "The broker {{ $labels.broker }} no longer has events that {{ $labels.instance }} is to receive.",
+        meaning: "Its subscription receives nothing until an operator has looked what is missing and skips it.",
+        page: "docs/delivery.md#events-are-missing",
+    },
+    Alert {
         name: "TradewindBacklogGrows",
         expression: "tradewind_broker_drain_seconds > 3600 and tradewind_broker_backlog_messages > 1000",
         lasts: "15m",

@@ -8,7 +8,16 @@ use tradewind::metrics::{Figure, Metrics};
 const ROWS: [(&str, &[&str]); 7] = [
     (
         "Delivery: lag, and what waits at brokers",
-        &["consumer_", "broker_lag", "broker_backlog", "broker_drain", "broker_uncommitted", "broker_paused", "relay_"],
+        &[
+            "consumer_",
+            "broker_lag",
+            "broker_backlog",
+            "broker_drain",
+            "broker_gaps",
+            "broker_uncommitted",
+            "broker_paused",
+            "relay_",
+        ],
     ),
     (
         "Delivery: what went through brokers",
