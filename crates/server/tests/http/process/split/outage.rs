@@ -11,10 +11,10 @@ use super::{
 };
 
 /// Orders before memory is measured first: each path was taken, and each cache has its size.
-const ORDERS_BEFORE: u64 = 500;
+const ORDERS_BEFORE: u64 = 200;
 
 /// Orders during the outage, and its length; `TRADEWIND_OUTAGE_MINUTES` says how long.
-const ORDERS: u64 = 3_000;
+const ORDERS: u64 = 1_000;
 
 /// By how much the memory of a process may grow.
 const GROWTH_KIB_MAX: u64 = 32 * 1_024;
