@@ -1,29 +1,35 @@
 //! TLS and SASL: those who may get in do, and for the others the reason is named without the password.
 
+use std::time::Duration;
+
 use tradewind_engine::ports::{Broker, BrokerError, BrokerMessage};
 use tradewind_kafka::{KafkaBroker, KafkaConfig, Sasl, SaslMechanism, Secret, Security, Tls};
 use tradewind_testkit::broker_suite::BrokerUnderTest;
 
 use crate::server::{Door, PASSWORD, QUIET, TRIES, USER, door};
 
-fn tls(door: &Door) -> Option<Tls> {
-    Some(Tls { ca_file: Some(door.server().folder.join("ca.pem")) })
+fn tls(door: &Door) -> Tls {
+    Tls { ca_file: Some(door.server().folder.join("ca.pem")) }
 }
 
-fn sasl(mechanism: SaslMechanism, secret: &str) -> Option<Sasl> {
-    Some(Sasl { mechanism, user: USER.to_owned(), secret: Secret::new(secret) })
+fn sasl(mechanism: SaslMechanism, secret: &str) -> Sasl {
+    Sasl { mechanism, user: USER.to_owned(), secret: Secret::new(secret) }
 }
 
-fn broker(door: &Door, security: Security) -> KafkaBroker {
+fn broker(door: &Door, security: Security, config: KafkaConfig) -> KafkaBroker {
     let server = door.server();
-    let address = if security.sasl.is_some() { &server.sasl_address } else { &server.tls_address };
-    let config = KafkaConfig { security, bootstrap: vec![address.clone()], ..door.config() };
+    let address = match (&security.tls, &security.sasl) {
+        (_, None) => &server.tls_address,
+        (Some(_), Some(_)) => &server.sasl_address,
+        (None, Some(_)) => &server.sasl_plain_address,
+    };
+    let config = KafkaConfig { security, bootstrap: vec![address.clone()], ..config };
     KafkaBroker::new(config).expect("a build with TLS")
 }
 
 fn publish_and_hear(door: &Door, security: Security) {
     let (topic, group) = (door.name("topic"), door.name("group"));
-    let mut broker = broker(door, security);
+    let mut broker = broker(door, security, door.config());
     broker.publish(&[BrokerMessage::new(&*topic, "{}").with_key("key")]).expect("published");
     let mut subscription = broker.subscribe(&group, &[topic]).expect("it connects later");
     let heard = (0..TRIES).any(|_| {
@@ -37,7 +43,10 @@ fn publish_and_hear(door: &Door, security: Security) {
 
 fn reason(door: &Door, security: Security) -> String {
     let topic = door.name("topic");
-    let answer = broker(door, security).publish(&[BrokerMessage::new(topic, "{}")]);
+    // It does not come in: it tries until then.
+    let waits = Duration::from_secs(15);
+    let config = KafkaConfig { answer_within: waits, publish_within: waits, ..door.config() };
+    let answer = broker(door, security, config).publish(&[BrokerMessage::new(topic, "{}")]);
     let Err((0, BrokerError::Unavailable(reason))) = answer else { panic!("an error was expected, not {answer:?}") };
     reason
 }
@@ -45,7 +54,7 @@ fn reason(door: &Door, security: Security) -> String {
 #[test]
 fn connections_are_encrypted_and_the_broker_is_verified() {
     let door = door();
-    publish_and_hear(&door, Security { tls: tls(&door), sasl: None });
+    publish_and_hear(&door, Security { tls: Some(tls(&door)), sasl: None });
     let reason = reason(&door, Security { tls: Some(Tls::default()), sasl: None });
     assert!(reason.contains("certificate"), "{reason}");
 }
@@ -54,7 +63,8 @@ fn connections_are_encrypted_and_the_broker_is_verified() {
 fn a_user_logs_in_with_each_mechanism() {
     for mechanism in [SaslMechanism::Plain, SaslMechanism::ScramSha256, SaslMechanism::ScramSha512] {
         let door = door();
-        publish_and_hear(&door, Security { tls: tls(&door), sasl: sasl(mechanism, PASSWORD) });
+        publish_and_hear(&door, Security { tls: Some(tls(&door)), sasl: Some(sasl(mechanism, PASSWORD)) });
+        publish_and_hear(&door, Security { tls: None, sasl: Some(sasl(mechanism, PASSWORD)) });
     }
 }
 
@@ -62,7 +72,10 @@ fn a_user_logs_in_with_each_mechanism() {
 fn a_wrong_password_is_named_and_not_told() {
     for mechanism in [SaslMechanism::Plain, SaslMechanism::ScramSha512] {
         let door = door();
-        let reason = reason(&door, Security { tls: tls(&door), sasl: sasl(mechanism, "wr0ng") });
+        let reason = reason(&door, Security { tls: Some(tls(&door)), sasl: Some(sasl(mechanism, "wr0ng")) });
+        assert!(reason.contains("uthentication failed") && !reason.contains("wr0ng"), "{reason}");
+        let without_tls = Security { tls: None, sasl: Some(sasl(mechanism, "wr0ng")) };
+        let reason = self::reason(&door, without_tls);
         assert!(reason.contains("uthentication failed") && !reason.contains("wr0ng"), "{reason}");
     }
 }

@@ -51,6 +51,9 @@ pub struct Server {
     pub tls_address: String,
     #[cfg(feature = "tls")]
     pub sasl_address: String,
+    /// SASL without TLS.
+    #[cfg(feature = "tls")]
+    pub sasl_plain_address: String,
     /// Without a proxy.
     pub address: String,
     proxies: Vec<Proxy>,
@@ -146,6 +149,8 @@ impl Server {
             tls_address: addresses[SLOTS + 1].clone(),
             #[cfg(feature = "tls")]
             sasl_address: addresses[SLOTS + 2].clone(),
+            #[cfg(feature = "tls")]
+            sasl_plain_address: addresses[SLOTS + 3].clone(),
         }
     }
 
