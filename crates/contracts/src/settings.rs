@@ -1,4 +1,4 @@
-//! What a contract never says, named by whoever configures the bridge.
+//! What a contract never says, named in the settings of the bridge.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ impl Settings {
         self.0.get(name)
     }
 
-    /// Prices stand in minor units, which is so where nothing else is said.
+    /// Prices are in minor units, the default.
     pub(crate) fn price_is_minor(&self) -> bool {
         self.get("price_unit").and_then(Value::as_str) != Some("major")
     }

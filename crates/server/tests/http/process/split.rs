@@ -146,6 +146,16 @@ async fn first_admin(client: &Client, token: String) -> Client {
     client.signed_in("admin@example.org").await.client
 }
 
+/// A shop whose front alone runs, beside a peer of the test; its process, and its staff. Tea is up for sale.
+async fn front_alone(script: &str) -> (Shop, Child, Client) {
+    let shop = Shop::new(script, &[FRONT, BACK]);
+    let process = shop.serve(0);
+    until(async || listens(shop.port(0))).await;
+    let staff = first_admin(&shop.client(0), shop.first_admin_token().await).await;
+    sells_tea(&staff).await;
+    (shop, process, staff)
+}
+
 /// Puts tea up for sale.
 async fn sells_tea(staff: &Client) {
     let product = json!({

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use super::{BACK, FRONT, Shop, first_admin, listens, python::Topic, sells_tea, until};
+use super::{Shop, front_alone, python::Topic, until};
 use crate::process::terminated;
 
 /// The modes of CloudEvents.
@@ -76,12 +76,8 @@ fn envelope_of(shop: &Shop, message: &Value) -> Value {
 }
 
 async fn a_python_peer_is_a_part_of_the_shop(script: &str) {
-    let shop = Shop::new(script, &[FRONT, BACK]);
+    let (shop, process, staff) = front_alone(script).await;
     let (catalog, inventory) = (Topic::of(&shop, "catalog"), Topic::of(&shop, "inventory"));
-    let process = shop.serve(0);
-    until(async || listens(shop.port(0))).await;
-    let staff = first_admin(&shop.client(0), shop.first_admin_token().await).await;
-    sells_tea(&staff).await;
     let of_type = |name: &'static str, count: usize| {
         let (shop, catalog) = (&shop, &catalog);
         until(async move || {

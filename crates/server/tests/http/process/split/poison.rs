@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use super::{
-    BACK, FRONT, Shop, first_admin, listens, number_of,
+    Shop, front_alone, number_of,
     peers::{Mode, stock_of_tea},
     python::Topic,
-    sells_tea, until,
+    until,
 };
 use crate::{client::Client, process::terminated};
 
@@ -118,12 +118,8 @@ fn bad_messages(shop: &Shop) -> (Vec<Value>, Vec<(Value, &'static str)>) {
 }
 
 async fn bad_messages_are_kept_and_the_stream_goes_on(script: &str) {
-    let shop = Shop::new(script, &[FRONT, BACK]);
+    let (shop, process, staff) = front_alone(script).await;
     let (catalog, inventory) = (Topic::of(&shop, "catalog"), Topic::of(&shop, "inventory"));
-    let process = shop.serve(0);
-    until(async || listens(shop.port(0))).await;
-    let staff = first_admin(&shop.client(0), shop.first_admin_token().await).await;
-    sells_tea(&staff).await;
     let (handled, kept) = bad_messages(&shop);
     inventory.publish(&handled);
     let messages: Vec<Value> = kept.iter().map(|(message, _)| message.clone()).collect();
@@ -168,12 +164,8 @@ async fn bad_messages_are_kept_and_the_stream_goes_on(script: &str) {
 
 /// Each pause is for a hundred of them: an operator decides how often it goes on.
 async fn a_flood_of_undecodable_messages_is_bounded(script: &str) {
-    let shop = Shop::new(script, &[FRONT, BACK]);
+    let (shop, process, staff) = front_alone(script).await;
     let (catalog, inventory) = (Topic::of(&shop, "catalog"), Topic::of(&shop, "inventory"));
-    let process = shop.serve(0);
-    until(async || listens(shop.port(0))).await;
-    let staff = first_admin(&shop.client(0), shop.first_admin_token().await).await;
-    sells_tea(&staff).await;
     let count = number_of("TRADEWIND_UNDECODABLE", UNDECODABLE);
     let flood = json!({"key": "TEA", "routing_key": "stock.depleted", "body": "no event", "count": count});
     let depleted = stock_of_tea(&shop, Mode::Structured, 1, "stock.depleted");
